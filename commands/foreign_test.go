@@ -34,7 +34,7 @@ func TestAnotherProgramsEventsKeepNoCartOpen(t *testing.T) {
 		if postponed, err := s.ExpireCart(t.Context(), shoptest.NewCall().Meta, id, due); err != nil || !postponed.IsZero() {
 			t.Errorf("after %d events of another program: %v, postponed to %s", written, err, postponed)
 		}
-		if got := s.CartState(id).Phase; got != cart.IsExpired {
+		if got := s.CartState(id).Phase; got != cart.PhaseExpired {
 			t.Errorf("after %d events of another program the cart is %s", written, got)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 
 // merge is a merge of two carts, as the source records it.
 type merge struct {
-	from    unit.CartID
-	into    unit.CartID
+	source  unit.CartID
+	target  unit.CartID
 	begun   cart.MergedInto
 	lines   []cart.Line // of the source; they do not change while it is merged
 	present bool        // it is under way, or done
@@ -32,7 +32,7 @@ type MergeResult struct {
 	Begun bool
 }
 
-// MergeCart puts the lines of one open cart, the source (from), into another, the target (into).
+// MergeCart puts the lines of one open cart, the source, into another, the target.
 // Condition and result of the call are those of the target. The source ends.
 //
 // If the target cannot take the lines, the source stays open, or is open again when MergeCart
@@ -40,29 +40,29 @@ type MergeResult struct {
 // the source is open again. A refusal that is about the source names it in its fact cart_id.
 //
 // If another call has merged the two carts, nothing happens, and that is no error.
-func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.CartID) (MergeResult, error) {
+func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.CartID) (MergeResult, error) {
 	var answer MergeResult
 	if err := s.admit(call); err != nil {
 		return answer, err
 	}
-	defer s.drive(cart.Stream(from))()
+	defer s.drive(cart.Stream(source))()
 	for attempts := 0; attempts < maxMergeAttempts; call.Meta.CommandID = nextAttempt(call.Meta.CommandID) {
-		repeats, err := s.carts.Repeats(ctx, cart.Stream(from), call.Meta)
+		repeats, err := s.carts.Repeats(ctx, cart.Stream(source), call.Meta)
 		if err != nil {
 			return answer, err
 		}
 		ours := repeats
 		if !repeats {
 			attempts++
-			if ours, err = s.beginMerge(ctx, call, into, from); err != nil {
+			if ours, err = s.beginMerge(ctx, call, target, source); err != nil {
 				return answer, err
 			}
 		}
-		now, err := s.mergeOf(ctx, from)
+		now, err := s.mergeOf(ctx, source)
 		if err != nil {
 			return answer, err
 		}
-		if !now.present || now.into != into {
+		if !now.present || now.target != target {
 			continue // this attempt was refused
 		}
 		result, merged, err := s.finishMerge(ctx, call.Meta, now)
@@ -75,7 +75,7 @@ func (s *Service) MergeCart(ctx context.Context, call Call, into, from unit.Cart
 		}
 		answer.Position = result.Position
 	}
-	return answer, fmt.Errorf("cart %s declined the lines of cart %s %d times and could have taken them: %w", into, from, maxMergeAttempts, aggregate.ErrOverloaded)
+	return answer, fmt.Errorf("cart %s declined the lines of cart %s %d times and could have taken them: %w", target, source, maxMergeAttempts, aggregate.ErrOverloaded)
 }
 
 // maxMergeAttempts bounds how often a call begins a merge again. It does so if the target has
@@ -95,12 +95,12 @@ func (s *Service) FinishMerge(ctx context.Context, meta eventstore.Metadata, id 
 
 // beginMerge records on the source that it is merged, if the target can take its lines
 // as both are now. recorded is false if another call has recorded it.
-func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.CartID) (recorded bool, err error) {
-	ask := cart.MergeInto{Into: into}
-	lines := cart.MergeFrom{From: from}
+func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit.CartID) (recorded bool, err error) {
+	ask := cart.MergeInto{Target: target}
+	lines := cart.MergeFrom{Source: source}
 	var events []cart.Event
 	var refusal error
-	err = s.carts.View(ctx, cart.Stream(from), func(state cart.State, _ int64) {
+	err = s.carts.View(ctx, cart.Stream(source), func(state cart.State, _ int64) {
 		events, refusal = cart.Decide(ask, state)
 		lines.Lines = slices.Clone(state.Lines)
 	})
@@ -110,9 +110,9 @@ func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.Car
 	if err != nil {
 		return false, err
 	}
-	err = s.carts.View(ctx, cart.Stream(into), func(state cart.State, revision int64) {
+	err = s.carts.View(ctx, cart.Stream(target), func(state cart.State, revision int64) {
 		if !call.If.Allows(revision) {
-			refusal = &aggregate.StaleError{Stream: cart.Stream(into), If: *call.If, Actual: revision}
+			refusal = &aggregate.StaleError{Stream: cart.Stream(target), If: *call.If, Actual: revision}
 			return
 		}
 		if len(events) > 0 { // else the lines are there
@@ -134,7 +134,7 @@ func (s *Service) beginMerge(ctx context.Context, call Call, into, from unit.Car
 // mergeOf is the merge of a cart into another, if there is one.
 func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err error) {
 	err = s.carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) {
-		now = merge{from: id, into: state.MergeTarget(), begun: state.Merge, lines: slices.Clone(state.Lines), present: state.Phase == cart.IsMerged}
+		now = merge{source: id, target: state.MergeTarget(), begun: state.Merge, lines: slices.Clone(state.Lines), present: state.Phase == cart.PhaseMerged}
 	})
 	return now, err
 }
@@ -146,7 +146,7 @@ func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err e
 //
 // The result is that of the target, or of the source if merged is false.
 func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m merge) (result aggregate.Result[cart.Event], merged bool, err error) {
-	parts := []string{string(m.from), string(m.into), strconv.Itoa(m.begun.Attempt)}
+	parts := []string{string(m.source), string(m.target), strconv.Itoa(m.begun.Attempt)}
 	take := aggregate.Request[cart.Command]{
 		Stream: cart.Stream(m.into), Meta: derivedMeta(meta, unit.MergeOutcome.Of(parts...)),
 		Commands: []cart.Command{cart.MergeFrom{From: m.from, Attempt: m.begun.Attempt, Lines: m.lines}},
@@ -157,7 +157,7 @@ func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m m
 	result, err = s.carts.Handle(ctx, take)
 	if reason := declineReason(err); reason != "" {
 		take.If = nil
-		take.Commands = []cart.Command{cart.DeclineMerge{From: m.from, Attempt: m.begun.Attempt, Reason: reason}}
+		take.Commands = []cart.Command{cart.DeclineMerge{Source: m.source, Attempt: m.begun.Attempt, Reason: reason}}
 		result, err = s.carts.Handle(ctx, take)
 	}
 	if err != nil {
@@ -195,10 +195,10 @@ func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Re
 	if len(result.Events) > 0 {
 		return result.Events[0], nil
 	}
-	stream := cart.Stream(m.into)
+	stream := cart.Stream(m.target)
 	for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, result.Revision, 0) {
 		if err != nil {
-			return nil, fmt.Errorf("cart %s: %w", m.into, err)
+			return nil, fmt.Errorf("cart %s: %w", m.target, err)
 		}
 		event, err := eventstore.Decode(&recorded, cart.Decode)
 		if eventstore.IsForeign(err) {
@@ -209,16 +209,16 @@ func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Re
 		}
 		switch event := event.(type) { //nolint:gochecksumtype // the others are no outcomes
 		case cart.MergedFrom:
-			if event.From == m.from && event.Attempt == m.begun.Attempt {
+			if event.Source == m.source && event.Attempt == m.begun.Attempt {
 				return event, nil
 			}
 		case cart.MergeDeclined:
-			if event.From == m.from && event.Attempt == m.begun.Attempt {
+			if event.Source == m.source && event.Attempt == m.begun.Attempt {
 				return event, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("cart %s: the outcome of the merge of cart %s is decided and not recorded", m.into, m.from)
+	return nil, fmt.Errorf("cart %s: the outcome of the merge of cart %s is decided and not recorded", m.target, m.source)
 }
 
 // namingCart says in a refusal which cart it is about.

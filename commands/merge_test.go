@@ -56,8 +56,8 @@ func TestTheLinesOfACartComeIntoAnother(t *testing.T) {
 	if first.Revision != s.LastEvent(cart.Stream("ann")).Revision || first.Replayed || len(first.Events) != 3 {
 		t.Errorf("the answer is %+v", first)
 	}
-	s.has("guest", cart.IsMerged, 2, 1)
-	s.has("ann", cart.IsOpen, 5, 1)
+	s.has("guest", cart.PhaseMerged, 2, 1)
+	s.has("ann", cart.PhaseOpen, 5, 1)
 	if lines := s.CartState("ann").Lines; len(lines) != 2 {
 		t.Errorf("the mugs have not joined their line: %+v", lines)
 	}
@@ -155,7 +155,7 @@ func TestAMergeExpectsTheRevisionThatItsCallNames(t *testing.T) {
 	if !is || stale.Actual != was {
 		t.Errorf("at another revision: %v", stale)
 	}
-	s.has("guest", cart.IsOpen, 2, 1)
+	s.has("guest", cart.PhaseOpen, 2, 1)
 
 	// The cart changes after the merge has looked at it, and before it takes the lines.
 	beside := open(t, log.Store, commands.DefaultPolicy())
@@ -175,14 +175,14 @@ func TestAMergeExpectsTheRevisionThatItsCallNames(t *testing.T) {
 	if opened := s.LastEvent(cart.Stream("guest")); result.Position != opened.Position || opened.Type != "cart.merge_refused.v1" {
 		t.Errorf("the guest's cart is open again from %s, the answer is %+v", opened.Position, result)
 	}
-	s.has("guest", cart.IsOpen, 2, 1)
-	s.has("ann", cart.IsOpen, 7, 0)
+	s.has("guest", cart.PhaseOpen, 2, 1)
+	s.has("ann", cart.PhaseOpen, 7, 0)
 
 	call.If = aggregate.AtRevision(was + 2)
 	_, err = s.MergeCart(t.Context(), call, "ann", "guest") // the same command, decided again
 	s.Must(err)
-	s.has("guest", cart.IsMerged, 2, 1)
-	s.has("ann", cart.IsOpen, 9, 1)
+	s.has("guest", cart.PhaseMerged, 2, 1)
+	s.has("ann", cart.PhaseOpen, 9, 1)
 	if again, err := s.MergeCart(t.Context(), call, "ann", "guest"); err != nil || !again.Replayed {
 		t.Errorf("again at a revision that has passed: %+v, %v", again, err)
 	}
@@ -228,14 +228,14 @@ func TestAMergeIsFinishedWhereverItsDriverDies(t *testing.T) {
 					happen(after)
 					end(t, after, call)
 					recoverFrom(t, after)
-					if guest := after.CartState("guest").Phase; guest == cart.IsMerged {
+					if guest := after.CartState("guest").Phase; guest == cart.PhaseMerged {
 						if events := after.merged(t, "guest"); events != 1 {
 							t.Errorf("the lines have come %d times", events)
 						}
-					} else if guest != cart.IsOpen || after.merged(t, "guest") != 0 {
+					} else if guest != cart.PhaseOpen || after.merged(t, "guest") != 0 {
 						t.Errorf("the guest's cart is %s, and its lines have come %d times", guest, after.merged(t, "guest"))
 					} else {
-						after.has("guest", cart.IsOpen, 2, 1)
+						after.has("guest", cart.PhaseOpen, 2, 1)
 					}
 					after.Audit()
 				})
@@ -255,7 +255,7 @@ func (s *shop) merged(t *testing.T, from unit.CartID) (times int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if event.(cart.MergedFrom).From == from {
+		if event.(cart.MergedFrom).Source == from {
 			times++
 		}
 	}
@@ -366,7 +366,7 @@ func mergeAtTheSameMoment(t *testing.T, log eventstore.Store) {
 		}
 		var after unit.Quantity
 		for _, id := range carts {
-			if now := s.CartState(id); now.Phase == cart.IsOpen {
+			if now := s.CartState(id); now.Phase == cart.PhaseOpen {
 				after += now.Units
 			}
 		}

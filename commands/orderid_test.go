@@ -20,7 +20,7 @@ import (
 // isOpen checks that a cart is as it was before its checkout: open, with its lines.
 func (s *shop) isOpen(id unit.CartID) {
 	s.T.Helper()
-	if now := s.CartState(id); now.Phase != cart.IsOpen || len(now.Lines) != 1 {
+	if now := s.CartState(id); now.Phase != cart.PhaseOpen || len(now.Lines) != 1 {
 		s.T.Errorf("cart %s is %q with the lines %v, want it open with its line", id, now.Phase, now.Lines)
 	}
 }

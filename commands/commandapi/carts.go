@@ -249,11 +249,11 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 // cart responds with the cart as it is now.
 func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*response[resource.Cart], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
-		return reply(revision, done, resource.CartOf(state, revision)), nil
+		return respond(revision, done, resource.CartOf(state, revision)), nil
 	}
 	state, err := view(ctx, a.service.ViewCart, id, resource.CartOf)
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done, state), nil
+	return respond(state.Revision, done, state), nil
 }

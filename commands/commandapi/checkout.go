@@ -98,7 +98,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	// Another driver may have placed the order of a first request, so the order's own result does
 	// not say whether the request was done before.
 	placed.Replayed = result.Repeated && len(result.Order.Events) == 0
-	out := reply(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID))
+	out := respond(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID))
 	out.changed = true // there is an order
 	if result.BegunBy != uuid.Nil {
 		out.Status = http.StatusOK // it was done under another key

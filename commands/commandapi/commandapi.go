@@ -64,14 +64,14 @@ func Register(to huma.API, service *commands.Service, options Options) {
 
 // op describes a route.
 type op struct {
-	method, path string
-	id           string // its name in the document: "add-cart-lines"
-	summary      string
-	about        string // more, in Markdown
-	created      bool   // answers 201
-	found        string // set if it can also answer 200: what the 200 means
-	merges       bool   // its body is a merge patch
-	shown        bool   // its response has a Location: where the read API shows the new thing
+	method, path    string
+	id              string // its name in the document: "add-cart-lines"
+	summary         string
+	about           string // more, in Markdown
+	created         bool   // answers 201
+	found           string // set if it can also answer 200: what the 200 means
+	takesMergePatch bool   // its body is a merge patch
+	shown           bool   // its response has a Location: where the read API shows the new thing
 	// refusals are the refusals that the route may return. process means that the route is
 	// about a process, and not about an aggregate.
 	refusals refusals
@@ -135,7 +135,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.key {
 		operation.Parameters = []*huma.Param{requiredKey()}
 	}
-	if o.merges {
+	if o.takesMergePatch {
 		defer a.alsoTakes(operation, mergePatch)
 	}
 	if o.found != "" {
@@ -231,9 +231,9 @@ func faultsOf(lines *commands.LinesError) []problem.Invalid {
 	return faults
 }
 
-// reply makes the response with an aggregate's body, its revision and the position of the
+// respond makes the response with an aggregate's body, its revision and the position of the
 // write.
-func reply[E, B any](revision int64, done aggregate.Result[E], body B) *response[B] {
+func respond[E, B any](revision int64, done aggregate.Result[E], body B) *response[B] {
 	out := &response[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: body}
 	if done.Replayed {
 		out.Replayed = "true"

@@ -32,7 +32,7 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done, state), nil
+	return respond(state.Revision, done, state), nil
 }
 
 // orderCommand makes the handler of a command that needs only the order's id.
@@ -78,7 +78,7 @@ func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*resp
 		return nil, err
 	}
 	retry := RetryDone{Outcome: string(done.Outcome), Lost: resource.LostOf(done.Lost), Shortages: resource.ShortagesOf(done.Shortages)}
-	return reply(state.Revision, done.Order, RetryState{Order: state, Retry: retry}), nil
+	return respond(state.Revision, done.Order, RetryState{Order: state, Retry: retry}), nil
 }
 
 type holdInput struct {

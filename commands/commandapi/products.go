@@ -122,7 +122,7 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done, state), nil
+	return respond(state.Revision, done, state), nil
 }
 
 // view makes a response's body from the state as it now stands.

@@ -32,7 +32,7 @@ func (a *api) changeReturn(ctx context.Context, c call, bad *check, id unit.Retu
 	if err != nil {
 		return nil, err
 	}
-	return reply(state.Revision, done, state), nil
+	return respond(state.Revision, done, state), nil
 }
 
 func (a *api) approveReturn(ctx context.Context, c call, in *ReturnPath) (*response[resource.Return], error) {

@@ -50,7 +50,7 @@ func moveStock[B any](ctx context.Context, a *api, c call, bad *check, key stock
 	if err != nil {
 		return nil, err
 	}
-	return reply(revision, done, state), nil
+	return respond(revision, done, state), nil
 }
 
 // QuantityBody is a number of units, with a document and a note.

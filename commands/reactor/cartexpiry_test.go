@@ -46,7 +46,7 @@ func cartsOfAllPhases(s *shop) (expiring []unit.CartID) {
 		s.T.Fatal(err)
 	}
 	s.Must(s.MergeInto("open", "merged"))
-	begun, _, err := cart.Encode(cart.MergedInto{Into: "abandoned", Attempt: 1})
+	begun, _, err := cart.Encode(cart.MergedInto{Target: "abandoned", Attempt: 1})
 	shoptest.AppendRaw(s.T, s.Log, cart.Stream("declined"), begun, `{"into":"abandoned","attempt":1}`, err)
 	s.Must(s.FinishMerge(s.T.Context(), shoptest.NewCall().Meta, "declined"))
 	return []unit.CartID{"declined", "open", "refused", "short"}
@@ -79,7 +79,7 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 	if postponed, is := errors.AsType[*PostponedError](err); !is || !postponed.Until.Equal(last.RecordedAt.Add(after)) {
 		t.Errorf("fired before its time: %v, want it postponed to %s", err, last.RecordedAt.Add(after))
 	}
-	if got := s.CartState("open").Phase; got != cart.IsOpen {
+	if got := s.CartState("open").Phase; got != cart.PhaseOpen {
 		t.Errorf("the cart is %s before its time", got)
 	}
 
@@ -94,7 +94,7 @@ func TestACartExpiresWhenNobodyChangedItForAsLongAsTheShopAllows(t *testing.T) {
 		}
 		expected := before
 		if slices.Contains(want, id) {
-			expected = cart.IsExpired
+			expected = cart.PhaseExpired
 		}
 		if got := s.CartState(id).Phase; got != expected {
 			t.Errorf("%s is %q, want %q", id, got, expected)
@@ -135,7 +135,7 @@ func TestACustomerWhoComesBackAtTheLastMomentKeepsTheCart(t *testing.T) {
 	if _, postponed := errors.AsType[*PostponedError](err); !postponed {
 		t.Errorf("firing: %v, want it postponed", err)
 	}
-	if got := s.CartState("c").Phase; got != cart.IsOpen {
+	if got := s.CartState("c").Phase; got != cart.PhaseOpen {
 		t.Errorf("the cart is %s", got)
 	}
 }
@@ -150,7 +150,7 @@ func TestCartsNeverExpireWhereTheShopSaysSo(t *testing.T) {
 	if err := FireTimer(t.Context(), s, Timer{Deadline: cartDeadline("open")}, time.Now().Add(1000*time.Hour)); err != nil {
 		t.Error(err)
 	}
-	if got := s.CartState("open").Phase; got != cart.IsOpen {
+	if got := s.CartState("open").Phase; got != cart.PhaseOpen {
 		t.Errorf("the cart is %s", got)
 	}
 	if book := adopted(t, s, &logbook{timers: map[Deadline]Timer{}}, 0); len(cartsOf(book)) != 0 {

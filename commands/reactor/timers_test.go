@@ -78,7 +78,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		if err := s.FillCart(id, map[unit.SKU]unit.Quantity{"A": 1}); err != nil {
 			t.Fatal(err)
 		}
-		return func() bool { return s.CartState(id).Phase == cart.IsExpired }
+		return func() bool { return s.CartState(id).Phase == cart.PhaseExpired }
 	}
 	policy := commands.DefaultPolicy()
 	policy.CartsExpireAfter = time.Minute

@@ -248,11 +248,11 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 		// A successful checkout ends when its order is placed. A declined merge ends when the first
 		// cart is open again.
 	case cart.MergedInto:
-		t.begin(workKey{workMerge, string(cartOf(e.Stream)), string(event.Into)}, e)
+		t.begin(workKey{workMerge, string(cartOf(e.Stream)), string(event.Target)}, e)
 	case cart.MergedFrom:
-		t.end(workMerge, string(event.From), string(cartOf(e.Stream)))
+		t.end(workMerge, string(event.Source), string(cartOf(e.Stream)))
 	case cart.MergeRefused:
-		t.end(workMerge, string(cartOf(e.Stream)), string(event.Into))
+		t.end(workMerge, string(cartOf(e.Stream)), string(event.Target))
 	}
 	return nil
 }

@@ -408,10 +408,10 @@ func TestWireForm(t *testing.T) {
 		CheckedOut{OrderID: "o1", Reservations: []Reservation{reservations}, Dropped: []int{2}, Shortages: []Shortage{{SKU: "85123A", Location: "main", Lines: []int{1, 2}, Requested: 6, Available: 2, Reason: "stock-insufficient"}}},
 		Abandoned{Reason: "changed my mind"},
 		Expired{},
-		MergedInto{Into: "c2", Attempt: 1},
-		MergedInto{Into: "c2", Attempt: 2, IfRevision: new(int64(0))},
-		MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-full"},
-		MergedFrom{From: "c1", Attempt: 1},
-		MergeDeclined{From: "c1", Attempt: 1, Reason: "cart-full"},
+		MergedInto{Target: "c2", Attempt: 1},
+		MergedInto{Target: "c2", Attempt: 2, IfRevision: new(int64(0))},
+		MergeRefused{Target: "c2", Attempt: 1, Reason: "cart-full"},
+		MergedFrom{Source: "c1", Attempt: 1},
+		MergeDeclined{Source: "c1", Attempt: 1, Reason: "cart-full"},
 	})
 }

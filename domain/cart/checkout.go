@@ -26,7 +26,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		return nil, nil
 	case refused:
 		return nil, decided(cmd.OrderID, OutcomeRefused)
-	case s.Phase != IsOpen:
+	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
 	case len(s.Lines) == 0:
 		return nil, ErrEmpty

@@ -149,10 +149,10 @@ type Abandon struct {
 // compared the time; Decide does not.
 type Expire struct{}
 
-// MergeInto ends an open cart whose lines go into another cart. Sent again with the same other
-// cart, it changes nothing. The caller then sends MergeFrom to the other cart.
+// MergeInto ends an open cart, the source, whose lines go into another cart, the target. Sent again
+// with the same target, it changes nothing. The caller then sends MergeFrom to the target.
 type MergeInto struct {
-	Into       unit.CartID
+	Target     unit.CartID
 	IfRevision *int64 // as in MergedInto
 }
 
@@ -160,19 +160,19 @@ type MergeInto struct {
 // has the same offer, as with AddLine.Join. The rules do not notice if it is sent twice; the
 // caller must send it and DeclineMerge under one command id, so that one of them happens once.
 type MergeFrom struct {
-	From    unit.CartID
+	Source  unit.CartID
 	Attempt int
-	Lines   []Line // of the other cart
+	Lines   []Line // of the source
 }
 
 // DeclineMerge records that this cart does not take the lines; see MergeFrom.
 type DeclineMerge struct {
-	From    unit.CartID
+	Source  unit.CartID
 	Attempt int
 	Reason  string // the code of the refusal
 }
 
-// RefuseMerge opens a cart again whose lines the other cart has declined. It changes nothing
+// RefuseMerge opens a cart again whose lines the target has declined. It changes nothing
 // if that attempt is not under way any more.
 type RefuseMerge struct {
 	Attempt int

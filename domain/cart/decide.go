@@ -88,7 +88,7 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 		line.SKUText = ""
 	}
 	switch {
-	case s.Phase != IsOpen:
+	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
 	case !line.Quantity.Valid():
 		return nil, ErrQuantityInvalid
@@ -144,7 +144,7 @@ func changeQuantity(cmd ChangeQuantity, s State) ([]Event, error) {
 	if cmd.Quantity == 0 {
 		return removeLine(RemoveLine{Line: cmd.Line}, s)
 	}
-	if s.Phase != IsOpen {
+	if s.Phase != PhaseOpen {
 		return nil, notOpen(s)
 	}
 	i, found := s.line(cmd.Line)
@@ -184,7 +184,7 @@ func (s State) withinLimits(more unit.Quantity) error {
 }
 
 func removeLine(cmd RemoveLine, s State) ([]Event, error) {
-	if s.Phase != IsOpen {
+	if s.Phase != PhaseOpen {
 		return nil, notOpen(s)
 	}
 	_, found := s.line(cmd.Line)
@@ -200,7 +200,7 @@ func removeLine(cmd RemoveLine, s State) ([]Event, error) {
 // setLines takes units away before it adds any. Otherwise the sums could exceed a limit
 // although the result does not.
 func setLines(cmd SetLines, s State) ([]Event, error) {
-	if s.Phase != IsOpen {
+	if s.Phase != PhaseOpen {
 		return nil, notOpen(s)
 	}
 	wanted := make(map[int]unit.Quantity, len(cmd.Lines))
@@ -242,7 +242,7 @@ func setLines(cmd SetLines, s State) ([]Event, error) {
 
 func changeCustomer(cmd ChangeCustomer, s State) ([]Event, error) {
 	switch {
-	case s.Phase != IsOpen:
+	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
 	case cmd.CustomerID == s.CustomerID:
 		return nil, nil
@@ -252,7 +252,7 @@ func changeCustomer(cmd ChangeCustomer, s State) ([]Event, error) {
 
 func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {
 	switch {
-	case s.Phase != IsOpen:
+	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
 	case cmd.Country == s.Country:
 		return nil, nil
@@ -267,9 +267,9 @@ func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {
 // may become an order at any moment.
 func abandon(cmd Abandon, s State) ([]Event, error) {
 	switch {
-	case s.Phase == IsAbandoned:
+	case s.Phase == PhaseAbandoned:
 		return nil, nil
-	case s.Phase != IsOpen:
+	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
 	}
 	if err := textFault("reason", unit.TextFault(cmd.Reason, unit.MaxNote), unit.MaxNote); err != nil {
@@ -280,11 +280,11 @@ func abandon(cmd Abandon, s State) ([]Event, error) {
 
 func expire(s State) ([]Event, error) {
 	switch s.Phase {
-	case IsExpired:
+	case PhaseExpired:
 		return nil, nil
-	case IsOpen:
+	case PhaseOpen:
 		return []Event{Expired{}}, nil
-	case NotOpened, Completing, Completed, IsAbandoned, IsMerged:
+	case NotOpened, Completing, Completed, PhaseAbandoned, PhaseMerged:
 	}
 	return nil, notOpen(s)
 }

@@ -194,35 +194,36 @@ type Abandoned struct {
 // Expired ends a cart that was not changed for too long.
 type Expired struct{}
 
-// MergedInto ends the cart, because its lines go into another cart. MergedFrom there says that
-// they have arrived. If the other cart does not take them, MergeRefused opens this cart again.
+// MergedInto ends the cart, the source, because its lines go into another cart, the target.
+// MergedFrom there says that they have arrived. If the target does not take them, MergeRefused
+// opens the source again.
 type MergedInto struct {
-	Into    unit.CartID `json:"into"`
+	Target  unit.CartID `json:"into"`
 	Attempt int         `json:"attempt"` // 1, 2, ... of this cart's merges
-	// IfRevision is the revision that the other cart must still have when it takes the lines.
-	// Without it the other cart may have changed.
+	// IfRevision is the revision that the target must still have when it takes the lines.
+	// Without it the target may have changed.
 	IfRevision *int64 `json:"if_revision,omitempty"`
 }
 
-// MergeRefused opens the cart again with its lines, because the other cart has not taken them.
+// MergeRefused opens the cart again with its lines, because the target has not taken them.
 type MergeRefused struct {
-	Into    unit.CartID `json:"into"`
+	Target  unit.CartID `json:"into"`
 	Attempt int         `json:"attempt"`
 	Reason  string      `json:"reason"` // as in MergeDeclined
 }
 
-// MergedFrom says that the lines of another cart come into this one. The events that add them
-// follow in the same append. MergedFrom and MergeDeclined are the two outcomes of a merge: the
-// first one that is recorded stands.
+// MergedFrom says that the lines of another cart, the source, come into this one. The events that
+// add them follow in the same append. MergedFrom and MergeDeclined are the two outcomes of a merge:
+// the first one that is recorded stands.
 type MergedFrom struct {
-	From    unit.CartID `json:"from"`
+	Source  unit.CartID `json:"from"`
 	Attempt int         `json:"attempt"` // as in MergedInto
 }
 
 // MergeDeclined says that this cart does not take the lines of another one, now or later. It
 // changes nothing in this cart, which may have ended.
 type MergeDeclined struct {
-	From    unit.CartID `json:"from"`
+	Source  unit.CartID `json:"from"`
 	Attempt int         `json:"attempt"` // as in MergedInto
 	Reason  string      `json:"reason"`  // the code of the refusal, such as "cart-full"
 }

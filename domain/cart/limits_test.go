@@ -44,8 +44,8 @@ func limitRows(t testing.TB) map[string]row {
 		"a worth fills the cart":                            {Given: dear, When: add(1, "99999999999999999.999999"), Then: []Event{LineAdded{line(2, 1, "99999999999999999.999999")}}, Repeats: true},
 		"a worth does not pass it":                          {Given: dear, When: add(1, "100000000000000000"), Refused: ErrAmountLimit},
 		"nor by more units":                                 {Given: dear, When: ChangeQuantity{Line: 1, Quantity: 10}, Refused: ErrAmountLimit},
-		"units of another cart fill it":                     {Given: nearly, When: MergeFrom{From: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1")}}, Then: []Event{MergedFrom{From: "c0", Attempt: 1}, QuantityChanged{1, most}}, Repeats: true},
-		"units of another do not pass it":                   {Given: nearly, When: MergeFrom{From: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1"), line(2, 1, "2")}}, Refused: units(most, 1)},
+		"units of another cart fill it":                     {Given: nearly, When: MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1")}}, Then: []Event{MergedFrom{Source: "c0", Attempt: 1}, QuantityChanged{1, most}}, Repeats: true},
+		"units of another do not pass it":                   {Given: nearly, When: MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1"), line(2, 1, "2")}}, Refused: units(most, 1)},
 		"a cart from before the limits can be made smaller": {Given: tooMany, When: ChangeQuantity{Line: 2, Quantity: most - 1}, Then: []Event{QuantityChanged{2, most - 1}}},
 		"but is not checked out":                            {Given: tooMany, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Refused: units(2*most, 0)},
 	}

@@ -87,7 +87,7 @@ func (b *model) enter(t *rapid.T, e Event) {
 		}
 		b.merged = &e
 	case MergeRefused:
-		if e.Attempt != b.merged.Attempt || e.Into != b.merged.Into {
+		if e.Attempt != b.merged.Attempt || e.Target != b.merged.Target {
 			t.Fatalf("%+v ends %+v", e, b.merged)
 		}
 		b.merged = nil
@@ -155,15 +155,15 @@ func command(t *rapid.T) Command {
 			return LineQuantity{line.Draw(t, "line"), unit.Quantity(quantity.Draw(t, "quantity"))}
 		}), 0, 4).Draw(t, "lines")}
 	case 15:
-		return MergeInto{Into: unit.CartID(fmt.Sprintf("c%d", rapid.IntRange(1, 3).Draw(t, "other")))}
+		return MergeInto{Target: unit.CartID(fmt.Sprintf("c%d", rapid.IntRange(1, 3).Draw(t, "other")))}
 	case 16:
 		return RefuseMerge{Attempt: rapid.IntRange(0, 3).Draw(t, "attempt")}
 	case 17:
-		return MergeFrom{From: "c9", Attempt: 1, Lines: []Line{
+		return MergeFrom{Source: "c9", Attempt: 1, Lines: []Line{
 			{Number: 1, SKU: "LAMP", Kind: unit.Stocked, Quantity: 2, Price: pounds(1)}, {Number: 2, SKU: "LAMP", Kind: unit.Stocked, Quantity: 1, Price: pounds(rapid.IntRange(-1, 2).Draw(t, "price"))},
 		}}
 	case 18:
-		return DeclineMerge{From: "c9", Attempt: 1}
+		return DeclineMerge{Source: "c9", Attempt: 1}
 	case 11:
 		return Open{CartID: "c1", Currency: "GBP"}
 	}

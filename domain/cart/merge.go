@@ -6,23 +6,23 @@ import "slices"
 // become an order at any moment.
 func mergeInto(cmd MergeInto, s State) ([]Event, error) {
 	switch {
-	case cmd.Into == s.CartID:
+	case cmd.Target == s.CartID:
 		return nil, ErrMergeSelf
-	case s.MergeTarget() == cmd.Into && cmd.Into != "":
+	case s.MergeTarget() == cmd.Target && cmd.Target != "":
 		return nil, nil
-	case s.Phase != IsOpen:
+	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
 	case len(s.Lines) == 0:
 		return nil, ErrEmpty
 	}
-	return []Event{MergedInto{Into: cmd.Into, Attempt: s.Merge.Attempt + 1, IfRevision: cmd.IfRevision}}, nil
+	return []Event{MergedInto{Target: cmd.Target, Attempt: s.Merge.Attempt + 1, IfRevision: cmd.IfRevision}}, nil
 }
 
 // mergeFrom adds each line by the rules of AddLine, all or none. There is at least one line,
 // because an empty cart cannot be merged. So a cart that is not open refuses the merge at the first
 // line.
 func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
-	events := []Event{MergedFrom{From: cmd.From, Attempt: cmd.Attempt}}
+	events := []Event{MergedFrom{Source: cmd.Source, Attempt: cmd.Attempt}}
 	filled := s
 	filled.Lines = slices.Clone(s.Lines) // Evolve changes them in place
 	for _, l := range cmd.Lines {
@@ -40,8 +40,8 @@ func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
 }
 
 func refuseMerge(cmd RefuseMerge, s State) ([]Event, error) {
-	if s.Phase != IsMerged || s.Merge.Attempt != cmd.Attempt {
+	if s.Phase != PhaseMerged || s.Merge.Attempt != cmd.Attempt {
 		return nil, nil
 	}
-	return []Event{MergeRefused{Into: s.Merge.Into, Attempt: cmd.Attempt, Reason: cmd.Reason}}, nil
+	return []Event{MergeRefused{Target: s.Merge.Target, Attempt: cmd.Attempt, Reason: cmd.Reason}}, nil
 }

@@ -15,13 +15,13 @@ func mergeRows(t testing.TB) map[string]row {
 	lamp := Line{Number: 1, SKU: "LAMP", SKUText: "lamp", Title: "A lamp", Kind: unit.Stocked, Quantity: 3, Price: money(t, "2.55", "GBP")}
 	gift := Line{Number: 4, SKU: "LAMP", Title: "A gift", Kind: unit.Stocked, Quantity: 1, Price: money(t, "0", "GBP"), Overridden: true}
 	filled := []Event{opened, LineAdded{lamp}}
-	first, second := MergedInto{Into: "c2", Attempt: 1}, MergedInto{Into: "c3", Attempt: 2}
+	first, second := MergedInto{Target: "c2", Attempt: 1}, MergedInto{Target: "c3", Attempt: 2}
 	merged := after(filled, first)
-	again := after(merged, MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-full"})
+	again := after(merged, MergeRefused{Target: "c2", Attempt: 1, Reason: "cart-full"})
 	isMerged := ErrNotOpen.With("", map[string]any{"cart_status": "merged", "merged_into": "c2"})
-	from := MergeFrom{From: "c0", Attempt: 1, Lines: []Line{lamp}}
+	from := MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{lamp}}
 	with := func(lines ...Line) MergeFrom { from.Lines = lines; return from }
-	comes := MergedFrom{From: "c0", Attempt: 1}
+	comes := MergedFrom{Source: "c0", Attempt: 1}
 	renamed, dearer, euros := lamp, lamp, lamp
 	renamed.Title, renamed.SKUText = "A lamp, renamed", ""
 	dearer.Price = money(t, "2.56", "GBP")
@@ -29,17 +29,17 @@ func mergeRows(t testing.TB) map[string]row {
 	at := func(n int, l Line) LineAdded { return LineAdded{numbered(l, n)} }
 
 	return map[string]row{
-		"a cart can be merged into another":      {Given: filled, When: MergeInto{Into: "c2"}, Then: []Event{first}},
-		"at a revision of the other":             {Given: filled, When: MergeInto{Into: "c2", IfRevision: new(int64(4))}, Then: []Event{MergedInto{Into: "c2", Attempt: 1, IfRevision: new(int64(4))}}},
-		"merged into it again, nothing":          {Given: merged, When: MergeInto{Into: "c2"}, Nothing: true},
-		"but into one cart only":                 {Given: merged, When: MergeInto{Into: "c3"}, Refused: isMerged},
-		"not into itself":                        {Given: filled, When: MergeInto{Into: "c1"}, Refused: ErrMergeSelf},
-		"not into itself when it has ended":      {Given: after(filled, Expired{}), When: MergeInto{Into: "c1"}, Refused: ErrMergeSelf},
-		"a cart without lines is not merged":     {Given: []Event{opened}, When: MergeInto{Into: "c2"}, Refused: ErrEmpty},
-		"an abandoned cart is not merged":        {Given: after(filled, Abandoned{}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "abandoned"})},
-		"a cart in its checkout is not merged":   {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "completing", "order_id": "o1"})},
-		"nor one that is an order":               {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}, CheckedOut{OrderID: "o1"}), When: MergeInto{Into: "c2"}, Refused: ErrNotOpen},
-		"a cart must be there to be merged":      {When: MergeInto{Into: "c2"}, Refused: ErrNotFound},
+		"a cart can be merged into another":      {Given: filled, When: MergeInto{Target: "c2"}, Then: []Event{first}},
+		"at a revision of the other":             {Given: filled, When: MergeInto{Target: "c2", IfRevision: new(int64(4))}, Then: []Event{MergedInto{Target: "c2", Attempt: 1, IfRevision: new(int64(4))}}},
+		"merged into it again, nothing":          {Given: merged, When: MergeInto{Target: "c2"}, Nothing: true},
+		"but into one cart only":                 {Given: merged, When: MergeInto{Target: "c3"}, Refused: isMerged},
+		"not into itself":                        {Given: filled, When: MergeInto{Target: "c1"}, Refused: ErrMergeSelf},
+		"not into itself when it has ended":      {Given: after(filled, Expired{}), When: MergeInto{Target: "c1"}, Refused: ErrMergeSelf},
+		"a cart without lines is not merged":     {Given: []Event{opened}, When: MergeInto{Target: "c2"}, Refused: ErrEmpty},
+		"an abandoned cart is not merged":        {Given: after(filled, Abandoned{}), When: MergeInto{Target: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "abandoned"})},
+		"a cart in its checkout is not merged":   {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}), When: MergeInto{Target: "c2"}, Refused: ErrNotOpen.With("", map[string]any{"cart_status": "completing", "order_id": "o1"})},
+		"nor one that is an order":               {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{lamp}}, CheckedOut{OrderID: "o1"}), When: MergeInto{Target: "c2"}, Refused: ErrNotOpen},
+		"a cart must be there to be merged":      {When: MergeInto{Target: "c2"}, Refused: ErrNotFound},
 		"a merged cart takes no lines":           {Given: merged, When: AddLine{SKU: "LAMP", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: lamp.Price}}, Refused: isMerged},
 		"is not checked out":                     {Given: merged, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Refused: isMerged},
 		"does not expire":                        {Given: merged, When: Expire{}, Refused: isMerged},
@@ -49,8 +49,8 @@ func mergeRows(t testing.TB) map[string]row {
 		"a merge that never began, nothing":      {Given: filled, When: RefuseMerge{}, Nothing: true},
 		"an earlier one does not end a later":    {Given: after(again, second), When: RefuseMerge{Attempt: 1, Reason: "cart-full"}, Nothing: true},
 		"then it is open with its lines":         {Given: again, When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{1, 4}}},
-		"and can be merged into another":         {Given: again, When: MergeInto{Into: "c3"}, Then: []Event{second}},
-		"or into the same":                       {Given: again, When: MergeInto{Into: "c2"}, Then: []Event{MergedInto{Into: "c2", Attempt: 2}}},
+		"and can be merged into another":         {Given: again, When: MergeInto{Target: "c3"}, Then: []Event{second}},
+		"or into the same":                       {Given: again, When: MergeInto{Target: "c2"}, Then: []Event{MergedInto{Target: "c2", Attempt: 2}}},
 		"the lines come into a cart":             {Given: []Event{opened}, When: with(lamp, gift), Then: []Event{comes, LineAdded{lamp}, at(2, gift)}, Repeats: true},
 		"units join the line of the same offer":  {Given: filled, When: with(renamed, gift), Then: []Event{comes, QuantityChanged{1, 6}, at(2, gift)}, Repeats: true},
 		"at another price they have their own":   {Given: filled, When: with(dearer), Then: []Event{comes, at(2, dearer)}, Repeats: true},
@@ -63,9 +63,9 @@ func mergeRows(t testing.TB) map[string]row {
 		"nor one that was never opened":          {When: from, Refused: ErrNotFound},
 		"a full cart takes what joins its lines": {Given: after([]Event{opened}, manyLines(lamp, MaxLines)...), When: with(lamp), Then: []Event{comes, QuantityChanged{1, 6}}, Repeats: true},
 		"and all or nothing":                     {Given: after([]Event{opened}, manyLines(lamp, MaxLines)...), When: with(lamp, gift), Refused: ErrFull},
-		"a cart can decline":                     {Given: after(filled, Expired{}), When: DeclineMerge{From: "c0", Attempt: 1, Reason: "cart-not-open"}, Then: []Event{MergeDeclined{From: "c0", Attempt: 1, Reason: "cart-not-open"}}, Repeats: true},
-		"which changes nothing in it":            {Given: after(filled, MergeDeclined{From: "c0", Attempt: 1, Reason: "cart-full"}), When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{1, 4}}},
-		"one that was never opened declines not": {When: DeclineMerge{From: "c0", Attempt: 1}, Refused: ErrNotFound},
+		"a cart can decline":                     {Given: after(filled, Expired{}), When: DeclineMerge{Source: "c0", Attempt: 1, Reason: "cart-not-open"}, Then: []Event{MergeDeclined{Source: "c0", Attempt: 1, Reason: "cart-not-open"}}, Repeats: true},
+		"which changes nothing in it":            {Given: after(filled, MergeDeclined{Source: "c0", Attempt: 1, Reason: "cart-full"}), When: ChangeQuantity{Line: 1, Quantity: 4}, Then: []Event{QuantityChanged{1, 4}}},
+		"one that was never opened declines not": {When: DeclineMerge{Source: "c0", Attempt: 1}, Refused: ErrNotFound},
 	}
 }
 
@@ -100,7 +100,7 @@ func TestAMergeAddsWhatJoiningLinesAdd(t *testing.T) {
 			}
 			apart = Evolve(apart, events[0])
 		}
-		events, err := Decide(MergeFrom{From: "c0", Attempt: 1, Lines: c.from.Lines}, c.into)
+		events, err := Decide(MergeFrom{Source: "c0", Attempt: 1, Lines: c.from.Lines}, c.into)
 		if no, ok := errors.AsType[*rule.Rejection](refused); ok && !errors.Is(err, no) || (err == nil) != (refused == nil) {
 			t.Errorf("%s: %v, line by line it is %v", name, err, refused)
 		}

@@ -54,7 +54,7 @@ type State struct {
 	// Forgotten has the order ids that have left Refused. It costs 5 to 10 bytes for each.
 	Forgotten bloom.Filter `json:"forgotten,omitzero"`
 	// Merge is the latest merge of this cart into another. It is under way, or done, while
-	// Phase is IsMerged; otherwise it was refused.
+	// Phase is PhaseMerged; otherwise it was refused.
 	Merge MergedInto `json:"merge,omitzero"`
 	// Recalled is what the log says about forgotten order ids, for one Decide: see Recall. It
 	// is empty in a state that was folded.
@@ -115,13 +115,13 @@ func Recall(s State, name string, events []Event) State {
 type Phase string
 
 const (
-	NotOpened   Phase = ""
-	IsOpen      Phase = "open"
-	Completing  Phase = "completing"
-	Completed   Phase = "completed"
-	IsExpired   Phase = "expired"
-	IsAbandoned Phase = "abandoned"
-	IsMerged    Phase = "merged" // its lines are, or soon will be, those of another cart
+	NotOpened      Phase = ""
+	PhaseOpen      Phase = "open"
+	Completing     Phase = "completing"
+	Completed      Phase = "completed"
+	PhaseExpired   Phase = "expired"
+	PhaseAbandoned Phase = "abandoned"
+	PhaseMerged    Phase = "merged" // its lines are, or soon will be, those of another cart
 )
 
 // Total is the exact sum of the lines; it is not rounded.
@@ -136,10 +136,10 @@ func (s State) Total() unit.Money {
 // MergeTarget is the cart that this one was merged into, or is being merged into. It is empty
 // if there is none.
 func (s State) MergeTarget() unit.CartID {
-	if s.Phase != IsMerged {
+	if s.Phase != PhaseMerged {
 		return ""
 	}
-	return s.Merge.Into
+	return s.Merge.Target
 }
 
 // line finds a line by its number.
@@ -152,7 +152,7 @@ func (s State) line(number int) (index int, found bool) {
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Opened:
-		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = IsOpen, e.CartID, e.CustomerID, e.Currency, e.Country
+		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = PhaseOpen, e.CartID, e.CustomerID, e.Currency, e.Country
 		s.Worth, s.Opening = unit.Zero(e.Currency), e.Opening
 		s.setLines(e.Lines)
 	case LineAdded:
@@ -180,7 +180,7 @@ func Evolve(s State, e Event) State {
 	case CheckoutStarted:
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:
-		s.Phase, s.OrderID = IsOpen, ""
+		s.Phase, s.OrderID = PhaseOpen, ""
 		if len(e.Lines) > 0 { // dropped when the checkout had succeeded
 			s.setLines(e.Lines)
 		}
@@ -195,13 +195,13 @@ func Evolve(s State, e Event) State {
 		// No rule asks for the lines any more.
 		s.Phase, s.Lines, s.TextBytes, s.Units, s.Worth = Completed, nil, 0, 0, unit.Zero(s.Currency)
 	case Abandoned:
-		s.Phase = IsAbandoned
+		s.Phase = PhaseAbandoned
 	case Expired:
-		s.Phase = IsExpired
+		s.Phase = PhaseExpired
 	case MergedInto:
-		s.Phase, s.Merge = IsMerged, e
+		s.Phase, s.Merge = PhaseMerged, e
 	case MergeRefused:
-		s.Phase = IsOpen
+		s.Phase = PhaseOpen
 	case MergedFrom, MergeDeclined:
 		// The lines come by events of their own.
 	}

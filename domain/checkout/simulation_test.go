@@ -378,7 +378,7 @@ func (w *simulation) nothingIsHalfReserved(id attempt) {
 		if o.Exists() && o.CartID == id.cart {
 			w.fatalf("%v was refused and is an order", id)
 		}
-		if c := w.carts[id.cart]; c.Phase != cart.IsOpen || fmt.Sprint(c.Lines) != fmt.Sprint(started.Lines) {
+		if c := w.carts[id.cart]; c.Phase != cart.PhaseOpen || fmt.Sprint(c.Lines) != fmt.Sprint(started.Lines) {
 			w.fatalf("%v was refused, the cart is %s with %v, it had %v", id, c.Phase, c.Lines, started.Lines)
 		}
 		if _, chosen := Claim(started); chosen && o.IsOf("any other cart") {

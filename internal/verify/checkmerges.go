@@ -68,7 +68,7 @@ func (b *Book) foldMerge(e *event, id unit.CartID, c *Cart, value cart.Event) {
 	switch value := value.(type) { //nolint:gochecksumtype // the others are not about a merge
 	case cart.MergedInto:
 		m := about(id, value.Attempt)
-		m.begun, m.into, m.left = true, value.Into, map[offer]unit.Quantity{}
+		m.begun, m.into, m.left = true, value.Target, map[offer]unit.Quantity{}
 		for _, l := range c.Lines {
 			m.left[offerOf(l)] += l.Quantity
 		}
@@ -76,10 +76,10 @@ func (b *Book) foldMerge(e *event, id unit.CartID, c *Cart, value cart.Event) {
 		about(id, value.Attempt).refused = true
 	case cart.MergedFrom:
 		c.arrival = &outcome{cart: id, taken: true, command: e.meta.CommandID, came: map[offer]unit.Quantity{}}
-		m := about(value.From, value.Attempt)
+		m := about(value.Source, value.Attempt)
 		m.outcomes = append(m.outcomes, c.arrival)
 	case cart.MergeDeclined:
-		m := about(value.From, value.Attempt)
+		m := about(value.Source, value.Attempt)
 		m.outcomes = append(m.outcomes, &outcome{cart: id})
 	}
 }

@@ -88,7 +88,7 @@ func inCart(line int, units unit.Quantity) cart.Event {
 }
 
 // comes says that lines of cart c1 come into a cart.
-var comes = cart.MergedFrom{From: "c1", Attempt: 1}
+var comes = cart.MergedFrom{Source: "c1", Attempt: 1}
 
 func (f faultyLog) returns(events ...returns.Event) {
 	f.t.Helper()
@@ -391,28 +391,28 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 		}},
 
 		"a merge that is as it should be": {write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), inCart(2, 1), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), inCart(2, 1), cart.MergedInto{Target: "c2", Attempt: 1})
 			f.other(inCart(1, 3), comes, cart.QuantityChanged{Line: 1, Quantity: 6}, cart.CountryChanged{Country: "EIRE"}, inCart(2, 9))
 		}},
 		"a merge that was refused": {write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
-			f.other(cart.Expired{}, cart.MergeDeclined{From: "c1", Attempt: 1, Reason: "cart-not-open"})
-			f.cart(cart.MergeRefused{Into: "c2", Attempt: 1, Reason: "cart-not-open"})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1})
+			f.other(cart.Expired{}, cart.MergeDeclined{Source: "c1", Attempt: 1, Reason: "cart-not-open"})
+			f.cart(cart.MergeRefused{Target: "c2", Attempt: 1, Reason: "cart-not-open"})
 		}},
 		"a merge that never ended": {check: mergesAgree, words: "merge 1 of cart c1 into cart c2 has not ended", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1})
 			f.other()
 		}},
 		"a merged cart whose lines came in part": {check: mergesAgree, words: "merge 1 of cart c1: cart c2 took ", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1})
 			f.other(comes, inCart(1, 1))
 		}},
 		"a merged cart whose lines came twice": {check: mergesAgree, words: "merge 1 of cart c1 has 2 outcomes", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1})
 			f.other(comes, inCart(1, 2), comes, inCart(2, 2))
 		}},
 		"a merged cart whose lines came elsewhere": {check: mergesAgree, words: "has an outcome in cart c2, which is not the cart that it went into", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c3", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c3", Attempt: 1})
 			f.other(comes, inCart(1, 2))
 		}},
 		"lines of a cart that was never merged": {check: mergesAgree, words: "merge 1 of cart c1 never began", write: func(f faultyLog) {
@@ -420,15 +420,15 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.other(comes, inCart(1, 2))
 		}},
 		"a cart that is open and whose lines came": {check: mergesAgree, words: "cart c2 has its lines, and cart c1 is open again", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1}, cart.MergeRefused{Into: "c2", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1}, cart.MergeRefused{Target: "c2", Attempt: 1})
 			f.other(comes, inCart(1, 2))
 		}},
 		"a refusal that nobody asked for": {check: mergesAgree, words: "merge 1 of cart c1 was refused, cart c2 did not decline it", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1}, cart.MergeRefused{Into: "c2", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1}, cart.MergeRefused{Target: "c2", Attempt: 1})
 		}},
 		"a cart that stays closed after a refusal": {check: mergesAgree, words: "was declined, and the cart is not open again", write: func(f faultyLog) {
-			f.cart(opened(), inCart(1, 2), cart.MergedInto{Into: "c2", Attempt: 1})
-			f.other(cart.MergeDeclined{From: "c1", Attempt: 1})
+			f.cart(opened(), inCart(1, 2), cart.MergedInto{Target: "c2", Attempt: 1})
+			f.other(cart.MergeDeclined{Source: "c1", Attempt: 1})
 		}},
 		"a checkout without its order": {check: cartsAgree, words: "order o1 was not placed", write: func(f faultyLog) {
 			f.cart(opened(), started(), cart.CheckedOut{OrderID: "o1"})

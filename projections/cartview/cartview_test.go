@@ -105,17 +105,17 @@ func TestACartShowsWhichCartItWasMergedInto(t *testing.T) {
 	b := viewtest.New(t, cartview.View())
 	fact(b, "c-1", 0, opened("c-1", ""), line(1, "A", 2))
 	fact(b, "c-2", 1, opened("c-2", "7"))
-	fact(b, "c-1", 2, cart.MergedInto{Into: "c-2", Attempt: 1})
+	fact(b, "c-1", 2, cart.MergedInto{Target: "c-2", Attempt: 1})
 	if c := get(b, "c-1"); c.Phase != "merged" || c.MergedInto != "c-2" || len(c.Fold.Lines) != 1 {
 		t.Errorf("cart %+v", c)
 	}
-	fact(b, "c-2", 3, cart.MergeDeclined{From: "c-1", Attempt: 1, Reason: "cart-full"})
-	fact(b, "c-1", 3, cart.MergeRefused{Into: "c-2", Attempt: 1, Reason: "cart-full"})
+	fact(b, "c-2", 3, cart.MergeDeclined{Source: "c-1", Attempt: 1, Reason: "cart-full"})
+	fact(b, "c-1", 3, cart.MergeRefused{Target: "c-2", Attempt: 1, Reason: "cart-full"})
 	if c := get(b, "c-1"); c.Phase != "open" || c.MergedInto != "" || c.Units != 2 {
 		t.Errorf("cart %+v", c)
 	}
-	fact(b, "c-1", 4, cart.MergedInto{Into: "c-2", Attempt: 2})
-	fact(b, "c-2", 4, cart.MergedFrom{From: "c-1", Attempt: 2}, line(1, "A", 2))
+	fact(b, "c-1", 4, cart.MergedInto{Target: "c-2", Attempt: 2})
+	fact(b, "c-2", 4, cart.MergedFrom{Source: "c-1", Attempt: 2}, line(1, "A", 2))
 	if c := get(b, "c-2"); c.Phase != "open" || c.MergedInto != "" || c.Units != 2 {
 		t.Errorf("cart %+v", c)
 	}

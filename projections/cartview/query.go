@@ -88,7 +88,7 @@ var Listed = query.Rows[Summary]{
 			Key: func(s Summary) []string { return []string{s.Total.String(), s.CartID} },
 		},
 	},
-	Usual: "-changed_at",
+	DefaultSort: "-changed_at",
 }
 
 // List gives a page of carts. By default the cart that was changed last comes first.

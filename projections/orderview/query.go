@@ -102,7 +102,7 @@ var Listed = query.Rows[Summary]{
 			Key: func(s Summary) []string { return []string{s.Total.String(), s.OrderID} },
 		},
 	},
-	Usual: "-placed_at",
+	DefaultSort: "-placed_at",
 }
 
 // List gives a page of orders. By default the newest comes first.

@@ -94,7 +94,7 @@ var ListedReturns = query.Rows[ReturnSummary]{
 			Key: func(s ReturnSummary) []string { return []string{s.Value.String(), s.ReturnID} },
 		},
 	},
-	Usual: "-created_at",
+	DefaultSort: "-created_at",
 }
 
 // ListReturns gives a page of returns and credit notes. By default the newest comes first.

@@ -70,7 +70,7 @@ var Listed = query.Rows[Product]{
 			Key: func(p Product) []string { return []string{query.TimeKey(p.ListedAt), p.SKU} },
 		},
 	},
-	Usual: "sku",
+	DefaultSort: "sku",
 }
 
 // sortedTitle is the part of a title by which products are sorted: its beginning, as the index

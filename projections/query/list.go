@@ -52,7 +52,7 @@ type Rows[T any] struct {
 	// Sorts are the orders by their names. "-" before a name reverses the order.
 	Sorts map[string]Sort[T]
 	// Usual is the order if none is asked for.
-	Usual string
+	DefaultSort string
 }
 
 // Orders returns the columns of each order, by the order's name.
@@ -70,7 +70,7 @@ func (r Rows[T]) Orders() map[string][]string {
 func (r Rows[T]) Read(ctx context.Context, db DB, w Where, p Page) (List[T], error) {
 	var list List[T]
 	if p.Sort == "" {
-		p.Sort = r.Usual
+		p.Sort = r.DefaultSort
 	}
 	name, descending := strings.CutPrefix(p.Sort, "-")
 	sort, known := r.Sorts[name]

@@ -164,7 +164,7 @@ var ListedDocuments = query.Rows[Document]{
 			Key: func(d Document) []string { return []string{query.TimeKey(d.OccurredAt), d.Document} },
 		},
 	},
-	Usual: "occurred_at",
+	DefaultSort: "occurred_at",
 }
 
 // Documents gives a page of documents. By default the oldest comes first.
@@ -235,7 +235,7 @@ var ListedCustomers = query.Rows[Customer]{
 			Key: func(c Customer) []string { return []string{c.CustomerID, c.Currency} },
 		},
 	},
-	Usual: "-amount",
+	DefaultSort: "-amount",
 }
 
 // Customers gives a page of customers. By default the one with the largest net amount comes first.

@@ -83,7 +83,7 @@ var Listed = query.Rows[Level]{
 			Key: func(l Level) []string { return []string{l.Location, l.SKU} },
 		},
 	},
-	Usual: "sku",
+	DefaultSort: "sku",
 }
 
 // Levels gives a page of levels as they are now. By default they are sorted by SKU and
@@ -154,7 +154,7 @@ var ListedAlerts = query.Rows[Alert]{
 			Key: func(a Alert) []string { return []string{a.Location, a.SKU} },
 		},
 	},
-	Usual: "sku",
+	DefaultSort: "sku",
 }
 
 // Reservation is a reservation without a recorded end.
@@ -201,7 +201,7 @@ var ListedReservations = query.Rows[Reservation]{
 			Key: func(r Reservation) []string { return []string{r.SKU, r.Location, r.ReservationID} },
 		},
 	},
-	Usual: "sku",
+	DefaultSort: "sku",
 }
 
 // Allocation is what is promised to an order and has not shipped.
@@ -232,7 +232,7 @@ var ListedAllocations = query.Rows[Allocation]{
 			Key: func(a Allocation) []string { return []string{a.SKU, a.Location, a.OrderID} },
 		},
 	},
-	Usual: "sku",
+	DefaultSort: "sku",
 }
 
 func (f PromiseFilter) add(w *query.Where) {
