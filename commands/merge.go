@@ -105,7 +105,7 @@ func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit
 		lines.Lines = slices.Clone(state.Lines)
 	})
 	if err == nil {
-		err = namingCart(from, refusal)
+		err = namingCart(source, refusal)
 	}
 	if err != nil {
 		return false, err
@@ -127,8 +127,8 @@ func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit
 	}
 	begin := call
 	begin.If = nil // it is about the target
-	answer, err := s.carts.Handle(ctx, request(begin, cart.Stream(from), []cart.Command{ask}))
-	return answer.Replayed || len(answer.Events) > 0, namingCart(from, err)
+	answer, err := s.carts.Handle(ctx, request(begin, cart.Stream(source), []cart.Command{ask}))
+	return answer.Replayed || len(answer.Events) > 0, namingCart(source, err)
 }
 
 // mergeOf is the merge of a cart into another, if there is one.
@@ -148,8 +148,8 @@ func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err e
 func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m merge) (result aggregate.Result[cart.Event], merged bool, err error) {
 	parts := []string{string(m.source), string(m.target), strconv.Itoa(m.begun.Attempt)}
 	take := aggregate.Request[cart.Command]{
-		Stream: cart.Stream(m.into), Meta: derivedMeta(meta, unit.MergeOutcome.Of(parts...)),
-		Commands: []cart.Command{cart.MergeFrom{From: m.from, Attempt: m.begun.Attempt, Lines: m.lines}},
+		Stream: cart.Stream(m.target), Meta: derivedMeta(meta, unit.MergeOutcome.Of(parts...)),
+		Commands: []cart.Command{cart.MergeFrom{Source: m.source, Attempt: m.begun.Attempt, Lines: m.lines}},
 	}
 	if m.begun.IfRevision != nil {
 		take.If = aggregate.AtRevision(*m.begun.IfRevision)
@@ -172,7 +172,7 @@ func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m m
 		return result, true, nil
 	}
 	result, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-		Stream: cart.Stream(m.from), Meta: derivedMeta(meta, unit.MergeRefuse.Of(parts...)),
+		Stream: cart.Stream(m.source), Meta: derivedMeta(meta, unit.MergeRefuse.Of(parts...)),
 		Commands: []cart.Command{cart.RefuseMerge{Attempt: m.begun.Attempt, Reason: declined.Reason}},
 	})
 	return result, false, err
