@@ -93,7 +93,7 @@ func TestVerifyReadsEachFormThatTheImportReads(t *testing.T) {
 				t.Errorf("found %s", differ(report))
 			}
 			// A wrong customer or day is still found.
-			wrong := writeFile(t, "wrong.csv", strings.Replace(text, "17850", "17851", -1))
+			wrong := writeFile(t, "wrong.csv", strings.ReplaceAll(text, "17850", "17851"))
 			if report := verifyJSON(t, exitFailure, "--data", dir, "--against", wrong); differ(report) != "file: by invoice" {
 				t.Errorf("another customer: found %q", differ(report))
 			}

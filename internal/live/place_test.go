@@ -129,8 +129,11 @@ func TestAPositionBeyondTheEndIsRefusedOnEveryEngine(t *testing.T) {
 			last, _ := end.Pair()
 			beyond := eventstore.At(last + 1000).String()
 			for _, ask := range [][2]string{
-				{"/v1/events?after=" + beyond}, {"/v1/events?type=order.&after=" + beyond},
-				{"/v1/events/live?after=" + beyond}, {"/v1/events/live", beyond}, {"/v1/events/live?type=order.", beyond},
+				{"/v1/events?after=" + beyond},
+				{"/v1/events?type=order.&after=" + beyond},
+				{"/v1/events/live?after=" + beyond},
+				{"/v1/events/live", beyond},
+				{"/v1/events/live?type=order.", beyond},
 			} {
 				status, problem := asked(t, handler, ask[0], ask[1])
 				if status != http.StatusConflict || problem["type"] != "/problems/position-beyond-head" || problem["position"] != beyond || problem["head"] != end.String() {
@@ -185,7 +188,7 @@ type ending struct {
 
 func (e *ending) End(ctx context.Context) (eventstore.Position, error) {
 	if e.behind.Add(-1) >= 0 {
-		return e.Store.Head(ctx)
+		return e.Head(ctx)
 	}
 	return e.end, nil
 }
