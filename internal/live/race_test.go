@@ -2,6 +2,6 @@
 
 package live_test
 
-// oneOf is 8, so a run uses one extreme value in eight. All of them would take minutes with the
+// shareDivisor is 8, so a run uses one extreme value in eight. All of them would take minutes with the
 // race detector.
-const oneOf = 8
+const shareDivisor = 8
