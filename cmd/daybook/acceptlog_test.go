@@ -348,7 +348,7 @@ func TestARestoredLogIsAccepted(t *testing.T) {
 					s.start()
 					d.refuses(s.server, places)
 					s.stop()
-					if got := call(d.T, nil, append([]string{"verify"}, d.args...)...); got.code != exitFailure || !strings.Contains(got.stderr, "daybook accept-log takes it as it is") {
+					if got := call(d.T, nil, append([]string{"verify"}, d.args...)...); got.code != exitFailure || !strings.Contains(got.stderr, "run daybook accept-log") {
 						d.Errorf("verify: exit code %d, %s", got.code, got.stderr)
 					}
 
