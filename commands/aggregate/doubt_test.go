@@ -3,7 +3,9 @@ package aggregate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -73,23 +75,26 @@ func TestAnAppendThatMayBeRecordedIsNotReportedAsRefused(t *testing.T) {
 		"recorded before, and what cannot be read":       {before: true, gone: diverged, unknown: true, is: diverged},
 		"a conflict, and then refused":                   {tries: []try{{false, lost}, {err: &eventstore.ConflictError{}}, {err: diverged}}, is: diverged},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				log, id := memory.New(), uuid.New()
-				if c.before {
-					if _, err := newBox(log).Handle(t.Context(), put(id, 1)); err != nil {
-						t.Fatal(err)
+		// A stream that is new is appended to without a lane at first.
+		for _, isNew := range slices.Compact([]bool{c.before, true}) {
+			t.Run(fmt.Sprintf("%s, new %t", name, isNew), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					log, id := memory.New(), uuid.New()
+					if c.before {
+						if _, err := newBox(log).Handle(t.Context(), put(id, 1)); err != nil {
+							t.Fatal(err)
+						}
 					}
-				}
-				request := put(id, 1)
-				request.New = c.before // so it is appended before it is looked for
-				_, err := newBox(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
-				_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
-				if unknown != c.unknown || (err == nil) != (c.is == nil) || c.is != nil && !errors.Is(err, c.is) {
-					t.Errorf("error %v, want one with %v, and an unknown outcome: %t", err, c.is, c.unknown)
-				}
+					request := put(id, 1)
+					request.New = isNew // then it is appended before it is looked for
+					_, err := newBox(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
+					_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+					if unknown != c.unknown || (err == nil) != (c.is == nil) || c.is != nil && !errors.Is(err, c.is) {
+						t.Errorf("error %v, want one with %v, and an unknown outcome: %t", err, c.is, c.unknown)
+					}
+				})
 			})
-		})
+		}
 	}
 }

@@ -220,6 +220,9 @@ func (h *Handler[S, C, E]) submit(ctx context.Context, job *job[S, C, E]) error 
 	case <-ctx.Done():
 	}
 	if job.withdraw() {
+		if job.doubt {
+			return &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
+		}
 		return fmt.Errorf("command for stream %s not begun: %w", job.request.Stream, ctx.Err())
 	}
 	if job.look != nil {
@@ -246,8 +249,8 @@ func (h *Handler[S, C, E]) enqueue(job *job[S, C, E]) error {
 // create carries out a request on a stream that is probably not there yet, in the caller's own
 // goroutine: there is no queue to wait in, and nothing to read. done is false if the request
 // must go to the stream's lane, because the stream is there or the request is refused. If the
-// outcome of the append is unknown, the lane finds out what was recorded. An error means that ctx
-// has ended while the outcome was not known.
+// outcome of the append is unknown, the lane finds out what was recorded. An error is that of the
+// append, as the lane would return it.
 func (h *Handler[S, C, E]) create(ctx context.Context, j *job[S, C, E]) (done bool, err error) {
 	h.mu.Lock()
 	_, found := h.lanes[j.request.Stream]
@@ -265,11 +268,18 @@ func (h *Handler[S, C, E]) create(ctx context.Context, j *job[S, C, E]) (done bo
 		return false, nil
 	}
 	result, err := h.store.Append(ctx, l.stream, eventstore.NoStream, j.encoded)
-	if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown && ctx.Err() != nil {
-		return false, err
-	}
-	if err != nil || result.Replayed {
+	_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+	_, diverged := errors.AsType[*eventstore.DivergedError](err)
+	_, conflict := errors.AsType[*eventstore.ConflictError](err)
+	_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
+	switch {
+	case unknown && !diverged && ctx.Err() == nil, result.Replayed:
+		j.doubt = true
 		return false, nil
+	case conflict || duplicate:
+		return false, nil
+	case err != nil:
+		return false, err
 	}
 	l.recorded([]*job[S, C, E]{j}, -1, -1, result)
 	h.keep(l)

@@ -31,6 +31,7 @@ type job[S, C, E any] struct {
 	look    func(S, int64) // set if this is a View
 	maxAge  time.Duration  // for a View: how old the state may be
 	stage   atomic.Int32   // waiting, begun or withdrawn
+	doubt   bool           // create has sent its events, and they may be recorded
 
 	// Written by the lane before done is closed.
 	result Result[E]
@@ -119,7 +120,7 @@ func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.handler.options.AppendTimeout)
 	defer cancel()
 	open := batch
-	l.doubt = false
+	l.doubt = slices.ContainsFunc(batch, func(j *job[S, C, E]) bool { return j.doubt })
 	for attempt := 1; len(open) > 0; attempt++ {
 		var err error
 		open, err = l.attempt(ctx, open, attempt == 1)
