@@ -31,9 +31,13 @@ type CheckoutRequest struct {
 	Shortage     cart.Policy
 	ReserveUntil time.Time
 	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
-	// From then on, the checkout changes no stock any more and ends with an order, unless its
-	// order id is taken. If stock refuses something first, OnReserved is never called.
+	// From then on, the checkout changes no stock any more and ends with an order, unless its order
+	// id is taken. If stock refuses something first, OnReserved is never called. A checkout with
+	// OnReserved goes step by step. If it were recorded in one append, the stock would be reserved
+	// no earlier than the rest.
 	OnReserved func()
+	// After, if set, is what happens to the order as soon as it is placed.
+	After *AfterPlacing
 }
 
 // CheckoutResult is how a checkout ended.
@@ -52,14 +56,15 @@ type CheckoutResult struct {
 	// BegunBy is the command id of another call that began this checkout. It is zero if
 	// this call did.
 	BegunBy uuid.UUID
-	// Repeated means that this call had begun this checkout before. So this is not the first
-	// time that it was made.
+	// Repeated means that the same call was made before, and began this checkout then.
 	Repeated bool
 	Cart     aggregate.Result[cart.Event]
-	Order    aggregate.Result[order.Event]
+	Order    aggregate.Result[order.Event] // what the command order.Place recorded
+	// Final is the result of the placing and of CheckoutRequest.After, as one result.
+	Final aggregate.Result[order.Event]
 }
 
-// Refusal is the checkout's refusal as an error, or nil if it was placed.
+// Refusal is the checkout's refusal as an error, or nil if there is an order.
 func (r CheckoutResult) Refusal() error {
 	switch {
 	case r.Placed:
@@ -82,12 +87,20 @@ func (r CheckoutResult) Refusal() error {
 //
 // A call that is repeated continues its checkout. If that checkout was refused, it is decided
 // again, under the command id of the next attempt.
+//
+// If CheckoutRequest.After is refused, Checkout returns the refusal and a result in which Placed
+// is set: there is an order, and it is not paid or confirmed.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
-	if err := s.admit(call); err != nil {
+	if err := s.admitCart(ctx, call, ask.CartID); err != nil {
 		return CheckoutResult{}, err
 	}
 	if err := s.admitDeadline(ask.ReserveUntil); err != nil {
 		return CheckoutResult{}, err
+	}
+	if ask.After != nil {
+		if err := s.admit(ask.After.Call); err != nil {
+			return CheckoutResult{}, err
+		}
 	}
 	start := s.startCheckout(call, ask)
 	if start.OrderIDFrom == cart.FromCaller {
@@ -96,13 +109,42 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		}
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
-	if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
+	for range maxTries {
+		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
+			return result, err
+		}
+		result, err := s.together.checkout(ctx, call, ask, start)
+		if !errors.Is(err, aggregate.ErrStepByStep) {
+			return result, err
+		}
+		if !errors.Is(err, aggregate.ErrAgain) {
+			break
+		}
+	}
+	result, err := s.checkoutStepByStep(ctx, call, ask, start)
+	if err != nil {
 		return result, err
 	}
-	begin := request(call, cart.Stream(ask.CartID), []cart.Command{start})
+	result.Final, err = s.afterPlacing(ctx, call, result, ask.After)
+	return result, err
+}
+
+// maxTries is how often a checkout is tried in one append, if other writers are first. Step by step
+// it takes more appends, and each of them can meet another writer, too. But it goes on even if many
+// nodes sell the same goods: there each stock decides for itself.
+const maxTries = 4
+
+// beginning is the request that begins a call's checkout.
+func (s *Service) beginning(call Call, id unit.CartID, start cart.StartCheckout) aggregate.Request[cart.Command] {
+	begin := request(call, cart.Stream(id), []cart.Command{start})
 	// After a refusal, the same key may come with other content. repeatCheckout compares it.
 	begin.AnyContent = true
-	begun, err := s.carts.Handle(ctx, begin)
+	return begin
+}
+
+// checkoutStepByStep carries out a checkout up to the placing of its order.
+func (s *Service) checkoutStepByStep(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
+	begun, err := s.carts.Handle(ctx, s.beginning(call, ask.CartID, start))
 	if ask.OrderID == "" && errors.Is(err, cart.ErrNotOpen) {
 		return s.joinCheckout(ctx, call, ask, err)
 	}
@@ -111,7 +153,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	for _, event := range begun.Events {
 		if started, ok := event.(cart.CheckoutStarted); ok {
-			return s.finishCheckout(ctx, call.Meta, started, nil, ask.OnReserved)
+			return s.finishCheckout(ctx, call.Meta, started, nil, driver{onReserved: ask.OnReserved})
 		}
 	}
 	if begun.Replayed {
@@ -130,7 +172,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		return CheckoutResult{}, err
 	}
 	_, refused := past.outcome.(cart.CheckoutRefused)
-	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
+	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, driver{onReserved: ask.OnReserved})
 	result.Spent, result.BegunBy = refused && ask.OrderID != "", callThatBegan(checkouts, past)
 	return result, err
 }
@@ -176,6 +218,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 		_, refused := past.outcome.(cart.CheckoutRefused)
 		switch {
 		case !begun:
+			ask.After = nil // Checkout, which has called this, carries it out
 			return s.Checkout(ctx, call, ask)
 		case refused:
 			call.Meta.CommandID = nextAttempt(call.Meta.CommandID)
@@ -186,7 +229,7 @@ func (s *Service) repeatCheckout(ctx context.Context, call Call, ask CheckoutReq
 				return CheckoutResult{}, err
 			}
 			defer s.drive(cart.Stream(ask.CartID))()
-			result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
+			result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, driver{onReserved: ask.OnReserved})
 			result.Repeated = true
 			return result, err
 		}
@@ -217,18 +260,25 @@ func (s *Service) FinishCheckout(ctx context.Context, id unit.CartID, orderID un
 	if err != nil {
 		return err
 	}
-	_, err = s.finishCheckout(ctx, past.meta, past.started, past.outcome, nil)
+	_, err = s.finishCheckout(ctx, past.meta, past.started, past.outcome, driver{})
 	return err
+}
+
+// driver says what a driver wants in addition to the checkout itself. Its zero value wants nothing
+// more.
+type driver struct {
+	onReserved func() // see CheckoutRequest.OnReserved
+	confirms   bool   // the order is confirmed in the same append
 }
 
 // finishCheckout is the process of a checkout: it asks stock for reservations, records one
 // outcome on the cart's stream, and follows the recorded outcome. Any number of drivers may do
 // this at once, and each may stop at any point.
-func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event, onReserved func()) (CheckoutResult, error) {
+func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, outcome cart.Event, by driver) (CheckoutResult, error) {
 	result := CheckoutResult{OrderID: started.OrderID}
 	if outcome == nil {
 		var err error
-		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started, onReserved); err != nil {
+		if outcome, result.Cart, err = s.decideCheckout(ctx, meta, started, by); err != nil {
 			return result, err
 		}
 	}
@@ -273,12 +323,15 @@ func (s *Service) withdraw(ctx context.Context, meta eventstore.Metadata, starte
 
 // decideCheckout asks stock for the reservations and records the outcome. It returns the
 // recorded outcome, which another driver may have recorded.
-func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, onReserved func()) (cart.Event, aggregate.Result[cart.Event], error) {
+func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, by driver) (cart.Event, aggregate.Result[cart.Event], error) {
 	process := checkout.Begin(started)
+	if by.confirms {
+		process = checkout.BeginConfirmed(started)
+	}
 	noRefusal := true
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
 		replies := make([]checkout.StockReply, len(asks))
-		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
+		err := each(ctx, s, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 				Stream:   stock.Stream(ask.SKU, ask.Location),
 				Meta:     derivedMeta(meta, reserveCommand(started, ask)),
@@ -298,8 +351,8 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		process = process.Reply(replies)
 	}
 	decision, _ := process.Outcome()
-	if noRefusal && onReserved != nil {
-		onReserved()
+	if noRefusal && by.onReserved != nil {
+		by.onReserved()
 	}
 	return s.recordOutcome(ctx, meta, started, decision)
 }
@@ -331,6 +384,9 @@ func (s *Service) recordOutcome(ctx context.Context, meta eventstore.Metadata, s
 // releaseUnkept releases the reservations that the checkout may have made and that its outcome
 // does not keep. If the checkout was refused, it also claims the order id for the cart.
 func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, result CheckoutResult, keep []cart.Reservation) error {
+	if s.joined {
+		return nil // the outcome keeps all reservations; no other driver can have made one, because the start is not recorded yet
+	}
 	var others []unit.ReservationID
 	if started.OrderIDFrom == "" {
 		err := s.orders.View(ctx, order.Stream(started.OrderID), func(state order.State, _ int64) {
@@ -359,7 +415,7 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 			return nil // another cart has the id by now, so there is nothing to claim
 		})
 	}
-	return each(ctx, steps, func(ctx context.Context, _ int, step func(context.Context) error) error { return step(ctx) })
+	return each(ctx, s, steps, func(ctx context.Context, _ int, step func(context.Context) error) error { return step(ctx) })
 }
 
 // claim keeps an order id for the cart whose checkout with this id is refused. Then no other
@@ -375,7 +431,7 @@ func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim ord
 // pastCheckout is what a cart's stream says about one checkout.
 type pastCheckout struct {
 	started cart.CheckoutStarted // without lines if it was refused before it began
-	meta    eventstore.Metadata  // of its start
+	meta    eventstore.Metadata  // of the event that began it
 	outcome cart.Event           // CheckedOut, CheckoutRefused, or nil
 }
 

@@ -33,10 +33,11 @@ func (s *Service) joinCheckout(ctx context.Context, call Call, ask CheckoutReque
 	if past.differsFrom(ask) != nil {
 		return CheckoutResult{}, refusal
 	}
-	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, ask.OnReserved)
+	result, err := s.finishCheckout(ctx, call.Meta, past.started, past.outcome, driver{onReserved: ask.OnReserved})
 	if err == nil && result.OrderIDTaken {
 		// The other call chose an id that is taken. The cart is open again, so this call starts its
 		// own checkout.
+		ask.After = nil // Checkout, which has called this, carries it out
 		return s.Checkout(ctx, call, ask)
 	}
 	result.BegunBy = callThatBegan(checkouts, past)

@@ -30,9 +30,9 @@ type owner struct {
 
 func (o owner) key() stock.Key { return stock.Key{SKU: o.sku, Location: o.location} }
 
-// askedTwice has a scenario for each kind of derived id, which makes such an id. Two owners with
-// the same inner ids carry it out, and it must succeed for both. A scenario is one of derivations,
-// or the file and the name of another test.
+// askedTwice names a scenario for each kind of derived id. The scenario makes an id of this kind.
+// Two owners with the same inner ids carry it out, one after the other, and it must succeed for
+// both. The name is a key of derivations, or the file and the name of another test.
 var askedTwice = map[*unit.Derivation]string{
 	unit.RequestCommand: twoCallers, unit.StepCommand: twoCallers, unit.NextAttemptCommand: "commandapi/idempotency_test.go:TestAKeyCanSucceedAfterAnyNumberOfRefusals",
 	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewShipment: twoCallers,
@@ -180,14 +180,14 @@ func TestEachDerivedIDIsAskedForByTwoOwners(t *testing.T) {
 	for _, d := range unit.Derivations() {
 		scenario, listed := askedTwice[d]
 		if _, here := derivations[scenario]; !listed || !here && !isTest(t, scenario) {
-			t.Errorf("nothing asks twice for the id %q of %v: %q is no scenario and no test", d.Name(), d.Parts(), scenario)
+			t.Errorf("no scenario makes the id %q of %v twice: %q is neither a key of derivations nor a test", d.Name(), d.Parts(), scenario)
 		}
 	}
 	a := owner{"c-a", "o-a", "r-a", "MUG", "main"}
 	for name, differ := range map[string]func(o owner) owner{
 		"SKU":      func(o owner) owner { o.sku = "TRAY"; return o },
 		"location": func(o owner) owner { o.location = "annex"; return o },
-		"order":    func(o owner) owner { return o }, // everything but what it is of
+		"order":    func(o owner) owner { return o }, // SKU and location are the same; cart, order and return differ
 	} {
 		b := differ(owner{"c-b", "o-b", "r-b", "MUG", "main"})
 		for scenario, do := range derivations {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -16,7 +17,7 @@ import (
 
 // ExpireOrder ends an order that was not confirmed, if its deadline has passed.
 func (s *Service) ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error {
-	_, err := s.Order(ctx, Call{Meta: meta}, id, order.Expire{Now: now})
+	_, err := s.Order(ctx, Call{Who: access.System("timer"), Meta: meta}, id, order.Expire{Now: now})
 	return err
 }
 

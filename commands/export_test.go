@@ -15,8 +15,8 @@ const (
 
 var RefusedBy = refusedBy
 
-func (s *Service) StockHandler() *stockHandler   { return s.stock }
-func (s *Service) ReturnHandler() *returnHandler { return s.returns }
+func (s *Service) StockHandler() stockHandler   { return s.stock }
+func (s *Service) ReturnHandler() returnHandler { return s.returns }
 
 func (s *Service) LastShortages(ctx context.Context, id unit.OrderID) ([]cart.Shortage, error) {
 	return s.lastShortages(ctx, id)
@@ -30,4 +30,11 @@ func (s *Service) Outcomes(ctx context.Context, id unit.CartID) (map[unit.OrderI
 		outcomes[id] = past.outcome
 	}
 	return outcomes, err
+}
+
+// WaitingTogether is how many checkouts wait to be recorded in one append.
+func (s *Service) WaitingTogether() int {
+	s.together.mu.Lock()
+	defer s.together.mu.Unlock()
+	return len(s.together.waiting)
 }

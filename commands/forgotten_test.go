@@ -18,6 +18,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/internal/shoptest"
+	"daybook/domain/access"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -26,10 +27,10 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// onEachEngine runs a test as onEachStore does, and also over a log without an index of event ids,
-// such as KurrentDB.
-func onEachEngine(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
-	onEachStore(t, test)
+// withAndWithoutIndex runs a test with the engines that have an index of event ids, and with a log
+// in memory that has none, like KurrentDB. With KurrentDB itself these tests would take too long.
+func withAndWithoutIndex(t *testing.T, test func(t *testing.T, store eventstore.Store)) {
+	onIndexedStores(t, test)
 	t.Run("no index of ids", func(t *testing.T) { t.Parallel(); test(t, logtest.Unindexed{Store: memory.New()}) })
 }
 
@@ -42,7 +43,7 @@ func flood(t *testing.T, service *commands.Service, key stock.Key) {
 	var batch []stock.Command
 	give := func() {
 		t.Helper()
-		if _, err := service.MoveStock(t.Context(), commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, batch...); err != nil {
+		if _, err := service.MoveStock(t.Context(), commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, batch...); err != nil {
 			t.Fatal(err)
 		}
 		batch = nil
@@ -62,7 +63,7 @@ func flood(t *testing.T, service *commands.Service, key stock.Key) {
 	for range 64 {
 		receipts.Go(func() {
 			for range 66 {
-				receive := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
+				receive := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
 				if _, err := service.MoveStock(t.Context(), receive, key, stock.Receive{At: at, Quantity: 1}); err != nil {
 					t.Error(err)
 				}
@@ -76,9 +77,9 @@ func flood(t *testing.T, service *commands.Service, key stock.Key) {
 // allocated and 4 more reserved.
 type forgettable struct {
 	command stock.Command
-	undo    stock.Command // sent between the two, if it is possible
-	// each means that the command under another command id is another change, because nothing in
-	// the command identifies it.
+	undo    stock.Command // sent between the first time and the second, so that the state no longer shows the first; nil for some
+	// each means that the command makes another change under each command id, because nothing in
+	// its content identifies the change. Example: two receipts of 5 units are two deliveries.
 	each bool
 	was  aggregate.Result[stock.Event]
 	id   uuid.UUID
@@ -128,7 +129,7 @@ func forgettables(at stock.At) map[string]*forgettable {
 func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
+	withAndWithoutIndex(t, func(t *testing.T, store eventstore.Store) {
 		stream, at := stock.Stream(mugs.SKU, mugs.Location), stock.At{Key: mugs, Now: noon}
 		ask := func(s *commands.Service, id uuid.UUID, redecide bool, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
 			return s.StockHandler().Handle(t.Context(), aggregate.Request[stock.Command]{
@@ -210,9 +211,9 @@ func TestNothingIsRefusedOrDoneTwiceBecauseItWasForgotten(t *testing.T) {
 	})
 }
 
-func view(t *testing.T, service *commands.Service, look func(stock.State)) {
+func view(t *testing.T, service *commands.Service, read func(stock.State)) {
 	t.Helper()
-	if err := service.ViewStock(t.Context(), stock.Key{SKU: mugs.SKU, Location: mugs.Location}, func(s stock.State, _ int64) { look(s) }); err != nil {
+	if err := service.ViewStock(t.Context(), stock.Key{SKU: mugs.SKU, Location: mugs.Location}, func(s stock.State, _ int64) { read(s) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -252,7 +253,7 @@ type diesBeforeSettling struct{ eventstore.Store }
 
 func (d diesBeforeSettling) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	if slices.ContainsFunc(events, func(e eventstore.Event) bool { return strings.HasPrefix(e.Type, "order.stock_settled.") }) {
-		return eventstore.Result{}, errDead
+		return eventstore.Result{}, shoptest.ErrDead
 	}
 	return d.Store.Append(ctx, stream, expected, events)
 }
@@ -263,7 +264,7 @@ func (d diesBeforeSettling) Append(ctx context.Context, stream string, expected 
 func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 	t.Parallel()
 	const id = unit.OrderID("o1")
-	onEachEngine(t, func(t *testing.T, store eventstore.Store) {
+	withAndWithoutIndex(t, func(t *testing.T, store eventstore.Store) {
 		s := open(t, store, commands.DefaultPolicy())
 		s.Sell(mugs.SKU, 10_000)
 		if err := s.FillCart("c1", map[unit.SKU]unit.Quantity{mugs.SKU: 1}); err != nil {
@@ -282,7 +283,7 @@ func TestAStepIsDrivenAgainAfterStockHasForgottenIt(t *testing.T) {
 			{"confirm", []order.Command{pay, order.Confirm{Now: s.Now()}}, 1, order.StatusConfirmed},
 			{"ship", []order.Command{order.Ship{ShipmentID: "s1", Location: mugs.Location}}, 0, order.StatusConfirmed},
 		} {
-			if _, err := open(t, diesBeforeSettling{store}, commands.DefaultPolicy()).Order(t.Context(), shoptest.NewCall(), id, step.commands...); !errors.Is(err, errDead) {
+			if _, err := open(t, diesBeforeSettling{store}, commands.DefaultPolicy()).Order(t.Context(), shoptest.NewCall(), id, step.commands...); !errors.Is(err, shoptest.ErrDead) {
 				t.Fatalf("%s: %v, want the driver to die", step.name, err)
 			}
 			flood(t, s.Service, mugs)
@@ -351,7 +352,7 @@ func crowd(t *testing.T, service *commands.Service) {
 		})
 	}
 	for _, command := range batch {
-		if _, err := service.MoveStock(t.Context(), commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
+		if _, err := service.MoveStock(t.Context(), commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,23 +21,24 @@ type merge struct {
 	target  unit.CartID
 	begun   cart.MergedInto
 	lines   []cart.Line // of the source; they do not change while it is merged
-	present bool        // it is under way, or done
+	present bool        // false: the source is not merged into another cart
 }
 
 // MergeResult is what a merge did to the cart that the lines went into.
 type MergeResult struct {
 	aggregate.Result[cart.Event]
-	// Begun means that this call began the merge, now or when it was made before. Another
-	// driver may have ended it.
+	// Begun means that this call began the merge, now or when the same call was made before.
+	// Another driver may have ended the merge.
 	Begun bool
 }
 
-// MergeCart puts the lines of one open cart, the source, into another, the target.
-// Condition and result of the call are those of the target. The source ends.
+// MergeCart puts the lines of one open cart, the source, into another, the target. The condition of
+// the call is about the target, and so is the result. The source ends.
 //
 // If the target cannot take the lines, the source stays open, or is open again when MergeCart
 // returns. The error is then the refusal. If the merge had begun, the result's position says where
-// the source is open again. A refusal that is about the source names it in its fact cart_id.
+// the source is open again. If the refusal is about the source, its fact cart_id is the id of the
+// source.
 //
 // If another call has merged the two carts, nothing happens, and that is no error.
 func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.CartID) (MergeResult, error) {
@@ -45,7 +46,14 @@ func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.
 	if err := s.admit(call); err != nil {
 		return answer, err
 	}
+	if err := s.ownsCart(ctx, call, source, false); err != nil {
+		return answer, namingCart(source, err)
+	}
+	if err := s.ownsCart(ctx, call, target, false); err != nil {
+		return answer, err
+	}
 	defer s.drive(cart.Stream(source))()
+	compared := false // the call was compared with earlier merges into the target
 	for attempts := 0; attempts < maxMergeAttempts; call.Meta.CommandID = nextAttempt(call.Meta.CommandID) {
 		repeats, err := s.carts.Repeats(ctx, cart.Stream(source), call.Meta)
 		if err != nil {
@@ -53,6 +61,12 @@ func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.
 		}
 		ours := repeats
 		if !repeats {
+			if !compared {
+				if err := s.refuseAnotherSource(ctx, call, target, source); err != nil {
+					return answer, err
+				}
+				compared = true
+			}
 			attempts++
 			if ours, err = s.beginMerge(ctx, call, target, source); err != nil {
 				return answer, err
@@ -65,7 +79,13 @@ func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.
 		if !now.present || now.target != target {
 			continue // this attempt was refused
 		}
-		result, merged, err := s.finishMerge(ctx, call.Meta, now)
+		meta := call.Meta
+		if !ours {
+			if meta, err = s.beginningOf(ctx, now); err != nil {
+				return answer, err
+			}
+		}
+		result, merged, err := s.finishMerge(ctx, meta, now)
 		if err != nil {
 			return answer, err
 		}
@@ -82,7 +102,69 @@ func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.
 // declined the lines, but could take them when the call looked again.
 const maxMergeAttempts = 5
 
-// FinishMerge ends the merge of a cart that the log shows as begun.
+// refuseAnotherSource refuses a call whose command id has merged another cart into the target. The
+// source's stream does not know that command, because a merge begins on the stream of its source.
+// The target's stream names the command that began a merge as the cause of the outcome.
+//
+// A call without a hash of its content has a new command id each time, so it is not compared.
+func (s *Service) refuseAnotherSource(ctx context.Context, call Call, target, source unit.CartID) error {
+	if call.Meta.Request == "" {
+		return nil
+	}
+	took := false
+	err := s.carts.View(ctx, cart.Stream(target), func(state cart.State, _ int64) { took = state.TookMerge })
+	if err != nil || !took {
+		return err
+	}
+	outcomes := map[string]cart.Event{}
+	for recorded, err := range s.store.ReadStream(ctx, cart.Stream(target), 0, 0) {
+		if err != nil {
+			return fmt.Errorf("cart %s: %w", target, err)
+		}
+		event, err := ownEvent(&recorded)
+		if err != nil {
+			return err
+		}
+		switch event := event.(type) { //nolint:gochecksumtype // the others are no outcomes
+		case cart.MergedFrom, cart.MergeDeclined:
+			outcomes[eventstore.MetadataOrNone(recorded.Meta).CausationID] = event
+		}
+	}
+	// An attempt that was refused before it began has no outcome, so some may be missing between
+	// others.
+	id := call.Meta.CommandID
+	for missing := 0; missing < maxMergeAttempts; id = nextAttempt(id) {
+		outcome, found := outcomes[id.String()]
+		if merged, took := outcome.(cart.MergedFrom); took && merged.Source != source {
+			return aggregate.ErrCommandReused
+		}
+		if !found {
+			missing++
+		}
+	}
+	return nil
+}
+
+// beginningOf is the metadata of the event that began a merge.
+func (s *Service) beginningOf(ctx context.Context, m merge) (eventstore.Metadata, error) {
+	stream := cart.Stream(m.source)
+	for recorded, err := range s.store.ReadStreamBackwards(ctx, stream, eventstore.LastRevision, 0) {
+		if err != nil {
+			return eventstore.Metadata{}, fmt.Errorf("cart %s: %w", m.source, err)
+		}
+		event, err := ownEvent(&recorded)
+		if err != nil {
+			return eventstore.Metadata{}, err
+		}
+		if begun, is := event.(cart.MergedInto); is && begun.Attempt == m.begun.Attempt {
+			return eventstore.MetadataOrNone(recorded.Meta), nil
+		}
+	}
+	return eventstore.Metadata{}, fmt.Errorf("cart %s: the event that began its merge is not in its stream", m.source)
+}
+
+// FinishMerge ends the merge of a cart that the log shows as begun. meta is the metadata of the
+// event that began it.
 func (s *Service) FinishMerge(ctx context.Context, meta eventstore.Metadata, id unit.CartID) error {
 	defer s.drive(cart.Stream(id))()
 	now, err := s.mergeOf(ctx, id)
@@ -93,8 +175,9 @@ func (s *Service) FinishMerge(ctx context.Context, meta eventstore.Metadata, id 
 	return err
 }
 
-// beginMerge records on the source that it is merged, if the target can take its lines
-// as both are now. recorded is false if another call has recorded it.
+// beginMerge records on the source that it is merged. Before that, it looks at both carts, and
+// refuses if the target could not take the lines now. recorded is false if another call has
+// recorded it.
 func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit.CartID) (recorded bool, err error) {
 	ask := cart.MergeInto{Target: target}
 	lines := cart.MergeFrom{Source: source}
@@ -115,7 +198,7 @@ func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit
 			refusal = &aggregate.StaleError{Stream: cart.Stream(target), If: *call.If, Actual: revision}
 			return
 		}
-		if len(events) > 0 { // else the lines are there
+		if len(events) > 0 { // no events: the target has the lines already
 			_, refusal = cart.Decide(lines, state)
 		}
 		if call.If != nil && (call.If.At != nil || call.If.NotAt != nil) {
@@ -126,12 +209,12 @@ func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit
 		return false, err
 	}
 	begin := call
-	begin.If = nil // it is about the target
+	begin.If = nil // the condition is about the target, and this command goes to the source
 	answer, err := s.carts.Handle(ctx, request(begin, cart.Stream(source), []cart.Command{ask}))
 	return answer.Replayed || len(answer.Events) > 0, namingCart(source, err)
 }
 
-// mergeOf is the merge of a cart into another, if there is one.
+// mergeOf returns the merge of this cart into another one. If there is none, present is false.
 func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err error) {
 	err = s.carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) {
 		now = merge{source: id, target: state.MergeTarget(), begun: state.Merge, lines: slices.Clone(state.Lines), present: state.Phase == cart.PhaseMerged}
@@ -178,8 +261,8 @@ func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m m
 	return result, false, err
 }
 
-// declineReason is why a cart does not take lines, as a code of a problem; or it is empty, because
-// the error says something else.
+// declineReason returns the code of the problem for which the target does not take the lines. It is
+// empty if the error has another cause, for example a log that cannot be reached.
 func declineReason(err error) string {
 	if refusal, no := errors.AsType[*rule.Rejection](err); no {
 		return refusal.Code
@@ -190,7 +273,7 @@ func declineReason(err error) string {
 	return ""
 }
 
-// mergeOutcome is what the target has recorded: by this call, or before.
+// mergeOutcome is the outcome that the target has recorded, by this call or earlier.
 func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Result[cart.Event]) (cart.Event, error) {
 	if len(result.Events) > 0 {
 		return result.Events[0], nil
@@ -200,12 +283,9 @@ func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Re
 		if err != nil {
 			return nil, fmt.Errorf("cart %s: %w", m.target, err)
 		}
-		event, err := eventstore.Decode(&recorded, cart.Decode)
-		if eventstore.IsForeign(err) {
-			continue
-		}
+		event, err := ownEvent(&recorded)
 		if err != nil {
-			return nil, &aggregate.UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
+			return nil, err
 		}
 		switch event := event.(type) { //nolint:gochecksumtype // the others are no outcomes
 		case cart.MergedFrom:
@@ -221,6 +301,15 @@ func (s *Service) mergeOutcome(ctx context.Context, m merge, result aggregate.Re
 	return nil, fmt.Errorf("cart %s: the outcome of the merge of cart %s is decided and not recorded", m.target, m.source)
 }
 
+// ownEvent is a recorded event of a cart. It is nil if another program wrote the event.
+func ownEvent(recorded *eventstore.Recorded) (cart.Event, error) {
+	event, err := eventstore.Decode(recorded, cart.Decode)
+	if err != nil && !eventstore.IsForeign(err) {
+		return nil, &aggregate.UndecodableError{Stream: recorded.Stream, Revision: recorded.Revision, Cause: err}
+	}
+	return event, nil
+}
+
 // namingCart says in a refusal which cart it is about.
 func namingCart(id unit.CartID, err error) error {
 	refusal, is := errors.AsType[*rule.Rejection](err)
@@ -231,7 +320,7 @@ func namingCart(id unit.CartID, err error) error {
 	if facts == nil {
 		facts = map[string]any{}
 	}
-	if !errors.Is(err, cart.ErrMergeSelf) { // it is about both
+	if !errors.Is(err, cart.ErrMergeSelf) { // that refusal is about both carts
 		facts["cart_id"] = id
 	}
 	return refusal.With(refusal.Detail+" This is about cart "+string(id)+".", facts)

@@ -191,8 +191,8 @@ func TestAMergeExpectsTheRevisionThatItsCallNames(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestAMergeIsFinishedWhereverItsDriverDies lets the driver die after each append, with its
-// answer told or lost, and something happen to the other cart before another goes on.
+// The driver of a merge dies after each possible number of appends. Then something happens to the
+// other cart. Then another driver finishes the merge.
 func TestAMergeIsFinishedWhereverItsDriverDies(t *testing.T) {
 	t.Parallel()
 	meanwhile := map[string]func(s *shop){
@@ -205,7 +205,7 @@ func TestAMergeIsFinishedWhereverItsDriverDies(t *testing.T) {
 		"the other changes": func(s *shop) {
 			_, _ = s.Cart(s.T.Context(), shoptest.NewCall(), "ann", cart.ChangeCountry{Country: "EIRE"})
 		},
-		"the other is moved": func(s *shop) { _ = s.FillCart("bob", nil); _ = s.MergeInto("bob", "ann") },
+		"the other is merged into a third": func(s *shop) { _ = s.FillCart("bob", nil); _ = s.MergeInto("bob", "ann") },
 	}
 	finish := map[string]func(t *testing.T, s *shop, call commands.Call){
 		"the reactor": func(t *testing.T, s *shop, _ commands.Call) { t.Helper(); recoverFrom(t, s) },
@@ -214,34 +214,44 @@ func TestAMergeIsFinishedWhereverItsDriverDies(t *testing.T) {
 		},
 		"another call": func(_ *testing.T, s *shop, _ commands.Call) { _ = s.MergeInto("ann", "guest") },
 	}
-	for between, happen := range meanwhile {
-		for who, end := range finish {
+	die := func(t *testing.T, log eventstore.Store, appends int, between, who string) {
+		t.Helper()
+		twoCarts(t, log)
+		call := shoptest.NewCall()
+		dying := open(t, &shoptest.Mortal{Store: log, Left: appends}, commands.DefaultPolicy())
+		_, _ = dying.MergeCart(t.Context(), call, "ann", "guest")
+		after := open(t, log, commands.DefaultPolicy())
+		meanwhile[between](after)
+		finish[who](t, after, call)
+		recoverFrom(t, after)
+		if guest := after.CartState("guest").Phase; guest == cart.PhaseMerged {
+			if events := after.merged(t, "guest"); events != 1 {
+				t.Errorf("the lines have come %d times", events)
+			}
+		} else if guest != cart.PhaseOpen || after.merged(t, "guest") != 0 {
+			t.Errorf("the guest's cart is %s, and its lines have come %d times", guest, after.merged(t, "guest"))
+		} else {
+			after.has("guest", cart.PhaseOpen, 2, 1)
+		}
+		after.Audit()
+	}
+	for between := range meanwhile {
+		for who := range finish {
 			for appends := range 5 {
-				t.Run(fmt.Sprintf("after append %d, %s, %s goes on", appends, between, who), func(t *testing.T) {
-					t.Parallel()
-					log := memory.New()
-					twoCarts(t, log)
-					call := shoptest.NewCall()
-					dying := open(t, &mortal{Store: log, left: appends}, commands.DefaultPolicy())
-					_, _ = dying.MergeCart(t.Context(), call, "ann", "guest")
-					after := open(t, log, commands.DefaultPolicy())
-					happen(after)
-					end(t, after, call)
-					recoverFrom(t, after)
-					if guest := after.CartState("guest").Phase; guest == cart.PhaseMerged {
-						if events := after.merged(t, "guest"); events != 1 {
-							t.Errorf("the lines have come %d times", events)
-						}
-					} else if guest != cart.PhaseOpen || after.merged(t, "guest") != 0 {
-						t.Errorf("the guest's cart is %s, and its lines have come %d times", guest, after.merged(t, "guest"))
-					} else {
-						after.has("guest", cart.PhaseOpen, 2, 1)
-					}
-					after.Audit()
-				})
+				for engine, empty := range emptyLogs {
+					t.Run(fmt.Sprintf("%s, after append %d, %s, %s goes on", engine, appends, between, who), func(t *testing.T) {
+						t.Parallel()
+						die(t, empty(t), appends, between, who)
+					})
+				}
 			}
 		}
 	}
+}
+
+// emptyLogs are engines that are quick to open.
+var emptyLogs = map[string]func(t *testing.T) eventstore.Store{
+	"memory": func(*testing.T) eventstore.Store { return memory.New() }, "kurrentdb": overKurrentDB,
 }
 
 // merged counts how often another cart has taken the lines of a cart.
@@ -289,38 +299,46 @@ func TestWhatHappensDuringAMergeLosesNothing(t *testing.T) {
 		"the reactor is quicker":             func(s *shop) { _ = s.FinishMerge(s.T.Context(), shoptest.NewCall().Meta, "guest") },
 	} {
 		for at := range 4 {
-			t.Run(fmt.Sprintf("%s at append %d", name, at), func(t *testing.T) {
-				t.Parallel()
-				log := &overhearing{Store: memory.New(), hear: func(string) {}}
-				s := twoCarts(t, log)
-				s.Must(s.FillCart("bob", map[unit.SKU]unit.Quantity{"TRAY": 4}))
-				beside := open(t, log.Store, commands.DefaultPolicy())
-				appends := 0
-				log.hear = func(string) {
-					if appends++; appends-1 == at {
-						happen(beside)
-					}
-				}
-				err := s.MergeInto("ann", "guest")
-				log.hear = func(string) {}
-				guest := s.CartState("guest")
-				into := guest.MergeTarget()
-				switch _, refused := errors.AsType[*rule.Rejection](err); {
-				case err == nil && into != "ann":
-					t.Errorf("merged, and the guest's cart is %s into %q", guest.Phase, into)
-				case err != nil && !refused:
-					t.Errorf("neither merged nor refused: %v", err)
-				case err != nil && into == "ann":
-					t.Errorf("refused (%v), and merged", err)
-				}
-				recoverFrom(t, s)
-				if n := s.merged(t, "guest"); (into != "") != (n == 1) || n > 1 {
-					t.Errorf("the guest's lines went into %q, and came %d times", into, n)
-				}
-				s.Audit()
-			})
+			for engine, empty := range emptyLogs {
+				t.Run(fmt.Sprintf("%s, %s at append %d", engine, name, at), func(t *testing.T) {
+					t.Parallel()
+					mergeWhile(t, empty(t), at, happen)
+				})
+			}
 		}
 	}
+}
+
+// mergeWhile merges a guest's cart, and lets something happen before one of the appends.
+func mergeWhile(t *testing.T, store eventstore.Store, at int, happen func(s *shop)) {
+	t.Helper()
+	log := &overhearing{Store: store, hear: func(string) {}}
+	s := twoCarts(t, log)
+	s.Must(s.FillCart("bob", map[unit.SKU]unit.Quantity{"TRAY": 4}))
+	beside := open(t, log.Store, commands.DefaultPolicy())
+	appends := 0
+	log.hear = func(string) {
+		if appends++; appends-1 == at {
+			happen(beside)
+		}
+	}
+	err := s.MergeInto("ann", "guest")
+	log.hear = func(string) {}
+	guest := s.CartState("guest")
+	into := guest.MergeTarget()
+	switch _, refused := errors.AsType[*rule.Rejection](err); {
+	case err == nil && into != "ann":
+		t.Errorf("merged, and the guest's cart is %s into %q", guest.Phase, into)
+	case err != nil && !refused:
+		t.Errorf("neither merged nor refused: %v", err)
+	case err != nil && into == "ann":
+		t.Errorf("refused (%v), and merged", err)
+	}
+	recoverFrom(t, s)
+	if n := s.merged(t, "guest"); (into != "") != (n == 1) || n > 1 {
+		t.Errorf("the guest's lines went into %q, and came %d times", into, n)
+	}
+	s.Audit()
 }
 
 // Several nodes merge carts into each other at the same moment, two by two and in a ring. No merge

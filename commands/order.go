@@ -18,9 +18,10 @@ import (
 
 // Order carries out commands on an order, all or none. Then it moves the stock that they need,
 // before it returns. For example, it commits the reservations of a confirmed order, gives back
-// the goods of a canceled order, and takes the goods of a shipment off the shelf.
+// the goods of a canceled order, and takes the goods of a shipment off the shelf. The result has
+// the events of the commands and of what followed on the order.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsOrder(ctx, call, id)); err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
 	defer s.drive(order.Stream(id))()
@@ -44,6 +45,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 		err = nil // the commands are recorded; the reactor tries the rest again
 	}
 	result.Revision, result.Position = max(result.Revision, last.Revision), later(result.Position, last.Position)
+	result.Events = append(result.Events[:len(result.Events):len(result.Events)], last.Events...)
 	return result, err
 }
 
@@ -66,7 +68,7 @@ func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship)
 // stockAllows tries movements on stock's present state, and returns its refusal.
 func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) error {
 	now := s.now()
-	return each(ctx, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
+	return each(ctx, s, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
 		var refusal error
 		err := s.stock.ViewAged(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
 			_, refusal = stock.Decide(move.Command(now), state)
@@ -117,8 +119,9 @@ const maxFulfilRounds = 10
 // matter here, because that node carries out what follows from them.
 const freshEnough = time.Second
 
-// fulfil carries out the rest of an order's process, and returns the result of the process's
-// last command. The order's state may be as old as maxAge.
+// fulfil carries out the rest of an order's process, and returns the results of the process's
+// commands as one: the events of all, and the revision and position of the last. The order's state
+// may be as old as maxAge.
 func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, maxAge time.Duration) (aggregate.Result[order.Event], error) {
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
@@ -143,11 +146,14 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			}
 			return last, nil
 		}
-		if last, err = s.orders.Handle(ctx, aggregate.Request[order.Command]{
+		done, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 			Stream: order.Stream(id), Meta: derivedMeta(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
-		}); err != nil {
+		})
+		if err != nil {
 			return last, err
 		}
+		done.Events = append(last.Events, done.Events...)
+		last = done
 	}
 	return last, fmt.Errorf("order %s: fulfilment does not end", id)
 }
@@ -156,7 +162,7 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 // stock cannot be asked, move returns an error.
 func (s *Service) move(ctx context.Context, meta eventstore.Metadata, moves []fulfilment.Move) ([]fulfilment.StockReply, error) {
 	replies := make([]fulfilment.StockReply, len(moves))
-	err := each(ctx, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
+	err := each(ctx, s, moves, func(ctx context.Context, i int, move fulfilment.Move) error {
 		_, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
 			Stream: stock.Stream(move.SKU, move.Location), Meta: derivedMeta(meta, move.ID),
 			Commands: []stock.Command{move.Command(s.now())}, Redecide: true,

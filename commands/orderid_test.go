@@ -14,6 +14,7 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
+	"daybook/eventstore"
 	"daybook/eventstore/memory"
 )
 
@@ -102,7 +103,8 @@ func TestCartsCheckedOutAtOnceUnderOneOrderIDAreOneOrder(t *testing.T) {
 	t.Parallel()
 	for round := range 60 {
 		log := memory.New()
-		nodes := []*shop{open(t, log, commands.DefaultPolicy()), open(t, log, commands.DefaultPolicy())}
+		ways := []func(eventstore.Store) eventstore.Store{asItIs, stepwise} // in which checkouts are recorded
+		nodes := []*shop{open(t, ways[round/2%2](log), commands.DefaultPolicy()), open(t, ways[round/4%2](log), commands.DefaultPolicy())}
 		s := nodes[0]
 		s.Sell("MUG", 10)
 		carts := []unit.CartID{"a1", "a2", "a3"}
@@ -152,12 +154,10 @@ func TestAnOrderIDThatIsTakenIsFoundWhereverADriverDies(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			dying := &mortal{Store: log, left: appends}
+			dying := &shoptest.Mortal{Store: log, Left: appends}
 			first := open(t, dying, commands.DefaultPolicy())
 			_ = first.PlaceOrder("a1", "dup")
-			dying.mu.Lock()
-			dying.left += appends
-			dying.mu.Unlock()
+			dying.LiveOn(appends)
 			_ = first.PlaceOrder("a2", "dup")
 			after := open(t, log, commands.DefaultPolicy())
 			second := after.PlaceOrder("a2", "dup")

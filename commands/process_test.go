@@ -1,11 +1,11 @@
 package commands_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +20,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
+	"daybook/internal/racetest"
 )
 
 // recoverFrom lets another node finish the open work.
@@ -169,39 +170,11 @@ func TestAnOrderNotConfirmedInTimeGivesItsStockBack(t *testing.T) {
 	s.Audit()
 }
 
-// mortal is the store of a node that dies. After some appends no further one succeeds, and the
-// answer to the last one may be lost.
-type mortal struct {
-	eventstore.Store
-	mu   sync.Mutex
-	left int
-}
-
-var errDead = errors.New("the node is dead")
-
-func (m *mortal) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.left--
-	if m.left < 0 {
-		return eventstore.Result{}, errDead
-	}
-	result, err := m.Store.Append(ctx, stream, expected, events)
-	if err == nil && m.left == 0 {
-		return eventstore.Result{}, errDead // recorded, but the writer gets no answer
-	}
-	return result, err
-}
-
 // TestACrashAnywhereEndsInTheSameState lets a node do random work and die after
 // each possible number of appends; then another takes over with the reactor.
 func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 	t.Parallel()
-	rounds := 120
-	if testing.Short() {
-		rounds = 30
-	}
-	for seed := range uint64(rounds) {
+	for seed := range racetest.Few[uint64](120, 12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			crashAndRecover(t, rand.New(rand.NewPCG(seed, 1)))
@@ -225,10 +198,21 @@ func crashAndRecover(t *testing.T, random *rand.Rand) {
 	for _, sku := range skus {
 		before.Sell(sku, unit.Quantity(random.IntN(4)))
 	}
-	dying := open(t, &mortal{Store: log, left: random.IntN(60)}, policy)
+	var last eventstore.Store = &shoptest.Mortal{Store: log, Left: random.IntN(60)}
+	var next eventstore.Store = log
+	if random.IntN(2) == 0 { // the log begins with one way to record checkouts
+		last = &shoptest.MortalGroups{Mortal: shoptest.Mortal{Store: log, Left: random.IntN(20)}}
+	}
+	if random.IntN(2) == 0 { // and goes on with the same or the other
+		next = stepwise(log)
+	}
+	dying := open(t, last, policy)
+	for _, sku := range skus {
+		dying.Available(sku) // now it is in memory
+	}
 	acknowledged := workUntilDeath(dying, skus, random)
 
-	after := open(t, log, policy)
+	after := open(t, next, policy)
 	recoverFrom(t, after)
 	after.Audit()
 	for id, want := range acknowledged {
@@ -292,8 +276,11 @@ func workUntilDeath(s *shop, skus []unit.SKU, random *rand.Rand) map[unit.OrderI
 
 func TestAReservationMadeAfterItsCheckoutWasRefusedIsReleased(t *testing.T) {
 	t.Parallel()
-	s := open(t, memory.New(), commands.DefaultPolicy())
-	s.Sell("NONE", 0)
+	log := stepwise(memory.New())
+	s, other := open(t, log, commands.DefaultPolicy()), open(t, log, commands.DefaultPolicy())
+	s.Sell("NONE", 1)
+	s.Available("NONE")
+	buy(t, other, "c2", "o2", map[unit.SKU]unit.Quantity{"NONE": 1}) // s does not know of it, so it begins the checkout
 	if err := s.FillCart("c1", map[unit.SKU]unit.Quantity{"NONE": 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -345,4 +332,57 @@ func TestAParcelThatStockDoesNotHaveIsRefusedUnlessForced(t *testing.T) {
 		t.Errorf("by force: %v", err)
 	}
 	s.Audit()
+}
+
+// A step of a process cannot be sent alone. Example: Checkout sends cart.StartCheckout itself, and
+// Cart refuses this command.
+func TestAStepOfAProcessCannotBeSentAlone(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 1)
+	buy(t, s, "c1", "o1", map[unit.SKU]unit.Quantity{"MUG": 1})
+	head, err := log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []any{
+		cart.StartCheckout{},
+		cart.RefuseCheckout{},
+		cart.CompleteCheckout{},
+		cart.WithdrawCheckout{},
+		cart.MergeInto{},
+		cart.MergeFrom{},
+		cart.DeclineMerge{},
+		cart.RefuseMerge{},
+		order.Claim{},
+		order.Place{},
+		order.SettleStock{},
+		order.FailAllocation{},
+		order.RecoverAllocation{},
+		order.AdmitReturn{},
+		order.ReleaseReturn{},
+		order.RecordReturnRefund{},
+		returns.Admit{},
+		returns.RefuseAdmission{},
+		returns.SettleStock{},
+		returns.SettleOrders{},
+		returns.WithdrawRefund{},
+	} {
+		var err error
+		switch step := step.(type) {
+		case cart.Command:
+			_, err = s.Cart(t.Context(), shoptest.NewCall(), "c1", step)
+		case order.Command:
+			_, err = s.Order(t.Context(), shoptest.NewCall(), "o1", step)
+		case returns.Command:
+			_, err = s.Return(t.Context(), shoptest.NewCall(), "r1", step)
+		}
+		if err == nil || !strings.Contains(err.Error(), "is a step of a process") {
+			t.Errorf("%T: %v", step, err)
+		}
+	}
+	if now, err := log.Head(t.Context()); err != nil || now != head {
+		t.Errorf("the log has moved from %s to %s (%v)", head, now, err)
+	}
 }

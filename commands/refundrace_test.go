@@ -176,8 +176,9 @@ func TestARefundRacesATransactionOfItsOrder(t *testing.T) {
 	}
 }
 
-// TestARefundIsRecordedAgainUnderTheIDOfOneTakenBack: the order knows the refund
-// with another amount, which the return then records.
+// The return asks for a refund of 2.50, but the order has recorded a refund with the same id and
+// the amount 1.50. So the refund of 2.50 is taken back. Then a refund of 1.50 with this id
+// succeeds.
 func TestARefundIsRecordedAgainUnderTheIDOfOneTakenBack(t *testing.T) {
 	t.Parallel()
 	ctx, log := t.Context(), memory.New()
@@ -200,7 +201,8 @@ func TestARefundIsRecordedAgainUnderTheIDOfOneTakenBack(t *testing.T) {
 	slow.auditLater()
 }
 
-// TestOnlyTheShareThatAnOrderRefusesIsTakenBack: the other order has recorded its own.
+// A refund has shares of two orders. One order refuses its share, and the other has recorded its
+// share. Only the refused share is taken back.
 func TestOnlyTheShareThatAnOrderRefusesIsTakenBack(t *testing.T) {
 	t.Parallel()
 	ctx, log := t.Context(), memory.New()
@@ -235,13 +237,13 @@ func TestACrashWhileARefundIsRefusedEndsInTheSameState(t *testing.T) {
 			t.Parallel()
 			ctx, log := t.Context(), memory.New()
 			s := racing(t, log, "o1", "o2")
-			dying := open(t, &mortal{Store: &between{Store: log, eventType: refundRecorded, run: func() {
+			dying := open(t, &shoptest.Mortal{Store: &between{Store: log, eventType: refundRecorded, run: func() {
 				if _, err := s.Return(ctx, shoptest.NewCall(), "b", refundOf("2.50")); err != nil {
 					t.Error(err)
 				}
-			}}, left: left}, commands.DefaultPolicy())
+			}}, Left: left}, commands.DefaultPolicy())
 			late := shoptest.NewCall()
-			if _, err := dying.Return(ctx, late, "a", refundOf("5.00")); !errors.Is(err, errDead) {
+			if _, err := dying.Return(ctx, late, "a", refundOf("5.00")); !errors.Is(err, shoptest.ErrDead) {
 				t.Errorf("the dying node: %v", err)
 			}
 			after := open(t, log, commands.DefaultPolicy())

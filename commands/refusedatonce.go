@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"time"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
@@ -47,14 +48,17 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 
 // foreseeRefusal tells whether stock would refuse a checkout. It records nothing.
 //
-// Most checkouts succeed. So it first tries the states that this node has in memory, without
-// reading the log. Only if these would refuse, it reads the present states from the log. A cart
-// that was refused before will probably be refused again, so it reads the present states at once.
-// If it overlooks a shortage, stock refuses later, when it is asked to reserve.
+// Most checkouts succeed. So it first tries the states that this node has in memory, and reads only
+// the streams that are not there. Only if these states would refuse, it reads the present states
+// from the log. A cart that was refused before will probably be refused again, so it reads the
+// present states at once. If it overlooks a shortage, stock refuses later, when it is asked to
+// reserve.
+//
+// After it, all streams of the checkout are in memory, so that together need not read them.
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseenRefusal, short bool, err error) {
-	views := []func(context.Context, string, func(stock.State, int64)) error{s.stock.ViewCached, s.stock.View}
+	views := []func(context.Context, string, func(stock.State, int64)) error{inMemory(s.stock), s.stock.View}
 	begins := false
-	err = s.carts.ViewCached(ctx, cart.Stream(id), func(state cart.State, revision int64) {
+	err = inMemory(s.carts)(ctx, cart.Stream(id), func(state cart.State, revision int64) {
 		events, refusal := cart.Decide(start, state)
 		if refusal != nil || len(events) != 1 {
 			return
@@ -76,14 +80,21 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 	return what, true, nil
 }
 
+// inMemory is View with the state that this node has in memory. If it has none, it reads the
+// stream.
+func inMemory[S, C, E any](h handler[S, C, E]) func(context.Context, string, func(S, int64)) error {
+	return func(ctx context.Context, stream string, read func(S, int64)) error {
+		return h.ViewAged(ctx, stream, time.Hour, read)
+	}
+}
+
 // rehearse goes through a checkout with the stock states that view gives, and reserves
-// nothing. It returns true if the checkout would be refused. If view gives no state of a
-// stock, that stock counts as having enough.
+// nothing. It returns true if the checkout would be refused.
 func (s *Service) rehearse(ctx context.Context, started cart.CheckoutStarted, view func(context.Context, string, func(stock.State, int64)) error) (cart.RefuseCheckout, bool, error) {
 	process := checkout.Begin(started)
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
 		replies := make([]checkout.StockReply, len(asks))
-		err := each(ctx, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
+		err := each(ctx, s, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
 			replies[i].Ask = ask
 			return view(ctx, stock.Stream(ask.SKU, ask.Location), func(state stock.State, _ int64) {
 				if _, err := stock.Decide(ask.Reserve(s.now()), state); aggregate.IsRejection(err) {

@@ -42,6 +42,16 @@ func (a *appends) Append(ctx context.Context, stream string, expected eventstore
 	return result, err
 }
 
+// beforeFirst calls do before the first append to a stream.
+func (a *appends) beforeFirst(to string, do func()) {
+	var once sync.Once
+	a.before = func(stream string) {
+		if stream == to {
+			once.Do(do)
+		}
+	}
+}
+
 // doomed is a shop with a cart of 3 MANY and 1 NONE, which the node knows to be sold out.
 func doomed(t *testing.T, store eventstore.Store) *shop {
 	t.Helper()
@@ -119,27 +129,21 @@ func TestACartThatChangedMeanwhileIsDecidedAgain(t *testing.T) {
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)
 	other := open(t, log.Store, commands.DefaultPolicy())
-	var once sync.Once
-	log.before = func(stream string) {
-		if stream != order.Stream("o1") {
-			return
-		}
-		once.Do(func() {
-			var short int
-			if err := other.ViewCart(t.Context(), "c1", func(state cart.State, _ int64) {
-				for _, l := range state.Lines {
-					if l.SKU == "NONE" {
-						short = l.Number
-					}
+	log.beforeFirst(order.Stream("o1"), func() {
+		var short int
+		if err := other.ViewCart(t.Context(), "c1", func(state cart.State, _ int64) {
+			for _, l := range state.Lines {
+				if l.SKU == "NONE" {
+					short = l.Number
 				}
-			}); err != nil {
-				t.Error(err)
 			}
-			if _, err := other.Cart(t.Context(), shoptest.NewCall(), "c1", cart.RemoveLine{Line: short}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+		}); err != nil {
+			t.Error(err)
+		}
+		if _, err := other.Cart(t.Context(), shoptest.NewCall(), "c1", cart.RemoveLine{Line: short}); err != nil {
+			t.Error(err)
+		}
+	})
 	result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"})
 	if err != nil || !result.Placed {
 		t.Errorf("checkout: %+v, %v; want the other line sold", result, err)
@@ -154,16 +158,11 @@ func TestAClaimWithoutACheckoutIsNoFault(t *testing.T) {
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)
 	other := open(t, log.Store, commands.DefaultPolicy())
-	var once sync.Once
-	log.before = func(stream string) {
-		if stream == order.Stream("o1") {
-			once.Do(func() {
-				if _, err := other.Cart(t.Context(), shoptest.NewCall(), "c1", cart.Abandon{Reason: "changed their mind"}); err != nil {
-					t.Error(err)
-				}
-			})
+	log.beforeFirst(order.Stream("o1"), func() {
+		if _, err := other.Cart(t.Context(), shoptest.NewCall(), "c1", cart.Abandon{Reason: "changed their mind"}); err != nil {
+			t.Error(err)
 		}
-	}
+	})
 	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"}); !errors.Is(err, cart.ErrNotOpen) {
 		t.Errorf("checkout: %v; want %v", err, cart.ErrNotOpen)
 	}
@@ -179,12 +178,7 @@ func TestAnOrderIDTakenMeanwhileLeavesTheCartOpen(t *testing.T) {
 	log := &appends{Store: memory.New()}
 	s := doomed(t, log)
 	other := open(t, log.Store, commands.DefaultPolicy())
-	var once sync.Once
-	log.before = func(stream string) {
-		if stream == order.Stream("o1") {
-			once.Do(func() { buy(t, other, "c2", "o1", map[unit.SKU]unit.Quantity{"MANY": 1}) })
-		}
-	}
+	log.beforeFirst(order.Stream("o1"), func() { buy(t, other, "c2", "o1", map[unit.SKU]unit.Quantity{"MANY": 1}) })
 	if _, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"}); !errors.Is(err, order.ErrIDTaken) {
 		t.Errorf("checkout: %v; want %v", err, order.ErrIDTaken)
 	}

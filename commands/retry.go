@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,18 +33,19 @@ const (
 // RetryResult is what a retry of an order's allocation did.
 type RetryResult struct {
 	Outcome RetryOutcome
-	// Lost are promises to the order that stock no longer had.
+	// Lost are units that the order counted as allocated, but that stock had no longer allocated to
+	// it.
 	Lost []order.Lost
 	// Shortages are set for RetryShort and RetryCanceled. They say what stock did not have.
 	Shortages []cart.Shortage
 	Order     aggregate.Result[order.Event]
 }
 
-// RetryAllocation asks stock again for the units that an order is missing. First it compares
-// the order's promises with stock. So it also finds units that somebody took back by force.
+// RetryAllocation asks stock again for the units that an order is missing. First it compares the
+// order's holdings with stock. So it also finds units that somebody took back by force.
 func (s *Service) RetryAllocation(ctx context.Context, call Call, id unit.OrderID) (RetryResult, error) {
 	var result RetryResult
-	if err := s.admit(call); err != nil {
+	if err := cmp.Or(s.admit(call), s.ownsOrder(ctx, call, id)); err != nil {
 		return result, err
 	}
 	before, err := s.askAgain(ctx, call, id, &result)
@@ -77,7 +79,7 @@ const maxComparisons = 5
 
 // askAgain compares the order with stock and sends the command. It returns the order as it was
 // compared. A loss counts only if the order has not changed since it was read. Example: a parcel
-// leaves after the order was read and before stock is read. Its units are then no longer promised
+// leaves after the order was read and before stock is read. Its units are then no longer allocated
 // in stock, but they are not lost. So if the order has changed, it is compared again.
 func (s *Service) askAgain(ctx context.Context, call Call, id unit.OrderID, result *RetryResult) (order.State, error) {
 	for range maxComparisons {
@@ -120,14 +122,14 @@ func (s *Service) orderNow(ctx context.Context, id unit.OrderID) (now order.Stat
 	return now, revision, err
 }
 
-// lostBy compares an order's promises with stock.
+// lostBy compares an order's holdings with stock, and returns what stock does not have.
 func (s *Service) lostBy(ctx context.Context, of order.State) ([]order.Lost, error) {
 	allocated := make([]unit.Quantity, len(of.Holdings))
 	at := make(map[stock.Key]int, len(of.Holdings))
 	for i, h := range of.Holdings {
 		at[stock.Key{SKU: h.SKU, Location: h.Location}] = i
 	}
-	err := each(ctx, of.Holdings, func(ctx context.Context, i int, h order.Holding) error {
+	err := each(ctx, s, of.Holdings, func(ctx context.Context, i int, h order.Holding) error {
 		return s.stock.View(ctx, stock.Stream(h.SKU, h.Location), func(state stock.State, _ int64) {
 			allocated[i] = state.Orders[of.OrderID].Open
 		})

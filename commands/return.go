@@ -26,7 +26,7 @@ import (
 // recorded and declined, or its refund is recorded and taken back. The other commands of the
 // call stay recorded.
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (aggregate.Result[returns.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsReturn(ctx, call, id, commands)); err != nil {
 		return aggregate.Result[returns.Event]{}, err
 	}
 	defer s.drive(returns.Stream(id))()
@@ -105,7 +105,7 @@ func (s *Service) refusalByOrder(ctx context.Context, call Call, id unit.ReturnI
 			return err
 		}
 		if refused {
-			if no = ask.Stands(no); no != nil {
+			if no = ask.FinalRefusal(no); no != nil {
 				return no
 			}
 		}
@@ -178,7 +178,7 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		}
 		asked = next.Key()
 		replies := make([]fulfilment.Reply, len(next.Asks))
-		err = each(ctx, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
+		err = each(ctx, s, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
 			_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
 				Stream: order.Stream(ask.OrderID), Meta: derivedMeta(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
 			})

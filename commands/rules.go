@@ -2,25 +2,30 @@ package commands
 
 import (
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/unit"
 )
 
-// Rules are the definitions of the five aggregates. A Service makes its handlers from them.
+// Rules are the definitions of the aggregates. A Service makes its handlers from them.
 type Rules struct {
 	Products aggregate.Definition[product.State, product.Command, product.Event]
 	Carts    aggregate.Definition[cart.State, cart.Command, cart.Event]
 	Stock    aggregate.Definition[stock.State, stock.Command, stock.Event]
 	Orders   aggregate.Definition[order.State, order.Command, order.Event]
 	Returns  aggregate.Definition[returns.State, returns.Command, returns.Event]
+	Access   aggregate.Definition[access.State, access.Command, access.Event]
+	Staff    aggregate.Definition[staff.State, staff.Command, staff.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules()}
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules()}
 }
 
 // ProductRules are those of the catalogue.
@@ -36,11 +41,12 @@ func CartRules() aggregate.Definition[cart.State, cart.Command, cart.Event] {
 	return aggregate.Definition[cart.State, cart.Command, cart.Event]{
 		Category: cart.Category, FoldVersion: cart.FoldVersion,
 		About: cart.About, Recall: cart.Recall,
+		Owned: func(s cart.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(cart.ErrNotFound),
 		Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
 	}
 }
 
-// StockRules are those of stock. Only stock's streams grow long, so only stock has snapshots.
+// StockRules are those of stock. Stock's streams grow long, so they have snapshots.
 func StockRules() aggregate.Definition[stock.State, stock.Command, stock.Event] {
 	return aggregate.Definition[stock.State, stock.Command, stock.Event]{
 		Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
@@ -53,6 +59,7 @@ func StockRules() aggregate.Definition[stock.State, stock.Command, stock.Event] 
 func OrderRules() aggregate.Definition[order.State, order.Command, order.Event] {
 	return aggregate.Definition[order.State, order.Command, order.Event]{
 		Category: order.Category, FoldVersion: order.FoldVersion,
+		Owned: func(s order.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(order.ErrNotFound),
 		Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
 	}
 }
@@ -61,6 +68,24 @@ func OrderRules() aggregate.Definition[order.State, order.Command, order.Event] 
 func ReturnRules() aggregate.Definition[returns.State, returns.Command, returns.Event] {
 	return aggregate.Definition[returns.State, returns.Command, returns.Event]{
 		Category: returns.Category, FoldVersion: returns.FoldVersion,
+		Owned: func(s returns.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(returns.ErrNotFound),
 		Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
+	}
+}
+
+// AccessRules are those of API keys and roles.
+func AccessRules() aggregate.Definition[access.State, access.Command, access.Event] {
+	return aggregate.Definition[access.State, access.Command, access.Event]{
+		Category: access.Category, FoldVersion: access.FoldVersion,
+		Decide: access.Decide, Evolve: access.Evolve, Encode: access.Encode, Decode: access.Decode,
+	}
+}
+
+// StaffRules are those of people who sign in. Their stream grows with each sign-in, so it has
+// snapshots.
+func StaffRules() aggregate.Definition[staff.State, staff.Command, staff.Event] {
+	return aggregate.Definition[staff.State, staff.Command, staff.Event]{
+		Category: staff.Category, FoldVersion: staff.FoldVersion, SnapshotEvery: 500,
+		Decide: staff.Decide, Evolve: staff.Evolve, Encode: staff.Encode, Decode: staff.Decode,
 	}
 }

@@ -12,29 +12,45 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
 
-// The types of the handlers of the five aggregates.
+// handler carries out commands on one kind of aggregate. aggregate.Handler records them at once.
+// aggregate.Joined records them together with those of other streams; see together.go.
+type handler[S, C, E any] interface {
+	Handle(ctx context.Context, request aggregate.Request[C]) (aggregate.Result[E], error)
+	Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error)
+	View(ctx context.Context, stream string, read func(state S, revision int64)) error
+	ViewAged(ctx context.Context, stream string, maxAge time.Duration, read func(state S, revision int64)) error
+	ViewCached(ctx context.Context, stream string, read func(state S, revision int64)) error
+	Close(ctx context.Context) error
+}
+
+// The types of the handlers of all aggregates.
 type (
-	productHandler = aggregate.Handler[product.State, product.Command, product.Event]
-	cartHandler    = aggregate.Handler[cart.State, cart.Command, cart.Event]
-	stockHandler   = aggregate.Handler[stock.State, stock.Command, stock.Event]
-	orderHandler   = aggregate.Handler[order.State, order.Command, order.Event]
-	returnHandler  = aggregate.Handler[returns.State, returns.Command, returns.Event]
+	productHandler = handler[product.State, product.Command, product.Event]
+	cartHandler    = handler[cart.State, cart.Command, cart.Event]
+	stockHandler   = handler[stock.State, stock.Command, stock.Event]
+	orderHandler   = handler[order.State, order.Command, order.Event]
+	returnHandler  = handler[returns.State, returns.Command, returns.Event]
+	accessHandler  = handler[access.State, access.Command, access.Event]
+	staffHandler   = handler[staff.State, staff.Command, staff.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -72,19 +88,32 @@ func DefaultPolicy() Policy {
 // commands to their aggregates, and drives the processes that the commands begin. So when a
 // call returns, its process is finished as far as possible.
 type Service struct {
-	products *productHandler
-	carts    *cartHandler
-	stock    *stockHandler
-	orders   *orderHandler
-	returns  *returnHandler
+	products productHandler
+	carts    cartHandler
+	stock    stockHandler
+	orders   orderHandler
+	returns  returnHandler
+	access   accessHandler
+	staff    staffHandler
 
 	store  eventstore.Store
+	news   *aggregate.News
 	policy Policy
 	now    func() time.Time
 	logger *slog.Logger
 
-	mu      sync.Mutex
-	driving map[string]int // by the stream that the process is about
+	driving *driving
+	// together records whole checkouts in one append. It is nil if the log cannot do that.
+	together *together
+	// joined means that this service works for together: its handlers decide, and record nothing.
+	joined bool
+}
+
+// driving counts the processes that this node is carrying out, by the stream that a process is
+// about.
+type driving struct {
+	mu sync.Mutex
+	by map[string]int
 }
 
 // NewService makes a service over one store, with the shop's rules. now gives the time of each
@@ -99,46 +128,55 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{
+	options.News = new(aggregate.News)
+	carts, stocks, orders := aggregate.NewHandler(store, rules.Carts, options), aggregate.NewHandler(store, rules.Stock, options), aggregate.NewHandler(store, rules.Orders, options)
+	s := &Service{
 		products: aggregate.NewHandler(store, rules.Products, options),
-		carts:    aggregate.NewHandler(store, rules.Carts, options),
-		stock:    aggregate.NewHandler(store, rules.Stock, options),
-		orders:   aggregate.NewHandler(store, rules.Orders, options),
+		carts:    carts,
+		stock:    stocks,
+		orders:   orders,
 		returns:  aggregate.NewHandler(store, rules.Returns, options),
-		store:    store, policy: policy, now: now, logger: options.Logger, driving: map[string]int{},
+		access:   aggregate.NewHandler(store, rules.Access, options),
+		staff:    aggregate.NewHandler(store, rules.Staff, options),
+		store:    store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
 	}
+	if log, can := eventstore.MultiAppenderOf(store); can {
+		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders}
+	}
+	return s
 }
 
-// ViewProduct calls look with a product's present state, and the revision of its last event. A
+// ViewProduct calls read with a product's present state, and the revision of its last event. A
 // product that was never listed has the zero state and revision -1. The state belongs to the
-// service: look must not keep it or change it, and must not wait for anything. The errors are
+// service: read must not keep it or change it, and must not wait for anything. The errors are
 // those of reading the log. The other View methods work in the same way.
-func (s *Service) ViewProduct(ctx context.Context, sku unit.SKU, look func(product.State, int64)) error {
-	return s.products.View(ctx, product.Stream(sku), look)
+func (s *Service) ViewProduct(ctx context.Context, sku unit.SKU, read func(product.State, int64)) error {
+	return s.products.View(ctx, product.Stream(sku), read)
 }
 
-// ViewCart calls look with a cart's state; see ViewProduct.
-func (s *Service) ViewCart(ctx context.Context, id unit.CartID, look func(cart.State, int64)) error {
-	return s.carts.View(ctx, cart.Stream(id), look)
+// ViewCart calls read with a cart's state; see ViewProduct.
+func (s *Service) ViewCart(ctx context.Context, id unit.CartID, read func(cart.State, int64)) error {
+	return s.carts.View(ctx, cart.Stream(id), read)
 }
 
-// ViewStock calls look with the state of a SKU's stock at a location; see ViewProduct.
-func (s *Service) ViewStock(ctx context.Context, key stock.Key, look func(stock.State, int64)) error {
-	return s.stock.View(ctx, stock.Stream(key.SKU, key.Location), look)
+// ViewStock calls read with the state of a SKU's stock at a location; see ViewProduct.
+func (s *Service) ViewStock(ctx context.Context, key stock.Key, read func(stock.State, int64)) error {
+	return s.stock.View(ctx, stock.Stream(key.SKU, key.Location), read)
 }
 
-// ViewOrder calls look with an order's state; see ViewProduct.
-func (s *Service) ViewOrder(ctx context.Context, id unit.OrderID, look func(order.State, int64)) error {
-	return s.orders.View(ctx, order.Stream(id), look)
+// ViewOrder calls read with an order's state; see ViewProduct.
+func (s *Service) ViewOrder(ctx context.Context, id unit.OrderID, read func(order.State, int64)) error {
+	return s.orders.View(ctx, order.Stream(id), read)
 }
 
-// ViewReturn calls look with the state of a return or a credit note; see ViewProduct.
-func (s *Service) ViewReturn(ctx context.Context, id unit.ReturnID, look func(returns.State, int64)) error {
-	return s.returns.View(ctx, returns.Stream(id), look)
+// ViewReturn calls read with the state of a return or a credit note; see ViewProduct.
+func (s *Service) ViewReturn(ctx context.Context, id unit.ReturnID, read func(returns.State, int64)) error {
+	return s.returns.View(ctx, returns.Stream(id), read)
 }
 
-// StockRepeats tells whether a stock has carried out the request with this metadata before. If
-// so, a refusal that the caller found before it sends the request must be ignored.
+// StockRepeats tells whether a stock has carried out the request with this metadata before. If so,
+// the caller must send the request even if a check of its own would refuse it; see
+// aggregate.Handler.Repeats.
 func (s *Service) StockRepeats(ctx context.Context, key stock.Key, meta eventstore.Metadata) (bool, error) {
 	return s.stock.Repeats(ctx, stock.Stream(key.SKU, key.Location), meta)
 }
@@ -160,9 +198,16 @@ func (s *Service) CheckLog(ctx context.Context) error {
 	return nil
 }
 
+// Follow hears of what other nodes record in the streams of carts and stock, until ctx ends.
+// Without Follow, a node learns of these events only from conflicts. A node that is alone, or whose
+// log is on another server, need not call it.
+func (s *Service) Follow(ctx context.Context) error {
+	return s.news.Follow(ctx, s.store, []string{cart.Category + "-", stock.Category + "-"}, s.logger)
+}
+
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.
@@ -170,14 +215,20 @@ type Call struct {
 	// Meta is recorded with every event of the call. CommandID must be set. The ids of all
 	// further commands derive from it, or from the ids of the aggregates.
 	Meta eventstore.Metadata
-	// If is the condition that the aggregate of the call must meet. nil is no condition.
+	// If is the condition that the aggregate of the call must meet. nil means that there is no
+	// condition.
 	If *aggregate.Condition
 	// New says that the aggregate probably does not exist yet.
 	New bool
+	// Who is the principal who sends the call. The zero value is nobody, whose calls are refused.
+	Who access.Principal
+	// Owner, if set, must own the carts, orders and returns that the call is about. To everyone
+	// else they do not exist.
+	Owner unit.Owner
 }
 
 func request[C any](call Call, stream string, commands []C) aggregate.Request[C] {
-	return aggregate.Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New}
+	return aggregate.Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner)}
 }
 
 // Product carries out commands on a catalogue entry.
@@ -206,7 +257,7 @@ func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.
 // Cart carries out commands on a cart, all or none. To add lines, use AddLines, because it
 // looks up their prices.
 func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (aggregate.Result[cart.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admitCart(ctx, call, id)); err != nil {
 		return aggregate.Result[cart.Event]{}, err
 	}
 	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
@@ -229,8 +280,8 @@ type WantedLine struct {
 // Errors: *LinesError with product.ErrNotFound, product.ErrRetired or product.ErrNotPriced for
 // each line that the catalogue refuses, and the cart's refusals.
 func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (aggregate.Result[cart.Event], error) {
-	if err := s.admit(call); err != nil {
-		return aggregate.Result[cart.Event]{}, err
+	if err := cmp.Or(s.admit(call), s.ownsCart(ctx, call, id, open != nil)); err != nil {
+		return aggregate.Result[cart.Event]{}, asTaken(open != nil, err, cart.ErrNotFound, cart.ErrExists)
 	}
 	var currency unit.Currency
 	if open != nil {
@@ -260,13 +311,50 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 			commands = append(commands, line)
 		}
 	}
-	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
+	result, err := s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
+	err = asTaken(open != nil, err, cart.ErrNotFound, cart.ErrExists)
+	return result, s.tooMuch(ctx, id, open, priced, err)
 }
 
-// LinesError says which of the wanted lines the catalogue refuses, and why. It has at least one.
+// limits are the refusals of a line that is too much for its cart.
+var limits = []*rule.Rejection{cart.ErrFull, cart.ErrUnitLimit, cart.ErrAmountLimit}
+
+// tooMuch turns a cart's refusal into a LinesError that names the line which is too much. If the
+// cart has changed since, and no line is too much any more, it returns the refusal as it is.
+func (s *Service) tooMuch(ctx context.Context, id unit.CartID, open *cart.Open, lines []cart.AddLine, refusal error) error {
+	at := slices.IndexFunc(limits, func(limit *rule.Rejection) bool { return errors.Is(refusal, limit) })
+	cause, is := errors.AsType[*rule.Rejection](refusal)
+	if at < 0 || !is {
+		return refusal
+	}
+	var state cart.State
+	if open != nil {
+		state = cart.Evolve(state, cart.Opened{CartID: id, Currency: open.Currency})
+	} else if err := s.ViewCart(ctx, id, func(now cart.State, _ int64) {
+		state = now
+		state.Lines = slices.Clone(now.Lines) // Evolve changes them in place
+	}); err != nil {
+		return refusal
+	}
+	for i, line := range lines {
+		events, err := cart.Decide(line, state)
+		if errors.Is(err, limits[at]) {
+			return &LinesError{Refused: []RefusedLine{{Index: i, SKU: line.SKU, Cause: cause}}}
+		}
+		if err != nil {
+			return refusal
+		}
+		for _, event := range events {
+			state = cart.Evolve(state, event)
+		}
+	}
+	return refusal
+}
+
+// LinesError says which of the wanted lines are refused, and why. It has at least one.
 type LinesError struct{ Refused []RefusedLine }
 
-// RefusedLine is a line that the catalogue does not offer.
+// RefusedLine is a line that the catalogue does not offer, or that is too much for its cart.
 type RefusedLine struct {
 	Index int // in the list of wanted lines, from 0
 	SKU   unit.SKU
@@ -275,7 +363,7 @@ type RefusedLine struct {
 
 func (e *LinesError) Error() string {
 	first := e.Refused[0]
-	return fmt.Sprintf("%s: %v (of %d refused lines the first)", first.SKU, first.Cause, len(e.Refused))
+	return fmt.Sprintf("%s: %v (the first of %d refused lines)", first.SKU, first.Cause, len(e.Refused))
 }
 
 // Unwrap returns why the first line is refused.
@@ -363,14 +451,15 @@ func derivedMeta(meta eventstore.Metadata, id unit.Derived) eventstore.Metadata 
 
 // drive notes that this node is carrying out the process of a stream, until done is called.
 func (s *Service) drive(stream string) (done func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.driving[stream]++
+	d := s.driving
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.by[stream]++
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.driving[stream]--; s.driving[stream] == 0 {
-			delete(s.driving, stream)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.by[stream]--; d.by[stream] == 0 {
+			delete(d.by, stream)
 		}
 	}
 }
@@ -378,14 +467,23 @@ func (s *Service) drive(stream string) (done func()) {
 // Driving tells whether this node is carrying out a process of this cart's, order's or
 // return's stream right now.
 func (s *Service) Driving(stream string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.driving[stream] > 0
+	s.driving.mu.Lock()
+	defer s.driving.mu.Unlock()
+	return s.driving.by[stream] > 0
 }
 
-// each runs do for every item, several at once, and returns all errors.
-func each[T any](ctx context.Context, items []T, do func(ctx context.Context, i int, item T) error) error {
+// each calls do for every item, several at once, and returns all errors. If s is a service of
+// together, it calls do for one item after the other, and returns the first error.
+func each[T any](ctx context.Context, s *Service, items []T, do func(ctx context.Context, i int, item T) error) error {
 	const atOnce = 256
+	if s.joined {
+		for i, item := range items {
+			if err := do(ctx, i, item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if len(items) == 1 {
 		return aggregate.Safely(func() error { return do(ctx, 0, items[0]) })
 	}

@@ -30,6 +30,9 @@ func (s *Service) TimeBounds() unit.TimeBounds {
 // from outside begins with it. The reactor's calls are not checked: a process in the log must
 // end, even if an older program recorded a time that is out of bounds now.
 func (s *Service) admit(call Call) error {
+	if call.Who.IsZero() {
+		return ErrNobody
+	}
 	if call.Meta.OccurredAt.IsZero() {
 		return nil
 	}

@@ -34,8 +34,8 @@ func AnchorOf(e *Recorded) Anchor {
 // IsZero tells whether the anchor names no event.
 func (a Anchor) IsZero() bool { return a.Position.IsStart() }
 
-// Later is the later of two anchors in the log. If both name the same event, it is the one
-// that knows the recorded time.
+// Later returns this anchor or the other one, whichever is later in the log. If both name the same
+// event, it returns the one that knows the recorded time.
 func (a Anchor) Later(other Anchor) Anchor {
 	if a.before(other.Position) {
 		return other
@@ -43,8 +43,8 @@ func (a Anchor) Later(other Anchor) Anchor {
 	return a
 }
 
-// before tells whether an anchor at this position, whose recorded time is known, would be
-// better than this one.
+// before tells whether another anchor, at this position, should take the place of this one: it is
+// later in the log, or it names the same event and this anchor does not know the recorded time.
 func (a Anchor) before(position Position) bool {
 	return a.Position.Before(position) || a.Position == position && a.RecordedAt.IsZero() && !a.IsZero()
 }
@@ -113,9 +113,11 @@ func ParseAnchor(text string) (Anchor, error) {
 type Place struct {
 	Keeper string // who stores the place, such as "the view orders"
 	At     Position
-	// Anchor is an event at or before the place, or a later event that the keeper has read.
-	// If an event lies between the anchor and the place, the keeper does not want it, or it
-	// cannot be an anchor. Anchor is zero if no event was stored.
+	// Anchor is an event at or before the place, or a later event that the keeper has read. Of the
+	// events between the anchor and the place, the keeper wants none, except those that cannot be
+	// anchors (see AnchorOf). Example: a view that wants only orders is at place 40, and its anchor
+	// is the event at 32. So the events from 33 to 40 are not of orders. Anchor is zero if no event
+	// was stored.
 	Anchor Anchor
 	// Filter is what the keeper wants of the log. nil means that it is not known.
 	Filter *Filter

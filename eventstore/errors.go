@@ -19,7 +19,7 @@ type ConflictError struct {
 const UnknownRevision int64 = -100
 
 func (e *ConflictError) Error() string {
-	is := "it is not there"
+	is := "it does not exist"
 	switch {
 	case e.Actual == UnknownRevision:
 		is = "it is in another state"
@@ -28,9 +28,9 @@ func (e *ConflictError) Error() string {
 	}
 	// The stream is as expected, so the events are the reason.
 	if e.Expected == Any || e.Expected == StreamExists && e.Actual >= 0 {
-		is += ", and holds some of these events already"
+		return fmt.Sprintf("stream %s: expected %s; %s, but it holds some of these events already", Visible(e.Stream), e.Expected, is)
 	}
-	return fmt.Sprintf("stream %s: expected %s, %s", Visible(e.Stream), e.Expected, is)
+	return fmt.Sprintf("stream %s: expected %s, but %s", Visible(e.Stream), e.Expected, is)
 }
 
 // DuplicateEventError means that an event id of the append is already recorded elsewhere. A LogWide
@@ -45,7 +45,7 @@ func (e *DuplicateEventError) Error() string {
 	return fmt.Sprintf("stream %s: event id %s is already recorded elsewhere", Visible(e.Stream), e.ID)
 }
 
-// NotFoundError means the stream holds no event.
+// NotFoundError means that the stream holds no event.
 type NotFoundError struct{ Stream string }
 
 func (e *NotFoundError) Error() string { return fmt.Sprintf("stream %s: not found", Visible(e.Stream)) }
@@ -72,17 +72,17 @@ type UnknownPlaceError struct {
 
 func (e *UnknownPlaceError) Error() string {
 	if e.Head.Before(e.Position) {
-		return fmt.Sprintf("position %s is beyond the head %s: it is of another log, or of a part that this log has lost", e.Position, e.Head)
+		return fmt.Sprintf("position %s is beyond the head %s: it belongs to another log, or to a part that this log has lost", e.Position, e.Head)
 	}
-	return fmt.Sprintf("the log does not know position %s (the head is %s): it is of another log, or of a part that this log has lost: %v", e.Position, e.Head, e.Cause)
+	return fmt.Sprintf("the log does not know position %s (the head is %s): it belongs to another log, or to a part that this log has lost: %v", e.Position, e.Head, e.Cause)
 }
 
 // Unwrap returns the error of the server.
 func (e *UnknownPlaceError) Unwrap() error { return e.Cause }
 
-// TooLargeError means an append is over a limit. Nothing was appended.
+// TooLargeError means that an append is over a limit. Nothing was appended.
 type TooLargeError struct {
-	What        string // "bytes", "events", "stream name bytes", "type name bytes"
+	What        string // "bytes", "events", "streams", "stream name bytes", "type name bytes"
 	Size, Limit int
 }
 

@@ -23,14 +23,15 @@ func TestErrorsShowNoNumbersOfStates(t *testing.T) {
 	}
 	for expected, word := range words {
 		for actual, told := range map[int64]string{
-			eventstore.UnknownRevision: "it is in another state", -1: "it is not there", 0: "it is at revision 0", 5: "it is at revision 5",
+			eventstore.UnknownRevision: "it is in another state", -1: "it does not exist", 0: "it is at revision 0", 5: "it is at revision 5",
 		} {
 			text := (&eventstore.ConflictError{Stream: "a", Expected: expected, Actual: actual}).Error()
-			if internal.MatchString(text) || !strings.Contains(text, "expected "+word+", "+told) {
-				t.Errorf("expected %d, actual %d: %q", expected, actual, text)
+			want := "stream a: expected " + word + ", but " + told
+			if expected == eventstore.Any || expected == eventstore.StreamExists && actual >= 0 {
+				want = "stream a: expected " + word + "; " + told + ", but it holds some of these events already"
 			}
-			if known := strings.Contains(text, "holds some of these events"); known != (expected == eventstore.Any || expected == eventstore.StreamExists && actual >= 0) {
-				t.Errorf("expected %d, actual %d: %q", expected, actual, text)
+			if internal.MatchString(text) || text != want {
+				t.Errorf("expected %d, actual %d: %q, want %q", expected, actual, text, want)
 			}
 		}
 	}

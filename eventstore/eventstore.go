@@ -118,9 +118,9 @@ type Result struct {
 	Replayed bool
 }
 
-// Filter selects events of the whole log. The zero Filter selects all events. Other filters
-// select the events whose type or whose stream has one of the prefixes. Only one of the two
-// lists may be set.
+// Filter selects events of the whole log. The zero Filter selects all events. Other filters select
+// the events whose type or whose stream has one of the prefixes. Only one of the two lists may be
+// set. Example: the type prefix "order." selects all events whose types begin with "order.".
 type Filter struct {
 	TypePrefixes   []string
 	StreamPrefixes []string
@@ -138,11 +138,11 @@ type Item struct {
 	// CaughtUp marks the moment at which the subscription has yielded everything that is
 	// recorded. The next item is new.
 	CaughtUp bool
-	// Known is set on marks only. It is the latest known event of the shop at or before
+	// Anchor is set on marks only. It is the latest known event of the shop at or before
 	// Checkpoint, even if the filter did not select it. If no event of the shop is known, it is
 	// an event of another program. If no event is known at all, it is zero. Engines leave it
 	// zero, and the guard sets it.
-	Known Anchor
+	Anchor Anchor
 }
 
 // Store is the log.
@@ -159,8 +159,9 @@ type Store interface {
 	// ids may be used again, in their stream and also within one append, as in EventStoreDB.
 	// If the stream is at the expected revision, such ids are not compared with earlier ones.
 	// If no revision is expected (Any, StreamExists), the first id decides:
-	//   - The stream holds it and all the others, in any order: the append is a replay.
-	//     Its result is the place where its last id first occurs.
+	//   - The stream holds it and all the others, in any order: the append is a replay. Its result
+	//     is the place where its last id first occurs. Example: if the stream holds the ids X, Y
+	//     and X, an append of X and Y is a replay with the result revision 1.
 	//   - The stream holds it, but not all the others: the append is refused.
 	//   - The stream does not hold it: the events are added.
 	//
@@ -209,22 +210,24 @@ type Store interface {
 	Head(ctx context.Context) (Position, error)
 }
 
-// Ending is an engine whose log can have the server's own records behind the last event.
-type Ending interface {
+// EndReader is an engine whose log can have the server's own records behind the last event.
+type EndReader interface {
 	// End is the position of the last record. It never becomes smaller while the log is the
 	// same.
 	End(ctx context.Context) (Position, error)
 }
 
-// Connecting is an engine that asks a server. A new connection may lead to another server, or
-// to the same server with another log.
-type Connecting interface {
+// ConnectionReporter is an engine that asks a server. A new connection may lead to another server,
+// or to the same server with another log.
+type ConnectionReporter interface {
 	// Connections counts the connections that were made so far. It does not ask the server.
 	Connections() uint64
-	// AppendAfter gives the engine a function. The engine calls it before it sends an append, and
-	// before each repeat. upTo is the number of the latest connection whose log was found to be the
-	// right one. AppendAfter must be called before the first append.
-	AppendAfter(admit func(ctx context.Context) (upTo uint64, err error))
+	// AskBeforeAppend gives the engine the function admit. The engine calls admit before it sends
+	// an append, and before each repetition. admit returns upTo: the number of the latest
+	// connection whose log was found to be the right one. The append is not sent over a later
+	// connection, and is not sent at all if admit returns an error. AskBeforeAppend must be called
+	// before the first append.
+	AskBeforeAppend(admit func(ctx context.Context) (upTo uint64, err error))
 }
 
 // Selects tells whether the filter selects an event.

@@ -18,13 +18,15 @@ type Content struct {
 	Data, Meta []byte
 }
 
-// envelope is the form in which the log stores content that is not a JSON object.
+// envelope is the form in which the log stores content that is not a JSON object. Example: the text
+// "hi" of the type text/plain is stored as
+// {"$foreign":{"content_type":"text/plain","data":"aGk="}}.
 type envelope struct {
 	Foreign foreign `json:"$foreign"`
 }
 
-// foreign is the member of an envelope. Its pointers tell a missing member (this is no
-// envelope) from an empty one.
+// foreign is the only member of an envelope. If one of its two pointers is nil, that member is
+// missing, and the JSON is no envelope. An empty member is allowed.
 type foreign struct {
 	Type *string `json:"content_type"`
 	Data *[]byte `json:"data"` // base64

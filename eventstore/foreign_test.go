@@ -107,7 +107,7 @@ func TestOnlyAnEnvelopeIsUnwrapped(t *testing.T) {
 		isContent(t, eventstore.Event{Data: []byte(text)})
 	}
 	event := held(t, eventstore.Content{Type: "text/plain", Data: []byte("x")})
-	event.Meta = []byte(`{"actor":"x"}`) // which an envelope has inside
+	event.Meta = []byte(`{"actor":"x"}`) // an envelope has its metadata inside, so this is none
 	isContent(t, event)
 }
 

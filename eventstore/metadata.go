@@ -22,6 +22,8 @@ type Metadata struct {
 	CausationID string `json:"$causationId,omitempty"`
 	// Actor is who asked: "customer:42", "operator:ann", "system:reactor".
 	Actor string `json:"actor,omitempty"`
+	// ActingFor is the customer for whom the actor did it, if the actor is a storefront.
+	ActingFor string `json:"acting_for,omitempty"`
 	// Channel is where it came in: "web", "api", "import", "demo".
 	Channel string `json:"channel,omitempty"`
 	// OccurredAt is the effective time, if it differs from the recorded time.

@@ -24,9 +24,9 @@ const Silent = 10 * time.Second
 // Deaf tells whether subscriptions may be missing what is recorded, at the time now.
 func (p Pulse) Deaf(now time.Time) bool { return now.Sub(p.Proven) > Silent }
 
-// Proving is an engine that has a pulse. An engine that holds the log in its own
+// PulseReporter is an engine that has a pulse. An engine that holds the log in its own
 // memory has none: its subscriptions cannot fall silent.
-type Proving interface {
+type PulseReporter interface {
 	// Pulse answers at once, without asking the database or the server.
 	Pulse() Pulse
 }

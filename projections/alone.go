@@ -21,7 +21,7 @@ func ForgetNodes(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("forget the nodes before: %w", err)
+		return fmt.Errorf("free the leases of all nodes: %w", err)
 	}
 	return nil
 }

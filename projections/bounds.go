@@ -80,12 +80,12 @@ var (
 
 func planOf(t reflect.Type) bound { return planWithin(t, nil) }
 
-// planWithin makes the plan of a type that is a part of the types in within. Those types have
-// no plan yet. If a part is again one of them, as in a tree, its plan is looked up when such
-// a value comes.
+// planWithin makes the plan of the type t. within are the types that t is a part of, and whose
+// plans are not finished yet. If t is itself one of them, as in a tree whose nodes have nodes, its
+// plan is looked up later, when such a value comes.
 func planWithin(t reflect.Type, within []reflect.Type) bound {
-	if known, ok := plans.Load(t); ok {
-		return known.(bound) //nolint:forcetypeassert // the map holds nothing else
+	if plan, ok := plans.Load(t); ok {
+		return plan.(bound) //nolint:forcetypeassert // the map holds nothing else
 	}
 	if slices.Contains(within, t) {
 		return func(v reflect.Value) string {

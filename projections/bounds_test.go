@@ -9,10 +9,12 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -97,9 +99,11 @@ func TestWhatCommandsAdmitIsWithinBounds(t *testing.T) {
 func TestEveryEventHasBounds(t *testing.T) {
 	t.Parallel()
 	codecs := map[string]func() (types []string, decode func(string) (any, error)){
+		"access":  codec(access.Types, access.Decode),
 		"cart":    codec(cart.Types, cart.Decode),
 		"order":   codec(order.Types, order.Decode),
 		"product": codec(product.Types, product.Decode),
+		"staff":   codec(staff.Types, staff.Decode),
 		"returns": codec(returns.Types, returns.Decode),
 		"stock":   codec(stock.Types, stock.Decode),
 	}
@@ -135,14 +139,14 @@ func codec[E any](types func() []string, decode func(string, []byte) (E, error))
 func TestAKindWithoutBoundsIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{
-		"a map":             struct{ M map[string]string }{},
-		"a float":           struct{ N float64 }{},
-		"a small number":    struct{ N int32 }{},
-		"an unsigned one":   struct{ N uint }{},
-		"an interface":      struct{ V any }{},
-		"a list of bytes":   struct{ B []byte }{},
-		"one in a list":     struct{ Several []struct{ N float32 } }{},
-		"one behind a link": struct{ Nested *struct{ N uint64 } }{},
+		"a map":                               struct{ M map[string]string }{},
+		"a float":                             struct{ N float64 }{},
+		"a small number":                      struct{ N int32 }{},
+		"an unsigned number":                  struct{ N uint }{},
+		"an interface":                        struct{ V any }{},
+		"a list of bytes":                     struct{ B []byte }{},
+		"a float in a list":                   struct{ Several []struct{ N float32 } }{},
+		"an unsigned number behind a pointer": struct{ Nested *struct{ N uint64 } }{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

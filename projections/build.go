@@ -116,19 +116,19 @@ func prepare(ctx context.Context, tx pgx.Tx, view View) error {
 		return createInUse(ctx, tx, view, "")
 	}
 	active := builds[at]
-	if view.made(active) || active.version > view.Version {
+	if view.matches(active) || active.version > view.Version {
 		return nil // a newer program's build is in use; use Rollback to go back
 	}
-	if slices.ContainsFunc(builds, func(b build) bool { return b.state == stateBuilding && view.made(b) }) {
+	if slices.ContainsFunc(builds, func(b build) bool { return b.state == stateBuilding && view.matches(b) }) {
 		return nil
 	}
 	_, err = createBuild(ctx, tx, view, stateBuilding)
 	return err
 }
 
-// createInUse makes an empty build and takes it into use, in place of the build with the
-// schema instead ("" if there was none).
-func createInUse(ctx context.Context, tx pgx.Tx, view View, instead string) error {
+// createInUse makes an empty build and takes it into use. replaced is the schema of the build that
+// was in use before, or "" if there was none.
+func createInUse(ctx context.Context, tx pgx.Tx, view View, replaced string) error {
 	first, err := createBuild(ctx, tx, view, stateActive)
 	if err != nil {
 		return err
@@ -139,11 +139,11 @@ func createInUse(ctx context.Context, tx pgx.Tx, view View, instead string) erro
 	if _, err := tx.Exec(ctx, `UPDATE projections.builds SET indexed = true WHERE view = $1 AND build = $2`, view.Name, first.number); err != nil {
 		return fmt.Errorf("create build: %w", err)
 	}
-	return publish(ctx, tx, first.schema, instead)
+	return publish(ctx, tx, first.schema, replaced)
 }
 
-// made tells whether a build has the view's present shape.
-func (v View) made(b build) bool { return b.version == v.Version && b.setting == v.Setting }
+// matches tells whether a build has the view's present shape.
+func (v View) matches(b build) bool { return b.version == v.Version && b.setting == v.Setting }
 
 // createBuild makes a build's schema and tables. An unfinished build of the view is dropped.
 func createBuild(ctx context.Context, tx pgx.Tx, view View, state string) (build, error) {
@@ -210,13 +210,13 @@ func relations(ctx context.Context, tx pgx.Tx, schema string) ([]string, error) 
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// publish makes read.* show a build in place of another one ("" if there was none).
-func publish(ctx context.Context, tx pgx.Tx, schema, instead string) error {
+// publish makes read.* show the build with a schema. replaced is as for createInUse.
+func publish(ctx context.Context, tx pgx.Tx, schema, replaced string) error {
 	names, err := relations(ctx, tx, schema)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	before, err := relations(ctx, tx, instead)
+	before, err := relations(ctx, tx, replaced)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
@@ -236,8 +236,8 @@ func publish(ctx context.Context, tx pgx.Tx, schema, instead string) error {
 	return nil
 }
 
-// show points read.<name> at a build. It replaces the SQL view, which keeps what users have
-// built on it. Only if the columns differ, it must drop the SQL view first.
+// show points the SQL view read.<name> at a build. It replaces the SQL view in place, so what users
+// have built on it stays. Only if the columns differ, show must drop the SQL view first.
 func show(ctx context.Context, tx pgx.Tx, name, schema string) error {
 	body := quote("read", name) + ` AS SELECT * FROM ` + quote(schema, name)
 	err := pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {

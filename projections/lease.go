@@ -64,8 +64,9 @@ func (r *Runner) acquire(ctx context.Context, share int) error {
 			continue
 		}
 		var epoch int64
-		// Epochs are counted for each view, over all versions. Otherwise a roll-back could
-		// meet an epoch on its build that is higher than its own.
+		// Epochs are counted for each view, over all versions. Otherwise, after a roll-back to an
+		// earlier version, the build could have a higher epoch than the lease of that version, and
+		// no node could post to it.
 		err := r.pool.QueryRow(ctx, `INSERT INTO projections.leases AS l (view, version, owner, epoch, expires_at)
 			VALUES ($1, $2, $3, 1 + coalesce((SELECT max(epoch) FROM projections.leases WHERE view = $1), 0), clock_timestamp() + make_interval(secs => $4))
 			ON CONFLICT (view, version) DO UPDATE SET owner = excluded.owner, epoch = greatest(excluded.epoch, l.epoch + 1), expires_at = excluded.expires_at

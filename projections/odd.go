@@ -2,12 +2,9 @@ package projections
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"daybook/eventstore"
 )
@@ -37,7 +34,7 @@ func oddOf(events []Event) (odd []Event) {
 	return odd
 }
 
-func (w *worker) applyAll(ctx context.Context, tx pgx.Tx, events []Event) error {
+func (w *worker) applyAll(ctx context.Context, tx *Tx, events []Event) error {
 	if len(events) == 0 {
 		return nil
 	}
@@ -45,22 +42,16 @@ func (w *worker) applyAll(ctx context.Context, tx pgx.Tx, events []Event) error 
 }
 
 // countOdd adds to the build's count of odd events, in the transaction of their rows.
-func (w *worker) countOdd(ctx context.Context, tx pgx.Tx, count int) error {
-	if count == 0 {
-		return nil
+func (w *worker) countOdd(tx *Tx, count int) {
+	if count > 0 {
+		tx.Writes().Queue(`UPDATE projections.builds SET odd = odd + $3 WHERE view = $1 AND build = $2`, w.view.Name, w.build.number, count)
 	}
-	_, err := tx.Exec(ctx, `UPDATE projections.builds SET odd = odd + $3 WHERE view = $1 AND build = $2`, w.view.Name, w.build.number, count)
-	if err != nil {
-		return fmt.Errorf("count odd events: %w", err)
-	}
-	return nil
 }
 
 const (
 	// maxOddStreams bounds how many streams with odd events are named in the log.
 	maxOddStreams = 100
-	// oddCountEvery is the least time between two log lines that count the odd events without
-	// a line of their own.
+	// oddCountEvery is the least time between two log lines that only count odd events.
 	oddCountEvery = time.Minute
 )
 
@@ -70,7 +61,7 @@ type oddLog struct {
 	mu      sync.Mutex
 	named   map[string]struct{} // streams
 	untold  int
-	counted time.Time // last
+	counted time.Time // when the last line that counts was written
 }
 
 // choose returns which of some odd events get a log line, and how many others there were
@@ -99,10 +90,10 @@ func (l *oddLog) choose(odd []Event, now time.Time) (named []Event, more int) {
 func (w *worker) tellOdd(ctx context.Context, odd []Event) {
 	named, more := w.odd.choose(odd, time.Now())
 	for _, e := range named {
-		w.log.WarnContext(ctx, "odd event; more of its stream are only counted", "type", eventstore.Visible(e.Type), "stream", eventstore.Visible(e.Stream),
+		w.log.WarnContext(ctx, "odd event; further odd events of this stream are only counted", "type", eventstore.Visible(e.Type), "stream", eventstore.Visible(e.Stream),
 			"position", e.Position, "reason", eventstore.Visible(e.odd), "skipped", e.skipped)
 	}
 	if more > 0 {
-		w.log.WarnContext(ctx, "odd events that are not named, of all views", "count", more)
+		w.log.WarnContext(ctx, "odd events without a line of their own, of all views", "count", more)
 	}
 }

@@ -23,7 +23,7 @@ func KeptPlaces(ctx context.Context, pool *pgxpool.Pool, views []View) ([]events
 		if b.state != stateActive {
 			p.Keeper = "build " + strconv.Itoa(b.number) + " of " + p.Keeper
 		}
-		if at := slices.IndexFunc(views, func(v View) bool { return v.Name == b.view && v.made(b) }); at >= 0 {
+		if at := slices.IndexFunc(views, func(v View) bool { return v.Name == b.view && v.matches(b) }); at >= 0 {
 			p.Filter = &eventstore.Filter{TypePrefixes: views[at].Claims}
 		}
 		places = append(places, p)

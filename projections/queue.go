@@ -26,8 +26,8 @@ type queue struct {
 	events   []Event
 	bytes    int
 	examined eventstore.Position // the log was read up to here
-	known    eventstore.Anchor   // the latest event known at or before examined
-	caughtUp bool                // and there were no more events
+	anchor   eventstore.Anchor   // the latest event known at or before examined
+	caughtUp bool                // after examined, the log had no more events
 	err      error               // why no more events come
 
 	more, hasRoom chan struct{} // a signal may be old, so the receiver checks again
@@ -45,7 +45,7 @@ func (q *queue) put(ctx context.Context, event Event) error {
 			q.events = append(q.events, event)
 			q.bytes += event.Size()
 			q.examined, q.caughtUp = event.Position, false
-			q.known = q.known.Later(eventstore.AnchorOf(&event.Recorded))
+			q.anchor = q.anchor.Later(eventstore.AnchorOf(&event.Recorded))
 			q.mu.Unlock()
 			signal(q.more)
 			return nil
@@ -63,7 +63,7 @@ func (q *queue) put(ctx context.Context, event Event) error {
 func (q *queue) mark(item eventstore.Item) {
 	q.mu.Lock()
 	q.examined = item.Checkpoint
-	q.known = q.known.Later(item.Known)
+	q.anchor = q.anchor.Later(item.Anchor)
 	q.caughtUp = q.caughtUp || item.CaughtUp
 	q.mu.Unlock()
 	signal(q.more)
@@ -83,7 +83,7 @@ func (q *queue) fail(err error) {
 type taken struct {
 	events   []Event
 	upTo     eventstore.Position // all events of the view up to here are in events or came before
-	known    eventstore.Anchor   // the latest event known at or before upTo; zero if no new one is known
+	anchor   eventstore.Anchor   // the latest event known at or before upTo; zero if no new one is known
 	caughtUp bool
 	err      error // set when the queue is empty and no more events come
 }
@@ -93,20 +93,20 @@ func (q *queue) take() taken {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.events) == 0 {
-		got := taken{upTo: q.examined, known: q.known, caughtUp: q.caughtUp, err: q.err}
+		got := taken{upTo: q.examined, anchor: q.anchor, caughtUp: q.caughtUp, err: q.err}
 		q.caughtUp = false // reported once
 		return got
 	}
 	if limit := q.limit(); limit < len(q.events) {
 		got := taken{events: q.events[:limit:limit], upTo: q.events[limit-1].Position}
-		for i := limit - 1; i >= 0 && got.known.IsZero(); i-- { // not every event can be an anchor
-			got.known = eventstore.AnchorOf(&got.events[i].Recorded)
+		for i := limit - 1; i >= 0 && got.anchor.IsZero(); i-- { // not every event can be an anchor
+			got.anchor = eventstore.AnchorOf(&got.events[i].Recorded)
 		}
 		q.events = q.events[limit:]
 		q.drop(got.events)
 		return got
 	}
-	got := taken{events: q.events, upTo: q.examined, known: q.known, caughtUp: q.caughtUp}
+	got := taken{events: q.events, upTo: q.examined, anchor: q.anchor, caughtUp: q.caughtUp}
 	q.events, q.caughtUp = nil, false
 	q.drop(got.events)
 	return got

@@ -19,7 +19,7 @@ func TestABatchIsKnownByItsLatestEventThatCanBeAnAnchor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := q.take(); got.upTo != eventstore.At(liveBatch) || got.known.Position != eventstore.At(liveBatch-1) {
-		t.Errorf("the batch up to %s is known by %+v", got.upTo, got.known)
+	if got := q.take(); got.upTo != eventstore.At(liveBatch) || got.anchor.Position != eventstore.At(liveBatch-1) {
+		t.Errorf("the batch up to %s is known by %+v", got.upTo, got.anchor)
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"daybook/eventstore"
 	"daybook/projections"
 )
@@ -107,7 +105,7 @@ func TestARebuildWhileEventsArriveLosesNoneAndReadersNeverSeeThePast(t *testing.
 func second(v *projections.View) {
 	v.Version = 2
 	v.Tables = `CREATE TABLE tally (key text PRIMARY KEY, events bigint NOT NULL, total bigint NOT NULL)`
-	v.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+	v.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 		for _, e := range batch {
 			_, err := tx.Exec(ctx, `INSERT INTO tally VALUES ($1, 1, $2) ON CONFLICT (key)
 				DO UPDATE SET events = tally.events + 1, total = tally.total + excluded.total`, e.Stream, e.Value)
@@ -128,7 +126,7 @@ func TestANewVersionIsBuiltBesideAndSwitchedTo(t *testing.T) {
 
 	// As long as the new shape cannot be built, the old build is still served.
 	broken := tally(second, func(v *projections.View) {
-		v.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return errors.New("not yet") }
+		v.Apply = func(context.Context, *projections.Tx, []projections.Event) error { return errors.New("not yet") }
 	})
 	failing, stopFailing := b.run(projections.Config{Views: []projections.View{broken}})
 	b.until("failure seen", func() bool { return b.status(failing, false).State == projections.Failed })
@@ -197,7 +195,7 @@ func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 		v.Tables = strings.ReplaceAll(v.Tables, "tally", "other")
 		v.Indexes = ""
 		v.Decode = func(string, []byte) (any, error) { return int64(1), nil }
-		v.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+		v.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 			_, err := tx.Exec(ctx, `INSERT INTO other VALUES ('n', $1) ON CONFLICT (key) DO UPDATE SET total = other.total + excluded.total`, len(batch))
 			return err
 		}
@@ -205,7 +203,7 @@ func TestAViewStopsAloneAtAnEventOfAnUnknownTypeAndSaysSo(t *testing.T) {
 	panics := tally(func(v *projections.View) {
 		v.Name = "panics"
 		v.Tables, v.Indexes = `CREATE TABLE panics (n int)`, ""
-		v.Apply = func(context.Context, pgx.Tx, []projections.Event) error { panic("out of words") }
+		v.Apply = func(context.Context, *projections.Tx, []projections.Event) error { panic("out of words") }
 	})
 	r, _ := b.run(projections.Config{Views: []projections.View{tally(), other, panics}})
 	good := b.append("number.v1", 20)
@@ -267,7 +265,7 @@ func TestEventsOfOtherProgramsDoNotFloodTheNodesLog(t *testing.T) {
 	other := tally(func(v *projections.View) {
 		v.Name, v.Tables, v.Indexes = "other", strings.ReplaceAll(v.Tables, "tally", "other"), ""
 	})
-	other.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return nil }
+	other.Apply = func(context.Context, *projections.Tx, []projections.Event) error { return nil }
 	lines := &lines{}
 	r, _ := b.run(projections.Config{Views: []projections.View{tally(), other}, Log: slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	for round := range 3 {
@@ -299,7 +297,7 @@ func TestALostConnectionIsTriedAgain(t *testing.T) {
 	b := newBench(t)
 	cut := 3
 	flaky := tally(func(v *projections.View) {
-		v.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+		v.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 			if cut > 0 {
 				cut--
 				// This ends the session itself, as an operator or a restart would.

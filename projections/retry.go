@@ -11,11 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
-// errLost means that another node posts to the build now: its checkpoint is not where this
-// worker left it, or it has another epoch.
-var errLost = errors.New("the build is another's now")
+// errLost means that this worker may not post to the build any more. Either another node posts to
+// it, so its checkpoint is not where this worker left it or it has another epoch. Or another build
+// has replaced it.
+var errLost = errors.New("this node may not post to the build any more")
 
 // Passing tells whether an error of a Runner may go away by itself.
 func Passing(err error) bool { return passing(err) }
@@ -49,14 +51,8 @@ const (
 	lastBackoff  = 5 * time.Second
 )
 
-// pause waits before attempt n (0, 1, ...), longer each time. It returns false if ctx ended.
-func pause(ctx context.Context, attempt int) bool {
-	timer := time.NewTimer(min(firstBackoff<<min(attempt, 10), lastBackoff))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+// backOff pauses before attempt n (0, 1, ...), longer each time. It returns false if ctx ended.
+func backOff(ctx context.Context, attempt int) bool {
+	pause.For(ctx, min(firstBackoff<<min(attempt, 10), lastBackoff))
+	return ctx.Err() == nil
 }

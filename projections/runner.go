@@ -33,7 +33,10 @@ type Config struct {
 	// such as an audit. It takes only leases that no node has, so a server beside it keeps
 	// its leases. It gives its own leases up when a server comes.
 	Guest bool
-	Log   *slog.Logger
+	// Observe, if set, is told of each batch of events that a view has posted. It must not wait,
+	// and must not keep the events.
+	Observe func(view string, posted []Event, began time.Time)
+	Log     *slog.Logger
 }
 
 // Runner runs the views that are this node's share. Any number of nodes may have a Runner;
@@ -51,6 +54,7 @@ type Runner struct {
 	progress map[string]*progress
 	workers  sync.WaitGroup
 	odd      oddLog
+	observe  func(view string, posted []Event, began time.Time)
 
 	mu     sync.Mutex
 	errors map[buildKey]error // the last error of this node's workers
@@ -62,7 +66,7 @@ type buildKey struct {
 	build int
 }
 
-// owned is a view this node has the lease of.
+// owned is a view whose lease this node has.
 type owned struct {
 	view    View
 	epoch   int64
@@ -73,7 +77,7 @@ type owned struct {
 func New(cfg Config) (*Runner, error) {
 	r := &Runner{
 		store: cfg.Store, pool: cfg.Pool, views: cfg.Views, owner: cfg.Owner, leaseTTL: cfg.LeaseTTL, guest: cfg.Guest, log: cfg.Log,
-		kick:     make(chan struct{}, 1),
+		kick: make(chan struct{}, 1), observe: cfg.Observe,
 		progress: make(map[string]*progress),
 		errors:   make(map[buildKey]error),
 		owned:    make(map[string]*owned),
@@ -81,7 +85,7 @@ func New(cfg Config) (*Runner, error) {
 	if r.owner == "" {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return nil, fmt.Errorf("draw the node's name: %w", err)
+			return nil, fmt.Errorf("make a random name for the node: %w", err)
 		}
 		r.owner = id.String()
 	}
@@ -184,7 +188,7 @@ func (r *Runner) reconcile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		builds = slices.DeleteFunc(builds, func(b build) bool { return !o.view.made(b) })
+		builds = slices.DeleteFunc(builds, func(b build) bool { return !o.view.matches(b) })
 		for number, w := range o.workers {
 			if w.ended() {
 				delete(o.workers, number)
@@ -252,7 +256,7 @@ func (r *Runner) leave(ctx context.Context) {
 		}
 	}
 	if _, err := r.pool.Exec(ctx, `DELETE FROM projections.nodes WHERE owner = $1`, r.owner); err != nil {
-		r.log.WarnContext(ctx, "projections: node not signed off", "error", err)
+		r.log.WarnContext(ctx, "projections: node not removed from the list of nodes; its entry will run out", "error", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,9 +47,9 @@ func tally(change ...func(*projections.View)) projections.View {
 	return v
 }
 
-func addUp(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+func addUp(_ context.Context, tx *projections.Tx, batch []projections.Event) error {
 	sums := map[string]int64{}
-	var b pgx.Batch
+	b := tx.Writes()
 	for _, e := range batch {
 		sums[e.Stream] += e.Value.(int64)
 		b.Queue(`INSERT INTO _seen VALUES ($1)`, e.Position.String())
@@ -56,7 +57,7 @@ func addUp(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 	for key, sum := range sums {
 		b.Queue(`INSERT INTO tally VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET total = tally.total + excluded.total`, key, sum)
 	}
-	return tx.SendBatch(ctx, &b).Close()
+	return nil
 }
 
 // bench is a database and a log.
@@ -352,7 +353,7 @@ func fourViews() (views []projections.View) {
 			v.Name = name
 			v.Tables = `CREATE TABLE ` + name + ` (n bigint)`
 			v.Indexes = ""
-			v.Apply = func(context.Context, pgx.Tx, []projections.Event) error { return nil }
+			v.Apply = func(context.Context, *projections.Tx, []projections.Event) error { return nil }
 		}))
 	}
 	return views
@@ -398,4 +399,81 @@ func TestViewsSpreadOverNodesAndComeBackWhenOneLeaves(t *testing.T) {
 	stop()
 	b.until("all with two", func() bool { return b.owners() == "two:4" })
 	b.wait(two, b.append("number.v1", 5))
+}
+
+func TestAQueuedWriteThatFailsStopsTheView(t *testing.T) {
+	b := newBench(t)
+	failing := tally(func(v *projections.View) {
+		v.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
+			err := addUp(ctx, tx, batch)
+			if slices.ContainsFunc(batch, func(e projections.Event) bool { return e.Stream == "s-bad" }) {
+				tx.Writes().Queue(`SELECT 1 / (SELECT 0)`)
+			}
+			return err
+		}
+	})
+	r, _ := b.run(projections.Config{Views: []projections.View{failing}})
+	good := b.append("number.v1", 20)
+	b.wait(r, good)
+	b.write("number.v1", "s-bad", `{"n":1}`)
+	b.until("the view says why it stopped", func() bool {
+		return strings.Contains(b.one(`SELECT error FROM projections.builds`), "division by zero")
+	})
+	if got, want := b.one(total), sum(20); got != want {
+		t.Errorf("total %s, want %s: the batch that failed must leave nothing", got, want)
+	}
+	if got := b.one(`SELECT position FROM projections.builds`); got != good.String() {
+		t.Errorf("position %s, want %s", got, good)
+	}
+}
+
+func TestAConnectionThatIsLostAtTheCommitIsTriedAgain(t *testing.T) {
+	b := newBench(t)
+	cut := 3
+	flaky := tally(func(v *projections.View) {
+		v.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
+			if err := addUp(ctx, tx, batch); err != nil {
+				return err
+			}
+			if cut > 0 {
+				cut--
+				tx.Writes().Queue(`SELECT pg_terminate_backend(pg_backend_pid())`)
+			}
+			return nil
+		}
+	})
+	r, _ := b.run(projections.Config{Views: []projections.View{flaky}})
+	b.wait(r, b.append("number.v1", 50))
+	if got, want := b.one(total), sum(50); got != want || cut != 0 {
+		t.Errorf("total %s, want %s; cuts left %d", got, want, cut)
+	}
+}
+
+// A plan that was made for a nearly empty table must not read the whole table when it has grown.
+func TestViewsFindRowsByTheirKeys(t *testing.T) {
+	b := newBench(t)
+	var plan atomic.Value
+	looking := tally(func(v *projections.View) {
+		v.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
+			rows, err := tx.Query(ctx, `EXPLAIN SELECT total FROM tally WHERE key = ANY ('{a,b}')`)
+			if err != nil {
+				return err
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			plan.Store(strings.Join(lines, "\n"))
+			return addUp(ctx, tx, batch)
+		}
+	})
+	r, _ := b.run(projections.Config{Views: []projections.View{looking}})
+	b.wait(r, b.append("number.v1", 3))
+	if _, err := b.pool.Exec(t.Context(), `ANALYZE `+pgx.Identifier{b.one(`SELECT schema_name FROM projections.builds`)}.Sanitize()+`.tally`); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(r, b.append("number.v1", 3))
+	if got := plan.Load().(string); !strings.Contains(got, "tally_pkey") || strings.Contains(got, "Seq Scan") {
+		t.Errorf("in a nearly empty table the plan is\n%s", got)
+	}
 }

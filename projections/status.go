@@ -63,7 +63,9 @@ type statusRow struct {
 	Now                                                  time.Time
 }
 
-// Status returns the state of every build of every view. Every node returns the same.
+// Status returns the state of every build of every view. All nodes return nearly the same: Mine
+// differs, and only the node that posts to a build knows the position that is not written yet, and
+// an error after which it tries again.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 	head, err := r.store.Head(ctx)
 	if err != nil {
@@ -109,7 +111,7 @@ func (r *Runner) Pending(ctx context.Context) (bool, error) {
 	}
 	return slices.ContainsFunc(builds, func(b build) bool {
 		view, err := r.view(b.view)
-		return err == nil && view.made(b)
+		return err == nil && view.matches(b)
 	}), nil
 }
 
@@ -123,8 +125,8 @@ func (r *Runner) status(ctx context.Context, row statusRow, head eventstore.Posi
 		Position: position, Head: head, Events: row.Events, Odd: row.Odd, Owner: row.Owner, Mine: row.Owner == r.owner, Error: row.Error,
 	}
 	if p := r.progress[row.View]; p != nil && s.InUse && s.Mine {
-		if known, _ := p.at(); position.Before(known) {
-			s.Position = known // read, but not worth a write yet
+		if reached, _ := p.at(); position.Before(reached) {
+			s.Position = reached // read, but not worth a write yet
 		}
 	}
 	if trouble := r.trouble(row.View, row.Build); s.Error == "" && trouble != nil {

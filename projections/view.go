@@ -1,13 +1,12 @@
 // Package projections runs the views. A view is a read model: it turns the events of the log
 // into rows of PostgreSQL.
 //
-// Each view, in the folders below, knows what its rows mean; the runner does not. The runner
-// does not judge events either: a recorded event has happened. Content that no command can
-// have recorded does not stop a view. Values outside the bounds are read as the nearest
-// values inside (Bounded). An event that makes no sense, such as a parcel of an order that
-// was never placed, is skipped. Both are counted and logged. Two things stop a view: an event
-// of the shop of an unknown type, because a newer program wrote it, and a fault of the view
-// itself.
+// Each view, in the folders below, knows what its rows mean; the runner does not. The runner does
+// not judge events either: a recorded event has happened. Content that no command can have recorded
+// does not stop a view. Values outside the bounds are read as the nearest values inside (Bounded).
+// An event that makes no sense, such as a parcel of an order that was never placed, is skipped.
+// Both are counted and logged. Two things stop a view: an event of the shop whose type is unknown,
+// because a newer program wrote it, and a fault of the view itself.
 //
 // Each event has its effect exactly once, for two reasons. A batch's rows and the checkpoint
 // commit in one transaction. The checkpoint moves only from where the batch began, and only
@@ -22,8 +21,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"daybook/domain/wire"
 	"daybook/eventstore"
@@ -64,10 +61,10 @@ type View struct {
 	Decode func(eventType string, data []byte) (any, error)
 	// Metadata asks for Event.Meta, which costs one more decoding for each event.
 	Metadata bool
-	// Apply writes a batch's rows. It must use no connection but tx, keep no state between
-	// batches, and leave the events unchanged. It calls Skip for an event that makes no
-	// sense.
-	Apply func(ctx context.Context, tx pgx.Tx, batch []Event) error
+	// Apply writes a batch's rows, or queues them in tx.Writes. It must use no connection but
+	// tx, keep no state between batches, and leave the events unchanged. It calls Skip for an
+	// event that makes no sense.
+	Apply func(ctx context.Context, tx *Tx, batch []Event) error
 }
 
 // Event is a recorded event, decoded.
@@ -128,9 +125,10 @@ func (v View) check() error {
 	return nil
 }
 
-// decode reads a recorded event for the view. A panic in a decoder is a fault like any other:
-// it stops the view and not the process.
-func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
+// Read decodes a recorded event into the form that Apply gets. It does not compare the event with
+// Claims. Value is nil if the view skips the event. Read returns an error if the view must stop. A
+// panic in a decoder is a fault like any other: it stops the view and not the process.
+func (v View) Read(recorded eventstore.Recorded) (event Event, err error) {
 	defer recovered(&err)
 	event.Recorded = recorded
 	if v.Belongs != nil && !v.Belongs(recorded.Type, recorded.Stream) {
@@ -162,11 +160,11 @@ func (v View) decode(recorded eventstore.Recorded) (event Event, err error) {
 	return event, nil
 }
 
-// OfANewerProgram tells whether an event could not be decoded, with this error, because a
-// newer version of this program wrote it. Its type is unknown, and its id is of the kind that
-// only the domain's events have (eventstore.LogWide). The view must wait for a program that
-// knows it. Another program wrote any other event of an unknown type, and no version of this
-// program will ever read that.
+// OfANewerProgram tells whether an event could not be decoded, with this error, because a newer
+// version of this program wrote it. Its type is unknown, and its id is of the kind that only the
+// domain's events have (eventstore.LogWide). The view must wait for a version that knows the type.
+// Every other event of an unknown type comes from another program. No version of this program will
+// ever read such an event, so the view skips it.
 func OfANewerProgram(recorded eventstore.Recorded, err error) bool {
 	_, unknown := errors.AsType[*wire.UnknownTypeError](err)
 	return unknown && eventstore.LogWide(recorded.ID)
@@ -188,7 +186,7 @@ func ReadMetadata(recorded eventstore.Recorded) (meta eventstore.Metadata, odd s
 	return meta, odd
 }
 
-func (v View) apply(ctx context.Context, tx pgx.Tx, batch []Event) (err error) {
+func (v View) apply(ctx context.Context, tx *Tx, batch []Event) (err error) {
 	defer recovered(&err)
 	return v.Apply(ctx, tx, batch)
 }

@@ -38,7 +38,7 @@ func (p *progress) at() (eventstore.Position, <-chan struct{}) {
 	return p.position, p.moved
 }
 
-// LagError means that a view was not as far as requested when the wait ended.
+// LagError means that a view had not reached the requested position when the wait ended.
 type LagError struct {
 	View     string
 	Position eventstore.Position // how far the view is

@@ -11,11 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
-// markEvery is how long a checkpoint that moved without an event of the view may stay
-// unwritten. Without it, a busy log would make an idle view write all the time. Waiters in
-// this process see the new position at once.
+// markEvery is how long a worker may wait before it writes a checkpoint that moved past events of
+// other views only. Without this wait, a busy log would make an idle view write all the time.
+// Waiters in this process see the new position at once.
 const markEvery = 200 * time.Millisecond
 
 // worker posts events to one build.
@@ -67,7 +68,7 @@ func (w *worker) supervise(ctx context.Context) {
 		}
 		w.log.WarnContext(ctx, "projection interrupted, trying again", "error", err, "attempt", attempt)
 		w.note(w.view.Name, w.build.number, err)
-		if !pause(ctx, attempt) {
+		if !backOff(ctx, attempt) {
 			return
 		}
 	}
@@ -112,7 +113,7 @@ func (w *worker) read(ctx context.Context, q *queue, after eventstore.Position) 
 			q.mark(item)
 			continue
 		}
-		event, err := w.view.decode(*item.Event)
+		event, err := w.view.Read(*item.Event)
 		if err != nil {
 			return &viewError{err}
 		}
@@ -141,7 +142,7 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 				return err
 			}
 			if len(got.events) < liveBatch {
-				wait(ctx, time.Until(next))
+				pause.For(ctx, time.Until(next))
 			}
 			flush = nil
 			unwritten.Stop()
@@ -178,22 +179,10 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 	}
 }
 
-// liveGap is the least time between two transactions of a view that is up to date. The first
-// event after a pause is posted at once. Under load, several events share the cost of a
-// transaction. It is a fifth of the delay with which a reader may see a write.
+// liveGap is the least time between two transactions of a view that is up to date. The first event
+// after a pause is posted at once. Under load, several events share the cost of a transaction.
+// Readers should see a write within 50 ms, and liveGap is a fifth of that.
 const liveGap = 10 * time.Millisecond
-
-func wait(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
 
 // advance notifies waiters in this process.
 func (w *worker) advance(position eventstore.Position) {
@@ -205,7 +194,11 @@ func (w *worker) advance(position eventstore.Position) {
 const (
 	// Rows and checkpoint are lost or kept together, so a read model need not wait for the
 	// disk. After a crash it goes on from an earlier checkpoint.
-	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true)`
+	//
+	// Views find rows by their keys. PostgreSQL may keep the plan of a statement that it made when
+	// the table was nearly empty, and would then read the whole table each time. So such plans are
+	// not allowed.
+	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true)`
 
 	moveCheckpoint = `UPDATE projections.builds SET position = $4, anchor = $7, events = events + $5
 		WHERE view = $1 AND build = $2 AND position = $3 AND epoch = $6 AND state <> 'old'`
@@ -219,44 +212,34 @@ func (w *worker) commit(ctx context.Context, got taken) error {
 	if w.build.position == upTo {
 		return nil
 	}
-	anchor := w.build.anchor.Later(got.known)
+	anchor, began := w.build.anchor.Later(got.anchor), time.Now()
 	var odd []Event
-	err := pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
-		var claim pgx.Batch
-		claim.Queue(enterBuild, w.build.schema)
-		claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch, anchor.String())
-		results := tx.SendBatch(ctx, &claim)
-		_, err := results.Exec()
-		if err != nil {
-			_ = results.Close()
-			return fmt.Errorf("enter build: %w", err)
-		}
-		moved, err := results.Exec()
-		if closed := results.Close(); err == nil {
-			err = closed
-		}
-		if err != nil {
-			return fmt.Errorf("move checkpoint: %w", err)
-		}
-		if moved.RowsAffected() == 0 {
-			return errLost
-		}
-		if len(events) == 0 {
-			return nil
-		}
+	var claim pgx.Batch
+	claim.Queue(`BEGIN`)
+	claim.Queue(enterBuild, w.build.schema)
+	claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch, anchor.String())
+	err := transact(ctx, w.pool, &claim, func(tx *Tx) error {
 		readable, skipped := readable(events)
-		if err := w.applyAll(ctx, tx, readable); err != nil {
-			err = fmt.Errorf("apply %d events after %s: %w", len(events), w.build.position, err)
-			if passing(err) || ctx.Err() != nil || tx.Conn().IsClosed() {
-				return err
-			}
-			return &viewError{err}
+		err := w.applyAll(ctx, tx, readable)
+		if err == nil {
+			odd = append(skipped, oddOf(readable)...)
+			w.countOdd(tx, len(odd))
+			err = tx.commit(ctx)
 		}
-		odd = append(skipped, oddOf(readable)...)
-		return w.countOdd(ctx, tx, len(odd))
+		if err == nil || len(events) == 0 {
+			return err
+		}
+		err = fmt.Errorf("apply %d events after %s: %w", len(events), w.build.position, err)
+		if passing(err) || ctx.Err() != nil || tx.conn.Conn().IsClosed() {
+			return err
+		}
+		return &viewError{err}
 	})
 	if err != nil {
 		return err
+	}
+	if w.observe != nil && len(events) > 0 {
+		w.observe(w.view.Name, events, began)
 	}
 	w.tellOdd(ctx, odd)
 	w.build.position, w.build.anchor = upTo, anchor
@@ -264,10 +247,10 @@ func (w *worker) commit(ctx context.Context, got taken) error {
 	return nil
 }
 
-// reachHead notes, for all nodes, that the build in use has posted everything. From now on it
-// may be behind, but lacks nothing older.
+// reachHead notes, for all nodes, that the build in use has posted everything. From now on the
+// build may be behind, but it lacks no older event.
 func (w *worker) reachHead(ctx context.Context, got taken) error {
-	if err := w.commit(ctx, taken{upTo: got.upTo, known: got.known}); err != nil {
+	if err := w.commit(ctx, taken{upTo: got.upTo, anchor: got.anchor}); err != nil {
 		return err
 	}
 	noted, err := w.pool.Exec(ctx, `UPDATE projections.builds SET reached_head_at = coalesce(reached_head_at, clock_timestamp())
@@ -286,7 +269,7 @@ func (w *worker) reachHead(ctx context.Context, got taken) error {
 // finish takes a build that has caught up into use: first it makes the indexes. Then it
 // switches, once the build is not behind the build in use.
 func (w *worker) finish(ctx context.Context, got taken) error {
-	if err := w.commit(ctx, taken{upTo: got.upTo, known: got.known}); err != nil {
+	if err := w.commit(ctx, taken{upTo: got.upTo, anchor: got.anchor}); err != nil {
 		return err
 	}
 	if !w.build.indexed {
@@ -294,7 +277,7 @@ func (w *worker) finish(ctx context.Context, got taken) error {
 			return err
 		}
 	}
-	w.build.ready = true // from now on, after any batch it may be as far as the build in use
+	w.build.ready = true // from now on, it can be switched to as soon as it is as far as the build in use
 	switched, err := w.activate(ctx)
 	if err != nil || !switched {
 		return err
@@ -316,7 +299,7 @@ func (w *worker) recordFailure(ctx context.Context, cause error) {
 		if err == nil || !passing(err) {
 			return
 		}
-		if !pause(ctx, attempt) {
+		if !backOff(ctx, attempt) {
 			return
 		}
 	}

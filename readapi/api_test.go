@@ -14,6 +14,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -66,7 +67,7 @@ func open(t *testing.T) *shop {
 }
 
 func call(actor string) commands.Call {
-	return commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: actor, Channel: "web"}}
+	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: actor, Channel: "web"}}
 }
 
 func (s *shop) sell(sku unit.SKU, units unit.Quantity) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"daybook/domain/access"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 	"daybook/projections/cartview"
 	"daybook/projections/productview"
@@ -11,9 +13,9 @@ import (
 	"daybook/projections/stockview"
 )
 
-// Including asks for things that belong to a product and are in another view.
+// Including asks for what belongs to a product and comes from another view, such as its stock.
 type Including struct {
-	Include string `query:"include" enum:"stock" doc:"stock: how much there is of the product at each location, as of now."`
+	Include string `query:"include" enum:"stock" doc:"stock: how much there is of the product at each location, as of now. It needs the permission stock.read."`
 }
 
 func (in Including) also() []string {
@@ -37,7 +39,7 @@ type listProductsInput struct {
 
 func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[resource.Product], error) {
 	f := productview.Filter{SKUs: skus(in.SKU), Kinds: in.Kind, Text: in.Text}
-	if len(in.Status) > 0 && !slices.ContainsFunc(in.Status, func(status string) bool { return status != in.Status[0] }) { // both together choose all
+	if len(in.Status) > 0 && !slices.ContainsFunc(in.Status, func(status string) bool { return status != in.Status[0] }) { // on_sale and retired together choose all products
 		f.Retired = new(in.Status[0] == resource.ProductStatus(true))
 	}
 	rows, err := productview.List(ctx, a.DB, f, in.listing(in.Counting, in.Sort))
@@ -48,10 +50,14 @@ func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.Li
 	return list, a.include(ctx, in.Including, list.Items)
 }
 
-// include adds what was asked for to the products, with one query for all products.
+// include adds what was asked for to the products, with one query for all products. Stock needs the
+// permission that it needs at its own routes.
 func (a *api) include(ctx context.Context, in Including, products []resource.Product) error {
 	if in.Include == "" {
 		return nil
+	}
+	if !problem.RequestOf(ctx).Who.May(access.ReadStock) {
+		return problem.Forbidden(access.ReadStock)
 	}
 	all, at := make([]string, len(products)), make(map[string]*resource.Product, len(products))
 	for i := range products {
@@ -95,8 +101,9 @@ type listCartsInput struct {
 }
 
 func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[resource.CartSummary], error) {
+	customers := ownRows(ctx, access.ReadCarts, values(in.CustomerID))
 	rows, err := cartview.List(ctx, a.DB, cartview.Filter{
-		Phases: in.Status, CustomerIDs: values(in.CustomerID), Channels: values(in.Channel), Short: in.Short, From: in.From, To: in.To,
+		Phases: in.Status, CustomerIDs: customers, Channels: values(in.Channel), Short: in.Short, From: in.From, To: in.To,
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, cartSummary)
 }
@@ -108,5 +115,8 @@ type cartInput struct {
 
 func (a *api) cart(ctx context.Context, in *cartInput) (resource.Cart, error) {
 	row, err := cartview.Get(ctx, a.DB, in.CartID)
+	if err == nil {
+		err = mayRead(ctx, access.ReadCarts, row.CustomerID, row.CartID)
+	}
 	return one(row, err, cartOf)
 }

@@ -24,13 +24,14 @@ type linked interface {
 	ReplaceNext(form func(cursor string) string)
 }
 
-// shaping are the parameters that change neither the items of a list nor their order.
-var shaping = []string{"cursor", "limit", "include", "count"}
+// unmarked are the parameters that the mark of a list leaves out, because they change neither its
+// items nor their order.
+var unmarked = []string{"cursor", "limit", "include", "count"}
 
 // openCursor reads the cursor of a request for a page, and puts the view's own cursor into the
-// input. A cursor is valid only with the list, sort and filters of the page that gave it out.
-// With other ones, the next page would silently leave items out. seal makes the next page's
-// cursor from the view's own; it is nil if the list has no pages.
+// input. A cursor is valid only with the list, sort and filters of the page that gave it out. With
+// others, the next page would silently leave items out. seal makes the cursor of the next page from
+// the view's own cursor. It is nil if the list has no pages.
 //
 // A cursor has three parts: the mark of its list, the view's own cursor, and a checksum over both.
 // Example: "q1w2E3r4.MTUw.a1b2c3d4e5f6". So a cursor that was cut off or changed is refused.
@@ -45,11 +46,9 @@ func openCursor(operation string, in any) (seal func(string) string, err error) 
 	if page.Cursor == "" {
 		return seal, nil
 	}
-	end := max(0, strings.LastIndexByte(page.Cursor, '.'))
-	given, own, _ := strings.Cut(page.Cursor[:end], ".")
-	if own == "" || checksum(page.Cursor[:end]) != page.Cursor[min(end+1, len(page.Cursor)):] {
-		return nil, problem.NotValid(problem.InParameter("query", "cursor",
-			"no list gave out this cursor: it was cut off or changed, or an earlier version gave it out"))
+	given, own, whole := splitCursor(page.Cursor)
+	if !whole {
+		return nil, problem.NotValid(problem.InParameter("query", "cursor", faultCursor))
 	}
 	if given != mark {
 		return nil, problem.NotValid(problem.InParameter("query", "cursor",
@@ -59,8 +58,15 @@ func openCursor(operation string, in any) (seal func(string) string, err error) 
 	return seal, nil
 }
 
-// checksumVersion is a part of every checksum. A change of what cursors mean must change it. Then
-// earlier cursors are refused, and do not continue at a wrong place.
+// splitCursor reads a cursor. It is whole if its checksum is right.
+func splitCursor(cursor string) (mark, own string, whole bool) {
+	end := max(0, strings.LastIndexByte(cursor, '.'))
+	mark, own, _ = strings.Cut(cursor[:end], ".")
+	return mark, own, own != "" && checksum(cursor[:end]) == cursor[min(end+1, len(cursor)):]
+}
+
+// checksumVersion is a part of every checksum. Raise it if the meaning of cursors changes. Then
+// earlier cursors are refused, and do not go on at a wrong place.
 const checksumVersion = "cursor 2\x00"
 
 // checksum is over the rest of a cursor. It protects from accidents, and not from a client that
@@ -83,7 +89,7 @@ func markOf(operation string, in any) string {
 				continue
 			}
 			name := field.Tag.Get("query") + field.Tag.Get("path")
-			if name == "" || slices.Contains(shaping, name) || v.Field(i).IsZero() {
+			if name == "" || slices.Contains(unmarked, name) || v.Field(i).IsZero() {
 				continue
 			}
 			value := v.Field(i).Interface()

@@ -76,23 +76,37 @@ func weightOf(mediaType, accept string) float64 {
 	return weight
 }
 
-// put adds an event, which is one line of JSON, to a page.
-func (p *eventsPage) put(event Event, line []byte) {
+// add adds an event to a page.
+func (p *eventsPage) add(event *Event) (err error) {
+	if free := cap(p.Body) - len(p.Body); free < eventRoom { // twice as large, not a quarter larger
+		p.Body = slices.Grow(p.Body, max(firstRoom, len(p.Body)))
+	}
 	switch p.ContentType {
 	case contentJSON:
 		opening := ",\n"
 		if p.Count == 0 {
 			opening = openingJSON
 		}
-		p.Body = append(append(p.Body, opening...), line...)
+		p.Body, err = appendEvent(append(p.Body, opening...), event)
 	case contentMessages:
+		var line []byte
+		line, err = appendEvent(nil, event)
 		var message bytes.Buffer
-		writeMessage(&message, messageName(event), event.Position, line)
+		writeMessage(&message, messageName(*event), event.Position, line)
 		p.Body = append(p.Body, message.Bytes()...)
 	default:
-		p.Body = append(append(p.Body, line...), '\n')
+		p.Body, err = appendEvent(p.Body, event)
+		p.Body = append(p.Body, '\n')
 	}
+	p.Position = event.Position
+	p.Count++
+	return err
 }
+
+const (
+	eventRoom = 1 << 10  // more than most events have
+	firstRoom = 16 << 10 // of a page
+)
 
 // documentSchema is the schema of a page in JSON.
 func documentSchema(event *huma.Schema) *huma.Schema {
@@ -102,7 +116,7 @@ func documentSchema(event *huma.Schema) *huma.Schema {
 		Properties: map[string]*huma.Schema{
 			"events":   {Type: huma.TypeArray, Items: event, MaxItems: &most, Description: "The events of the page, in order."},
 			"position": {Type: huma.TypeString, Description: "The position of the last event on this page, from which the next page goes on. On an empty page it is the position that was asked for.", Examples: []any{"1042"}},
-			"more":     {Type: huma.TypeBoolean, Description: "True if the page ended because of its size in bytes before its limit: more events follow."},
+			"more":     {Type: huma.TypeBoolean, Description: "True if the page reached its size in bytes before its limit of events, so more events follow."},
 		},
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
-	"github.com/go-json-experiment/json"
 
+	"daybook/domain/access"
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
@@ -29,7 +29,7 @@ type eventsInput struct {
 	After     string   `query:"after" maxLength:"64" default:"0" doc:"The position of the last event that you have. The page begins with the next event."`
 	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"A browser sends it when it asks for server-sent events again. If it is given, after is ignored."`
 	Limit     int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Types     []string `query:"type" maxItems:"20" example:"order.,stock.received" doc:"Prefixes of event types, separated by commas. None is all."`
+	Types     []string `query:"type" maxItems:"20" example:"order.,stock.received" doc:"Prefixes of event types, separated by commas. Without any, events of all types."`
 }
 
 // eventsPage answers with events, in one of the forms of eventForms.
@@ -37,7 +37,7 @@ type eventsPage struct {
 	ContentType string `header:"Content-Type"`
 	Position    string `header:"Daybook-Position" doc:"The position of the last event on this page, from which the next page goes on. On an empty page it is the position that was asked for."`
 	Count       int    `header:"Daybook-Event-Count"`
-	More        string `header:"Daybook-More" doc:"true if the page ended because of its size in bytes before its limit: more events follow."`
+	More        string `header:"Daybook-More" doc:"true if the page reached its size in bytes before its limit of events, so more events follow."`
 	Body        []byte
 }
 
@@ -58,8 +58,8 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) 
 
 type streamInput struct {
 	accepted
-	Stream string `path:"stream" maxLength:"514" example:"order-1001" doc:"Percent-encode blanks and slashes."`
-	From   int64  `query:"from" minimum:"0" default:"0" example:"0" doc:"The first revision."`
+	Stream string `path:"stream" maxLength:"514" example:"order-order-bob" doc:"Percent-encode blanks and slashes."`
+	From   int64  `query:"from" minimum:"0" default:"0" example:"0" doc:"The revision of the stream with which the page begins."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
@@ -81,19 +81,16 @@ func (p *eventsPage) fill(ctx context.Context, events iter.Seq2[Event, error]) e
 	defer p.close()
 	for event, err := range events {
 		if err != nil {
-			return problem.From(ctx, known(err))
+			return problem.From(ctx, typedProblem(err))
 		}
 		if len(p.Body) >= pageBytes {
 			p.More = "true"
 			return nil
 		}
-		line, err := json.Marshal(event)
-		if err != nil {
+		event.nameForm()
+		if err := p.add(&event); err != nil {
 			return problem.From(ctx, fmt.Errorf("event %s: %w", event.ID, err))
 		}
-		p.put(event, line)
-		p.Position = event.Position
-		p.Count++
 	}
 	return nil
 }
@@ -102,7 +99,7 @@ type liveInput struct {
 	accepted
 	After     string   `query:"after" maxLength:"64" doc:"The position of the last event that you have. By default the head of the log, so that only new events come. 0 begins with the first event."`
 	LastEvent string   `header:"Last-Event-ID" maxLength:"64" doc:"A browser sends it when it connects again. If it is given, after is ignored."`
-	Types     []string `query:"type" maxItems:"20" doc:"Prefixes of event types, separated by commas. None is all."`
+	Types     []string `query:"type" maxItems:"20" doc:"Prefixes of event types, separated by commas. Without any, events of all types."`
 }
 
 // followLive streams events as server-sent events: id is the position, event the type, and
@@ -111,7 +108,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 	if _, err := in.form(contentMessages); err != nil {
 		return nil, problem.From(ctx, err)
 	}
-	leave, err := a.live.enter(problem.RequestOf(ctx).Client)
+	leave, err := a.live.enter(problem.RequestOf(ctx))
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
@@ -123,7 +120,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 	}
 	if err != nil {
 		leave()
-		return nil, problem.From(ctx, known(err))
+		return nil, problem.From(ctx, typedProblem(err))
 	}
 	return &huma.StreamResponse{Body: func(to huma.Context) {
 		defer leave()
@@ -134,12 +131,26 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 		if err := s.comment("from " + after); err != nil {
 			return
 		}
-		err := a.pump(to.Context(), after, in.Types, s)
+		watched, stop := whileAllowed(to.Context())
+		defer stop()
+		err := a.pump(watched, after, in.Types, s)
+		if watched.Err() != nil && to.Context().Err() == nil {
+			_ = s.send(brokenOff, "", []byte(`{"detail":"The API key or the session has ended, or its rights have changed."}`))
+			return
+		}
 		if err != nil && to.Context().Err() == nil {
 			problem.Note(to.Context(), err)
 			_ = s.send(brokenOff, "", []byte(`{"detail":"The stream broke off; connect again."}`)) // the client may have gone
 		}
 	}}, nil
+}
+
+// whileAllowed returns a context that ends when the rights of a request's sender change.
+func whileAllowed(ctx context.Context) (_ context.Context, stop func()) {
+	if watch := problem.RequestOf(ctx).WhileAllowed; watch != nil {
+		return watch(ctx)
+	}
+	return ctx, func() {}
 }
 
 // startOf is the position after which a live stream begins.
@@ -213,12 +224,17 @@ func (s *sender) event(e Event) error {
 	if e.ID == "" {
 		return s.send(caughtUp, e.Position, []byte(`{"position":"`+e.Position+`"}`))
 	}
-	data, err := json.Marshal(e)
+	e.nameForm()
+	data, err := appendEvent(nil, &e)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", e.ID, err)
 	}
 	return s.send(messageName(e), e.Position, data)
 }
+
+// nameForm sets the member that names the form of the event's data. The data itself is shown as it
+// was recorded (decision 53).
+func (e *Event) nameForm() { e.DataSchema = apidoc.DataSchema(e.Type, e.Foreign) }
 
 // messageName is the name of an event's message: the event's type. If another program's event
 // has a type that is one of the server's own names, such as caught_up, it is "message".
@@ -272,7 +288,7 @@ func (s *sender) write(text string) error {
 	return s.control.Flush()
 }
 
-// eventType is the type of an event with everything around its data.
+// eventType is the Go type of an event in a response: its data, and the attributes around it.
 var eventType = reflect.TypeFor[Event]()
 
 // caughtUpData and brokenOffData are the data of the server's own messages in a live stream.
@@ -301,7 +317,7 @@ func (a *api) registerEvents() {
 				Description: "Events, each a CloudEvent.",
 				Content:     content,
 			}},
-			Metadata: problem.Listing(codes...),
+			Metadata: problem.Listing(access.ReadEvents, codes...), Middlewares: huma.Middlewares{noteFaults},
 		}
 	}
 	huma.Register(a.huma, register("list-events", "/v1/events", "Read the log, page by page", "Events come in the log's order, one on each line. None is ever missed or changed. Ask for the next page with the position of the last event. A page ends early, with `Daybook-More: true`, when it has reached 4 MiB. `Accept` chooses the form: one JSON object on each line, one JSON document, or server-sent events, which end with the page.", page, append([]string{problem.CodeBeyondHead, problem.CodeNotAcceptable}, problem.OfReads...)...), a.events)
@@ -318,7 +334,7 @@ func (a *api) liveMessages(event *huma.Schema) *huma.Schema {
 			Type: huma.TypeObject, Description: about, Required: []string{"event", "data"},
 			Properties: map[string]*huma.Schema{
 				"id":    {Type: huma.TypeString, Description: "The position; a client that connects again sends it as Last-Event-ID.", Examples: []any{"1042"}},
-				"event": {Type: huma.TypeString, Description: "What the message is.", Extensions: names},
+				"event": {Type: huma.TypeString, Description: "The name of the message.", Extensions: names},
 				"data":  data,
 			},
 		}

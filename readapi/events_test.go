@@ -182,7 +182,10 @@ func TestTheLogIsFollowedLive(t *testing.T) {
 	for !strings.Contains(data, "stock-CUP") {
 		_, data = next()
 	}
+	poll := time.NewTicker(limit / 10)
+	defer poll.Stop()
 	for began, n := time.Now(), 0; time.Since(began) < 2*limit; n++ {
+		<-poll.C
 		s.sell(unit.SKU(fmt.Sprint("SKU", n)), 1)
 		for range 3 {
 			if name, data = next(); name == "caught_up" {
@@ -235,6 +238,46 @@ func TestAPositionBeyondTheHeadIsRefusedForGood(t *testing.T) {
 }
 
 // A client may want the events in one of three forms.
+// dataschema says which form the data of an event has. The data is shown as it was recorded: an
+// amount that was recorded as 7.5 is shown as 7.5, although carts and orders show it as 7.50.
+func TestEventsShowTheirDataAsRecordedAndSayItsForm(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	other := eventstore.Event{ID: uuid.New(), Type: "product.priced.v1", Data: []byte(`{"price":"none"}`)}
+	if err := s.Append("product-MUG", other); err != nil {
+		t.Fatal(err)
+	}
+	for _, accept := range []string{"application/x-ndjson", "application/json", "text/event-stream"} {
+		page := s.get("/v1/streams/product-MUG", "Accept", accept)
+		want := map[string]string{ // by dataschema
+			"urn:daybook:product.listed.v1": `"kind":"stocked"`,
+			"urn:daybook:product.priced.v1": `"amount":"2.5"`,
+			"urn:daybook:unknown":           `"data":{"price":"none"}`,
+		}
+		for dataSchema, data := range want {
+			if !strings.Contains(page.text, `"dataschema":"`+dataSchema+`"`) || !strings.Contains(page.text, data) {
+				t.Errorf("%s: %s, want an event of the form %s with %s", accept, page.text, dataSchema, data)
+			}
+		}
+		for recorded, err := range s.Log.ReadStream(t.Context(), "product-MUG", 0, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(page.text, `"data":`+string(recorded.Data)) {
+				t.Errorf("%s: %s, want the data %s byte for byte", accept, page.text, recorded.Data)
+			}
+		}
+	}
+	head, err := s.Log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if product := s.get("/v1/products/MUG", "Daybook-Min-Position", head.String(), "Prefer", "wait=10"); !strings.Contains(product.text, `"amount":"2.50"`) {
+		t.Errorf("the product is %s, want a price with the digits of its currency", product.text)
+	}
+}
+
 func TestAcceptChoosesTheFormOfEvents(t *testing.T) {
 	t.Parallel()
 	s := open(t)

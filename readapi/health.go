@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/domain/access"
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
@@ -28,9 +29,9 @@ type Health struct {
 
 // Component is a part of the system from which the node gets new events.
 type Component struct {
-	Component  string  `json:"component" enum:"log"`
+	Component  string  `json:"component" enum:"log,keys" doc:"log: the log. keys: the changes of API keys and roles. While they are silent, this node goes on with the keys that it read last, so it does not know of keys that were revoked since. It is ready all the same. Listed only then."`
 	State      string  `json:"state" enum:"heard,silent,diverged" doc:"silent: nothing has come from it for 10 s, or nothing has ever come, so new events do not arrive here. diverged: it is not the log that the node has read before (log-diverged), so the node takes no commands and answers no reads."`
-	AgeSeconds float64 `json:"age_seconds" doc:"Everything that was recorded until this many seconds ago has arrived. -1: not known yet."`
+	AgeSeconds float64 `json:"age_seconds" doc:"Every event that was recorded at least this many seconds ago has arrived. -1: not known yet."`
 	Error      string  `json:"error,omitempty" doc:"Why the last attempt to reach it failed."`
 }
 
@@ -44,20 +45,28 @@ type healthOutput struct {
 	Body   Health
 }
 
-// RegisterHealth adds the routes of probes. Each probe calls stands, which must return within
-// a second.
-func RegisterHealth(to huma.API, stands func() Health) {
-	huma.Register(to, healthOperation("is-alive", "/livez", "Tell whether the process answers", "It asks no other part of the system, because a restart of this process would not mend those parts."), func(context.Context, *nothing) (*healthOutput, error) {
+// hideFrom leaves only the status for somebody who may not see how the node is.
+func (o *healthOutput) hideFrom(who access.Principal) {
+	if !who.May(access.ReadHealth) {
+		o.Body = Health{Status: o.Body.Status}
+	}
+}
+
+// RegisterHealth adds the routes of probes. A readiness probe calls health, which must return
+// within a second.
+func RegisterHealth(to huma.API, health func() Health) {
+	huma.Register(to, healthOperation(access.Open, "is-alive", "/livez", "Tell whether the process answers", "It asks no other part of the system, because a restart of this process would not mend those parts."), func(context.Context, *nothing) (*healthOutput, error) {
 		// It asks no other part, because a restart of this process would not mend those parts.
 		return &healthOutput{Status: http.StatusOK, Body: Health{Status: alive}}, nil
 	})
-	readiness := healthOperation("is-ready", "/readyz", "Tell whether reads can be answered", "Answers within a second. A read model that only lags is ready.")
+	readiness := healthOperation(access.Open, "is-ready", "/readyz", "Tell whether reads can be answered", "Answers within a second. A read model that only lags is ready.")
 	readiness.Responses = map[string]*huma.Response{"503": {
 		Description: "Reads cannot be answered; reason, components and projections tell why.",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: to.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Health](), true, "")}},
 	}}
-	huma.Register(to, readiness, func(context.Context, *nothing) (*healthOutput, error) {
-		out := &healthOutput{Status: http.StatusOK, Body: stands()}
+	huma.Register(to, readiness, func(ctx context.Context, _ *nothing) (*healthOutput, error) {
+		out := &healthOutput{Status: http.StatusOK, Body: health()}
+		defer out.hideFrom(problem.RequestOf(ctx).Who)
 		if out.Body.Status != ready {
 			out.Status = http.StatusServiceUnavailable
 		}
@@ -65,10 +74,10 @@ func RegisterHealth(to huma.API, stands func() Health) {
 	})
 }
 
-func healthOperation(id, path, summary, about string, codes ...string) huma.Operation {
+func healthOperation(needs access.Permission, id, path, summary, about string, codes ...string) huma.Operation {
 	return huma.Operation{
 		OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Description: about, Tags: []string{apidoc.TagHealth},
-		Metadata: problem.Listing(codes...),
+		Metadata: problem.Listing(needs, codes...),
 	}
 }
 
@@ -96,11 +105,13 @@ const (
 	healthWait = 700 * time.Millisecond
 )
 
-// Watch checks a node's health again and again, so that no probe has to wait for the log or
-// the database.
+// Watch checks a node's health each second, so that no probe has to wait for the log or the
+// database.
 type Watch struct {
 	log       Log
-	processes Processes // nil: this program does none
+	processes Processes // nil: this program has no processes
+	// Keys may be nil. It says why the node does not hear of changes of API keys at present.
+	Keys func() error
 
 	status lastKnown[[]ProjectionStatus]
 	parked lastKnown[int64]
@@ -167,10 +178,28 @@ func (w *Watch) Health() Health {
 	if h.Reason != "" {
 		h.Status = notReady
 	}
+	h.tellKeys(w.Keys)
 	if status.err != nil {
 		h.Reason = strings.TrimPrefix(h.Reason+"; the last check failed: "+status.err.Error(), "; ")
 	}
 	return h
+}
+
+// Last returns the read models and the number of parked pieces of work as the last check found
+// them. known is false if no check has succeeded yet. It asks nothing.
+func (w *Watch) Last() (all []ProjectionStatus, parked int64, known bool) {
+	status := w.status.latest()
+	return status.value, w.parked.latest().value, !status.at.IsZero()
+}
+
+// tellKeys adds that the node does not hear of changes of API keys.
+func (h *Health) tellKeys(trouble func() error) {
+	if trouble == nil {
+		return
+	}
+	if err := trouble(); err != nil {
+		h.Components = append(h.Components, Component{Component: "keys", State: silent, AgeSeconds: -1, Error: err.Error()})
+	}
 }
 
 // amiss says why reads cannot be answered from the read models. It is empty if they can.
@@ -237,7 +266,7 @@ func (a *api) projections(ctx context.Context, _ *nothing) (*projectionsOutput, 
 	defer cancel()
 	all, err := a.Progress.Status(ctx)
 	if err != nil {
-		return nil, problem.From(ctx, known(err))
+		return nil, problem.From(ctx, typedProblem(err))
 	}
 	return &projectionsOutput{Body: Projections{Items: all}}, nil
 }

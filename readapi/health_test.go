@@ -150,13 +150,13 @@ func TestAWatchChecksWithoutProbes(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- w.Run(ctx) }()
 		<-time.After(time.Hour + healthEvery/2)
-		if age := time.Since(w.status.known().at); age > healthEvery {
+		if age := time.Since(w.status.latest().at); age > healthEvery {
 			t.Errorf("the known answer is %s old", age)
 		}
 		hangs.Store(true)
 		<-time.After(healthKnown + healthWait)
-		if known := w.status.known(); time.Since(known.at) < healthKnown || known.err == nil {
-			t.Errorf("known of a log that hangs: %+v", known)
+		if last := w.status.latest(); time.Since(last.at) < healthKnown || last.err == nil {
+			t.Errorf("known of a log that hangs: %+v", last)
 		}
 		if h := w.Health(); h.Status != notReady || !strings.Contains(h.Reason, "ask the log") {
 			t.Errorf("got %+v", h)

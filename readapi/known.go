@@ -19,7 +19,7 @@ type lastKnown[T any] struct {
 	asking chan struct{} // closed when the question under way has ended; nil if none is
 }
 
-// finding is the last answer, and what is known of the last question.
+// finding is the last answer, and how the last question ended.
 type finding[T any] struct {
 	value T
 	at    time.Time // when the question for value began; zero: there is no value yet
@@ -27,8 +27,8 @@ type finding[T any] struct {
 	tries int       // how many questions have ended
 }
 
-// known returns the last answer without asking.
-func (k *lastKnown[T]) known() finding[T] {
+// latest returns the last answer without asking.
+func (k *lastKnown[T]) latest() finding[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.last
@@ -59,7 +59,8 @@ func (k *lastKnown[T]) get(most time.Duration) finding[T] {
 	defer timer.Stop()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	// A question that is under way began before this call, so its answer may be too old.
+	// A question that is under way began before this call, so its answer may be too old. So get
+	// waits for the question after it.
 	before := k.begun
 	for late := false; !late && k.last.tries <= before; {
 		// Other callers may wait for this answer, too, so it must not end with this call.

@@ -16,7 +16,11 @@ import (
 var oneValue = map[string]string{"list-customers currency": "amounts of different currencies cannot be ranked"}
 
 // unsorted are lists that have one order, with the reason.
-var unsorted = map[string]string{"list-processes": "open work is in memory, and parked work is read by id"}
+var unsorted = map[string]string{
+	"list-processes": "open work is in memory, and parked work is read by id",
+	"list-keys":      "keys are in memory, by id",
+	"list-staff":     "people are in memory, by id",
+}
 
 // parameter is a query parameter of an operation.
 type parameter struct {

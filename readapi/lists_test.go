@@ -181,3 +181,26 @@ func TestATimelineHasMembersBesideItsSentence(t *testing.T) {
 		t.Errorf("order %s, want what was placed in members", got.text)
 	}
 }
+
+func TestATimelineIsWhatTheStreamHas(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 9)
+	got := s.at(s.buy("o-1", "ann", "MUG", 3), "/v1/orders/o-1")
+	stream := s.get("/v1/streams/order-o-1", "Accept", "application/json")
+	events, _ := stream.value("events").([]any)
+	timeline, _ := got.value("timeline").([]any)
+	if len(timeline) != len(events) || len(timeline) < 2 {
+		t.Fatalf("timeline %v of the stream %s", timeline, stream.text)
+	}
+	for i := range timeline {
+		entry, event := timeline[i].(map[string]any), events[i].(map[string]any)
+		for member, of := range map[string]string{
+			"revision": "revision", "type": "type", "position": "position", "recorded_at": "recordedtime", "effective_at": "time", "actor": "actor", "channel": "channel",
+		} {
+			if entry[member] != event[of] {
+				t.Errorf("entry %d: %s is %v, the event has %v", i, member, entry[member], event[of])
+			}
+		}
+	}
+}

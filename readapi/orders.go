@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"daybook/domain/access"
 	"daybook/internal/resource"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
@@ -24,7 +25,7 @@ type listOrdersInput struct {
 	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
 	Fulfillment    []string `query:"fulfillment_state" maxItems:"20" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
 	CustomerID     []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
-	Reference      []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number."`
+	Reference      []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number for the order."`
 	CartID         []string `query:"cart_id" maxItems:"100" minLength:"1" maxLength:"64"`
 	SKU            []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64" doc:"Orders with a line of any of these."`
 	Country        []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
@@ -37,9 +38,10 @@ type listOrdersInput struct {
 }
 
 func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[resource.OrderSummary], error) {
+	customers := ownRows(ctx, access.ReadOrders, values(in.CustomerID))
 	rows, err := orderview.List(ctx, a.DB, orderview.Filter{
 		Statuses: in.Status, PaymentStates: in.Payment, FulfillmentStates: in.Fulfillment,
-		CustomerIDs: values(in.CustomerID), References: values(in.Reference), CartIDs: values(in.CartID), SKUs: skus(in.SKU),
+		CustomerIDs: customers, References: values(in.Reference), CartIDs: values(in.CartID), SKUs: skus(in.SKU),
 		Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency), From: in.From, To: in.To,
 		OnHold: yesOrNo(in.OnHold), Archived: yesOrNo(in.Archived), NeedsAttention: yesOrNo(in.NeedsAttention),
 	}, in.listing(in.Counting, in.Sort))
@@ -53,7 +55,17 @@ type orderInput struct {
 
 func (a *api) order(ctx context.Context, in *orderInput) (resource.Order, error) {
 	row, err := orderview.Get(ctx, a.DB, in.OrderID)
-	return one(row, err, orderOf)
+	if err == nil {
+		err = mayRead(ctx, access.ReadOrders, row.CustomerID, row.CartID)
+	}
+	if err != nil {
+		return resource.Order{}, err
+	}
+	timeline, err := a.History.OrderTimeline(ctx, row.OrderID, row.Revision)
+	if err != nil {
+		return resource.Order{}, err
+	}
+	return orderOf(row, hideStaff(ctx, access.ReadOrders, timeline)), nil
 }
 
 type listReturnsInput struct {
@@ -69,8 +81,9 @@ type listReturnsInput struct {
 }
 
 func (a *api) listReturns(ctx context.Context, in *listReturnsInput) (query.List[resource.ReturnSummary], error) {
+	customers := ownRows(ctx, access.ReadReturns, values(in.CustomerID))
 	rows, err := orderview.ListReturns(ctx, a.DB, orderview.ReturnFilter{
-		Statuses: in.Status, CustomerIDs: values(in.CustomerID), References: values(in.Reference), OrderIDs: values(in.OrderID),
+		Statuses: in.Status, CustomerIDs: customers, References: values(in.Reference), OrderIDs: values(in.OrderID),
 		From: in.From, To: in.To,
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, returnSummary)
@@ -83,7 +96,17 @@ type returnInput struct {
 
 func (a *api) getReturn(ctx context.Context, in *returnInput) (resource.Return, error) {
 	row, err := orderview.GetReturn(ctx, a.DB, in.ReturnID)
-	return one(row, err, returnOf)
+	if err == nil {
+		err = mayRead(ctx, access.ReadReturns, row.CustomerID, "")
+	}
+	if err != nil {
+		return resource.Return{}, err
+	}
+	timeline, err := a.History.ReturnTimeline(ctx, row.ReturnID, row.Revision)
+	if err != nil {
+		return resource.Return{}, err
+	}
+	return returnOf(row, hideStaff(ctx, access.ReadReturns, timeline)), nil
 }
 
 type customerOrdersInput struct {
@@ -95,6 +118,9 @@ type customerOrdersInput struct {
 }
 
 func (a *api) customerOrders(ctx context.Context, in *customerOrdersInput) (query.List[resource.OrderSummary], error) {
+	if err := mayRead(ctx, access.ReadOrders, in.CustomerID, ""); err != nil {
+		return query.List[resource.OrderSummary]{}, err
+	}
 	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerIDs: []string{in.CustomerID}}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, orderSummary)
 }

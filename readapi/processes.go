@@ -17,7 +17,7 @@ type ProcessList struct {
 type processesInput struct {
 	Paging
 	Counting
-	State []string `query:"state" maxItems:"2" enum:"open,parked" doc:"Only these. parked: dismissed ones, too."`
+	State []string `query:"state" maxItems:"2" enum:"open,parked" doc:"Only processes in these states. parked includes dismissed ones."`
 }
 
 type processesOutput struct{ Body ProcessList }
@@ -33,7 +33,7 @@ func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutp
 	out := &processesOutput{Body: ProcessList{List: query.List[resource.Process]{Items: []resource.Process{}}}}
 	if in.Count {
 		if out.Body.Count, err = a.countProcesses(ctx, in.State); err != nil {
-			return nil, problem.From(ctx, known(err))
+			return nil, problem.From(ctx, typedProblem(err))
 		}
 	}
 	if a.Processes == nil {
@@ -41,7 +41,7 @@ func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutp
 	}
 	all, leading, err := a.Processes.List(ctx, in.Cursor, in.State, in.Limit+1)
 	if err != nil {
-		return nil, problem.From(ctx, known(err))
+		return nil, problem.From(ctx, typedProblem(err))
 	}
 	out.Body.Leading = leading
 	if len(all) > in.Limit {
@@ -52,7 +52,8 @@ func (a *api) processes(ctx context.Context, in *processesInput) (*processesOutp
 	return out, nil
 }
 
-// countProcesses counts by listing, because work that is both open and parked counts once.
+// countProcesses lists the processes and counts them, because a process that is both open and
+// parked counts once.
 func (a *api) countProcesses(ctx context.Context, states []string) (*query.Count, error) {
 	if a.Processes == nil {
 		return &query.Count{Exact: true}, nil

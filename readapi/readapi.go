@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"daybook/domain/access"
 	"daybook/internal/etag"
 	"daybook/internal/problem"
 	"daybook/projections/query"
@@ -27,10 +28,14 @@ import (
 type Config struct {
 	DB       query.DB // the read models
 	Progress Progress
-	History  History // of stock
+	History  History // of stocks, orders and returns
 	Log      Log     // the event stream
 	// Processes lists unfinished work. It is nil in a program that does no such work.
 	Processes Processes
+	// People lists the people who sign in. It is nil in a program without them.
+	People People
+	// Access lists API keys and roles. It is nil in a program without them.
+	Access Access
 	// Watch answers probes. By default it is a new Watch whose Run is not called.
 	Watch *Watch
 	// Stop ends the live streams when it is closed. A server that shuts down waits for its
@@ -40,12 +45,13 @@ type Config struct {
 	// many of them one client may have (0: a quarter; below 0: all). Clients are told apart by
 	// their addresses, and behind a proxy all have the same address. Reads that wait for a
 	// position are bounded in the same way.
-	LiveStreams, LivePerClient int
+	LiveStreams, LivePerClient, LivePerKey int
 	// LiveWrite is how long a client may take to accept one event of a live stream (0: 30 s).
 	// If it takes longer, its stream is ended.
 	LiveWrite time.Duration
 	Logger    *slog.Logger
-	// Now returns the time for which levels and deadlines are computed.
+	// Now returns the time for which stock levels and due reservations are computed. By default it
+	// is the clock.
 	Now func() time.Time
 }
 
@@ -92,8 +98,8 @@ func Register(to huma.API, config Config) {
 	}
 	a := &api{
 		Config: config, huma: to,
-		live:  newPlaces("live streams", config.LiveStreams, config.LivePerClient),
-		waits: newPlaces("reads that wait for a position", waitsMax, min(0, config.LivePerClient)),
+		live:  newPlaces("live streams", config.LiveStreams, config.LivePerClient, config.LivePerKey),
+		waits: newPlaces("reads that wait for a position", waitsMax, min(0, config.LivePerClient), min(0, config.LivePerKey)),
 	}
 	a.routes()
 }
@@ -108,8 +114,8 @@ func (r *Reading) reading() *Reading { return r }
 
 // Paging asks for a part of a list.
 type Paging struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many at most."`
-	Cursor string `query:"cursor" maxLength:"1000" doc:"The member next of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many entries a page has at most."`
+	Cursor string `query:"cursor" maxLength:"4000" doc:"The member next of the page before the one that you want. Without it, the first page."`
 }
 
 func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.Limit} }
@@ -119,7 +125,7 @@ type Counting struct {
 	Count bool `query:"count" doc:"Also tell how many there are on all pages, counted up to 10,000."`
 }
 
-// listing is the page of a list that can be sorted and counted.
+// listing asks for a page of a list that can be sorted and counted.
 func (p Paging) listing(c Counting, sort string) query.Page {
 	page := p.page()
 	page.Sort, page.Count = sort, c.Count
@@ -161,8 +167,9 @@ type input[I any] interface {
 // route describes a route of the read API.
 type route struct {
 	path, id, summary, about string
+	needs                    access.Permission
 	views                    []string // that it reads
-	problems                 []string // codes of its own
+	problems                 []string // codes of problems that only some routes have
 }
 
 // get registers a route. revision returns the revision for the ETag of a body. If it is nil,
@@ -170,26 +177,21 @@ type route struct {
 func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B) int64, read func(context.Context, PI) (B, error)) {
 	operation := huma.Operation{
 		OperationID: r.id, Method: http.MethodGet, Path: r.path, Summary: r.summary, Description: r.about, Tags: []string{tag},
-		Metadata: problem.Listing(slices.Concat(problem.OfFreshReads, r.problems)...),
+		Metadata: problem.Listing(r.needs, slices.Concat(problem.OfFreshReads, r.problems)...), Middlewares: huma.Middlewares{noteFaults},
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*output[B], error) {
 		ctx, cancel := context.WithTimeout(ctx, queryTimeout+waitMax)
 		defer cancel()
-		if demanding, ok := any(in).(interface{ check() error }); ok {
-			if err := demanding.check(); err != nil {
-				return nil, problem.From(ctx, err)
-			}
-		}
 		seal, err := openCursor(r.id, in)
 		if err != nil {
 			return nil, problem.From(ctx, err)
 		}
 		out := &output[B]{}
 		if out.Position, err = a.waitForPosition(ctx, PI(in).reading(), viewsOf(r, in)); err != nil {
-			return nil, problem.From(ctx, known(err))
+			return nil, problem.From(ctx, typedProblem(err))
 		}
 		if out.Body, err = read(ctx, in); err != nil {
-			return nil, problem.From(ctx, known(err))
+			return nil, problem.From(ctx, typedProblem(err))
 		}
 		if list, is := any(&out.Body).(linked); is && seal != nil {
 			list.ReplaceNext(seal)
@@ -201,7 +203,8 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 	})
 }
 
-// viewsOf are the views that a request reads.
+// viewsOf returns the views that a request reads: those of its route, and those of what it
+// includes.
 func viewsOf(r route, in any) []string {
 	if more, ok := in.(interface{ also() []string }); ok {
 		return slices.Concat(r.views, more.also())
@@ -209,16 +212,13 @@ func viewsOf(r route, in any) []string {
 	return r.views
 }
 
-// waitForPosition waits until the views have reached the position in the request. It returns
-// the position of the views before the query is made. So the response may reflect more than
-// this position, and never less.
+// waitForPosition waits until the views have reached the position in the request. It returns the
+// position that the views have before the query is made. So the response reflects at least this
+// position.
 func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (string, error) {
 	if r.MinPosition != "" {
-		patience, err := patience(r.Prefer)
-		if err != nil {
-			return "", err
-		}
-		leave, err := a.waits.enter(problem.RequestOf(ctx).Client)
+		patience, _ := patience(r.Prefer) // noteFaults has checked it
+		leave, err := a.waits.enter(problem.RequestOf(ctx))
 		if err != nil {
 			return "", err
 		}
@@ -232,8 +232,9 @@ func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (
 	return a.Progress.Position(ctx, views...)
 }
 
-// patience reads from a Prefer header (RFC 7240) how long the client wants to wait.
-func patience(prefer string) (time.Duration, error) {
+// patience reads from a Prefer header (RFC 7240) how long the client wants to wait. ok is false if
+// that is not a number of seconds.
+func patience(prefer string) (wait time.Duration, ok bool) {
 	for preference := range strings.SplitSeq(prefer, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
 		if !strings.EqualFold(name, "wait") {
@@ -241,17 +242,17 @@ func patience(prefer string) (time.Duration, error) {
 		}
 		seconds, err := strconv.Atoi(value)
 		if err != nil || seconds < 0 {
-			return 0, problem.NotValid(problem.InParameter("header", "Prefer", "want wait=n, in seconds"))
+			return 0, false
 		}
-		return min(time.Duration(seconds)*time.Second, waitMax), nil
+		return min(time.Duration(seconds)*time.Second, waitMax), true
 	}
-	return waitDefault, nil
+	return waitDefault, true
 }
 
-// known turns the errors of queries into problems.
-func known(err error) error {
+// typedProblem turns the errors of queries into problems.
+func typedProblem(err error) error {
 	if errors.Is(err, query.ErrNotFound) {
-		return problem.NotFound("The read model does not have it, at the position that it has reached.")
+		return problem.NotFound("There is nothing with this name, as far as the read model has read the log.")
 	}
 	if errors.Is(err, ErrNoStream) {
 		return problem.NotFound("The log has no stream of this name.")
@@ -266,7 +267,7 @@ func known(err error) error {
 		return problem.PositionBeyondHead(beyond.Position, beyond.Head)
 	}
 	if bad, ok := errors.AsType[*PositionError](err); ok {
-		return problem.NotValid(problem.InParameter(bad.In, bad.Name, "not a position of this log"))
+		return problem.NotValid(problem.InParameter(bad.In, bad.Name, faultPosition))
 	}
 	_, unconnected := errors.AsType[*pgconn.ConnectError](err)
 	switch {

@@ -70,7 +70,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	}
 }
 
-func TestAReadCanBeToldHowFreshToBe(t *testing.T) {
+func TestAReadCanAskForAPosition(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 10)
@@ -84,7 +84,13 @@ func TestAReadCanBeToldHowFreshToBe(t *testing.T) {
 	if got.header.Get("Retry-After") == "" || got.value("position") == nil || got.value("wanted") != eventstore.At(beyond+1).String() {
 		t.Errorf("answer %s, want it to say how far it is", got.text)
 	}
-	s.get("/v1/orders", "Daybook-Min-Position", "soon").problem(t, 422, problem.CodeInvalid)
+	for _, wrong := range []string{"soon", "1/2", "1/2/3"} { // this log has positions of one number
+		got := s.get("/v1/orders", "Daybook-Min-Position", wrong, "Prefer", "wait=0")
+		got.problem(t, 422, problem.CodeInvalid)
+		if name := got.value("errors", 0, "parameter"); name != "Daybook-Min-Position" {
+			t.Errorf("%s: answer %s, want it to name the header", wrong, got.text)
+		}
+	}
 	s.get("/v1/orders", "Daybook-Min-Position", "1", "Prefer", "wait=long").problem(t, 422, problem.CodeInvalid)
 
 	answered := make(chan response, 1)

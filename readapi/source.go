@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"daybook/internal/resource"
+	"daybook/projections/orderview"
 	"daybook/projections/query"
 	"daybook/projections/stockview"
 )
@@ -33,7 +34,8 @@ func (e *BehindError) Error() string {
 	return fmt.Sprintf("at position %s, not yet at %s", e.Reached, e.Want)
 }
 
-// PositionError means that a parameter is not a position of this log.
+// PositionError means that a parameter is not a position of this log. In and Name say which
+// parameter, such as "query" and "after".
 type PositionError struct{ In, Name, Text string }
 
 func (e *PositionError) Error() string { return fmt.Sprintf("%s: not a position: %q", e.Name, e.Text) }
@@ -61,7 +63,7 @@ type ProjectionStatus struct {
 	Lag        uint64  `json:"lag" doc:"The distance to the head in positions: events in PostgreSQL, bytes of the log in KurrentDB. Prefer share and age_seconds."`
 	Events     int64   `json:"events" doc:"How many events it has applied."`
 	Odd        int64   `json:"odd" doc:"How many of the events no command can have recorded in this form. A value out of bounds is read as the nearest value within bounds, and an event that makes no sense is skipped. The node's own log names such events."`
-	Owner      string  `json:"owner,omitempty" doc:"The node that posts to it."`
+	Owner      string  `json:"owner,omitempty" doc:"The node that applies events to it."`
 	Error      string  `json:"error,omitempty"`
 }
 
@@ -75,8 +77,13 @@ type Processes interface {
 	Parked(ctx context.Context) (int64, error)
 }
 
-// History lists the movements of a stock.
+// History lists what has happened to one stock, order or return, from its stream in the log.
 type History interface {
+	// OrderTimeline and ReturnTimeline list the events that changed an order or a return, the
+	// oldest first, up to the revision that its row has.
+	OrderTimeline(ctx context.Context, orderID string, last int64) ([]orderview.Entry, error)
+	ReturnTimeline(ctx context.Context, returnID string, last int64) ([]orderview.Entry, error)
+	// Movements lists the movements of one stock, a page at a time.
 	Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error)
 }
 
@@ -91,9 +98,9 @@ type Log interface {
 	// Stream yields at most limit events of a stream, from a revision on. If the stream has no
 	// events, it yields ErrNoStream.
 	Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[Event, error]
-	// Follow yields events after a position, and then new ones until ctx ends. An Event
-	// without an id means that all events up to its Position were yielded or did not match.
-	// Follow returns *BeyondError if the position is beyond the head.
+	// Follow yields events after a position, and then new ones until ctx ends. An Event without an
+	// id is no event of the log. It means that all events up to its Position were yielded or did
+	// not match. Follow returns *BeyondError if the position is beyond the head.
 	Follow(ctx context.Context, after string, types []string) (iter.Seq2[Event, error], error)
 	// Head is the position of the last event.
 	Head(ctx context.Context) (string, error)
@@ -107,13 +114,14 @@ type Log interface {
 type Event struct {
 	SpecVersion   string    `json:"specversion"`
 	ID            string    `json:"id"`
-	Source        string    `json:"source" doc:"/v1/streams/ and the stream."`
+	Source        string    `json:"source" doc:"The address of the stream: /v1/streams/ and the stream's name."`
 	Type          string    `json:"type" doc:"The event's wire name, with its version. Control characters of a foreign name are written out, such as \\u000a."`
-	Subject       string    `json:"subject" doc:"The stream, written out in the same way; source has its exact name."`
-	Time          time.Time `json:"time" doc:"When it took effect."`
+	Subject       string    `json:"subject" doc:"The name of the stream, with its control characters written out in the same way. source has the exact name."`
+	Time          time.Time `json:"time" doc:"When the event took effect."`
 	ContentType   string    `json:"datacontenttype"`
-	Position      string    `json:"position" doc:"In the log."`
-	Revision      int64     `json:"revision" doc:"In the stream."`
+	DataSchema    string    `json:"dataschema" doc:"The form of the data. Each type of event of the shop has its own; urn:daybook:unknown may have any form."`
+	Position      string    `json:"position" doc:"The event's position in the log."`
+	Revision      int64     `json:"revision" doc:"The event's revision in its stream: 0 for the first event."`
 	RecordedAt    time.Time `json:"recordedtime" doc:"When the log recorded it."`
 	CommandID     string    `json:"commandid,omitempty"`
 	CorrelationID string    `json:"correlationid,omitempty"`
@@ -122,5 +130,5 @@ type Event struct {
 	Channel       string    `json:"channel,omitempty"`
 	Trace         string    `json:"traceparent,omitempty"`
 	Foreign       bool      `json:"foreign,omitzero" doc:"true if another program wrote the event. Such an event says nothing about the shop, whatever its type and stream are. Left out in the shop's own events."`
-	Data          any       `json:"data" doc:"The event itself."`
+	Data          any       `json:"data" doc:"The content of the event."`
 }

@@ -33,10 +33,10 @@ import (
 type unknown struct {
 	Kind  string `json:"kind"`
 	Known int64  `json:"known"` // in PostgreSQL
-	// Missing counts things that have no event in the log. Otherwise counts things that have fewer
+	// Missing counts things that have no event in the log. Different counts things that have fewer
 	// events, or other events, in the log.
 	Missing   int64          `json:"missing"`
-	Otherwise int64          `json:"otherwise"`
+	Different int64          `json:"otherwise"`
 	Newest    []unknownThing `json:"newest,omitempty"`
 	// NotCompared says why things of this kind could not be counted.
 	NotCompared string `json:"not_compared,omitempty"`
@@ -45,7 +45,7 @@ type unknown struct {
 // unknownThing is one thing that PostgreSQL knows and the log does not have as PostgreSQL knows it.
 type unknownThing struct {
 	ID  string    `json:"id"`
-	At  time.Time `json:"at"` // recorded, answered or due
+	At  time.Time `json:"at"` // when it was last changed or answered; of a timer, when it is due
 	Why string    `json:"why"`
 }
 
@@ -58,7 +58,7 @@ func (u *unknown) add(id string, at time.Time, missing bool, why string) {
 	if missing {
 		u.Missing++
 	} else {
-		u.Otherwise++
+		u.Different++
 	}
 	u.Newest = append(u.Newest, unknownThing{id, at.UTC(), why})
 	if len(u.Newest) >= newestKept {
@@ -106,7 +106,7 @@ type comparison struct {
 
 const (
 	whyMissing   = "the log has nothing of it"
-	whyOtherwise = "the log has other events of it"
+	whyDifferent = "the log has other events of it"
 )
 
 // compare returns what PostgreSQL knows that the log does not have. It changes nothing.
@@ -139,9 +139,9 @@ func (c *comparison) compare(ctx context.Context, head eventstore.Position) ([]*
 		timers.add(t.String(), t.DueAt, true, "the log has no such reservation")
 	}
 	parked := &unknown{Kind: "parked work"}
-	err = commandspg.EachParked(ctx, c.pool, func(p reactor.Process) {
+	err = commandspg.EachParked(ctx, c.pool, func(p reactor.UnfinishedWork) {
 		parked.Known++
-		if why, missing := c.judge(p.Stream, p.Revision, p.Since); why != "" {
+		if why, missing := c.compareLast(p.Stream, p.Revision, p.Since); why != "" {
 			parked.add(strings.TrimSpace(p.Kind+" "+p.Subject+" "+p.Step), p.Since, missing, why)
 		}
 	})
@@ -197,7 +197,7 @@ func (c *comparison) readLog(ctx context.Context, head eventstore.Position) erro
 			c.streams[e.Stream] = held
 		}
 		held.events = append(held.events, heldEvent{e.RecordedAt.UnixMicro(), e.Position})
-		c.strike(e)
+		c.removeFound(e)
 		if time.Since(told) >= progressEvery {
 			told = time.Now()
 			fmt.Fprintf(c.progress, "%s of the log, %d events\n", share(e.Position, head), c.events)
@@ -206,15 +206,15 @@ func (c *comparison) readLog(ctx context.Context, head eventstore.Position) erro
 	return nil
 }
 
-// strike removes the answers and reservations that an event proves to be in the log.
-func (c *comparison) strike(e eventstore.Recorded) {
+// removeFound removes the answers and reservations that an event proves to be in the log.
+func (c *comparison) removeFound(e eventstore.Recorded) {
 	if eventstore.Foreign(&e) != nil {
 		return
 	}
 	if len(c.answers) > 0 || !c.imported {
 		meta, err := eventstore.DecodeMetadata(e.Meta)
 		if err != nil {
-			return // no event of ours
+			return // the shop's events have metadata that can be decoded
 		}
 		c.imported = c.imported || meta.Channel == "import"
 		delete(c.answers, meta.CommandID)
@@ -232,9 +232,9 @@ func (c *comparison) strike(e eventstore.Recorded) {
 	}
 }
 
-// judge compares the last event that PostgreSQL knows of a stream with the log. why is
+// compareLast compares the last event that PostgreSQL knows of a stream with the log. why is
 // empty if the log has that event.
-func (c *comparison) judge(stream string, revision int64, recorded time.Time) (why string, missing bool) {
+func (c *comparison) compareLast(stream string, revision int64, recorded time.Time) (why string, missing bool) {
 	if recorded.After(c.until) {
 		c.until = recorded
 	}
@@ -249,7 +249,7 @@ func (c *comparison) judge(stream string, revision int64, recorded time.Time) (w
 		return "the log lacks its last " + strconv.FormatInt(fewer, 10) + " events", false
 	}
 	if at < 0 || held.events[at].recorded != recorded.UnixMicro() {
-		return whyOtherwise, false
+		return whyDifferent, false
 	}
 	if c.agreed.Before(held.events[at].position) {
 		c.agreed = held.events[at].position
@@ -257,21 +257,21 @@ func (c *comparison) judge(stream string, revision int64, recorded time.Time) (w
 	return "", false
 }
 
-// agree notes an event that a keeper of a place knows, if the log has this event.
-func (c *comparison) agree(ctx context.Context, known eventstore.Anchor) error {
-	if known.IsZero() || !c.agreed.Before(known.Position) {
+// noteAgreed notes an event that a keeper of a place knows, if the log has this event.
+func (c *comparison) noteAgreed(ctx context.Context, anchor eventstore.Anchor) error {
+	if anchor.IsZero() || !c.agreed.Before(anchor.Position) {
 		return nil
 	}
-	for e, err := range c.store.ReadStream(ctx, known.Stream, known.Revision, 1) {
+	for e, err := range c.store.ReadStream(ctx, anchor.Stream, anchor.Revision, 1) {
 		_, missing := errors.AsType[*eventstore.NotFoundError](err)
 		_, ended := errors.AsType[*eventstore.DeletedError](err)
 		switch {
 		case missing || ended:
 			return nil
 		case err != nil:
-			return fmt.Errorf("look for %s: %w", known.Describe(), err)
-		case known.Names(&e):
-			c.agreed = known.Position
+			return fmt.Errorf("look for %s: %w", anchor.Describe(), err)
+		case anchor.Names(&e):
+			c.agreed = anchor.Position
 		}
 	}
 	return nil
@@ -297,7 +297,7 @@ func (c *comparison) compareRows(ctx context.Context, rows struct{ kind, table, 
 	if err == nil {
 		_, err = pgx.ForEachRow(found, []any{&stream, &id, &revision, &at}, func() error {
 			u.Known++
-			if why, missing := c.judge(stream, revision, at); why != "" {
+			if why, missing := c.compareLast(stream, revision, at); why != "" {
 				u.add(id, at, missing, why)
 			}
 			return nil

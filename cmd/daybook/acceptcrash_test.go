@@ -104,7 +104,7 @@ func TestAnAcceptedLogSurvivesKills(t *testing.T) {
 	gone()
 
 	if report := verifyJSON(t, exitOK, flags...); report.Differences != 0 {
-		t.Errorf("verify after the kill: %s", differ(report)) // verify itself has built what was missing
+		t.Errorf("verify after the kill: %s", differ(report)) // the start of verify has built what was missing
 	}
 	if report := acceptJSON(t, exitOK, append(flags, "--yes")...); report.Accepted || report.Diverged {
 		t.Errorf("it is accepted, but: %+v", report)

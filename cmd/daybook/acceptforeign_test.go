@@ -31,7 +31,7 @@ func TestAnotherProgramsEventsShowNothingToBeInTheLog(t *testing.T) {
 			answers:      map[uuid.UUID]commands.KeptAnswer{command: {}},
 			reservations: map[reactor.Deadline]reactor.Timer{{Kind: reactor.ReservationDeadline, Target: stream, Item: "r"}: {}},
 		}
-		c.strike(eventstore.Recorded{Event: eventstore.Event{ID: id, Type: eventType, Data: data, Meta: meta}, Stream: stream})
+		c.removeFound(eventstore.Recorded{Event: eventstore.Event{ID: id, Type: eventType, Data: data, Meta: meta}, Stream: stream})
 		if len(c.answers) != left || len(c.reservations) != left || c.imported != (left == 0) {
 			t.Errorf("an event with the id %s leaves %d answers and %d reservations, imported %t; want %d each", id, len(c.answers), len(c.reservations), c.imported, left)
 		}

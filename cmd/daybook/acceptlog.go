@@ -49,7 +49,7 @@ type acceptReport struct {
 	Unknown    []*unknown      `json:"unknown"`
 	Places     []acceptedPlace `json:"places"`
 	// Groups are the groups of the gateway that have to begin again at an earlier place.
-	Groups []gatewaypg.Back `json:"groups,omitempty"`
+	Groups []gatewaypg.Move `json:"groups,omitempty"`
 	// Diverged tells whether the log differs from the log that PostgreSQL was made from. If it is
 	// false, there is nothing to accept.
 	Diverged bool `json:"diverged"`
@@ -72,7 +72,7 @@ type acceptedPlace struct {
 // unknowns is how many things PostgreSQL knows that the log does not have.
 func (r *acceptReport) unknowns() (sum int64) {
 	for _, u := range r.Unknown {
-		sum += u.Missing + u.Otherwise
+		sum += u.Missing + u.Different
 	}
 	return sum
 }
@@ -104,7 +104,7 @@ func (c *acceptLogCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	if report.Accepted {
 		cfg := p.nodeConfig(policy)
-		if err := buildAnew(ctx, cfg, p, report); err != nil {
+		if err := buildAgain(ctx, cfg, p, report); err != nil {
 			return fmt.Errorf("the log is accepted; what follows from it is not all built yet, and the next start goes on with it: %w", err)
 		}
 	}
@@ -147,7 +147,7 @@ func (c *acceptLogCommand) takeOver(ctx context.Context, a *acceptance) (*accept
 	case !onTerminal(p.stdin):
 		fmt.Fprintln(p.stderr, "Nobody can be asked here: call it on a terminal, or with --yes.")
 		return report, nil
-	case !confirmed(ctx, p.stdin, p.stderr, "Take the log as it is, and build everything in PostgreSQL anew from it? Only yes means yes: "):
+	case !confirmed(ctx, p.stdin, p.stderr, "Take the log as it is, and build everything in PostgreSQL again from it? Only yes means yes: "):
 		return report, nil
 	}
 	if err := a.startOver(ctx, p.views()); err != nil {
@@ -186,7 +186,7 @@ type acceptance struct {
 	store    logStore
 	settle   time.Duration // how long a difference must last
 	found    *comparison
-	groups   []gatewaypg.Back // all groups, if the log has diverged
+	groups   []gatewaypg.Move // all groups, if the log has diverged
 }
 
 func openAcceptance(ctx context.Context, p *program) (_ *acceptance, err error) {
@@ -352,8 +352,8 @@ func (a *acceptance) compareWithLog(ctx context.Context) (*acceptReport, error) 
 	report.AgreedUpTo = a.found.agreed
 	report.Diverged = report.AnotherLog != "" || report.unknowns() > 0 || report.placesDiverged()
 	if a.p.KurrentDB == "" && report.Diverged {
-		a.groups, err = gatewaypg.GroupsBack(ctx, a.pool, a.store, a.found.agreed)
-		report.Groups = slices.DeleteFunc(slices.Clone(a.groups), func(b gatewaypg.Back) bool { return !b.Moves() })
+		a.groups, err = gatewaypg.FindMoves(ctx, a.pool, a.store, a.found.agreed)
+		report.Groups = slices.DeleteFunc(slices.Clone(a.groups), func(m gatewaypg.Move) bool { return !m.IsNeeded() })
 	}
 	return report, err
 }
@@ -375,7 +375,7 @@ func (a *acceptance) lookAtPlaces(ctx context.Context, report *acceptReport) err
 			return err
 		}
 		report.Places = append(report.Places, place)
-		if err := a.found.agree(ctx, p.Anchor); err != nil {
+		if err := a.found.noteAgreed(ctx, p.Anchor); err != nil {
 			return err
 		}
 	}
@@ -426,7 +426,7 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 		if err := projections.StartOver(ctx, tx, views); err != nil {
 			return err
 		}
-		if err := gatewaypg.SetBack(ctx, tx, a.groups); err != nil {
+		if err := gatewaypg.MoveGroups(ctx, tx, a.groups); err != nil {
 			return err
 		}
 		// This is checked again, because the operator may have answered late.
@@ -438,9 +438,9 @@ func (a *acceptance) startOver(ctx context.Context, views []projections.View) er
 	return nil
 }
 
-// buildAnew builds what follows from the log, as a start of the program does, and waits until that
+// buildAgain builds what follows from the log, as a start of the program does, and waits until that
 // is done. It also finishes work that has begun and not ended in the log.
-func buildAnew(ctx context.Context, cfg nodeConfig, p *program, report *acceptReport) (err error) {
+func buildAgain(ctx context.Context, cfg nodeConfig, p *program, report *acceptReport) (err error) {
 	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
 		return err
@@ -525,9 +525,9 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row{"PostgreSQL knows", "all", "not in the log", "otherwise in the log"})
+	t.AppendHeader(table.Row{"PostgreSQL knows", "all", "not in the log", "different in the log"})
 	var columns []table.ColumnConfig
-	for _, name := range []string{"all", "not in the log", "otherwise in the log"} {
+	for _, name := range []string{"all", "not in the log", "different in the log"} {
 		columns = append(columns, table.ColumnConfig{Name: name, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	t.SetColumnConfigs(columns)
@@ -536,7 +536,7 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 			t.AppendRow(table.Row{u.Kind, "?", "?", "?"})
 			continue
 		}
-		t.AppendRow(table.Row{u.Kind, u.Known, u.Missing, u.Otherwise})
+		t.AppendRow(table.Row{u.Kind, u.Known, u.Missing, u.Different})
 	}
 	w.printf("%s\n", t.Render())
 	for _, u := range r.Unknown {
@@ -559,10 +559,10 @@ func tellUnknown(out io.Writer, r *acceptReport) error {
 		}
 	}
 	for _, g := range r.Groups {
-		w.printf("  group %s of %s begins again after place %s, it was at %s\n", g.Name, g.Source, g.To, g.From)
+		w.printf("  group %s of %s was at place %s and begins again after place %s\n", g.Name, g.Source, g.From, g.To)
 	}
 	if r.unknowns() > 0 {
-		w.printf("\nWhatever is counted here as not in the log, or as otherwise in it, is lost for good when the log is accepted.\n")
+		w.printf("\nWhat is counted here as not in the log, or as different in the log, is lost for good when the log is accepted.\n")
 	}
 	return w.err
 }
@@ -572,7 +572,7 @@ func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // tellAccepted prints in words what was built.
 func tellAccepted(out io.Writer, r *acceptReport) error {
 	w := &lineWriter{out: out}
-	w.printf("\nThe log is accepted, up to position %s (%.1f s). Built anew from it:\n", r.Head, r.Seconds)
+	w.printf("\nThe log is accepted, up to position %s (%.1f s). Built again from it:\n", r.Head, r.Seconds)
 	for _, v := range r.Views {
 		w.printf("%12d events in the read model %s\n", v.Events, v.View)
 	}

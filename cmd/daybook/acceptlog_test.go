@@ -47,7 +47,7 @@ func (r acceptReport) kind(name string) unknown {
 }
 
 func (u unknown) String() string {
-	return fmt.Sprintf("%d %s, %d missing, %d otherwise", u.Known, u.Kind, u.Missing, u.Otherwise)
+	return fmt.Sprintf("%d %s, %d missing, %d different", u.Known, u.Kind, u.Missing, u.Different)
 }
 
 func execute(t *testing.T, pool *pgxpool.Pool, statements ...string) {
@@ -113,7 +113,7 @@ func joinShop(t *testing.T, args ...string) *shop {
 func (s *shop) start() {
 	s.t.Helper()
 	s.server = serve(s.t, s.args...)
-	s.client = shoppers.NewClient(s.server.url, 4)
+	s.client = newShopper(s.server.url, 4)
 }
 
 func (s *shop) stop() {
@@ -218,7 +218,7 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 		}
 		report := acceptJSON(t, code, append(flags, how...)...)
 		orders, answers, timers := report.kind("orders"), report.kind("answers"), report.kind("timers")
-		if orders.Known != 40 || orders.Missing != 20 || orders.Otherwise != 0 || len(orders.Newest) != 10 || orders.Newest[0].ID != s.sold[39].order {
+		if orders.Known != 40 || orders.Missing != 20 || orders.Different != 0 || len(orders.Newest) != 10 || orders.Newest[0].ID != s.sold[39].order {
 			t.Errorf("orders: %v, the newest %+v", orders, orders.Newest)
 		}
 		// Each checkout has a cart that was opened under a key.
@@ -228,7 +228,7 @@ func TestALogThatWasRestoredIsAccepted(t *testing.T) {
 		if timers.Missing < 5 || timers.Missing == timers.Known {
 			t.Errorf("timers: %v", timers)
 		}
-		if stock := report.kind("stock"); stock.Otherwise != 1 {
+		if stock := report.kind("stock"); stock.Different != 1 {
 			t.Errorf("stock: %v", stock)
 		}
 		if report.Accepted || report.AnotherLog != "" || !report.LastRecorded.Before(report.KnownUntil) {
@@ -353,7 +353,7 @@ func TestARestoredLogIsAccepted(t *testing.T) {
 					}
 
 					report := acceptJSON(d.T, exitOK, append(d.args, "--yes")...)
-					if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Otherwise != 0 || !report.Accepted || !report.placesDiverged() {
+					if orders := report.kind("orders"); orders.Known != 16 || orders.Missing != lost || orders.Different != 0 || !report.Accepted || !report.placesDiverged() {
 						d.Errorf("orders: %v; report %+v", orders, report)
 					}
 					if (report.AnotherLog != "") != (is == another) {
@@ -422,7 +422,7 @@ func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)
 	flags := []string{"--database-url", database}
-	s := openShop(t, append(flags[:2:2], "--gateway", "127.0.0.1:0")...)
+	s := openShop(t, append(flags[:2:2], "--gateway", "127.0.0.1:0", "--access", accessOff)...)
 	client := dialGateway(t, s.server.gateway)
 	write := func(notes ...byte) {
 		t.Helper()
@@ -454,7 +454,7 @@ func TestGroupsBeginAgainInARestoredLog(t *testing.T) {
 	restore()
 
 	report := acceptJSON(t, exitOK, append(flags, "--yes")...)
-	if len(report.Groups) != 1 || report.Groups[0] != (gatewaypg.Back{Source: "notes", Name: group, From: eventstore.At(5), To: eventstore.At(3)}) {
+	if len(report.Groups) != 1 || report.Groups[0] != (gatewaypg.Move{Source: "notes", Name: group, From: eventstore.At(5), To: eventstore.At(3)}) {
 		t.Errorf("groups %+v", report.Groups)
 	}
 	if holds(t, pool, `SELECT FROM gateway.parked`) {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,15 +13,18 @@ import (
 	"strings"
 	"time"
 
-	"daybook/commands"
-	"daybook/eventstore"
 	"daybook/internal/bench"
 )
 
 type benchCommand struct {
-	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which benchmarks to run: ${benchmarks}. Default: all."`
-	Seconds    float64  `default:"5" placeholder:"N" help:"How long each measurement is counted. Default: ${default}."`
-	Flush      string   `enum:"fast,2ms,both" default:"both" help:"How commits are flushed: as fast as the disk does, made to wait 2 ms as by a cloud disk or a synchronous replica, or both in turn. 2ms needs a PostgreSQL of the program's own. One of ${enum}."`
+	Benchmarks []string `arg:"" optional:"" name:"benchmark" help:"Which benchmarks to run: ${benchmarks}. Default: all but growth, which runs alone."`
+	Seconds    float64  `default:"5" placeholder:"N" help:"For how many seconds each measurement counts operations. Default: ${default}."`
+	Runs       int      `default:"1" placeholder:"N" help:"How often each measurement is repeated. The figures are the medians, and a ratio is the median of the ratios of single runs. Default: ${default}."`
+	Rate       float64  `default:"200" placeholder:"N" help:"How many orders arrive in a second, in the measurements of checkout and lag at a constant rate. There, a latency is measured from the moment at which the order was due. So it includes the time for which an order waits until it is sent. Default: ${default}."`
+	Events     int64    `default:"20000" placeholder:"N" help:"How many events the log must have at least when read, lag, rebuild and start measure. If it has fewer, more are made first. Default: ${default}."`
+	Sizes      []int64  `default:"10000,100000" placeholder:"N" help:"The sizes of the log, in events, at which growth measures, the smallest first. Default: ${default}."`
+	Nodes      int      `default:"2" placeholder:"N" help:"Over how many nodes of one database nodes measures, from 2 to 4. Default: ${default}."`
+	Flush      string   `enum:"fast,2ms,both" default:"both" help:"How commits reach the disk: as fast as the disk is, after a wait of 2 ms as with a cloud disk or a synchronous replica, or both in turn. 2ms needs a PostgreSQL of the program's own. One of ${enum}."`
 	CPUProfile string   `name:"cpuprofile" placeholder:"DIR" help:"Write a CPU profile of each measurement of Daybook into this folder."`
 	Force      bool     `help:"Run even in a database that already holds events. The measurement writes its events among them, and they stay."`
 }
@@ -36,7 +37,10 @@ type benchResult struct {
 	CPUs     int         `json:"cpus"`
 	Postgres string      `json:"postgres"`
 	Seconds  float64     `json:"seconds"`
+	Runs     int         `json:"runs"`
 	Rows     []bench.Row `json:"rows"`
+	// Growth is what was measured in logs of several sizes.
+	Growth []bench.Figure `json:"growth,omitempty"`
 }
 
 func (c *benchCommand) check(_ context.Context, p *program) error {
@@ -68,7 +72,7 @@ func (c *benchCommand) Run(ctx context.Context, p *program) (err error) {
 		p.log.WarnContext(ctx, "the data directory is in memory, so nothing is durable and the figures look better than they are: name a directory on a disk with --data", "data", database.DataDir)
 	}
 	version := thisBuild()
-	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds}
+	result := benchResult{Version: version.Version, Go: version.Go, Platform: version.Platform, CPUs: runtime.NumCPU(), Seconds: c.Seconds, Runs: c.Runs}
 	for i, flush := range flushes {
 		force := c.Force || i > 0 // after the first flush mode, the events in the database are our own
 		if err := c.measure(ctx, p, database, flush, force, wanted, &result); err != nil {
@@ -91,10 +95,25 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 	if c.Seconds <= 0 {
 		return nil, nil, usagef("--seconds must be more than nothing, not %v", c.Seconds)
 	}
+	if c.Runs < 1 {
+		return nil, nil, usagef("--runs must be at least 1, not %d", c.Runs)
+	}
+	if c.Rate <= 0 {
+		return nil, nil, usagef("--rate must be more than nothing, not %v", c.Rate)
+	}
+	if c.Events < 1 {
+		return nil, nil, usagef("--events must be at least 1, not %d", c.Events)
+	}
+	if c.Nodes < 2 || c.Nodes > maxNodes {
+		return nil, nil, usagef("--nodes must be from 2 to %d, not %d", maxNodes, c.Nodes)
+	}
+	if err := c.checkSizes(); err != nil {
+		return nil, nil, err
+	}
 	var wanted []bench.Benchmark
 	names := benchmarkNames()
 	for _, b := range bench.Benchmarks {
-		if len(c.Benchmarks) == 0 || slices.Contains(c.Benchmarks, b.Name) {
+		if len(c.Benchmarks) == 0 && !b.Grows || slices.Contains(c.Benchmarks, b.Name) {
 			wanted = append(wanted, b)
 		}
 	}
@@ -103,10 +122,15 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 			return nil, nil, usagef("there is no benchmark %q, only %s", name, strings.Join(names, ", "))
 		}
 	}
+	grows := slices.ContainsFunc(wanted, func(b bench.Benchmark) bool { return b.Grows })
+	if grows && len(wanted) > 1 {
+		return nil, nil, usagef("growth runs alone, because it begins with an empty log")
+	}
 	flushes := []string{c.Flush}
 	switch {
-	case c.Flush == "both" && p.DatabaseURL != "":
-		// The settings of a server that is not our own stay as they are.
+	case c.Flush == "both" && (p.DatabaseURL != "" || grows):
+		// The settings of a server that is not our own stay as they are. Growth measures once,
+		// because it begins with an empty log.
 		flushes = []string{bench.FlushFast}
 	case c.Flush == "both":
 		flushes = []string{bench.FlushFast, bench.FlushSlow}
@@ -116,67 +140,36 @@ func (c *benchCommand) selection(p *program) ([]bench.Benchmark, []string, error
 	return wanted, flushes, nil
 }
 
+// sizeMin is the size of the smallest log that has SKUs, reservations, carts and orders.
+const sizeMin = 1000
+
+func (c *benchCommand) checkSizes() error {
+	for i, size := range c.Sizes {
+		if size < sizeMin {
+			return usagef("--sizes: a log has at least %d events, not %d", sizeMin, size)
+		}
+		if i > 0 && size <= c.Sizes[i-1] {
+			return usagef("--sizes: each must be larger than the one before, and %d is not larger than %d", size, c.Sizes[i-1])
+		}
+	}
+	return nil
+}
+
 var (
-	// benchSettings allow enough connections for the node and the baselines together.
-	benchSettings = map[string]string{"max_connections": "200"}
+	// benchSettings allow enough connections for all nodes and the baselines together.
+	benchSettings = map[string]string{"max_connections": "300"}
 	// slowSettings make every commit wait 2 ms before it is flushed.
 	slowSettings = map[string]string{"commit_delay": "2000", "commit_siblings": "0"}
 )
 
 const (
-	rivalConns = 64 // one for each caller of a baseline
-	nodeConns  = 60 // left to the node where connections are few
-	settleMax  = 5 * time.Minute
+	maxNodes      = 4
+	baselineConns = 64 // one for each caller of a baseline
+	nodeConns     = 60 // kept free for the node if the server allows few connections
+	// settleMax is long, because the views take long to read millions of events that were just
+	// made.
+	settleMax = 2 * time.Hour
 )
-
-// measure runs a whole server, as serve does, and the benchmarks against it.
-func (c *benchCommand) measure(ctx context.Context, p *program, database databaseConfig, flush string, force bool, wanted []bench.Benchmark, result *benchResult) (err error) {
-	database.Settings = maps.Clone(benchSettings)
-	if flush == bench.FlushSlow {
-		maps.Copy(database.Settings, slowSettings)
-	}
-	cfg := p.nodeConfig(commands.DefaultPolicy())
-	cfg.Database = database
-	s, err := p.openServer(ctx, "127.0.0.1:0", c.gateway(p), cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	head, err := s.node.store.Head(ctx)
-	if err != nil {
-		return err
-	}
-	if eventstore.Start.Before(head) && !force {
-		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
-	}
-	var conns int
-	if err := s.node.logPool.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('max_connections')::int`).Scan(&result.Postgres, &conns); err != nil {
-		return fmt.Errorf("the database's settings: %w", err)
-	}
-	rivals, err := openPool(ctx, s.node.database.url, "bench baselines", int32(min(rivalConns, max(8, conns-nodeConns))), p.log) //nolint:gosec // at most rivalConns
-	if err != nil {
-		return err
-	}
-	defer rivals.Close()
-	env := bench.Env{
-		Pool: rivals, Store: s.node.store, Service: s.node.service, BaseURL: s.url, Gateway: cmp.Or(p.KurrentDB, s.gateway.url()), Flush: flush, Seconds: c.Seconds,
-		Settle: s.node.settle, CPU: s.node.database.cpu, Profile: c.profile(flush),
-	}
-	guarded, end := s.node.guard(ctx)
-	defer end()
-	for _, b := range wanted {
-		p.log.InfoContext(ctx, "measuring", "benchmark", b.Name, "flush", flush)
-		rows, err := b.Run(guarded, env)
-		if err != nil {
-			if cause := context.Cause(guarded); cause != nil {
-				return cause // this says more than the errors that followed from it
-			}
-			return err
-		}
-		result.Rows = append(result.Rows, rows...)
-	}
-	return bench.Clean(guarded, env)
-}
 
 // gateway says how to open a gateway. There is none if the log is in a KurrentDB.
 func (c *benchCommand) gateway(p *program) gatewayConfig {

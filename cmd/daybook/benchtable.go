@@ -38,10 +38,67 @@ func printBench(out io.Writer, result benchResult) error {
 			fmt.Sprintf("%.1f", row.P50Ms), fmt.Sprintf("%.1f", row.P99Ms), micros(row.CPUMicros), times(row.Ratio), target(row.Target), met(row),
 		})
 	}
-	_, err := fmt.Fprintf(out, "%s\ndaybook %s, %s, %s, %d CPUs, PostgreSQL %s; each measurement %g s or its number of attempts.\n"+
-		"CPU µs: processor time an operation, callers, program and database together. Daybook is: its rate over the baseline's.\n%s",
-		t.Render(), result.Version, result.Go, result.Platform, result.CPUs, result.Postgres, result.Seconds, notes.String())
+	shown := t.Render() + "\n"
+	if len(result.Rows) == 0 {
+		shown = ""
+	}
+	if len(result.Growth) > 0 {
+		shown += growthTable(result.Growth) + "\n"
+	}
+	_, err := fmt.Fprintf(out, "%sdaybook %s, %s, %s, %d CPUs, PostgreSQL %s; each measurement %g s or its number of attempts, %s.\n"+
+		"CPU µs: processor time of callers, program and database together, for one operation. Daybook is: its rate divided by the baseline's;\n"+
+		"if operations arrive at a constant rate, the baseline's p50 divided by its own.\n%s",
+		shown, result.Version, result.Go, result.Platform, result.CPUs, result.Postgres, result.Seconds, repeated(result.Runs), notes.String())
 	return err
+}
+
+// growthTable has a line for each figure, and two columns for each size of the log: the figure, and
+// its cost against the smallest log.
+func growthTable(figures []bench.Figure) string {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	header, columns := table.Row{"growth", "unit"}, []table.ColumnConfig{}
+	for i, point := range figures[0].Points {
+		header = append(header, grouped(float64(point.Events))+" events")
+		if i > 0 {
+			header = append(header, "cost")
+		}
+	}
+	for number := 3; number <= len(header); number++ {
+		columns = append(columns, table.ColumnConfig{Number: number, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.AppendHeader(append(header, "costs more"))
+	t.SetColumnConfigs(columns)
+	for _, figure := range figures {
+		line, costsMore := table.Row{figure.Name, figure.Unit}, ""
+		for i, point := range figure.Points {
+			line = append(line, precise(point.Value))
+			if i > 0 {
+				line = append(line, fmt.Sprintf("%.2f ×", point.Cost))
+			}
+			if point.CostsMore {
+				costsMore = "yes"
+			}
+		}
+		t.AppendRow(append(line, costsMore))
+	}
+	return t.Render()
+}
+
+// precise writes a small number with one more digit.
+func precise(number float64) string {
+	if number < 100 {
+		return fmt.Sprintf("%.1f", number)
+	}
+	return grouped(number)
+}
+
+func repeated(runs int) string {
+	if runs <= 1 {
+		return "once"
+	}
+	return fmt.Sprintf("the medians of %d runs", runs)
 }
 
 func micros(cpu float64) string {
@@ -65,6 +122,8 @@ func target(t *bench.Target) string {
 	switch {
 	case t == nil:
 		return ""
+	case t.PerSecond == 0:
+		return fmt.Sprintf("p99 < %g", t.P99Ms)
 	case t.P99Ms > 0:
 		return fmt.Sprintf("%s, p99 < %g", grouped(t.PerSecond), t.P99Ms)
 	}

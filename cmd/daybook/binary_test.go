@@ -10,8 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -20,6 +18,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/internal/racetest"
 )
 
 // patience is how long a test waits for something that may hang. It is long, because the machine
@@ -34,17 +34,13 @@ func slow(t *testing.T) {
 	}
 }
 
-// proving tells whether `make prove` runs the tests, without the race detector.
+// proving tells whether `make prove` runs the tests.
 func proving() bool { return os.Getenv("DAYBOOK_PROVE") != "" }
 
 // build returns the path of the program's binary, which all tests share.
-// Under the race detector the test is skipped: the program is in a process of its own and has
-// no race detector, so the test would only repeat what make test does.
 func build(t *testing.T) string {
 	t.Helper()
-	if underRaceDetector() {
-		t.Skip("the program is in a process of its own, without the race detector: make test runs it")
-	}
+	racetest.Skip(t, "the program is in a process of its own, which has no race detector")
 	path, err := built()
 	if err != nil {
 		t.Fatal(err)
@@ -60,12 +56,6 @@ var built = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// underRaceDetector tells whether this test program was built with -race.
-func underRaceDetector() bool {
-	info, known := debug.ReadBuildInfo()
-	return known && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
-
 // binaries is the folder of the program's binary.
 var binaries string
 
@@ -78,11 +68,36 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
+		http.DefaultTransport = withKeys{http.DefaultTransport}
 		if binaries, err = os.MkdirTemp("", "daybook-test-"); err != nil {
 			panic(err)
 		}
 		defer os.RemoveAll(binaries)
-		return m.Run()
+		// The race detector runs only tests in which many clients, nodes, stops and views meet in
+		// this process.
+		code := racetest.Main(m,
+			TestTheLastUnitsAreSoldOnce,
+			TestACartExpiresByItself,
+			TestParkedWorkIsShownAndRetriedAndVerified,
+			TestAnInterruptedImportSaysHowToGoOn,
+			TestRebuildSwitchesToANewBuildOfTheSameRows,
+			TestALiveStreamEndsWithItsKey,
+			TestTheGatewayOfAServer,
+			TestANodeLeavesBeforeItsCallsHaveEnded,
+			TestANodeWhoseLineFallsSilent,
+			TestANodeStartsWhileItsLogIsAway,
+			TestADatabaseThatDiesTakesTheServerDown,
+			TestADifferenceThatPassesWhileANodeStartsEnds,
+			TestANodeIsTakenDownInOneOrder,
+			TestPartsAreStoppedInReverse,
+			TestPartsThatActOnADivergedLogEnd,
+			TestAServerClosesItsWaysBeforeItsNode,
+		)
+		if _, err := os.Stat(defaultDataDir); err == nil {
+			fmt.Fprintf(os.Stderr, "a test has used the default data directory: remove cmd/daybook/%s\n", defaultDataDir)
+			return 1
+		}
+		return code
 	}())
 }
 
@@ -123,6 +138,8 @@ func startChild(t *testing.T, path, dir string, flags ...string) *child {
 		t.Fatalf("the server did not get ready: %v\n%s", err, c.log.String())
 	}
 	c.url, c.gateway = announced.URL, announced.Gateway
+	learnKey(t, c.url, args)
+	c.gateway = withAdmin(t, c.gateway, c.url)
 	return c
 }
 

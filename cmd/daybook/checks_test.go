@@ -38,7 +38,7 @@ var refusals = map[string]string{
 	"serve --time-ahead":                          "serve --time-ahead 9000h",
 	"serve --remedy":                              "serve --remedy magic",
 	"serve --gateway":                             "serve --gateway 0.0.0.0:2113",
-	"serve --gateway-open":                        "serve --gateway-open",
+	"serve --gateway-open":                        "serve --gateway 127.0.0.1:0 --gateway-open",
 	"serve --gateway-cert":                        "serve --gateway 127.0.0.1:0 --gateway-cert /not/there",
 	"serve --gateway-key":                         "serve --gateway 127.0.0.1:0 --gateway-key /not/there --gateway-cert /not/there",
 	"serve --gateway-users":                       "serve --gateway 127.0.0.1:0 --gateway-users /not/there",
@@ -49,7 +49,43 @@ var refusals = map[string]string{
 	"serve --gateway-max-connections-per-address": "serve --gateway 127.0.0.1:0 --gateway-max-connections-per-address -1",
 	"serve --public-host":                         "serve --public-host a/b",
 	"serve --cors-origin":                         "serve --cors-origin *",
-	"serve --body-budget":                         "serve --body-budget 0",
+	"serve --access":                              "serve --access off --listen 0.0.0.0:80",
+	"serve --tls-cert":                            "serve --tls-key /not/there --tls-cert /not/there",
+	"serve --tls-key":                             "serve --tls-cert /not/there --tls-key /not/there",
+	"serve --acme-domain":                         "serve --acme-domain localhost",
+	"serve --acme-cache":                          "serve --acme-cache /not/there",
+	"serve --acme-email":                          "serve --acme-domain shop.example --acme-email nobody",
+	"serve --acme-directory":                      "serve --acme-domain shop.example --acme-directory http://ca.example",
+	"serve --behind-proxy":                        "serve --behind-proxy 10.0.0.0/99",
+	"serve --proxy-header":                        "serve --proxy-header via",
+	"serve --admin-address":                       "serve --admin-address 0.0.0.0:80",
+	"serve --admin-token-file":                    "serve --admin-address 127.0.0.1:0 --admin-token-file /not/there",
+	"serve --backup-every":                        "serve --backup-every 1s --backup-dir /",
+	"serve --backup-dir":                          "serve --backup-every 1h --backup-dir /not/there",
+	"serve --backup-keep":                         "serve --backup-keep 0",
+	"serve --backup-recipient":                    "serve --backup-every 1h --backup-dir / --backup-recipient ann",
+	"serve --backup-passphrase-file":              "serve --backup-every 1h --backup-dir / --backup-passphrase-file /not/there",
+	"backup --recipient":                          "backup FILE --recipient ann",
+	"backup --passphrase-file":                    "backup FILE --passphrase-file /not/there",
+	"restore --to-position":                       "restore FILE --to-position -1",
+	"restore --to-time":                           "restore FILE --to-time yesterday",
+	"restore --identity-file":                     "restore FILE --identity-file /not/there",
+	"restore --passphrase-file":                   "restore FILE --passphrase-file /not/there",
+	"restore --check":                             "",
+	"restore --revoke-keys":                       "",
+	"serve --guests":                              "",
+	"serve --requests-per-key":                    "serve --requests-per-key -1",
+	"serve --requests-per-customer":               "serve --requests-per-customer 1e9",
+	"serve --requests-per-address":                "serve --requests-per-address -1",
+	"serve --wrong-keys-per-address":              "serve --wrong-keys-per-address NaN",
+	"serve --answers-per-customer":                "serve --answers-per-customer -1",
+	"serve --live-streams-per-key":                "serve --live-streams-per-key -2",
+	"serve --oidc-issuer":                         "serve --oidc-audience shop --oidc-issuer http://login.shop.example",
+	"serve --oidc-audience":                       "serve --oidc-audience shop",
+	"serve --oidc-role-claim":                     "serve --oidc-role-claim " + strings.Repeat("x", 101),
+	"serve --oidc-customer-claim":                 "serve --oidc-customer-claim " + strings.Repeat("x", 101),
+	"serve --second-factor":                       "serve --second-factor never",
+	"serve --body-budget":                         "serve --body-budget 32",
 	"serve --live-streams":                        "serve --live-streams 0",
 	"serve --live-streams-per-client":             "serve --live-streams-per-client -2",
 	"demo --for":                                  "demo --for -1s",
@@ -74,8 +110,23 @@ var refusals = map[string]string{
 	"accept-log --earliest-day":                   "accept-log --earliest-day 1066-10-14",
 	"accept-log --time-ahead":                     "accept-log --time-ahead 9000h",
 	"accept-log --remedy":                         "accept-log --remedy magic",
+	"staff invite --email":                        "staff invite --name a --role admin --email nobody",
+	"staff invite --name":                         "staff invite --email a@b.c --role admin --name " + strings.Repeat("x", 101),
+	"staff invite --role":                         "staff invite --email a@b.c --name a --role KING",
+	"staff disable --reason":                      "staff disable p1 --reason " + strings.Repeat("x", 501),
+	"keys create --name":                          "keys create --role admin --name " + strings.Repeat("x", 101),
+	"keys create --role":                          "keys create --name a --role KING",
+	"keys create --customer":                      "keys create --name a --role customer --customer a/b",
+	"keys create --lasts":                         "keys create --name a --role admin --lasts -1h",
+	"keys rotate --overlap":                       "keys rotate k1 --overlap 9000h",
+	"keys revoke --reason":                        "keys revoke k1 --reason " + strings.Repeat("x", 501),
 	"bench --seconds":                             "bench --seconds 0",
+	"bench --runs":                                "bench --runs 0",
+	"bench --rate":                                "bench --rate 0",
+	"bench --events":                              "bench --events 0",
+	"bench --sizes":                               "bench --sizes 1",
 	"bench --flush":                               "bench --flush 3ms",
+	"bench --nodes":                               "bench nodes --nodes 1",
 	"bench --cpuprofile":                          "",
 	"bench --force":                               "",
 }
@@ -137,6 +188,9 @@ func allFlags(t *testing.T) map[string]*kong.Flag {
 	add("serve", parser.Model.Flags)
 	for _, command := range parser.Model.Children {
 		add(command.Name, command.Flags)
+		for _, part := range command.Children {
+			add(command.Name+" "+part.Name, part.Flags)
+		}
 	}
 	return flags
 }
@@ -148,13 +202,14 @@ var failures = map[string][]string{
 		"serve --listen 127.0.0.1:0 --data FILE/x", "migrate --data FILE/x", "verify --data FILE/x", "accept-log --data FILE/x",
 		"import INVOICES --data FILE/x", "rebuild orders --data FILE/x", "demo --data FILE/x", "bench append --data FILE/x",
 	},
-	"serve --listen":       {"serve --listen TAKEN"},
-	"serve --gateway":      {"serve --listen 127.0.0.1:0 --gateway TAKEN"},
-	"serve --gateway-cert": {"serve --gateway 127.0.0.1:0 --gateway-cert /not/there --gateway-key FILE"},
-	"demo --listen":        {"demo --listen TAKEN"},
-	"bench --cpuprofile":   {"bench --cpuprofile FILE/x"},
-	"import --quarantine":  {"import INVOICES --quarantine FILE/x"},
-	"serve --database-url": {"serve --database-url foo", "migrate --database-url foo", "version --database-url foo"},
+	"serve --listen":        {"serve --listen TAKEN"},
+	"serve --gateway":       {"serve --listen 127.0.0.1:0 --gateway TAKEN"},
+	"serve --admin-address": {"serve --listen 127.0.0.1:0 --admin-address TAKEN"},
+	"serve --gateway-cert":  {"serve --gateway 127.0.0.1:0 --gateway-cert /not/there --gateway-key FILE"},
+	"demo --listen":         {"demo --listen TAKEN"},
+	"bench --cpuprofile":    {"bench --cpuprofile FILE/x"},
+	"import --quarantine":   {"import INVOICES --quarantine FILE/x"},
+	"serve --database-url":  {"serve --database-url foo", "migrate --database-url foo", "version --database-url foo"},
 	"serve --database-url-file": {
 		"serve --database-url-file FILE", "verify --database-url-file FILE",
 	},
@@ -164,7 +219,8 @@ var failures = map[string][]string{
 
 // An error about the value of a flag names the flag. If the value came from an environment
 // variable, the error names the variable, too, and otherwise it names none. The test gives a wrong
-// value for each flag of each subcommand in both ways.
+// value for each flag of each subcommand in both ways. An error about a value that is no number, no
+// duration or neither true nor false says so in plain words, and names the flag once.
 func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -176,13 +232,15 @@ func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
 	fill := strings.NewReplacer("FILE", file, "INVOICES", invoices, "TAKEN", taken.Addr().String())
 	tried := 0
 	for name, flag := range allFlags(t) {
-		command, _, _ := strings.Cut(name, " ")
+		command, _, _ := strings.Cut(name, " --")
 		lines := slices.Clone(failures[name])
 		if refused := refusals[name]; refused != "" {
 			lines = append(lines, refused)
 		}
+		unreadable := ""
 		if kind := flag.Target.Kind(); kind != reflect.String && kind != reflect.Slice {
-			lines = append(lines, strings.Replace(command, "import", "import FILE", 1)+" --"+flag.Name+"=?")
+			unreadable = strings.Replace(command, "import", "import FILE", 1) + " --" + flag.Name + "=?"
+			lines = append(lines, unreadable)
 		}
 		if len(lines) == 0 {
 			t.Errorf("no line tries a wrong value of %s", name)
@@ -194,6 +252,9 @@ func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
 			if got.code == exitOK || endOfFlag(got.stderr, flag.Name) < 0 || strings.Contains(got.stderr, "($") {
 				t.Errorf("%s: exit code %d, %q; want an error that names --%s and no variable", line, got.code, got.stderr, flag.Name)
 			}
+			if line == unreadable && !saysWhatIsWanted(got.stderr, flag.Name, "") {
+				t.Errorf("%s: %q; want what the flag takes, in plain words", line, got.stderr)
+			}
 			variable := flag.Tag.Get("from")
 			if variable == "" || (command == "demo" || strings.HasPrefix(line, "demo") || strings.HasPrefix(line, "bench")) && placesData(flag.Name) {
 				continue // the demo and the benchmarks do not use these variables
@@ -203,11 +264,21 @@ func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
 			if got.code == exitOK || !strings.Contains(got.stderr, "--"+flag.Name+" ($"+variable+")") || strings.Count(got.stderr, "($") != 1 {
 				t.Errorf("%s=%s %s: exit code %d, %q; want an error that names the flag and the variable", variable, value, rest, got.code, got.stderr)
 			}
+			if line == unreadable && !saysWhatIsWanted(got.stderr, flag.Name, " ($"+variable+")") {
+				t.Errorf("%s=%s: %q; want what the flag takes, in plain words", variable, value, got.stderr)
+			}
 		}
 	}
 	if tried < 80 {
 		t.Errorf("%d lines, want several for each flag", tried)
 	}
+}
+
+// saysWhatIsWanted tells whether an error names a flag once and says in plain words which values
+// the flag takes. from names the variable that the value came from.
+func saysWhatIsWanted(stderr, flag, from string) bool {
+	_, said, found := strings.Cut(stderr, "--"+flag+from+": want ")
+	return found && endOfFlag(said, flag) < 0 && strings.Contains(said, `, not "?"`)
 }
 
 // callBriefly is call for a command line that has to fail soon.

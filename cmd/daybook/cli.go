@@ -25,8 +25,12 @@ type commandLine struct {
 
 	Serve   serveCommand     `cmd:"" help:"Run the server."`
 	Demo    demoCommand      `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
-	Import  importCommand    `cmd:"" help:"Import real invoices: a CSV file in the Online Retail layout, by the commands of the API."`
-	Verify  verifyCommand    `cmd:"" help:"Prove the books: compute everything again from the log, check it, and compare every read model with it."`
+	Import  importCommand    `cmd:"" help:"Import real invoices from a CSV file in the Online Retail layout, through the same commands as the API."`
+	Verify  verifyCommand    `cmd:"" help:"Check all data: compute everything again from the log, check every invariant, and compare every read model with the result."`
+	Backup  backupCommand    `cmd:"" help:"Write a file with the whole log and what cannot be made from it. A server may run meanwhile."`
+	Restore restoreCommand   `cmd:"" help:"Fill an empty database from a file of daybook backup, up to its end, a position or a time."`
+	Staff   staffCommand     `cmd:"" help:"Invite, list and disable people who sign in, over the log itself."`
+	Keys    keysCommand      `cmd:"" help:"Make, list, rotate and revoke API keys, over the log itself."`
 	Rebuild rebuildCommand   `cmd:"" help:"Build a read model again beside the one in use and switch to it; or switch back to the one before."`
 	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore of the log: print what PostgreSQL knows and the log does not have, ask, and build everything again from the log as it is."`
 	Bench   benchCommand     `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
@@ -60,12 +64,13 @@ func (e *usageError) Error() string { return e.message }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// run is the whole program without its process. It returns the exit code.
+// run is the whole program. args and env have all that it uses of the process, so that a test can
+// call it with others. It returns the exit code.
 func run(ctx context.Context, args []string, env environment) int {
 	var cli commandLine
 	exited := -1
 	plainErr := visibleWriter{env.stderr}
-	parser, err := kong.New(&cli,
+	parser, err := kong.New(&cli, append(plainValues(),
 		kong.Name("daybook"),
 		kong.Description(description),
 		kong.Vars{"views": strings.Join(viewNames(), ", "), "benchmarks": strings.Join(benchmarkNames(), ", ")},
@@ -73,12 +78,12 @@ func run(ctx context.Context, args []string, env environment) int {
 		kong.Exit(func(code int) { exited = code }),
 		kong.ValueFormatter(helpWithEnvironment),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 120}),
-	)
+	)...)
 	if err != nil {
-		panic(err) // the definition above is wrong
+		panic(err) // the definition of commandLine is wrong
 	}
 	selected, err := parser.Parse(spelled(args))
-	if exited >= 0 { // --help
+	if exited >= 0 { // --help has printed its text
 		return exited
 	}
 	if err == nil {
@@ -167,7 +172,7 @@ func visibleLines(text string) string {
 const description = `An event-sourced order and inventory core.
 
 Data lives in PostgreSQL: in one that the program starts by itself under --data, or in any other by --database-url.
-A flag goes over its environment variable, and that over the default.`
+A flag has priority over its environment variable. The variable has priority over the default.`
 
 // complain prints an error and returns the exit code for it.
 func complain(stderr io.Writer, err error) int {

@@ -48,15 +48,15 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 		args string
 		says string
 	}{
-		"no command":               {args: "", says: `expected one of "serve"`},
-		"an unknown command":       {args: "serv", says: `did you mean "serve"?`},
-		"an unknown flag":          {args: "serve --lisen :0", says: `did you mean "--listen"?`},
-		"a flag without its value": {args: "serve --listen", says: "--listen"},
-		"a bad duration":           {args: "serve --hold-for soon", says: "--hold-for"},
-		"no time to hold stock":    {args: "serve --hold-for 0s", says: "--hold-for"},
-		"stock held too long":      {args: "serve --hold-for 721h", says: "--hold-for"},
-		"a currency there is none": {args: "serve --currency XXX1", says: `currency "XXX1"`},
-		"a fund for a currency":    {args: "verify --currency CLF", says: `currency "CLF"`},
+		"no command":                            {args: "", says: `expected one of "serve"`},
+		"an unknown command":                    {args: "serv", says: `did you mean "serve"?`},
+		"an unknown flag":                       {args: "serve --lisen :0", says: `did you mean "--listen"?`},
+		"a flag without its value":              {args: "serve --listen", says: "--listen"},
+		"a bad duration":                        {args: "serve --hold-for soon", says: "--hold-for"},
+		"no time to reserve stock":              {args: "serve --hold-for 0s", says: "--hold-for"},
+		"stock reserved too long":               {args: "serve --hold-for 721h", says: "--hold-for"},
+		"an unknown currency":                   {args: "serve --currency XXX1", says: `currency "XXX1"`},
+		"the code of a fund, not of a currency": {args: "verify --currency CLF", says: `currency "CLF"`},
 		"a bad currency, by its variable": {
 			env: map[string]string{"DAYBOOK_CURRENCY": "XXX1"}, args: "serve", says: "DAYBOOK_CURRENCY",
 		},
@@ -70,50 +70,57 @@ func TestWrongCallsAreRefusedWithUsage(t *testing.T) {
 			env: map[string]string{"DAYBOOK_GATEWAY": "2113"}, args: "serve", says: "--gateway ($DAYBOOK_GATEWAY) 2113: want HOST:PORT",
 		},
 		"help for an unknown command": {args: "help serv", says: `did you mean "serve"?`},
-		"a time zone there is none":   {args: "serve --timezone Mars/Base", says: `--timezone "Mars/Base"`},
+		"an unknown time zone":        {args: "serve --timezone Mars/Base", says: `--timezone "Mars/Base"`},
 		"the time zone of this machine": {
 			env: map[string]string{"DAYBOOK_TIMEZONE": "Local"}, args: "serve", says: "DAYBOOK_TIMEZONE",
 		},
 		"a country with a line break": {
 			env: map[string]string{"DAYBOOK_COUNTRY": "France\nnoise"}, args: "serve", says: "DAYBOOK_COUNTRY",
 		},
-		"a country of great length": {
+		"a country that is too long": {
 			env: map[string]string{"DAYBOOK_COUNTRY": strings.Repeat("x", 101)}, args: "serve", says: "DAYBOOK_COUNTRY",
 		},
-		"two addresses of the data":  {args: "serve --database-url postgres://h/d --database-url-file x", says: "exclude each other"},
-		"a folder and a file for it": {args: "serve --data a --database-url-file x", says: "exclude each other"},
-		"two addresses of the log":   {args: "serve --store kurrentdb --kurrentdb-url esdb://h --kurrentdb-url-file x", says: "exclude each other"},
+		"two addresses of the data":                   {args: "serve --database-url postgres://h/d --database-url-file x", says: "exclude each other"},
+		"a folder and a database's address in a file": {args: "serve --data a --database-url-file x", says: "exclude each other"},
+		"two addresses of the log":                    {args: "serve --store kurrentdb --kurrentdb-url esdb://h --kurrentdb-url-file x", says: "exclude each other"},
 		"two addresses of the data, by variables": {
 			env: map[string]string{"DATABASE_URL": "postgres://h/d", "DATABASE_URL_FILE": "x"}, args: "serve", says: "both --database-url ($DATABASE_URL) and --database-url-file ($DATABASE_URL_FILE)",
 		},
-		"a file for nothing":         {args: "serve --kurrentdb-url-file cli.go", says: "want one line"},
-		"a missing file":             {args: "serve --database-url-file nowhere", says: "--database-url-file nowhere: no such file"},
-		"a folder for a file":        {args: "serve --database-url-file .", says: "--database-url-file ."},
-		"a file of more than a line": {args: "serve --database-url-file cli.go", says: "want one line"},
-		"a bad log level":            {args: "serve --log-level loud", says: "--log-level must be one of"},
-		"two places for the data":    {args: "serve --data a --database-url postgres://h/d", says: "exclude each other"},
-		"a bad variable":             {env: map[string]string{"DAYBOOK_LOG_LEVEL": "loud"}, args: "version", says: "--log-level ($DAYBOOK_LOG_LEVEL)"},
-		"a bad listen address":       {args: "serve --listen 8080", says: "want HOST:PORT"},
-		"all interfaces":             {args: "serve --listen :8080", says: "will not listen"},
-		"all interfaces, IPv4":       {args: "serve --listen 0.0.0.0:8080", says: "will not listen"},
-		"all interfaces, IPv6":       {args: "serve --listen [::]:8080", says: "will not listen"},
-		"another interface":          {args: "serve --listen 192.0.2.7:8080", says: "will not listen"},
+		"a file of more than a line for --kurrentdb-url": {args: "serve --kurrentdb-url-file cli.go", says: "want one line"},
+		"a missing file":                                {args: "serve --database-url-file nowhere", says: "--database-url-file nowhere: no such file"},
+		"a folder in place of a file":                   {args: "serve --database-url-file .", says: "--database-url-file ."},
+		"a file of more than a line":                    {args: "serve --database-url-file cli.go", says: "want one line"},
+		"a bad log level":                               {args: "serve --log-level loud", says: "--log-level must be one of"},
+		"two places for the data":                       {args: "serve --data a --database-url postgres://h/d", says: "exclude each other"},
+		"a certificate of the API without its key":      {args: "serve --tls-cert x", says: "--tls-cert and --tls-key go together"},
+		"a certificate in files and by ACME":            {args: "serve --tls-cert x --tls-key x --acme-domain shop.example", says: "exclude each other"},
+		"a folder for certificates, without ACME":       {args: "serve --acme-cache x", says: "does nothing without --acme-domain"},
+		"ACME for an address":                           {args: "serve --acme-domain 192.0.2.7", says: "want a name"},
+		"ACME with a database and no folder":            {args: "serve --database-url postgres://h/d --acme-domain shop.example", says: "needs --acme-cache"},
+		"all addresses are proxies":                     {args: "serve --behind-proxy 0.0.0.0/0", says: "every client could say"},
+		"another interface, with TLS and for everybody": {args: "serve --access off --behind-proxy 10.0.0.0/8 --listen 0.0.0.0:8443", says: "needs --access keys"},
+		"a bad variable":                                {env: map[string]string{"DAYBOOK_LOG_LEVEL": "loud"}, args: "version", says: "--log-level ($DAYBOOK_LOG_LEVEL)"},
+		"a bad listen address":                          {args: "serve --listen 8080", says: "want HOST:PORT"},
+		"all interfaces":                                {args: "serve --listen :8080", says: "will not listen"},
+		"all interfaces, IPv4":                          {args: "serve --listen 0.0.0.0:8080", says: "will not listen"},
+		"all interfaces, IPv6":                          {args: "serve --listen [::]:8080", says: "will not listen"},
+		"another interface":                             {args: "serve --listen 192.0.2.7:8080", says: "will not listen"},
 		"another interface, by its variable": {
 			env: map[string]string{"DAYBOOK_LISTEN": "192.0.2.7:8080"}, args: "serve", says: "will not listen",
 		},
-		"a log nowhere":           {args: "serve --store kurrentdb", says: "needs --kurrentdb-url"},
-		"a log of no kind":        {args: "serve --store etcd", says: "--store must be one of"},
-		"an address for nothing":  {args: "serve --kurrentdb-url esdb://h", says: "--kurrentdb-url is for --store kurrentdb"},
-		"a gateway to a gateway":  {args: "serve --store kurrentdb --kurrentdb-url esdb://h --gateway 127.0.0.1:0", says: "to which its clients speak directly"},
-		"a gateway on no address": {args: "serve --gateway 2113", says: "--gateway 2113: want HOST:PORT"},
-		"a gateway to everybody":  {args: "serve --gateway 0.0.0.0:2113", says: "--gateway: will not listen"},
-		"flags of no gateway":     {args: "serve --gateway-open", says: "--gateway HOST:PORT is missing: without it, --gateway-open would do nothing"},
-		"half a certificate":      {args: "serve --gateway 127.0.0.1:0 --gateway-cert x", says: "go together"},
-		"passwords in plain text": {args: "serve --gateway 127.0.0.1:0 --gateway-users x", says: "needs --gateway-cert"},
-		"messages of no size":     {args: "serve --gateway 127.0.0.1:0 --gateway-max-message 100", says: "want at least 65536"},
-		"connections below zero":  {args: "serve --gateway 127.0.0.1:0 --gateway-max-connections=-1", says: "want at least 1"},
-		"a gateway of no name":    {args: "serve --gateway :2113 --gateway-cert x --gateway-key x --gateway-users x", says: "needs --gateway-advertise"},
-		"a bad advertised name":   {args: "serve --gateway 127.0.0.1:0 --gateway-advertise shop", says: "--gateway-advertise shop: want HOST:PORT"},
+		"a KurrentDB without an address":                           {args: "serve --store kurrentdb", says: "needs --kurrentdb-url"},
+		"an unknown kind of log":                                   {args: "serve --store etcd", says: "--store must be one of"},
+		"an address of a KurrentDB without --store kurrentdb":      {args: "serve --kurrentdb-url esdb://h", says: "--kurrentdb-url is for --store kurrentdb"},
+		"a gateway over a KurrentDB":                               {args: "serve --store kurrentdb --kurrentdb-url esdb://h --gateway 127.0.0.1:0", says: "to which its clients speak directly"},
+		"a gateway's address without a host":                       {args: "serve --gateway 2113", says: "--gateway 2113: want HOST:PORT"},
+		"a gateway on all interfaces":                              {args: "serve --gateway 0.0.0.0:2113", says: "--gateway: will not listen"},
+		"--gateway-open without --gateway":                         {args: "serve --gateway-open", says: "--gateway HOST:PORT is missing: without it, --gateway-open would do nothing"},
+		"a certificate without its key":                            {args: "serve --gateway 127.0.0.1:0 --gateway-cert x", says: "go together"},
+		"passwords in plain text":                                  {args: "serve --gateway 127.0.0.1:0 --gateway-users x", says: "needs --gateway-cert"},
+		"a limit of messages that is too small":                    {args: "serve --gateway 127.0.0.1:0 --gateway-max-message 100", says: "want at least 65536"},
+		"a limit of connections below zero":                        {args: "serve --gateway 127.0.0.1:0 --gateway-max-connections=-1", says: "want at least 1"},
+		"a gateway on all interfaces, with no address for clients": {args: "serve --gateway :2113 --gateway-cert x --gateway-key x --gateway-users x", says: "needs --gateway-advertise"},
+		"a bad address for clients":                                {args: "serve --gateway 127.0.0.1:0 --gateway-advertise shop", says: "--gateway-advertise shop: want HOST:PORT"},
 
 		"no view":          {args: "rebuild", says: "expected"},
 		"an unknown view":  {args: "rebuild nonsense", says: "there is no read model"},
@@ -245,7 +252,7 @@ func TestPrintConfig(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
+func TestATakenPortIsRefusedBeforeAnythingStarts(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -265,7 +272,7 @@ func TestATakenPortIsToldBeforeAnythingStarts(t *testing.T) {
 func TestALoopbackAddressIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"127.0.0.1:0", "localhost:0"} {
-		listener, err := listen(context.Background(), "--listen", address)
+		listener, err := webFlags{}.listen(context.Background(), "--listen", address)
 		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue

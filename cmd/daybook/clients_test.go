@@ -28,6 +28,7 @@ func TestMadeClientsBuyAndGiveBack(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			client := exec.CommandContext(ctx, command[0], append(command[1:], server.url)...)
+			client.Env = append(os.Environ(), "DAYBOOK_KEY="+keyOf(server.url))
 			client.WaitDelay = 5 * time.Second
 			out, err := client.CombinedOutput()
 			if err != nil {

@@ -20,14 +20,14 @@ import (
 type attempt struct {
 	cart, key string
 	lines     []shoppers.Line
-	pay       bool // paid and confirmed at once; otherwise the order stays pending
+	pay       bool // the order is paid and confirmed with the checkout; otherwise it stays pending
 
 	order   string // the id of the order, from the answer or from a repeated request
 	refused bool   // the answer was that stock is short
 }
 
-// known tells whether the server has answered.
-func (a *attempt) known() bool { return a.order != "" || a.refused }
+// hasAnswer tells whether the server has answered.
+func (a *attempt) hasAnswer() bool { return a.order != "" || a.refused }
 
 const (
 	crashBuyers   = 64
@@ -47,10 +47,7 @@ var crashStock = []shoppers.Product{
 // The program is killed twice in the middle of many checkouts, by a signal that it cannot catch. No
 // acknowledged order may be lost, no stock may stay reserved for a checkout that was cut off, and a
 // repeated request must get the same answer.
-func TestKilledInTheMidstOfCheckouts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills a real server; not in short mode")
-	}
+func TestKilledInTheMiddleOfCheckouts(t *testing.T) {
 	t.Parallel()
 	path := build(t)
 	onEachEngine(t, func(t *testing.T, log []string) { killAmidCheckouts(t, path, log) })
@@ -60,7 +57,7 @@ func killAmidCheckouts(t *testing.T, path string, log []string) {
 	t.Helper()
 	dir := dataDir(t)
 	server := startChild(t, path, dir, log...)
-	client := shoppers.NewClient(server.url, crashBuyers)
+	client := newShopper(server.url, crashBuyers)
 	if _, err := shoppers.Open(t.Context(), client, crashStock); err != nil {
 		t.Fatal(err)
 	}
@@ -69,14 +66,14 @@ func killAmidCheckouts(t *testing.T, path string, log []string) {
 		attempts = append(attempts, buyUntilKilled(t, server, client, round)...)
 		client.Close()
 		server = startChild(t, path, dir, log...)
-		client = shoppers.NewClient(server.url, crashBuyers)
+		client = newShopper(server.url, crashBuyers)
 	}
 	defer client.Close()
-	if unknown := countIf(attempts, func(a *attempt) bool { return !a.known() }); unknown == 0 {
-		t.Error("the server was not killed in the midst of anything: every checkout was answered")
+	if unknown := countIf(attempts, func(a *attempt) bool { return !a.hasAnswer() }); unknown == 0 {
+		t.Error("the server was not killed in the middle of a checkout: every checkout was answered")
 	}
 
-	eventually(t, recoveryLimit, "nothing is held by a dead checkout", func() bool { return recovered(t, server.url) })
+	eventually(t, recoveryLimit, "no stock stays reserved for a checkout that was cut off", func() bool { return recovered(t, server.url) })
 	for _, a := range attempts {
 		if a.order != "" {
 			expectOrder(t, server.url, a)
@@ -210,7 +207,7 @@ func (a *attempt) units(sku string) (sum int64) {
 func askAgain(t *testing.T, client *shoppers.Client, attempts []*attempt) {
 	t.Helper()
 	for _, a := range attempts {
-		before, known := *a, a.known()
+		before, known := *a, a.hasAnswer()
 		a.order, a.refused = "", false
 		order, reply, err := client.Checkout(t.Context(), a.key, a.cart, a.pay)
 		switch {

@@ -21,11 +21,11 @@ import (
 
 // databaseConfig says which PostgreSQL keeps the data.
 type databaseConfig struct {
-	URL      string              // of a server that is not our own; if it is set, DataDir is not used
-	DataDir  string              // of our own server
+	URL      string              // the address of a server that is not our own; if it is set, DataDir is not used
+	DataDir  string              // the data directory of our own server
 	Named    bool                // a flag or a variable names DataDir, so errors name the flag
 	Settings map[string]string   // for our own server, instead of its defaults
-	Getenv   func(string) string // says where the programs of our own server are
+	Getenv   func(string) string // reads PG_BIN and PATH, which say where the programs of our own server are
 }
 
 // database is a PostgreSQL server: one that this program has started (our own), or another one.
@@ -51,7 +51,8 @@ func openDatabase(ctx context.Context, cfg databaseConfig, log *slog.Logger) (da
 	return database{url: server.URL(), server: server}, nil
 }
 
-// waitUntilReachable makes a wrong address or password an error at once.
+// waitUntilReachable returns an error if the server cannot be used within connectMax, for example
+// because the password is wrong.
 func waitUntilReachable(ctx context.Context, connection string) error {
 	ctx, cancel := context.WithTimeout(ctx, connectMax)
 	defer cancel()

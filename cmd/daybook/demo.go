@@ -10,6 +10,8 @@ import (
 
 	"daybook/cmd/daybook/shoppers"
 	"daybook/commands"
+	"daybook/domain/access"
+	"daybook/internal/resource"
 	"daybook/internal/verify"
 )
 
@@ -36,7 +38,7 @@ type demoResult struct {
 	Delivered     int64          `json:"delivered"`
 	Canceled      int64          `json:"canceled"`
 	UnitsReturned int64          `json:"units_returned"`
-	Refused       int64          `json:"refused"` // checkouts, for want of stock
+	Refused       int64          `json:"refused"` // checkouts that were refused because stock was short
 	UnitsSold     int64          `json:"units_sold"`
 	Revenue       shoppers.Money `json:"revenue"`
 	Flash         flashResult    `json:"flash_sale"`
@@ -61,10 +63,11 @@ func (c *demoCommand) check(ctx context.Context, _ *program) error {
 	if c.Shoppers < 1 {
 		return usagef("--shoppers must be at least 1, not %d", c.Shoppers)
 	}
-	_, err := ownAddress(ctx, "--listen", c.Listen)
-	return err
+	return webFlags{}.checkListen(ctx, "--listen", c.Listen)
 }
 
+// Run opens a shop, lets simulated shoppers buy in it, and prints a summary. It fails if the demo
+// found a fault.
 func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 	say := p.stdout
 	if p.JSON {
@@ -82,7 +85,11 @@ func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	result, err := c.perform(ctx, s, p, say)
+	keys, err := s.demoKeys(ctx)
+	if err != nil {
+		return err
+	}
+	result, err := c.perform(ctx, s, keys, p, say)
 	if err != nil {
 		return err
 	}
@@ -122,10 +129,10 @@ func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func(
 }
 
 // perform opens the shop, lets people in, and closes the books.
-func (c *demoCommand) perform(ctx context.Context, s *server, p *program, say io.Writer) (demoResult, error) {
+func (c *demoCommand) perform(ctx context.Context, s *server, keys []resource.APIKeySecret, p *program, say io.Writer) (demoResult, error) {
 	guarded, end := s.node.guard(ctx)
 	defer end()
-	client := shoppers.NewClient(s.url, demoConns)
+	client := shoppers.NewClient(s.url, keys[0].Secret, demoConns)
 	defer client.Close()
 	tally := shoppers.NewTally()
 	flash := shoppers.FlashSale(p.now().UTC().Format("20060102-150405"))
@@ -133,7 +140,7 @@ func (c *demoCommand) perform(ctx context.Context, s *server, p *program, say io
 	if err != nil {
 		return demoResult{}, because(guarded, err)
 	}
-	fmt.Fprintf(say, invitation, s.url)
+	invite(say, s.url, keys)
 	began := time.Now()
 	rush, err := c.business(guarded, client, flash, tally, say)
 	// After Ctrl-C the shop closes early, and the books are still verified. If a part of the node
@@ -161,15 +168,48 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-const invitation = `
-The shop is open at %[1]s. In another terminal:
+// demoCustomer is the customer whose key the demo prints.
+const demoCustomer = "newcomer"
 
-  curl -s %[1]s/v1/orders?limit=3
-  curl -s %[1]s/v1/stock/MUG-ENAMEL
-  curl -s -X POST %[1]s/v1/carts -H 'Content-Type: application/json' \
+// demoKeysLast is how long the keys of a demo are good, because its data may be kept.
+const demoKeysLast = 24 * time.Hour
+
+// demoKeys makes the API keys that the demo prints. The first one is an admin's.
+func (s *server) demoKeys(ctx context.Context) (keys []resource.APIKeySecret, err error) {
+	for _, role := range []access.Role{access.Admin, access.Storefront, access.Customer, access.Operator, access.Auditor} {
+		customer := ""
+		if role == access.Customer {
+			customer = demoCustomer
+		}
+		key, err := s.node.makeKey(ctx, "demo", role, customer, demoKeysLast)
+		if err != nil {
+			return nil, fmt.Errorf("make the demo's API keys: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// invite says where the shop is, which keys it has, and how to call it with one.
+func invite(say io.Writer, url string, keys []resource.APIKeySecret) {
+	fmt.Fprintf(say, "\nThe shop is open at %s. Its API keys, good for %s:\n\n", url, demoKeysLast)
+	for _, key := range keys {
+		fmt.Fprintf(say, "  %-10s %s\n", key.Key.Role, key.Secret)
+	}
+	fmt.Fprintf(say, invitation, url, keys[0].Secret, keys[2].Secret)
+}
+
+const invitation = `
+In another terminal, as an admin and as the customer ` + demoCustomer + `:
+
+  admin='Authorization: Bearer %[2]s'
+  curl -s -H "$admin" '%[1]s/v1/orders?limit=3'
+  curl -s -H "$admin" %[1]s/v1/stock/MUG-ENAMEL
+  customer='Authorization: Bearer %[3]s'
+  curl -s -H "$customer" %[1]s/v1/carts -H 'Content-Type: application/json' \
        -d '{"currency":"GBP","lines":[{"sku":"MUG-ENAMEL","quantity":2}]}'
 
-All there is: %[1]s/docs
+All there is: %[1]s/openapi.json, with a key. docs/access.md says what each role may do.
 
 `
 
@@ -194,7 +234,7 @@ func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, fla
 		case <-open.Done():
 			return rush, nil
 		case <-ticker.C:
-			tally.Look(func(t *shoppers.Tally) {
+			tally.Read(func(t *shoppers.Tally) {
 				fmt.Fprintf(say, "%6d orders  %6d delivered  %4d canceled  %4d returned  %4d refused  %s GBP\n",
 					t.Orders, t.Delivered, t.Canceled, t.Returned, t.Refused, t.Revenue.StringFixed(2))
 			})

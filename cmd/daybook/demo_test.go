@@ -32,7 +32,7 @@ func TestTheDemoEndsByItselfWithItsBooksInOrderAndLeavesNothing(t *testing.T) {
 	if v := result.Verified; v == nil || v.Events == 0 || v.Differences != 0 {
 		t.Errorf("verified: %+v", v)
 	}
-	for _, want := range []string{"Data: " + temporary, "curl -s http://127.0.0.1:"} {
+	for _, want := range []string{"Data: " + temporary, "curl -s -H \"$admin\" 'http://127.0.0.1:"} {
 		if !strings.Contains(got.stderr, want) {
 			t.Errorf("%q is missing in the output: %s", want, got.stderr)
 		}

@@ -19,7 +19,7 @@ const verifyMax = 30 * time.Second
 // count adds up what the shoppers saw. available is the stock of each SKU before the first shopper
 // came.
 func (r *demoResult) count(tally *shoppers.Tally, available map[string]int64) {
-	tally.Look(func(t *shoppers.Tally) {
+	tally.Read(func(t *shoppers.Tally) {
 		r.Orders, r.Delivered, r.Canceled, r.UnitsReturned, r.Refused = t.Orders, t.Delivered, t.Canceled, t.Returned, t.Refused
 		r.Revenue = shoppers.Money{Amount: t.Revenue.StringFixed(2), Currency: "GBP"}
 		for sku, sold := range t.Units {

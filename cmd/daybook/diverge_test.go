@@ -67,20 +67,23 @@ const (
 	busySlack = 2 * time.Second
 )
 
-// divergence is a node, and a log in a database that can be restored under it.
+// divergence is a node and its log. A test can restore the log, or replace it by another one, while
+// the node runs.
 type divergence struct {
 	*testing.T
-	pool *pgxpool.Pool // of the log
-	args []string      // of every command
+	pool *pgxpool.Pool // the database that has the tables of the log
+	args []string      // flags of every subcommand
 	also []string      // further flags of serve
-	// away calls a function. If the log has a server of its own, this server is stopped meanwhile.
+	// away calls a function. If the log has a server of its own, that server is stopped while the
+	// function runs.
 	away func(func())
-	node *pgxpool.Pool // of the node's database
+	node *pgxpool.Pool // the node's database; with the log in PostgreSQL it is the same as pool
 	// another opens one more log of this kind, with a database of its own.
 	another func() *divergence
 }
 
-// logs are the places of the log; all are kept in tables that a test can restore.
+// logs opens a divergence for each kind of log. Both kinds keep the log in tables, which a test can
+// restore.
 var logs = map[string]func(t *testing.T) *divergence{
 	storePostgres: func(t *testing.T) *divergence {
 		t.Helper()
@@ -89,7 +92,7 @@ var logs = map[string]func(t *testing.T) *divergence{
 		if err := eventstorepg.Migrate(t.Context(), pool); err != nil {
 			t.Fatal(err)
 		}
-		return &divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}, also: []string{"--gateway", "127.0.0.1:0"}, away: func(do func()) { do() }}
+		return &divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}, also: []string{"--gateway", "127.0.0.1:0", "--access", accessOff}, away: func(do func()) { do() }}
 	},
 	storeKurrentDB: func(t *testing.T) *divergence {
 		t.Helper()
@@ -98,6 +101,7 @@ var logs = map[string]func(t *testing.T) *divergence{
 		return &divergence{
 			T: t, pool: poolOf(t, log), node: poolOf(t, url), away: served.away,
 			args: []string{"--database-url", url, "--store", storeKurrentDB, "--kurrentdb-url", "esdb://" + served.address + "?tls=false"},
+			also: []string{"--access", accessOff},
 		}
 	},
 }
@@ -214,7 +218,7 @@ func (d *divergence) keep(schema string) {
 // sell sells one unit to each of some buyers.
 func (d *divergence) sell(url, name string, buyers int) (orders []string) {
 	d.Helper()
-	client := shoppers.NewClient(url, 4)
+	client := newShopper(url, 4)
 	defer client.Close()
 	for i := range buyers {
 		cart, err := client.OpenCart(d.Context(), fmt.Sprint(name, i), "GBP", "", []shoppers.Line{{SKU: "MUG", Quantity: 1}})
@@ -234,7 +238,7 @@ func (d *divergence) sell(url, name string, buyers int) (orders []string) {
 // story makes a log with two parts, and keeps copies of it between the parts and at the end.
 func (d *divergence) story(server running) {
 	d.Helper()
-	client := shoppers.NewClient(server.url, 1)
+	client := newShopper(server.url, 1)
 	defer client.Close()
 	goods := shoppers.Product{SKU: "MUG", Title: "A", Price: shoppers.Money{Amount: "3.10", Currency: "GBP"}, Opening: 100}
 	if _, err := shoppers.Open(d.Context(), client, []shoppers.Product{goods}); err != nil {
@@ -434,8 +438,8 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 					d.Errorf("exit code %d", code)
 				}
 
-				// The same for nodes that were stopped while the log was restored, and again after
-				// another stop.
+				// A node that was stopped while the log was restored refuses everything, too. It
+				// still does so after another stop and start.
 				if _, err := d.node.Exec(d.Context(), `UPDATE commands.timers SET due_at = clock_timestamp()`); err != nil {
 					d.Fatal(err)
 				}
@@ -449,7 +453,7 @@ func TestALogThatWasRestoredIsRefused(t *testing.T) {
 
 				d.away(func() { d.change(restoreLatest) })
 				verifyJSON(d.T, exitOK, d.args...)
-				server = serve(d.T, d.args...)
+				server = serve(d.T, slices.Concat(d.args, d.also)...)
 				d.sell(server.url, "after", 1)
 				d.atHead(server)
 				if r := d.ask(http.MethodGet, server.url+"/readyz", "", ""); r.status != http.StatusOK {
@@ -517,7 +521,7 @@ func TestNoCommandIsTakenByALogThatWasRestored(t *testing.T) {
 			url := pgtest.URL(t)
 			pool := poolOf(t, url)
 			d := &divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}}
-			server := serve(t, d.args...)
+			server := serve(t, slices.Concat(d.args, d.also)...)
 			d.story(server)
 			d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", "answered", `{"quantity":1,"document":"PO-1"}`)
 
@@ -536,7 +540,7 @@ func TestNoCommandIsTakenByALogThatWasRestored(t *testing.T) {
 						return tx.QueryRow(ctx, `SELECT count(*) FROM eventstore.events`).Scan(&events)
 					})
 					if reply, is := errors.AsType[*pgconn.PgError](err); is && reply.Code == "40P01" {
-						continue // a deadlock with a reader, which was let go on
+						continue // the statements and a reader waited for each other, and PostgreSQL ended the statements: do them again
 					}
 					load.replaced.Store(true)
 					return err
@@ -564,7 +568,7 @@ func TestNoCommandIsTakenByALogThatWasRestoredUnderItsServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := logs[storeKurrentDB](t)
-			server := serve(t, d.args...)
+			server := serve(t, slices.Concat(d.args, d.also)...)
 			d.story(server)
 			d.ask(http.MethodPost, server.url+"/v1/stock/MUG/main/receipts", "answered", `{"quantity":1,"document":"PO-1"}`)
 
@@ -592,17 +596,17 @@ func TestNoCommandIsTakenByALogThatWasRestoredUnderItsServer(t *testing.T) {
 	}
 }
 
-// load is eight clients that send commands until each has been told often that the log
-// has diverged.
+// load is eight clients that send commands, until each has been told 20 times that the log has
+// diverged.
 type load struct {
 	*errgroup.Group
 	ctx      context.Context // ends when a client fails
-	replaced atomic.Bool     // set when the log is another one
-	enough   chan struct{}   // closed when many commands have been answered before that
+	replaced atomic.Bool     // set once the log was replaced
+	enough   chan struct{}   // closed when 200 commands have been answered before the log was replaced
 }
 
-// load sends commands to a server. Each that is sent after the log was replaced must be
-// told that it has diverged, or get a problem of these kinds.
+// load starts the clients. The answer to each command that is sent after the log was replaced must
+// say that the log has diverged. Other problems are allowed only if also names them.
 func (d *divergence) load(server running, also ...string) *load {
 	l := &load{enough: make(chan struct{})}
 	l.Group, l.ctx = errgroup.WithContext(d.Context())
@@ -617,7 +621,7 @@ func (d *divergence) load(server running, also ...string) *load {
 				case 2:
 					key = "answered"
 					body = `{"quantity":1,"document":"PO-1"}`
-				case 3: // is refused by a rule
+				case 3: // a command that a rule refuses
 					path, body = "/v1/stock/MUG/main/shipments", `{"order_id":"none","shipment_id":"p","quantity":2,"force":true,"reason":"x"}`
 				}
 				after, began := l.replaced.Load(), time.Now()
@@ -678,7 +682,7 @@ func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
 	url := pgtest.URL(t)
 	pool := poolOf(t, url)
 	d := &divergence{T: t, pool: pool, node: pool, args: []string{"--database-url", url}}
-	server := serve(t, d.args...)
+	server := serve(t, slices.Concat(d.args, d.also)...)
 	d.story(server)
 	d.change(`DROP SCHEMA latest CASCADE; ALTER SCHEMA eventstore RENAME TO away`)
 	receipt := func() reply {
@@ -706,7 +710,7 @@ func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
 	}
 	server.stop()
 	server.exit(t)
-	server = serve(t, d.args...)
+	server = serve(t, slices.Concat(d.args, d.also)...)
 	if r := receipt(); r.status != http.StatusOK {
 		t.Errorf("after a new start: %d %s", r.status, r.body)
 	}
@@ -721,7 +725,7 @@ func TestALogWhoseTablesAreMissingIsSaidToBeRestored(t *testing.T) {
 func TestARestoreRightAfterAnUpgradeIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, change := range restores {
-		if name == "another log altogether" { // the first event shows that
+		if name == "another log altogether" { // this needs no anchor, because the database knows the first event of its log
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,9 +19,9 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/cmd/daybook/shoppers"
-	"daybook/eventstore/gateway"
 	"daybook/eventstore/kurrentdb"
 	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/gatewaytest"
 	"daybook/internal/pgtest"
 )
 
@@ -67,25 +66,7 @@ func openGatewayOver(t *testing.T, database string) string {
 	}
 	ending := context.WithoutCancel(t.Context())
 	t.Cleanup(func() { store.Close(ending) })
-	server, err := gateway.New(store, gateway.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		if err := server.Close(ending); err != nil {
-			t.Errorf("close the gateway: %v", err)
-		}
-		if err := <-served; err != nil {
-			t.Errorf("the gateway: %v", err)
-		}
-	})
-	return "esdb://" + listener.Addr().String() + "?tls=false"
+	return gatewaytest.Serve(t, store)
 }
 
 // mustBeEmpty skips the test if the server holds events, because they would change what the tests
@@ -113,7 +94,7 @@ func TestACheckoutFromShelfToShelf(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, log []string) {
 		dir := dataDir(t)
 		server := serve(t, append([]string{"--data", dir}, log...)...)
-		client := shoppers.NewClient(server.url, 4)
+		client := newShopper(server.url, 4)
 		defer client.Close()
 		goods := shoppers.Product{SKU: "SHELF-1", Title: "A", Price: shoppers.Money{Amount: "3.10", Currency: "GBP"}, Opening: 10}
 		if _, err := shoppers.Open(t.Context(), client, []shoppers.Product{goods}); err != nil {
@@ -158,7 +139,7 @@ func TestTheLastUnitsAreSoldOnce(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, log []string) {
 		dir := dataDir(t)
 		server := serve(t, append([]string{"--data", dir}, log...)...)
-		client := shoppers.NewClient(server.url, buyers)
+		client := newShopper(server.url, buyers)
 		defer client.Close()
 		goods := shoppers.Product{SKU: "LAST", Title: "A", Price: shoppers.Money{Amount: "1.00", Currency: "GBP"}, Opening: units}
 		if _, err := shoppers.Open(t.Context(), client, []shoppers.Product{goods}); err != nil {
@@ -305,7 +286,7 @@ func TestACartExpiresByItself(t *testing.T) {
 			return row.Status
 		}
 		open := func(server running, customer string) string {
-			client := shoppers.NewClient(server.url, 1)
+			client := newShopper(server.url, 1)
 			defer client.Close()
 			cart, err := client.OpenCart(t.Context(), customer, "GBP", "", []shoppers.Line{})
 			if err != nil {

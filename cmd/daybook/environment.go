@@ -17,7 +17,7 @@ type environment struct {
 	stdin  io.Reader
 	stdout io.Writer        // results
 	stderr io.Writer        // everything else
-	now    func() time.Time // the shop's clock; how long something takes is not read from it
+	now    func() time.Time // the shop's clock; durations are not measured with it
 }
 
 // temporaryData names a data directory that is not kept: remove takes it away. It is in
@@ -28,7 +28,8 @@ func (e environment) temporaryData(purpose string) (dir string, remove func() er
 		return "", nil, fmt.Errorf("make a temporary data directory: %w", err)
 	}
 	remove = func() error { return os.RemoveAll(root) }
-	// Run by root, the database is another user's and must be able to pass.
+	// If root runs the program, PostgreSQL runs as another user. That user must be able to pass
+	// through this folder.
 	if err := os.Chmod(root, 0o711); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("make a temporary data directory: %w", err), remove())
 	}

@@ -16,21 +16,22 @@ import (
 	"daybook/commands/streams"
 	"daybook/eventstore/gateway"
 	gatewaypg "daybook/eventstore/gateway/postgres"
+	"daybook/internal/certs"
 )
 
 // gatewayFlags say whether the gateway is open to clients of EventStoreDB, and to which of them.
 type gatewayFlags struct {
-	Address   string `name:"gateway" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY" help:"Also serve the log to clients of EventStoreDB and KurrentDB here. A loopback address, unless with TLS and users."`
-	Open      bool   `name:"gateway-open" from:"DAYBOOK_GATEWAY_OPEN" help:"Let clients of the gateway write the shop's own streams too. No rule checks what they write. For another Daybook that keeps its log here."`
-	Cert      string `name:"gateway-cert" placeholder:"FILE" from:"DAYBOOK_GATEWAY_CERT" help:"Certificate (PEM, with its chain) for TLS; needs --gateway-key."`
+	Address   string `name:"gateway" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY" help:"Also serve the log to clients of EventStoreDB and KurrentDB here. They sign in with an API key: its id is the user name, its secret the password. Without --gateway-cert it must be a loopback address."`
+	Open      bool   `name:"gateway-open" from:"DAYBOOK_GATEWAY_OPEN" help:"Let clients of the gateway write the shop's own streams too. No rule checks what they write. Use this only if another Daybook keeps its log here; needs --access off."`
+	Cert      string `name:"gateway-cert" placeholder:"FILE" from:"DAYBOOK_GATEWAY_CERT" help:"Certificate (PEM, with its chain) for TLS; needs --gateway-key. If the files change, the new certificate is used within a second. By default the program makes one for this machine and keeps it in the data directory."`
 	Key       string `name:"gateway-key" placeholder:"FILE" from:"DAYBOOK_GATEWAY_KEY" help:"Private key (PEM) of the certificate."`
-	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"File of the users who may call: lines of htpasswd -B, with groups after another colon (name:hash:$$admins). Needs TLS."`
-	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address of this node that clients are told. Default: the address where it listens."`
+	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"File of users who may call besides the holders of API keys. Its lines are those of htpasswd -B; groups can follow after another colon (name:hash:$$admins). Needs TLS."`
+	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address at which clients reach this node. Default: the address where it listens."`
 
 	MaxMessage     int   `name:"gateway-max-message" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_MESSAGE" help:"Largest message that is received. Default: 4 MiB; Node.js clients send up to 3 MiB."`
 	MaxReceived    int64 `name:"gateway-max-received" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_RECEIVED" help:"Memory for events that were received and are not recorded yet. Further calls wait. Default: 64 MiB."`
-	MaxConnections int   `name:"gateway-max-connections" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS" help:"Connections of all clients. Default: 1000."`
-	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without users the same as for all clients."`
+	MaxConnections int   `name:"gateway-max-connections" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS" help:"Connections of all clients together. Default: 1000."`
+	MaxPerAddress  int   `name:"gateway-max-connections-per-address" placeholder:"N" from:"DAYBOOK_GATEWAY_MAX_CONNECTIONS_PER_ADDRESS" help:"Connections of one IP address. Default: 250; without --gateway-users the same as --gateway-max-connections."`
 }
 
 // gatewayConfig is what a server needs to open its gateway.
@@ -38,24 +39,26 @@ type gatewayConfig struct {
 	address   string // empty: no gateway
 	advertise string
 	tls       *tls.Config
-	users     gateway.Users
-	anyStream bool // the shop's own streams may be written too
+	users     gateway.Users // of the file, nil if there is none
+	keyed     bool          // the holders of API keys are users, too
+	dir       string        // where a certificate is kept that the program makes itself
+	anyStream bool          // the shop's own streams may be written too
 	limits    gateway.Limits
 }
 
 // config reads the files that the flags name, so that a fault in them is known before anything is
-// started.
-func (f gatewayFlags) config(store string) (gatewayConfig, error) {
+// started. who is the value of --access.
+func (f gatewayFlags) config(p *program, who string) (gatewayConfig, error) {
 	if f.Address == "" {
 		if given := f.given(); len(given) > 0 {
 			return gatewayConfig{}, usagef("--gateway HOST:PORT is missing: without it, %s would do nothing", strings.Join(given, ", "))
 		}
 		return gatewayConfig{}, nil
 	}
-	if store == storeKurrentDB {
-		return gatewayConfig{}, usagef("--gateway with --store %s: the log is in a KurrentDB, to which its clients speak directly", store)
+	if p.Store == storeKurrentDB {
+		return gatewayConfig{}, usagef("--gateway with --store %s: the log is in a KurrentDB, to which its clients speak directly", p.Store)
 	}
-	cfg := gatewayConfig{address: f.Address, advertise: f.Advertise, anyStream: f.Open}
+	cfg := gatewayConfig{address: f.Address, advertise: f.Advertise, anyStream: f.Open, keyed: who != accessOff, dir: p.Data}
 	if err := f.checkAddresses(); err != nil {
 		return gatewayConfig{}, err
 	}
@@ -70,11 +73,17 @@ func (f gatewayFlags) config(store string) (gatewayConfig, error) {
 		return gatewayConfig{}, usagef("--gateway-cert and --gateway-key go together")
 	}
 	if f.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+		files, err := certs.Open(f.Cert, f.Key, p.log)
 		if err != nil {
 			return gatewayConfig{}, usagef("--gateway-cert and --gateway-key: %v", err)
 		}
-		cfg.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		cfg.tls = files.Config()
+	}
+	if cfg.keyed && cfg.anyStream {
+		return gatewayConfig{}, usagef("--gateway-open needs --access off, because its clients could write API keys of their own into the log")
+	}
+	if cfg.keyed && cfg.tls == nil && p.DatabaseURL != "" {
+		return gatewayConfig{}, usagef("--gateway needs --gateway-cert and --gateway-key: clients send API keys over TLS only")
 	}
 	if f.Users == "" {
 		return cfg, nil
@@ -170,41 +179,51 @@ type openGateway struct {
 	pool     *pgxpool.Pool // of the state of persistent subscriptions
 	server   *gateway.Server
 	leave    func() // ends this node's part among the nodes
+	ownCert  string // the file of the certificate that the program made itself, if it did
 }
+
+// gatewayNeeds is what an address of the gateway needs if other machines can reach it.
+const gatewayNeeds = "for other machines it needs TLS (--gateway-cert), and users (--access keys or --gateway-users)"
 
 // check refuses an address at which listen would not listen.
 func (c gatewayConfig) check(ctx context.Context) error {
 	if c.address == "" {
 		return nil
 	}
-	if c.users == nil {
-		_, err := ownAddress(ctx, "--gateway", c.address)
-		return err
-	}
-	if _, _, err := splitPort(c.address); err != nil {
-		return usagef("--gateway %s: %v", c.address, err)
-	}
-	return nil
+	_, err := c.listenAddress(ctx)
+	return err
 }
 
-// listen opens the gateway's address. Without users it must be a loopback address, because then
-// everybody who reaches the gateway may do anything.
-func (c gatewayConfig) listen(ctx context.Context) (_ *openGateway, err error) {
+// onlyHere tells whether the address must be a loopback address. Without users, everybody who
+// reaches the gateway may do anything. A certificate that the program makes itself is known only on
+// this machine.
+func (c gatewayConfig) onlyHere() bool { return c.users == nil && !c.keyed || c.tls == nil }
+
+// listenAddress is the address at which the gateway listens.
+func (c gatewayConfig) listenAddress(ctx context.Context) (string, error) {
+	if c.onlyHere() {
+		return ownAddress(ctx, "--gateway", c.address, gatewayNeeds)
+	}
+	if _, _, err := splitPort(c.address); err != nil {
+		return "", usagef("--gateway %s: %v", c.address, err)
+	}
+	return c.address, nil
+}
+
+// listen opens the gateway's address.
+func (c gatewayConfig) listen(ctx context.Context) (*openGateway, error) {
 	if c.address == "" {
 		return nil, nil
 	}
-	g := &openGateway{gatewayConfig: c}
-	if c.users == nil {
-		g.listener, err = listen(ctx, "--gateway", c.address)
-		return g, err
+	address, err := c.listenAddress(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if _, _, err := splitPort(c.address); err != nil {
-		return nil, usagef("--gateway %s: %v", c.address, err)
-	}
-	if g.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.address); err != nil {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
 		return nil, fmt.Errorf("--gateway: %w", err)
 	}
-	return g, nil
+	return &openGateway{gatewayConfig: c, listener: listener}, nil
 }
 
 // url is the connection string for clients on this machine.
@@ -212,7 +231,11 @@ func (g *openGateway) url() string {
 	if g == nil {
 		return ""
 	}
-	return fmt.Sprintf("esdb://%s?tls=%t", g.advertised(), g.tls != nil)
+	url := fmt.Sprintf("esdb://%s?tls=%t", g.advertised(), g.tls != nil)
+	if g.ownCert != "" {
+		url += "&tlsCAFile=" + g.ownCert
+	}
+	return url
 }
 
 // advertised is the address of this node that clients are given.
@@ -235,9 +258,14 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 	if g.pool, err = openPool(ctx, n.database.url, "gateway", gatewayConns, n.log); err != nil {
 		return err
 	}
+	if g.keyed && g.tls == nil {
+		if g.ownCert, g.tls, err = ownCertificate(g.dir, host, n.now()); err != nil {
+			return fmt.Errorf("make the gateway's certificate: %w", err)
+		}
+	}
 	node := gatewaypg.NewNode(g.pool, host, port, 0, n.log)
 	options := gateway.Options{
-		Logger: n.log, TLS: g.tls, Users: g.users, Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
+		Logger: n.log, TLS: g.tls, Users: g.callers(n), Readers: g.readers(), Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
 		Limits: g.limits,
 	}
 	if !g.anyStream {

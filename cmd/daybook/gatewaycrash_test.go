@@ -35,12 +35,9 @@ const (
 // event must be in the log once, no repeated event twice, and a subscriber must see each event once
 // and in order.
 func TestTheGatewayIsKilledThreeTimesUnderLoad(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills a real server; not in short mode")
-	}
 	t.Parallel()
 	path, dir := build(t), dataDir(t)
-	server := startChild(t, path, dir, "--gateway", "127.0.0.1:0", "--gateway-open")
+	server := startChild(t, path, dir, "--gateway", "127.0.0.1:0", "--gateway-open", "--access", accessOff)
 	at, err := url.Parse(server.gateway)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +67,7 @@ func TestTheGatewayIsKilledThreeTimesUnderLoad(t *testing.T) {
 		target := w.acknowledged.Load() + writesPerDeath
 		eventually(t, patience, "the writers get on", func() bool { return w.acknowledged.Load() >= target })
 		server.kill(t)
-		server = startChild(t, path, dir, "--gateway", at.Host, "--gateway-open")
+		server = startChild(t, path, dir, "--gateway", at.Host, "--gateway-open", "--access", accessOff)
 	}
 	target := w.acknowledged.Load() + writesPerDeath
 	eventually(t, patience, "the writers get on after the last death", func() bool { return w.acknowledged.Load() >= target })

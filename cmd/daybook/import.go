@@ -22,9 +22,9 @@ import (
 
 type importCommand struct {
 	File       string    `arg:"" type:"existingfile" help:"CSV file in the Online Retail layout, or its gzip."`
-	Opening    string    `default:"exact" placeholder:"STOCK" help:"Stock before the first invoice: exact (the smallest with which no line is short in file order), ample, or a number of units of each SKU. Default: ${default}."`
-	Kinds      []string  `placeholder:"KIND,..." help:"Kinds of invoice to take: sale, free-order, cancellation, adjust-in, adjust-out, bad-debt. Default: all."`
-	Policy     string    `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What happens to an order when stock is short: ${enum}. Default: ${default}."`
+	Opening    string    `default:"exact" placeholder:"STOCK" help:"Stock before the first invoice: exact (just so much that no line is short in file order), ample, or a number of units of each SKU. Default: ${default}."`
+	Kinds      []string  `placeholder:"KIND" help:"Kinds of invoice to import, separated by commas: sale, free-order, cancellation, adjust-in, adjust-out, bad-debt. Default: all."`
+	Policy     string    `enum:"all-or-nothing,line-by-line" default:"all-or-nothing" help:"What happens to an order when stock is short: it is refused (all-or-nothing), or the lines that are short are left out (line-by-line). Default: ${default}."`
 	Order      string    `enum:"file,any" default:"file" help:"file: for each SKU the invoices are imported in file order, whatever the number of workers. any: chance decides which invoice comes first. Default: ${default}."`
 	Workers    int       `default:"256" placeholder:"N" help:"How many invoices are imported at once. With more invoices, more events share a commit. Default: ${default}."`
 	Quarantine string    `placeholder:"FILE" help:"Write bad rows, each with its whole invoice, into this CSV file and import the rest. Without this flag, the file is refused if it has a bad row."`
@@ -223,9 +223,9 @@ const importGrace = 6 * time.Second
 // tell prints the result in words.
 func (c *importCommand) tell(out io.Writer, r importResult) error {
 	w := &lineWriter{out: out}
-	w.printf("%s is in.", c.File)
+	w.printf("%s is imported.", c.File)
 	if r.Complete && r.AlreadyIn == r.all() {
-		w.printf(" It was before; nothing has changed.")
+		w.printf(" It was imported before; nothing has changed.")
 	}
 	w.printf("\n\n")
 	if r.Quarantined > 0 {
@@ -241,7 +241,7 @@ func (c *importCommand) tell(out io.Writer, r importResult) error {
 	if r.AdjustmentsRefused > 0 {
 		w.printf("%10d adjustments refused: the goods were not there\n", r.AdjustmentsRefused)
 	}
-	w.printf("%10d units of opening stock received, %d units on hand at last\n", r.OpeningUnits, r.ClosingUnits)
+	w.printf("%10d units of opening stock received, %d units on hand at the end\n", r.OpeningUnits, r.ClosingUnits)
 	for _, match := range matchWords {
 		if tally := r.Matching[match.match]; tally.Lines > 0 {
 			w.printf("%10d canceled lines (%d units, %s GBP) %s\n", tally.Lines, tally.Units, tally.Amount, match.words)
@@ -255,8 +255,8 @@ var kindWords = map[onlineretail.Kind]string{
 	onlineretail.Sale:         "sales",
 	onlineretail.FreeOrder:    "orders free of charge",
 	onlineretail.Cancellation: "cancellations",
-	onlineretail.AdjustIn:     "adjustments of stock upwards",
-	onlineretail.AdjustOut:    "adjustments of stock downwards",
+	onlineretail.AdjustIn:     "adjustments that add stock",
+	onlineretail.AdjustOut:    "adjustments that take stock out",
 	onlineretail.BadDebt:      "bad debts",
 }
 
@@ -264,9 +264,9 @@ var matchWords = []struct {
 	match onlineretail.Match
 	words string
 }{
-	{onlineretail.MatchExact, "are of an earlier line of that quantity and price"},
-	{onlineretail.MatchCovered, "are of what the customer had bought before"},
-	{onlineretail.MatchPartly, "are in part of what the customer had bought before"},
+	{onlineretail.MatchExact, "match an earlier line with the same quantity and price"},
+	{onlineretail.MatchCovered, "are covered by what the customer had bought before"},
+	{onlineretail.MatchPartly, "are covered only in part by what the customer had bought before"},
 	{onlineretail.MatchNoSale, "have no earlier sale in the file"},
 	{onlineretail.MatchNoCustomer, "name no customer"},
 	{onlineretail.MatchService, "are of services"},

@@ -66,7 +66,7 @@ func TestImportIsDoneOnceHoweverOftenItRuns(t *testing.T) {
 	if got := call(t, nil, "import", file, "--data", data, "--opening", "7"); got.code != exitFailure || !strings.Contains(got.stderr, "the database holds another import") {
 		t.Errorf("other options: exit code %d, %s", got.code, got.stderr)
 	}
-	if got := call(t, nil, "import", file, "--data", data); got.code != exitOK || !strings.Contains(got.stdout, "1 orders taken, 0 refused") || !strings.Contains(got.stdout, "is in. It was before; nothing has changed.") {
+	if got := call(t, nil, "import", file, "--data", data); got.code != exitOK || !strings.Contains(got.stdout, "1 orders taken, 0 refused") || !strings.Contains(got.stdout, "is imported. It was imported before; nothing has changed.") {
 		t.Errorf("in words: exit code %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }
@@ -136,7 +136,7 @@ func TestBadRowsGoToQuarantineWithTheirInvoice(t *testing.T) {
 	}
 	lines := strings.Split(string(text), "\n")
 	if len(lines) != 5 || lines[0] != "row,column,invoice,reason,text" ||
-		!strings.HasPrefix(lines[1], `2,,536365,"invoice 536365 is set aside whole, for row 4 is bad",`) || !strings.HasPrefix(lines[3], "4,6,536365,") {
+		!strings.HasPrefix(lines[1], `2,,536365,"all rows of invoice 536365 are excluded, because row 4 is bad",`) || !strings.HasPrefix(lines[3], "4,6,536365,") {
 		t.Errorf("got\n%s", text)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // then.
 type importProgress struct {
 	out   io.Writer
-	bars  *mpb.Progress // nil: lines
+	bars  *mpb.Progress // nil: lines are written, and no bar
 	bar   *mpb.Bar
 	began time.Time
 
@@ -84,10 +84,10 @@ func (p *importProgress) paceLocked() string {
 	return fmt.Sprintf("%.0f lines/s, %s left", perSecond, left.Round(time.Second))
 }
 
-// posting says that the import now waits for the read models.
+// posting prints that all invoices are imported and that the import waits for the read models.
 func (p *importProgress) posting() {
 	p.close()
-	fmt.Fprintln(p.out, "all invoices are in; the read models catch up")
+	fmt.Fprintln(p.out, "all invoices are imported; the read models catch up")
 }
 
 // close removes the bar. It may be called twice. invoices must not be called after it.

@@ -16,8 +16,9 @@ import (
 	eventstorepg "daybook/eventstore/postgres"
 )
 
-// keeperTables are the tables that store places in the log with anchors. For each table, name is
-// how its keepers are named, and move moves a place to an event's position, $1.
+// keeperTables are the tables that store places in the log with anchors. For each table, name is an
+// SQL expression for the name of a row's keeper. move is the SQL assignment that moves the place of
+// a row to the position $1.
 var keeperTables = map[string]struct{ name, move string }{
 	"projections.builds":   {`view || ' ' || state`, `position = $1`},
 	"commands.checkpoints": {`reader`, `position = $1`},
@@ -135,7 +136,7 @@ func readNotes(t *testing.T, gateway string) {
 // Every keeper stores an anchor with its place as soon as the place moves. For each keeper alone,
 // the test makes a log that has another event at this keeper's place and is otherwise the same. The
 // program must notice that this is another log.
-func TestEachKeeperOfAPlaceAloneTellsAnotherLog(t *testing.T) {
+func TestEachPlaceAloneIsEnoughToFindAnotherLog(t *testing.T) {
 	t.Parallel()
 	onEachLog(t, func(d *divergence) {
 		server := serve(d.T, slices.Concat(d.args, d.also)...)

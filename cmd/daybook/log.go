@@ -58,7 +58,8 @@ func (l *guardedLog) refuse(path string) error {
 	return nil
 }
 
-// clusterSettles is how long the new leader of a cluster may be behind the one before.
+// clusterSettles is how long after an election the new leader of a cluster may still lack events
+// that the old leader had.
 const clusterSettles = 2 * time.Second
 
 // openLog opens the log: in the database or, if an address is given, in a KurrentDB. In both cases
@@ -75,8 +76,10 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.
 	options := guard.Options{
 		Own:    own,
 		Places: kept,
-		Keep:   func(ctx context.Context, known eventstore.Anchor) error { return commandspg.KeepSeen(ctx, pool, known) },
-		Known: func(ctx context.Context, log eventstore.Store) error {
+		Keep: func(ctx context.Context, latest eventstore.Anchor) error {
+			return commandspg.KeepSeen(ctx, pool, latest)
+		},
+		AlsoCompare: func(ctx context.Context, log eventstore.Store) error {
 			err := commandspg.Origin{Pool: pool}.Compare(ctx, log)
 			if another, is := errors.AsType[*commandspg.AnotherLogError](err); is {
 				return another.Diverged()
@@ -84,6 +87,7 @@ func openLog(ctx context.Context, pool *pgxpool.Pool, cfg nodeConfig, log *slog.
 			return err
 		},
 	}
+	options.Observe = cfg.Telemetry.Appends()
 	if cfg.Serving { // other commands end with the reason, and print it then
 		options.Logger = log
 	}
@@ -101,14 +105,14 @@ func (l *guardedLog) noteUpgraded(ctx context.Context, pool *pgxpool.Pool) error
 	if err != nil {
 		return err
 	}
-	var known eventstore.Anchor
+	var latest eventstore.Anchor
 	for _, p := range kept {
-		known = known.Later(p.Anchor)
+		latest = latest.Later(p.Anchor)
 	}
-	if !slices.ContainsFunc(kept, func(p eventstore.Place) bool { return p.Anchor.IsZero() && known.Position.Before(p.At) }) {
+	if !slices.ContainsFunc(kept, func(p eventstore.Place) bool { return p.Anchor.IsZero() && latest.Position.Before(p.At) }) {
 		return nil
 	}
-	latest, err := commandspg.Last(ctx, l)
+	latest, err = commandspg.Last(ctx, l)
 	if err != nil {
 		return err
 	}

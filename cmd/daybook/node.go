@@ -11,29 +11,47 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/keyring"
 	commandspg "daybook/commands/postgres"
 	"daybook/commands/reactor"
+	"daybook/commands/signin"
 	"daybook/eventstore"
+	"daybook/internal/httpapi"
 	"daybook/internal/live"
+	"daybook/internal/telemetry"
 	"daybook/projections"
 	"daybook/readapi"
 )
 
-// nodeConfig is what differs between the uses of a node.
+// nodeConfig says how a node is opened. A server, an import and a verification open it in different
+// ways.
 type nodeConfig struct {
 	Database  databaseConfig
 	KurrentDB string // where the log is; empty: in the database
 	Policy    commands.Policy
 	Views     []projections.View // the views that the node updates
-	Guest     bool               // the node takes over no read model from another node
-	// Serving means that the node opens even if the log has diverged. It then only says so.
+	Guest     bool               // another node may be updating the read models, so this node does not update them
+	Shared    bool               // other nodes use the database, even if its server is our own
+	// Serving means that the node opens even if the log has diverged. Then it refuses all requests,
+	// and says why.
 	Serving bool
-	Start   *start // waits while the log or the database is away; nil: this is an error at once
+	Start   *start // waits while the log or the database is away; nil: openNode does not wait and returns an error
 	// CacheStreams is how many folded streams of each kind of aggregate are kept in memory at most.
 	// 0 means the default.
 	CacheStreams int
 	Web          webFlags // the zero value is the defaults
+	Admin        adminConfig
+	Backups      backupPlan
+	Telemetry    *telemetry.Telemetry // nil: nothing is measured
 	Now          func() time.Time
+}
+
+// metrics is nil if there are none.
+func (c nodeConfig) metrics() *telemetry.Metrics {
+	if c.Telemetry == nil {
+		return nil
+	}
+	return c.Telemetry.Metrics
 }
 
 // node is the whole program except its HTTP API and its gateway: a database, the log, the command
@@ -41,7 +59,9 @@ type nodeConfig struct {
 type node struct {
 	log *slog.Logger
 	web webFlags
-	now func() time.Time
+	// telemetry is nil if nothing is measured.
+	telemetry *telemetry.Telemetry
+	now       func() time.Time
 
 	database database
 	// Each purpose has a pool, so that one cannot take all connections from another.
@@ -49,14 +69,19 @@ type node struct {
 
 	store       *guardedLog
 	sparse      bool                // the log's positions have gaps
-	answers     *commandspg.Answers // to requests with an idempotency key
+	answers     *commandspg.Answers // the answers that are kept under idempotency keys
 	service     *commands.Service
 	reactor     *reactor.Reactor
 	clockwork   *reactor.Clockwork
 	projections *projections.Runner
 	watch       *readapi.Watch
+	backups     *backups // nil: none are made
+	keys        *keyring.Keyring
+	guests      *keyring.Guests
+	refusals    *httpapi.Refusals // counts requests that were refused because of who sent them
+	desk        *signin.Desk      // where people sign in
 
-	parts   parts         // what it is made of
+	parts   parts         // all parts of this node that are open
 	awayMax time.Duration // see untilAway
 }
 
@@ -83,7 +108,7 @@ const (
 	partProjections = "projections"
 )
 
-// nodeConfig is what the uses of a node have in common.
+// nodeConfig returns what all subcommands set in the same way.
 func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now}
 }
@@ -91,7 +116,7 @@ func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 // openNode opens the parts in the order of their list. Only the database and the log's own
 // connections run then; the other parts do not work yet.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
-	n := &node{log: log, web: cfg.Web, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
+	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
 	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
 		return nil, errors.Join(err, n.closeInTime(ctx))
 	}
@@ -149,7 +174,7 @@ func (n *node) logParts(cfg nodeConfig) []part {
 		open: func(ctx context.Context) (err error) {
 			n.store, err = openLog(ctx, n.logPool, cfg, n.log)
 			if err == nil {
-				cfg.Start.over(n.store)
+				cfg.Start.setStore(n.store)
 			}
 			return err
 		},
@@ -181,10 +206,17 @@ func (n *node) workers(cfg nodeConfig) []part {
 		open: func(context.Context) error {
 			n.service = commands.NewService(n.store, cfg.Policy, cfg.Now, aggregate.Options{
 				Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
+				Observe: cfg.Telemetry.Commands(),
 			})
 			return nil
 		},
 		stop: func(ctx context.Context) error { return n.service.Close(ctx) },
+	}, {
+		name: "news of other nodes", onLog: true,
+		run: n.hearOthers,
+	}, n.keysPart(cfg), n.peoplePart(cfg), {
+		name: "the secret of guests", needs: "the database",
+		open: n.openGuests,
 	}, {
 		name: "timers", onLog: true,
 		open: func(context.Context) error {
@@ -207,19 +239,85 @@ func (n *node) workers(cfg nodeConfig) []part {
 		name: "the watch over the node",
 		open: func(context.Context) error {
 			n.watch = readapi.NewWatch(live.Progress{Runner: n.projections}, live.Log{Store: n.store}, n.processes())
+			n.watch.Keys = n.keys.Trouble
 			return nil
 		},
 		run: func(ctx context.Context) error { return n.watch.Run(ctx) },
-	}}
+	}, n.backupPart(cfg.Backups)}
+}
+
+// backupPart makes the backups of a plan.
+func (n *node) backupPart(plan backupPlan) part {
+	if plan.every == 0 {
+		return part{name: "backups"}
+	}
+	return part{
+		name: "backups", onLog: true,
+		open: func(context.Context) error {
+			n.backups = &backups{plan: plan, node: n}
+			return nil
+		},
+		run: func(ctx context.Context) error { return n.backups.Run(ctx) },
+	}
+}
+
+// keysPart is the part that knows the API keys and roles.
+func (n *node) keysPart(cfg nodeConfig) part {
+	return part{
+		name: "API keys", needs: "the API keys to be read",
+		open: func(ctx context.Context) error {
+			n.keys = keyring.New(n.store, cfg.Now, n.log)
+			if n.diverged() {
+				return nil
+			}
+			err := n.keys.Open(ctx)
+			if err != nil && cfg.Web.Access != accessByKeys {
+				n.log.WarnContext(ctx, "the API keys cannot be read; requests need none", "error", err)
+				return nil
+			}
+			return err
+		},
+		run: n.followKeys,
+	}
+}
+
+// peoplePart is the part where people sign in.
+func (n *node) peoplePart(cfg nodeConfig) part {
+	return part{
+		name: "people who sign in",
+		open: func(context.Context) error {
+			n.desk = signin.New(n.service, signin.Options{Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log})
+			return nil
+		},
+		run: func(ctx context.Context) error { return n.desk.Run(ctx) },
+	}
+}
+
+// openGuests reads the secret with which the tokens of guests are made, or makes it.
+func (n *node) openGuests(ctx context.Context) error {
+	secret, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfGuests)
+	n.guests = keyring.NewGuests(secret)
+	return err
+}
+
+// hearOthers lets the commands know what other nodes record. If the log is on another server, this
+// would cost a second read of all events. Then the commands learn of other nodes only from
+// conflicts.
+func (n *node) hearOthers(ctx context.Context) error {
+	if n.sparse {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return n.service.Follow(ctx)
 }
 
 func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 	reactor := &reactor.Reactor{
 		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
 		Parking:  commandspg.Parking{Pool: n.commandPool},
-		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, Nudge: n.clockwork.Nudge,
+		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, TimersSet: n.clockwork.AskAgain,
 	}
-	if n.database.server != nil {
+	if n.database.server != nil && !cfg.Shared {
 		reactor.Grace = graceAlone
 	}
 	return reactor
@@ -228,7 +326,7 @@ func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 // openProjections makes the read models' runner. Over a log that has diverged it changes
 // nothing.
 func (n *node) openProjections(ctx context.Context, cfg nodeConfig) (err error) {
-	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Log: n.log})
+	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Observe: cfg.Telemetry.Posted(), Log: n.log})
 	if err != nil || n.diverged() {
 		return err
 	}
@@ -262,8 +360,9 @@ func (n *node) follow(ctx context.Context, serves bool) error {
 	}
 }
 
-// compared compares the log and then calls do. If a difference shows meanwhile, it waits. When the
-// difference has gone away, it calls do again. When the difference is final, it returns it.
+// compared compares the log with what is known of it, and then calls do. If the comparison or do
+// finds a difference, compared waits until the difference is gone or final. If it is gone, compared
+// calls do again. If it is final, compared returns it.
 func (n *node) compared(ctx context.Context, do func() error) error {
 	for {
 		err := n.store.Open(ctx)
@@ -274,7 +373,8 @@ func (n *node) compared(ctx context.Context, do func() error) error {
 			return err
 		}
 		if n.diverged() {
-			// It does not return err, because err may still say that the difference may pass.
+			// err may have been made before the difference was final, and then it says that the
+			// difference may pass.
 			return n.store.Diverged()
 		}
 	}

@@ -24,7 +24,13 @@ func (openAPICommand) Run(_ context.Context, p *program) error {
 }
 
 func apiDocument() ([]byte, error) {
-	return httpapi.Document(thisBuild().Version,
+	return httpapi.Document(thisBuild().Version, apiParts()...)
+}
+
+// apiParts are both parts of the API without a node behind them.
+func apiParts() []httpapi.Part {
+	return []httpapi.Part{
 		func(api huma.API) { commandapi.Register(api, nil, commandapi.Options{}) },
-		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
+		func(api huma.API) { readapi.Register(api, readapi.Config{}) },
+	}
 }

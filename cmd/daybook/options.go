@@ -29,8 +29,8 @@ type options struct {
 	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
 	KurrentDBFile   string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
 	JSON            bool   `name:"json" help:"Print the result as JSON. The result of serve is the address at which it answers."`
-	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level that is logged: ${enum}."`
-	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the log on stderr: ${enum}."`
+	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level of the messages that the program writes to stderr: ${enum}."`
+	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the messages on stderr: ${enum}."`
 	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Time zone of the shop's days, such as Europe/London. Default: ${default}. After a change the sales are built again."`
 	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country. In the sales figures, stock adjustments count as this country's."`
 	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency. In the sales figures, stock adjustments count in this currency."`
@@ -65,7 +65,7 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 		}
 		o.origins.fromVariable(flag.Name, name)
 		if err := flag.Parse(kong.ScanAsType(kong.FlagValueToken, value), flag.Target); err != nil {
-			return usagef("--%s: %v", flag.Name, err)
+			return usagef("%v", err) // it names the flag
 		}
 		if flag.Enum != "" && !slices.Contains(flag.EnumSlice(), value) {
 			return usagef("--%s must be one of %s, not %q", flag.Name, flag.Enum, value)

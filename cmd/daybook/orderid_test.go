@@ -49,7 +49,7 @@ func TestAnOrderIDThatIsAnotherCartsIsRefused(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, log []string) {
 		dir := dataDir(t)
 		server := serve(t, append([]string{"--data", dir}, log...)...)
-		client := shoppers.NewClient(server.url, 16)
+		client := newShopper(server.url, 16)
 		defer client.Close()
 		goods := shoppers.Product{SKU: "DUP-1", Title: "A", Price: shoppers.Money{Amount: "3.10", Currency: "GBP"}, Opening: 20}
 		if _, err := shoppers.Open(t.Context(), client, []shoppers.Product{goods}); err != nil {
@@ -108,7 +108,7 @@ func TestAnOrderIDThatIsAnotherCartsIsRefused(t *testing.T) {
 				t.Errorf("%d of %d carts became order %s: %q", won, rivals, id, codes)
 			}
 		}
-		eventually(t, recoveryLimit, "the stock shows what is held", func() bool {
+		eventually(t, recoveryLimit, "the stock shows what is reserved", func() bool {
 			return get[shoppers.Stock](t, server.url+"/v1/stock/DUP-1/main") == shoppers.Stock{OnHand: 20, Reserved: 3 + rounds*rivals, Available: 17 - rounds*rivals}
 		})
 		server.stop()

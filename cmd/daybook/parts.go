@@ -34,8 +34,8 @@ type parts struct {
 	failed chan error // why the work of a part ended by itself
 	opened []*workingPart
 
-	mu    sync.Mutex // guards ended, and end of each part, until stop
-	ended bool       // onLog parts do not begin any more
+	mu    sync.Mutex // protects the member ended, and the member end of each part, until stop
+	ended bool       // parts with onLog begin no work any more
 }
 
 // workingPart is a part that is open. Its work may have begun or not.
@@ -49,7 +49,7 @@ type workingPart struct {
 func (p *parts) openThrough(ctx context.Context, through *start, list []part) error {
 	for _, one := range list {
 		if one.open != nil {
-			if err := through.pass(ctx, one); err != nil {
+			if err := through.openPart(ctx, one); err != nil {
 				return err
 			}
 		}

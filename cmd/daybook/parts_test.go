@@ -22,10 +22,10 @@ import (
 // downOrder is the order in which the parts of a node are closed. A part is closed before the parts
 // that it needs.
 var downOrder = []string{
-	"commands",              // append to the log, and keep snapshots
-	"answers",               // are kept on the connections for commands
-	"the log",               // is read on connections of its own
-	"connections for reads", // and those below need the database
+	"commands",              // they need the log, and the connections for commands (snapshots)
+	"answers",               // they need the connections for commands
+	"the log",               // it needs the connections for log
+	"connections for reads", // these and the ones below need the database
 	"connections for projections",
 	"connections for commands",
 	"connections for log",
@@ -37,8 +37,8 @@ var downOrder = []string{
 var partOf = map[string]string{
 	"database": "the database", "logPool": "connections for log", "commandPool": "connections for commands",
 	"viewPool": "connections for projections", "readPool": "connections for reads", "store": "the log",
-	"answers": "answers", "service": "commands", "reactor": partReactor, "clockwork": "timers",
-	"projections": partProjections, "watch": "the watch over the node",
+	"answers": "answers", "service": "commands", "keys": "API keys", "desk": "people who sign in", "reactor": partReactor, "clockwork": "timers",
+	"projections": partProjections, "watch": "the watch over the node", "backups": "backups",
 }
 
 // A node is closed from the last part to the first, after all work has ended, and nothing of it
@@ -83,7 +83,7 @@ func TestANodeIsTakenDownInOneOrder(t *testing.T) {
 	if _, err := n.store.Head(t.Context()); err == nil {
 		t.Error("the log is left open")
 	}
-	n.parts.opened = nil // it is closed
+	n.parts.opened = nil // the test has closed them
 }
 
 // broken checks a part that is about to be closed. It names a part that this one needs and that is
@@ -114,7 +114,7 @@ func closed(ctx context.Context, pool *pgxpool.Pool) bool {
 // Everything in a node that works by itself, or that must be closed, belongs to a part.
 func TestNothingOfANodeIsLeftOut(t *testing.T) {
 	t.Parallel()
-	n := openTestNode(t)
+	n := openTestNodeWith(t, backupPlan{every: time.Hour, dir: t.TempDir(), keep: 1})
 	parts := map[string]*workingPart{}
 	for _, one := range n.parts.opened {
 		if parts[one.name] != nil {

@@ -12,7 +12,7 @@ type policyFlags struct {
 	ReserveFor       time.Duration `name:"hold-for" default:"15m" placeholder:"DURATION" from:"DAYBOOK_HOLD_FOR" help:"How long stock is reserved for an order that is not confirmed. Default: ${default}."`
 	CartsExpireAfter time.Duration `default:"720h" placeholder:"DURATION" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 means never. Default: ${default}, which is 30 days."`
 	Times            timeFlags     `embed:""`
-	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What happens to a confirmed order whose stock was lost: ${enum}. Default: ${default}."`
+	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What happens to a confirmed order whose stock was lost: it is canceled and its payment is given back (void_or_refund), or it waits for stock (backorder). Default: ${default}."`
 }
 
 // maxReserveFor is the largest --hold-for. It is also the longest hold_seconds that a checkout may

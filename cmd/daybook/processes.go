@@ -36,7 +36,7 @@ func (p processes) List(ctx context.Context, after string, states []string, limi
 	if !wanted("open") {
 		all = nil
 	}
-	all = slices.DeleteFunc(all, func(open reactor.Process) bool { return bytewise(open.ID, from) <= 0 })
+	all = slices.DeleteFunc(all, func(open reactor.UnfinishedWork) bool { return bytewise(open.ID, from) <= 0 })
 	if wanted("parked") {
 		parked, err := p.lot.Parked(ctx, from, limit)
 		if err != nil {
@@ -45,13 +45,13 @@ func (p processes) List(ctx context.Context, after string, states []string, limi
 		// Parked work comes first: it counts as parked, even if it is also open.
 		all = append(all, parked...)
 	}
-	slices.SortStableFunc(all, func(a, b reactor.Process) int {
+	slices.SortStableFunc(all, func(a, b reactor.UnfinishedWork) int {
 		return cmp.Or(bytewise(a.ID, b.ID), cmp.Compare(b.Tries, a.Tries))
 	})
-	all = slices.CompactFunc(all, func(a, b reactor.Process) bool { return a.ID == b.ID })
+	all = slices.CompactFunc(all, func(a, b reactor.UnfinishedWork) bool { return a.ID == b.ID })
 	shown := make([]resource.Process, 0, min(limit, len(all)))
-	for _, process := range all[:min(limit, len(all))] {
-		shown = append(shown, commandapi.ProcessOf(process))
+	for _, work := range all[:min(limit, len(all))] {
+		shown = append(shown, commandapi.ProcessOf(work))
 	}
 	return shown, leading, nil
 }

@@ -15,34 +15,47 @@ import (
 // Chance decides who buys the last mug; the README shows bob.
 var (
 	codeBlock  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
-	assignment = regexp.MustCompile(`(?m)^[a-z]+=.*$`)
+	assignment = regexp.MustCompile(`(?m)^(?:[a-z]+=|curl\(\)).*$`)
 	oneCall    = regexp.MustCompile(`(?m)^curl `)
 	shownLine  = regexp.MustCompile(`(?m)^# (.*)$`)
 	leftOut    = regexp.MustCompile(`…|\n`)
 	placed     = regexp.MustCompile(`"order":{"order_id":"order-(\w+)"`)
 )
 
-// printAnswers makes curl print each answer whole and with its status, even if several calls run at
-// once.
-const printAnswers = `curl() { answer=$(command curl -sS -i "$@") || exit; printf '%s\n' "$answer"; }` + "\n"
+// printAnswers is a curl that prints each answer whole and with its status, even if several calls
+// run at once. CURL is the real one.
+const printAnswers = `#!/bin/sh
+answer=$(CURL -i "$@") || exit; printf '%s\n' "$answer"
+`
+
+// installCurl puts printAnswers into a folder, which it returns.
+func installCurl(t *testing.T) string {
+	t.Helper()
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("the tour is run by curl, which is not installed")
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "curl"), []byte(strings.Replace(printAnswers, "CURL", curl, 1)), 0o755); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	return folder
+}
 
 func TestTheReadmesTourIsWhatHappens(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"sh", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("the tour is run by %s, which is not installed", tool)
-		}
-	}
+	tools := installCurl(t)
 	const api = "api=http://127.0.0.1:8080/"
 	_, tour, _ := strings.Cut(document(t, "README.md"), "\n## A tour\n")
 	tour, _, _ = strings.Cut(tour, "\n## ")
 	if strings.Count(tour, api) != 1 {
 		t.Fatalf("the README's tour does not say %q once", api)
 	}
-	server := serve(t, "--data", dataDir(t))
+	folder := filepath.Dir(dataDir(t))
+	server := serve(t, "--data", filepath.Join(folder, "shop"))
 	tour = strings.Replace(tour, api, "api="+server.url+"/", 1)
 
-	settings, buyer := printAnswers, "bob"
+	settings, buyer := "PATH="+tools+":$PATH\n", "bob"
 	blocks := append(codeBlock.FindAllStringSubmatch(tour, -1), []string{"", "sh", ""})
 	for i, block := range blocks {
 		if block[1] != "sh" || !oneCall.MatchString(block[2]) {
@@ -56,7 +69,7 @@ func TestTheReadmesTourIsWhatHappens(t *testing.T) {
 			shown = append(shown, strings.Split(after[2], "\n\n")...)
 		}
 		commands := strings.ReplaceAll(block[2], "bob", buyer)
-		answers := answersTo(t, settings+commands)
+		answers := answersTo(t, folder, settings+commands)
 		if calls := len(oneCall.FindAllString(commands, -1)); len(answers) != calls {
 			t.Fatalf("%d answers to %d calls:\n%s\n%s", len(answers), calls, commands, strings.Join(answers, "\n"))
 		}
@@ -71,11 +84,11 @@ func TestTheReadmesTourIsWhatHappens(t *testing.T) {
 	}
 }
 
-// answersTo runs commands and returns the answer to each call of curl.
-func answersTo(t *testing.T, commands string) []string {
+// answersTo runs commands in a folder and returns the answer to each call of curl.
+func answersTo(t *testing.T, folder, commands string) []string {
 	t.Helper()
 	sh := exec.CommandContext(t.Context(), "sh", "-euc", commands)
-	sh.Dir = t.TempDir()
+	sh.Dir = folder
 	out, err := sh.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s\n%v:\n%s", commands, err, out)
@@ -115,7 +128,7 @@ func reads(answer, shown string) bool {
 var (
 	// A call of the program: in backticks, in an indented block, or as bin/daybook.
 	programCall = regexp.MustCompile("(?m)(?:`|^    |\\bbin/)daybook ([^`#\n]+)")
-	subcommand  = regexp.MustCompile(`(?m)^  ([a-z-]+) `)
+	subcommand  = regexp.MustCompile(`(?m)^  ([a-z-]+(?: [a-z-]+)?)  `)
 	aFlag       = regexp.MustCompile(`(?:^|[^-\w])(--[a-z][a-z-]*)`)
 )
 
@@ -123,7 +136,7 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 	t.Parallel()
 	help := call(t, nil, "--help").stdout
 	for _, name := range subcommand.FindAllStringSubmatch(help, -1) {
-		help += call(t, nil, name[1], "--help").stdout
+		help += call(t, nil, append(strings.Fields(name[1]), "--help")...).stdout
 	}
 	var flags []string
 	for _, flag := range aFlag.FindAllStringSubmatch(help, -1) {
@@ -139,13 +152,13 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 			documents = append(documents, filepath.Join(folder, filepath.Base(path)))
 		}
 	}
-	invoices := filepath.Join(t.TempDir(), "online_retail.csv") // files that are read must be there
+	invoices := filepath.Join(t.TempDir(), "online_retail.csv") // the program checks that the file exists
 	if err := os.WriteFile(invoices, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cert, key := certificate(t)
 	// Replaces values that readers choose themselves, and files that must exist.
-	filled := strings.NewReplacer("'", "", "online_retail.csv.gz", invoices, "--kurrentdb-url …", "--kurrentdb-url esdb://h", "node.crt", cert, "node.key", key,
+	filled := strings.NewReplacer("'", "", "staff token ID", "staff token k3f9a1c2", "staff disable ID", "staff disable k3f9a1c2", "online_retail.csv.gz", invoices, "--kurrentdb-url …", "--kurrentdb-url esdb://h", "node.crt", cert, "node.key", key, "--passphrase-file passphrase", "--passphrase-file "+writeFile(t, "passphrase", "correct horse"), "--backup-dir backups", "--backup-dir "+t.TempDir(), "admin.token", writeFile(t, "token", strings.Repeat("t", 32)),
 		"--gateway-users users", "--gateway-users "+writeFile(t, "users", "ann:"+hashed(t, "right")+"\n"))
 	calls := 0
 	for _, path := range documents {
@@ -158,9 +171,9 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 		for _, line := range programCall.FindAllStringSubmatch(text, -1) {
 			args := strings.Fields(filled.Replace(line[1]))
 			if len(args) > 1 {
-				args = append(args, "--print-config") // which only reads the command line
+				args = append(args, "--print-config") // then the program only reads the command line
 			} else {
-				args = append(args, "--help") // a subcommand spoken of
+				args = append(args, "--help") // the document only names the subcommand
 			}
 			calls++
 			if got := call(t, nil, args...); got.code != exitOK {

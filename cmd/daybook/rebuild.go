@@ -38,6 +38,8 @@ func (c *rebuildCommand) check(context.Context, *program) error {
 	return nil
 }
 
+// Run builds a read model again and switches to it, switches back to the build before, or deletes
+// that build.
 func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
 	at := slices.IndexFunc(p.views(), func(v projections.View) bool { return v.Name == c.View })
 	started := time.Now()
@@ -62,15 +64,15 @@ func (c *rebuildCommand) Run(ctx context.Context, p *program) (err error) {
 		w := &lineWriter{out: out}
 		switch {
 		case c.DropOld:
-			w.printf("Of %s nothing is kept to go back to. Build %d is in use.\n", result.View, result.Build)
+			w.printf("%s keeps no earlier build any more. Build %d is in use.\n", result.View, result.Build)
 			return w.err
 		case c.Rollback:
 			w.printf("%s is back at build %d, at position %s of the log (%.1f s).\n", result.View, result.Build, result.Position, result.Seconds)
 		default:
-			w.printf("%s was built anew from %d events and is in use as build %d, at position %s of the log (%.1f s).\n",
+			w.printf("%s was built again from %d events and is in use as build %d, at position %s of the log (%.1f s).\n",
 				result.View, result.Events, result.Build, result.Position, result.Seconds)
 		}
-		w.printf("The build before it is kept: --rollback goes back to it, --drop-old drops it.\n")
+		w.printf("The build that was in use before is kept: --rollback switches back to it, --drop-old deletes it.\n")
 		return w.err
 	})
 }

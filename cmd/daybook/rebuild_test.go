@@ -19,7 +19,7 @@ func TestRebuildSwitchesToANewBuildOfTheSameRows(t *testing.T) {
 		Revision int64  `json:"revision"`
 	}
 	s := serve(t, "--data", dir)
-	client := shoppers.NewClient(s.url, 4)
+	client := newShopper(s.url, 4)
 	defer client.Close()
 	if _, err := shoppers.Open(t.Context(), client, shoppers.Catalogue()); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestARebuildIsGoneBackOnUntilTheOldBuildIsDropped(t *testing.T) {
 	t.Parallel()
 	database := pgtest.URL(t)
 	server := serve(t, "--database-url", database)
-	client := shoppers.NewClient(server.url, 4)
+	client := newShopper(server.url, 4)
 	defer client.Close()
 	stock := func(products []shoppers.Product) {
 		if _, err := shoppers.Open(t.Context(), client, products); err != nil {
@@ -87,7 +87,7 @@ func TestARebuildIsGoneBackOnUntilTheOldBuildIsDropped(t *testing.T) {
 	if got := shown(); got != len(all) {
 		t.Errorf("after the rollback the older build has %d products, want %d, with those that came in the meantime", got, len(all))
 	}
-	inUse(2, "--rollback") // and forth
+	inUse(2, "--rollback") // a second rollback switches forward again
 	inUse(2, "--drop-old")
 	got := call(t, nil, "rebuild", "products", "--database-url", database, "--rollback")
 	if got.code != exitFailure || !strings.Contains(got.stderr, "there is no earlier build") {

@@ -39,6 +39,8 @@ func TestRecordALogToKeep(t *testing.T) {
 	server := startChild(t, program, dir, "--gateway", "127.0.0.1:0")
 	s := &storyteller{T: t, url: server.url}
 	s.catalogue()
+	s.access()
+	s.people()
 	s.warehouse()
 	s.carts()
 	s.sales()
@@ -95,6 +97,13 @@ func gbp(amount string) object { return object{"amount": amount, "currency": "GB
 // because the server is gone. headers are pairs.
 func (s *storyteller) ask(method, path string, body any, headers ...string) int {
 	s.Helper()
+	status, _ := s.send(method, path, body, headers...)
+	return status
+}
+
+// send is ask with the text of the response.
+func (s *storyteller) send(method, path string, body any, headers ...string) (status int, text []byte) {
+	s.Helper()
 	var content io.Reader = http.NoBody
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -116,14 +125,14 @@ func (s *storyteller) ask(method, path string, body any, headers ...string) int 
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0
+		return 0, nil
 	}
 	defer response.Body.Close()
-	answer, _ := io.ReadAll(response.Body)
+	text, _ = io.ReadAll(response.Body)
 	if response.StatusCode >= http.StatusBadRequest {
-		s.Logf("%s %s: %d %s", method, path, response.StatusCode, answer)
+		s.Logf("%s %s: %d %s", method, path, response.StatusCode, text)
 	}
-	return response.StatusCode
+	return response.StatusCode, text
 }
 
 // do sends a request that must succeed.

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/go-json-experiment/json"
+	"github.com/pquerna/otp/totp"
 )
 
 // The parts of the story with which TestRecordALogToKeep fills the log. Each part is about one kind
@@ -33,10 +36,76 @@ func (s *storyteller) catalogue() {
 	s.do(http.MethodPut, "/products/mug/prices/KWD", object{"amount": "1.234"})
 }
 
+// access leaves API keys and roles in every state.
+func (s *storyteller) access() {
+	s.do(http.MethodPut, "/roles/picker", object{"grants": []object{{"permission": "orders.read", "reach": "all"}, {"permission": "orders.ship", "reach": "all"}}})
+	s.do(http.MethodPut, "/roles/brief", object{"grants": []object{{"permission": "api.look", "reach": "all"}}})
+	s.do(http.MethodDelete, "/roles/brief", nil)
+	create := func(body object) string {
+		var made struct {
+			Key struct {
+				ID string `json:"key_id"`
+			} `json:"key"`
+		}
+		status, text := s.send(http.MethodPost, "/keys", body)
+		if err := json.Unmarshal(text, &made); err != nil || status != http.StatusCreated {
+			s.Fatalf("create a key: %d %v", status, err)
+		}
+		return made.Key.ID
+	}
+	create(object{"name": "owner", "role": "admin"})
+	create(object{"name": "Ann", "role": "customer", "customer_id": "ann", "expires_at": "2126-01-01T00:00:00Z"})
+	rotated := create(object{"name": "packing table", "role": "picker"})
+	s.post("/keys/"+rotated+"/rotate", object{"overlap_seconds": 3600})
+	s.post("/keys/"+create(object{"name": "lost", "role": "operator"})+"/revoke", object{"reason": "lost"})
+}
+
+// people leaves people who sign in in every state.
+func (s *storyteller) people() {
+	asked := func(path string, body object, headers ...string) string {
+		s.Helper()
+		status, text := s.send(http.MethodPost, path, body, headers...)
+		if status != http.StatusOK && status != http.StatusCreated {
+			s.Fatalf("%s: %d %s", path, status, text)
+		}
+		return string(text)
+	}
+	hire := func(name, role string) string {
+		s.Helper()
+		invited := asked("/staff", object{"email": name + "@shop.example", "name": name, "role": role})
+		asked("/auth/token", object{"token": member(s.T, invited, "token"), "password": goodPassword})
+		return member(s.T, invited, "person", "person_id")
+	}
+	asked("/staff", object{"email": "invited@shop.example", "name": "invited", "role": "analyst"})
+	eve, ann, bob := hire("eve", "operator"), hire("ann", "manager"), hire("bob", "operator")
+	signIn := func(name, password string) (status int, text string) {
+		s.Helper()
+		status, body := s.send(http.MethodPost, "/auth/sign-in", object{"email": name + "@shop.example", "password": password})
+		return status, string(body)
+	}
+	browser := &keyedShop{t: s.T, running: running{url: s.url}}
+	if out := browser.as(browser.mustSignIn("eve@shop.example"), http.MethodPost, "/v1/auth/sign-out", ""); out.status != http.StatusOK {
+		s.Fatalf("sign out: %+v", out)
+	}
+	_, begun := signIn("ann", goodPassword) // a manager needs a second factor
+	step := member(s.T, begun, "step_token")
+	secret := member(s.T, asked("/auth/factor", object{"step_token": step}), "app_secret")
+	code, err := totp.GenerateCode(secret, time.Now())
+	if err != nil {
+		s.Fatal(err)
+	}
+	asked("/auth/factor/confirm", object{"step_token": step, "code": code})
+	asked("/staff/"+ann+"/remove-factor", nil)
+	asked("/staff/"+eve+"/role", object{"role": "auditor"})
+	asked("/auth/token", object{"token": member(s.T, asked("/staff/"+eve+"/token", nil), "token"), "password": goodPassword + " staple"})
+	asked("/staff/"+bob+"/disable", object{"reason": "left"})
+	signIn("eve", "guessed") // is refused, and records nothing
+}
+
 func (s *storyteller) warehouse() {
 	const mug, north = "/stock/mug/main", "/stock/mug/north"
 	for _, sku := range []string{"mug", "tray", "GR%C3%9CN%2F1", "sample", "old"} {
-		s.post("/stock/"+sku+"/main/receipts", object{"quantity": 100, "document": "opening"}, "Daybook-Occurred-At", "2026-10-31T23:30:00Z", "Daybook-Actor", "operator:ann")
+		s.post("/stock/"+sku+"/main/receipts", object{"quantity": 100, "document": "opening"}, "Daybook-Occurred-At", "2026-10-31T23:30:00Z")
 	}
 	s.post(north+"/receipts", object{"quantity": 40, "note": "by lorry"})
 	for i, reason := range []string{"correction", "cycle_count", "received", "restock", "damaged", "shrinkage", "promotion", "other"} {
@@ -170,15 +239,19 @@ func (s *storyteller) lose(id string) {
 	s.do(http.MethodPut, "/products/"+sku, object{"title": "Rare", "prices": []object{gbp("9.99")}})
 	s.post("/stock/"+sku+"/main/receipts", object{"quantity": 1})
 	s.buy(id, object{"payment": object{}}, sku, 1)
-	held := list[struct {
+	type reservation struct {
 		ReservationID string `json:"reservation_id"`
 		OrderID       string `json:"order_id"`
-	}](s.T, s.url+"/v1/reservations?limit=500")
-	for _, r := range held {
-		if r.OrderID == id {
-			s.do(http.MethodDelete, "/stock/"+sku+"/main/reservations/"+r.ReservationID+"?force=true&reason=lost", nil)
-		}
 	}
+	eventually(s.T, patience, "the reservation is listed", func() bool {
+		held := list[reservation](s.T, s.url+"/v1/reservations?limit=500")
+		i := slices.IndexFunc(held, func(r reservation) bool { return r.OrderID == id })
+		if i < 0 {
+			return false
+		}
+		s.do(http.MethodDelete, "/stock/"+sku+"/main/reservations/"+held[i].ReservationID+"?force=true&reason=lost", nil)
+		return true
+	})
 	s.post("/stock/"+sku+"/main/allocations", object{"order_id": "other", "quantity": 1})
 	s.ask(http.MethodPost, "/orders/"+id+"/confirm", nil)
 	s.post("/stock/"+sku+"/main/receipts", object{"quantity": 1})

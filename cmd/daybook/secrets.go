@@ -91,9 +91,10 @@ func hideInURL(connection string) string {
 	if err != nil || u.Opaque != "" {
 		return hidden
 	}
-	// If a password has an unescaped / ? or #, a part of it looks as if it came after the host, and
-	// the @ that ends the password is there too. If it has an unescaped @, a reader that looks for
-	// the first @ takes a part of the password for the host.
+	// A password may have characters that should be percent-encoded. Example: in
+	// postgres://ann:a/b@host/d, "b@host/d" looks like the path, although "a/b" is the password. In
+	// postgres://ann:a@b@host/d, a reader that looks for the first @ takes "b@host" for the host.
+	// So nothing is shown if there is an @ after the host, a fragment, or more than one @.
 	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") || u.Fragment != "" || strings.Count(connection, "@") > 1 {
 		return hidden
 	}
@@ -102,7 +103,7 @@ func hideInURL(connection string) string {
 		return hidden
 	}
 	// If a password has an unescaped &, a part of it looks like another setting. So if one setting
-	// may be a password, no setting is shown. Every setting that is not harmless may be a password.
+	// is not harmless, no setting is shown.
 	if slices.ContainsFunc(slices.Collect(maps.Keys(query)), mayBeSecret) {
 		u.RawQuery = hidden
 	}
@@ -125,9 +126,9 @@ var harmless = strings.Fields(`
 
 func mayBeSecret(key string) bool { return !slices.Contains(harmless, strings.ToLower(key)) }
 
-// pair is one "key=value" of a connection string, with the separator before it.
-// A value without quotes ends at white space; a backslash takes the next
-// character as it is, white space too.
+// pair is one "key=value" of a connection string, with the separator before it. A value without
+// quotes ends at white space. A backslash makes the next character a part of the value, even white
+// space.
 var pair = regexp.MustCompile(`(?s)^(\s*)([A-Za-z0-9_]+)(\s*=\s*)('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)`)
 
 func hideInPairs(connection string) string {

@@ -38,6 +38,8 @@ func serve(t *testing.T, args ...string) running {
 		t.Fatalf("the server did not get ready:\n%s", server.log.String())
 	}
 	server.url, server.gateway = said.URL, said.Gateway
+	learnKey(t, server.url, args)
+	server.gateway = withAdmin(t, server.gateway, server.url)
 	return server
 }
 
@@ -125,7 +127,8 @@ func postmaster(t *testing.T, dir string) int {
 func dataDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	// Run by root, the database is another user's and must be able to pass.
+	// If root runs the tests, PostgreSQL runs as another user. That user must be able to pass
+	// through these folders.
 	for _, path := range []string{filepath.Dir(dir), dir} {
 		if err := os.Chmod(path, 0o711); err != nil {
 			t.Fatal(err)
@@ -215,7 +218,7 @@ func TestMigrateSaysWhenItIsDone(t *testing.T) {
 	}
 }
 
-func TestADatabaseOutOfReachIsToldAtOnce(t *testing.T) {
+func TestMigrateFailsAtOnceIfTheDatabaseIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	got := call(t, nil, "migrate", "--database-url", "postgres://ann:geheim@127.0.0.1:1/d")
 	if got.code != exitFailure || !strings.Contains(got.stderr, "reach the database") {

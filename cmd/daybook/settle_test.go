@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -50,6 +51,17 @@ func settling(t *testing.T, log eventstore.Store) (*guard.Store, *lagging) {
 		t.Fatal(err)
 	}
 	return s, l
+}
+
+// The parts of a node can append to several streams at once if the engine of the log can.
+func TestTheLogOfANodeAppendsToSeveralStreamsIfItsEngineDoes(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []eventstore.Store{memory.New(), struct{ eventstore.Store }{memory.New()}} {
+		_, want := eventstore.MultiAppenderOf(engine)
+		if _, got := eventstore.MultiAppenderOf(&guardedLog{Store: guard.New(engine, guard.Options{})}); got != want {
+			t.Errorf("%t, want %t", got, want)
+		}
+	}
 }
 
 // If a difference shows while a node opens, the node waits until it has passed, and repeats the
@@ -106,7 +118,7 @@ func TestAFinalErrorOfOpenDoesNotSayThatItMayPass(t *testing.T) {
 	log.behind.Store(1 << 40)
 	opening := new(start)
 	n := &node{store: &guardedLog{Store: guarded}}
-	opening.over(n.store)
+	opening.setStore(n.store)
 	ended := make(chan error, 1)
 	go func() { ended <- n.compared(t.Context(), func() error { return nil }) }()
 	eventually(t, recoveryLimit, "it is said that it may pass", func() bool {
@@ -135,7 +147,7 @@ func TestADifferenceThatPassesIsNothingToAccept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := logs[storeKurrentDB](t)
-			server := serve(t, d.args...)
+			server := serve(t, slices.Concat(d.args, d.also)...)
 			d.story(server)
 			server.stop()
 			server.exit(t)
@@ -193,9 +205,14 @@ func TestVerifySaysThatTheLogIsAway(t *testing.T) {
 // openTestNode opens a node on a database of its own, and closes it with the test.
 func openTestNode(t *testing.T) *node {
 	t.Helper()
+	return openTestNodeWith(t, backupPlan{})
+}
+
+func openTestNodeWith(t *testing.T, backups backupPlan) *node {
+	t.Helper()
 	o := options{Country: "GB", Currency: "GBP"}
 	n, err := openNode(t.Context(), nodeConfig{
-		Database: databaseConfig{URL: pgtest.URL(t)}, Policy: commands.DefaultPolicy(), Views: o.views(), Serving: true, Now: time.Now,
+		Database: databaseConfig{URL: pgtest.URL(t)}, Policy: commands.DefaultPolicy(), Views: o.views(), Serving: true, Now: time.Now, Backups: backups,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func hang(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if _, err := conn.Write([]byte("POST /v1/carts HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n")); err != nil {
+	if _, err := conn.Write([]byte("POST /v1/carts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + keyOf(url) + "\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	// The server asks for the body once it has begun with the request.

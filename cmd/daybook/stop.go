@@ -13,7 +13,7 @@ import (
 
 // stopTimes are the bounds of a stop.
 type stopTimes struct {
-	ways time.Duration // for requests, and calls of the gateway, that are under way
+	ways time.Duration // for the requests and the calls of the gateway that are under way
 	all  time.Duration // for everything, including ways; an embedded database that is frozen takes two seconds more
 }
 
@@ -25,7 +25,7 @@ var (
 	silentStopMax = stopTimes{ways: 500 * time.Millisecond, all: 1500 * time.Millisecond}
 )
 
-// answerMax is how long a stop waits for a sign of life of the database.
+// answerMax is how long a stop waits for the database to answer one question.
 const answerMax = time.Second
 
 // stopTimes tells how long a stop may take.

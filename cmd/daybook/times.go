@@ -13,12 +13,12 @@ type timeFlags struct {
 	TimeAhead   time.Duration `default:"24h" placeholder:"DURATION" from:"DAYBOOK_TIME_AHEAD" help:"How far in the future an effective time may be, at most 8760h (365 days). Default: ${default}."`
 }
 
-// maxTimeAhead is a day less than what readers believe. Readers compare with the recorded time, and
-// the clock of the log may be behind this node's clock.
+// maxTimeAhead is a day less than what readers of the log accept (eventstore.MostAhead). Readers
+// compare an effective time with the recorded time, and the clock of the log may be behind this
+// node's clock.
 const maxTimeAhead = eventstore.MostAhead - 24*time.Hour
 
-// bounds are what the flags say. They cannot be wider than what readers of the
-// log believe.
+// bounds are what the flags say. They cannot be wider than what readers of the log accept.
 func (f timeFlags) bounds(now time.Time) (unit.TimeBounds, error) {
 	earliest, err := time.Parse(time.DateOnly, f.EarliestDay)
 	if err != nil {

@@ -13,13 +13,13 @@ func TestTheBoundsOfTimeAreCheckedAtTheStart(t *testing.T) {
 		flags timeFlags
 		want  string // in the error; empty: none
 	}{
-		"the default":     {timeFlags{"1990-01-01", 24 * time.Hour}, ""},
-		"the widest":      {timeFlags{"1900-01-01", 365 * 24 * time.Hour}, ""},
-		"no day":          {timeFlags{"yesterday", 0}, "--earliest-day"},
-		"too early a day": {timeFlags{"1899-12-31", 0}, "--earliest-day"},
-		"a day to come":   {timeFlags{"2026-02-01", 0}, "--earliest-day"},
-		"too far ahead":   {timeFlags{"1990-01-01", 365*24*time.Hour + 1}, "--time-ahead"},
-		"backwards":       {timeFlags{"1990-01-01", -1}, "--time-ahead"},
+		"the default":         {timeFlags{"1990-01-01", 24 * time.Hour}, ""},
+		"the widest":          {timeFlags{"1900-01-01", 365 * 24 * time.Hour}, ""},
+		"no day":              {timeFlags{"yesterday", 0}, "--earliest-day"},
+		"too early a day":     {timeFlags{"1899-12-31", 0}, "--earliest-day"},
+		"a day in the future": {timeFlags{"2026-02-01", 0}, "--earliest-day"},
+		"too far ahead":       {timeFlags{"1990-01-01", 365*24*time.Hour + 1}, "--time-ahead"},
+		"backwards":           {timeFlags{"1990-01-01", -1}, "--time-ahead"},
 	} {
 		bounds, err := test.flags.bounds(now)
 		if test.want == "" && (err != nil || bounds.Ahead != test.flags.TimeAhead) {

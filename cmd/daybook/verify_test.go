@@ -80,8 +80,8 @@ func TestVerifyReadsEachFormThatTheImportReads(t *testing.T) {
 		"ISO dates":                        dates("01 08:26:00", "01T08:26:00", "02 09:00:00", "02T09:00:00", "02 10:00:00", "02T10:00"),
 		"dates without seconds":            dates(":00,", ","),
 		"American dates":                   dates("2010-12-01 08:26:00", "12/1/2010 8:26", "2010-12-02 09:00:00", "12/2/2010 9:00:00", "2010-12-02 10:00:00", "12/02/2010 10:00"),
-		"customers of a spreadsheet":       dates("17850", "17850.0"),
-		"a mark of the order of bytes":     "\ufeff" + someInvoices,
+		"customers such as 17850.0":        dates("17850", "17850.0"),
+		"a byte order mark":                "\ufeff" + someInvoices,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -123,7 +123,7 @@ func query(t *testing.T, dir, sql string) {
 	}
 }
 
-func TestAViewThatHasStoppedIsTold(t *testing.T) {
+func TestVerifyReportsAViewThatHasStopped(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	importJSON(t, file, "--data", dir)
@@ -140,7 +140,7 @@ func TestAViewThatHasStoppedIsTold(t *testing.T) {
 
 // No version of this program records a payment in another currency than that of its order. Such a
 // payment stops no view, and verify reports it.
-func TestAPaymentInAnotherCurrencyIsTold(t *testing.T) {
+func TestVerifyReportsAPaymentInAnotherCurrency(t *testing.T) {
 	t.Parallel()
 	file, dir := writeFile(t, "invoices.csv", someInvoices), dataDir(t)
 	importJSON(t, file, "--data", dir)

@@ -6,7 +6,9 @@
 //   - queue.go has the jobs that wait for a lane.
 //   - condition.go is what a request expects of the stream's revision.
 //   - lane.go decides the commands of one stream, and appends them as one batch.
+//   - joint.go carries out commands of several streams, and records them in one append.
 //   - fold.go reads a stream into a state, from a snapshot if there is one.
+//   - news.go hears of what other nodes record.
 //   - memory.go remembers the latest commands of a stream.
 //   - search.go and searches.go look in the log for what the memory or a state has forgotten.
 //   - doubt.go finds out whether an error leaves it unknown what was recorded.
@@ -32,7 +34,7 @@ type Definition[S, C, E any] struct {
 	// for streams that stay short.
 	SnapshotEvery int64
 
-	// Guarded tells whether the state itself prevents that an event is recorded twice, even if its
+	// Guarded tells whether the state itself keeps an event from being recorded twice, even if its
 	// command comes again much later. Example: stock's state knows a reservation's id. Only 256
 	// commands with such events are remembered, and 4,096 others (see Options.Remembered), so that
 	// a stock that sells does not forget its receipts and counts. nil means that no event is
@@ -45,6 +47,13 @@ type Definition[S, C, E any] struct {
 	About  func(name string, e E) (about, enough bool)
 	Recall func(s S, name string, about []E) S
 
+	// Owned tells whether an aggregate belongs to an owner, such as "customer:17850". It is called
+	// only for a stream that has events. nil means that aggregates of this kind belong to nobody.
+	// NotOwned is the error for a request of somebody else. It is the same error as for an
+	// aggregate that does not exist, so that nobody learns which ids others have.
+	Owned    func(s S, owner string) bool
+	NotOwned error
+
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
 	Encode func(E) (eventType string, data []byte, err error)
@@ -52,6 +61,10 @@ type Definition[S, C, E any] struct {
 }
 
 func (a *Definition[S, C, E]) guards(event E) bool { return a.Guarded != nil && a.Guarded(event) }
+
+func (a *Definition[S, C, E]) owns(s S, owner string) bool {
+	return a.Owned != nil && a.Owned(s, owner)
+}
 
 // Request is one or more commands for a stream, with one command id.
 type Request[C any] struct {
@@ -63,6 +76,10 @@ type Request[C any] struct {
 	Commands []C
 	// If, if set, must be met. Otherwise the request is refused with StaleError.
 	If *Condition
+	// Owner, if set, must own the aggregate. Otherwise the request is refused with
+	// Definition.NotOwned, also if it was carried out before. Everyone may begin a stream that has
+	// no events.
+	Owner string
 	// New says that the stream probably does not exist yet. Then the handler does not read it
 	// first. If the guess is wrong, the handler must try again.
 	New bool
@@ -109,6 +126,10 @@ var ErrOverloaded = errors.New("too many commands are waiting for this stream")
 // ErrCommandReused means that another request with the same command id has changed something.
 // That request was of another kind, or had other content (eventstore.Metadata.Request).
 var ErrCommandReused = errors.New("the command id was used before, for another request")
+
+// errBelongsToNobody means that a request with an owner is about an aggregate of a kind that
+// belongs to nobody. This is a fault of the program.
+var errBelongsToNobody = errors.New("aggregates of this kind belong to nobody, and the request has an owner")
 
 // ErrClosed means that the handler is shutting down.
 var ErrClosed = errors.New("the command handler is closed")

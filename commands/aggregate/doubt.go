@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"daybook/eventstore"
+	"daybook/internal/pause"
 )
 
 // notedKey is the context key of a flag that says whether something was recorded.
@@ -44,4 +46,26 @@ func saysNothingDone(err error) bool {
 	_, denied := errors.AsType[*eventstore.DeniedError](err)
 	_, deleted := errors.AsType[*eventstore.DeletedError](err)
 	return diverged || away || denied || deleted || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// untilKnown calls try, which makes an append. If the outcome is unknown, it calls try again, until
+// the outcome is known or ctx ends. try must use the same ids and expected revisions each time. If
+// the log cannot be reached, untilKnown also tries again, but only if an earlier try may have been
+// recorded. Before each repetition it calls onRepeat with the error. It keeps doubt up to date:
+// doubt is true while the events may be recorded.
+func untilKnown(ctx context.Context, doubt *bool, try func() (replayed bool, err error), onRepeat func(error)) error {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		replayed, err := try()
+		_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+		_, away := errors.AsType[*eventstore.UnavailableError](err)
+		_, conflict := errors.AsType[*eventstore.ConflictError](err)
+		_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
+		*doubt = (*doubt || unknown || replayed) && !conflict && !duplicate
+		_, diverged := errors.AsType[*eventstore.DivergedError](err)
+		if repeat := unknown || away && *doubt; !repeat || diverged || ctx.Err() != nil {
+			return err
+		}
+		onRepeat(err)
+		pause.For(ctx, wait)
+	}
 }

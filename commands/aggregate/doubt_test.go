@@ -20,11 +20,11 @@ import (
 type scripted struct {
 	eventstore.Store
 	tries []try
-	gone  error // of reads, where set
+	gone  error // if set, each read of the log fails with this error
 }
 
 type try struct {
-	recorded bool // it reaches the log
+	recorded bool // the append is recorded, even if it has an error
 	err      error
 }
 
@@ -63,7 +63,7 @@ func TestAnAppendThatMayBeRecordedIsNotReportedAsRefused(t *testing.T) {
 		gone    error
 		before  bool // the log already has the command's event
 		unknown bool
-		is      error // in any case; nil if the command is answered
+		is      error // the cause that the error must have; nil: the command succeeds
 	}{
 		"refused at once": {tries: []try{{err: diverged}}, is: diverged},
 		"away at once":    {tries: []try{{err: away}}, is: away},
@@ -87,7 +87,7 @@ func TestAnAppendThatMayBeRecordedIsNotReportedAsRefused(t *testing.T) {
 						}
 					}
 					request := put(id, 1)
-					request.New = isNew // then it is appended before it is looked for
+					request.New = isNew // if true, the handler appends before it reads the stream
 					_, err := newBox(&scripted{Store: log, tries: c.tries, gone: c.gone}).Handle(t.Context(), request)
 					_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
 					if unknown != c.unknown || (err == nil) != (c.is == nil) || c.is != nil && !errors.Is(err, c.is) {

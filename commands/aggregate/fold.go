@@ -50,6 +50,9 @@ func (l *lane[S, C, E]) forget() {
 // wrong, the append conflicts, or the check before a refusal finds the events.
 func (l *lane[S, C, E]) load(ctx context.Context, guess bool) (fresh bool, err error) {
 	if l.loaded {
+		l.hear()
+	}
+	if l.loaded {
 		return false, nil
 	}
 	l.forget()
@@ -111,27 +114,53 @@ func (l *lane[S, C, E]) catchUp(ctx context.Context) (moved bool, err error) {
 		if recorded.Revision <= l.revision {
 			continue
 		}
-		var event E
-		err := Safely(func() (err error) {
-			if event, err = eventstore.Decode(&recorded, l.handler.aggregate.Decode); err == nil {
-				l.state = l.handler.aggregate.Evolve(l.state, event)
-			}
-			return err
-		})
-		foreign := eventstore.IsForeign(err)
-		if err != nil && !foreign {
-			return moved, &UndecodableError{Stream: l.stream, Revision: recorded.Revision, Cause: err}
+		if err := l.fold(&recorded, &read); err != nil {
+			return moved, err
 		}
-		l.revision, l.position, moved = recorded.Revision, recorded.Position, true
-		if foreign {
-			continue
-		}
-		l.own = recorded.Revision
-		read.add(recorded, l.handler.aggregate.guards(event))
+		moved = true
 	}
 	l.checked = time.Now()
 	read.end()
 	return moved, nil
+}
+
+// fold folds the next event of the stream. It skips an event of another program.
+func (l *lane[S, C, E]) fold(recorded *eventstore.Recorded, read *reading) error {
+	var event E
+	err := Safely(func() (err error) {
+		if event, err = eventstore.Decode(recorded, l.handler.aggregate.Decode); err == nil {
+			l.state = l.handler.aggregate.Evolve(l.state, event)
+		}
+		return err
+	})
+	foreign := eventstore.IsForeign(err)
+	if err != nil && !foreign {
+		return &UndecodableError{Stream: l.stream, Revision: recorded.Revision, Cause: err}
+	}
+	l.revision, l.position = recorded.Revision, recorded.Position
+	if foreign {
+		return nil
+	}
+	l.own = recorded.Revision
+	read.add(*recorded, l.handler.aggregate.guards(event))
+	return nil
+}
+
+// hear folds what other nodes have recorded since, as far as the handler has heard of it. If an
+// event cannot be folded, it forgets the state, and then the read of the stream finds the same.
+func (l *lane[S, C, E]) hear() {
+	news := l.handler.options.News.after(l.stream, l.revision)
+	if len(news) == 0 {
+		return
+	}
+	read := reading{memory: &l.memory}
+	for i := range news {
+		if err := l.fold(&news[i], &read); err != nil {
+			l.forget()
+			return
+		}
+	}
+	read.end()
 }
 
 // snapshotBytes bounds the snapshots in bytes for each event. A state can grow with its

@@ -19,6 +19,8 @@ import (
 type Options struct {
 	Logger    *slog.Logger
 	Snapshots Snapshots // nil: none are kept
+	// News has the latest events of other nodes, for all handlers; nil: conflicts tell of them.
+	News *News
 	// CacheStreams is how many folded streams are kept in memory (20,000).
 	CacheStreams int
 	// CacheBytes bounds their size (256 MiB). A stream counts with the size of its last
@@ -30,7 +32,7 @@ type Options struct {
 	Remembered int
 	// QueueLimit is how many commands may wait for one stream (10,000).
 	QueueLimit int
-	// Attempts bounds how often a batch is decided again after a conflict (16).
+	// Attempts bounds how often a batch is decided again after a conflict (64).
 	Attempts int
 	// AppendTimeout bounds one append (20 s), together with its repetitions after an unknown
 	// outcome.
@@ -40,6 +42,19 @@ type Options struct {
 	SearchTimeout time.Duration
 	// SearchLimit is how many commands may wait for searches (1,000).
 	SearchLimit int
+	// Observe, if set, is told of each request that was carried out or refused. It must not wait.
+	Observe func(Handled)
+}
+
+// Handled says what became of a request.
+type Handled struct {
+	Stream   string
+	Command  any // the first command of the request
+	Meta     eventstore.Metadata
+	Began    time.Time
+	Events   int  // how many events were recorded
+	Replayed bool // the request was carried out before
+	Err      error
 }
 
 func (o Options) withDefaults() Options {
@@ -59,7 +74,7 @@ func (o Options) withDefaults() Options {
 		o.QueueLimit = 10_000
 	}
 	if o.Attempts == 0 {
-		o.Attempts = 16
+		o.Attempts = 64
 	}
 	if o.AppendTimeout == 0 {
 		o.AppendTimeout = 20 * time.Second
@@ -128,6 +143,19 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Definition[S, C, 
 // Errors: *rule.Rejection (nothing was recorded), *StaleError, ErrCommandReused, ErrOverloaded,
 // ErrClosed, *UndecodableError, and those of eventstore.Store.Append.
 func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Result[E], error) {
+	if h.options.Observe == nil || len(request.Commands) == 0 {
+		return h.handle(ctx, request)
+	}
+	began := time.Now()
+	result, err := h.handle(ctx, request)
+	h.options.Observe(Handled{
+		Stream: request.Stream, Command: request.Commands[0], Meta: request.Meta, Began: began,
+		Events: len(result.Events), Replayed: result.Replayed, Err: err,
+	})
+	return result, err
+}
+
+func (h *Handler[S, C, E]) handle(ctx context.Context, request Request[C]) (Result[E], error) {
 	if request.Meta.CommandID == uuid.Nil {
 		return Result[E]{}, fmt.Errorf("command for stream %s has no id", request.Stream)
 	}
@@ -146,9 +174,11 @@ func (h *Handler[S, C, E]) Handle(ctx context.Context, request Request[C]) (Resu
 	return job.result, job.err
 }
 
-// Repeats tells whether the request with this metadata was carried out before. If so, Handle
-// returns its first result again, and the caller must ignore a refusal that it found before it
-// calls Handle.
+// Repeats tells whether the request with this metadata was carried out before. If so, the caller
+// must not refuse the request by a check of its own, but call Handle, which returns the first
+// result again. Example: units are taken back under a return id, and later a return with this id is
+// requested. If the first request is repeated, it must not be refused because the return exists
+// now.
 //
 // It has the same errors as Handle, such as ErrCommandReused.
 func (h *Handler[S, C, E]) Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error) {
@@ -156,11 +186,11 @@ func (h *Handler[S, C, E]) Repeats(ctx context.Context, stream string, meta even
 	return result.Replayed, err
 }
 
-// View calls look with the stream's present state. An empty stream has the zero state and
-// revision -1. The state belongs to the handler: look must not keep it or change it, and must
+// View calls read with the stream's present state. An empty stream has the zero state and
+// revision -1. The state belongs to the handler: read must not keep it or change it, and must
 // not wait for anything.
-func (h *Handler[S, C, E]) View(ctx context.Context, stream string, look func(state S, revision int64)) error {
-	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, done: make(chan struct{})}
+func (h *Handler[S, C, E]) View(ctx context.Context, stream string, read func(state S, revision int64)) error {
+	job := &job[S, C, E]{request: Request[C]{Stream: stream}, read: read, done: make(chan struct{})}
 	if err := h.submit(ctx, job); err != nil {
 		return err
 	}
@@ -169,25 +199,56 @@ func (h *Handler[S, C, E]) View(ctx context.Context, stream string, look func(st
 
 // ViewAged is View with a state that may be as old as maxAge. It may lack events that another
 // node has written in that time.
-func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge time.Duration, look func(state S, revision int64)) error {
-	job := &job[S, C, E]{request: Request[C]{Stream: stream}, look: look, maxAge: maxAge, done: make(chan struct{})}
+func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge time.Duration, read func(state S, revision int64)) error {
+	if done, err := h.viewIdle(stream, maxAge, read); done {
+		return err
+	}
+	job := &job[S, C, E]{request: Request[C]{Stream: stream}, read: read, maxAge: maxAge, done: make(chan struct{})}
 	if err := h.submit(ctx, job); err != nil {
 		return err
 	}
 	return job.err
 }
 
+// viewIdle is ViewAged for a stream that is in memory and whose lane is idle. It reads the state in
+// the caller's own goroutine, which takes at most a tenth of the time. done is false if the stream
+// is not in memory, if its lane is at work, or if its state is too old.
+func (h *Handler[S, C, E]) viewIdle(stream string, maxAge time.Duration, read func(state S, revision int64)) (done bool, err error) {
+	h.mu.Lock()
+	l, found := h.lanes[stream]
+	if !found || h.closed || !l.queue.lend() {
+		h.mu.Unlock()
+		return false, nil
+	}
+	h.recent.MoveToFront(l.place)
+	h.work.Add(1)
+	h.mu.Unlock()
+	defer h.takeBack(l)
+	if l.loaded {
+		l.hear()
+	}
+	if !l.loaded || time.Since(l.checked) > maxAge {
+		return false, nil
+	}
+	return true, Safely(func() error { read(l.state, l.own); return nil })
+}
+
 // ViewCached is ViewAged for a stream that this node has in memory. The state may be an hour old.
 // For any other stream it does nothing. It rarely reads the log. Use it to refuse early and
 // cheaply, and only if a later step refuses what ViewCached overlooks.
-func (h *Handler[S, C, E]) ViewCached(ctx context.Context, stream string, look func(state S, revision int64)) error {
-	h.mu.Lock()
-	_, found := h.lanes[stream]
-	h.mu.Unlock()
-	if !found {
+func (h *Handler[S, C, E]) ViewCached(ctx context.Context, stream string, read func(state S, revision int64)) error {
+	if !h.has(stream) {
 		return nil
 	}
-	return h.ViewAged(ctx, stream, time.Hour, look)
+	return h.ViewAged(ctx, stream, time.Hour, read)
+}
+
+// has tells whether the handler has a stream in memory.
+func (h *Handler[S, C, E]) has(stream string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, found := h.lanes[stream]
+	return found
 }
 
 // Close refuses new commands, and waits until those that are under way have ended or ctx ends.
@@ -225,8 +286,8 @@ func (h *Handler[S, C, E]) submit(ctx context.Context, job *job[S, C, E]) error 
 		}
 		return fmt.Errorf("command for stream %s not begun: %w", job.request.Stream, ctx.Err())
 	}
-	if job.look != nil {
-		<-job.done // look may be running, and it may use the caller's variables
+	if job.read != nil {
+		<-job.done // read may be running, and it may use the caller's variables
 		return nil
 	}
 	return &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
@@ -337,6 +398,63 @@ func (h *Handler[S, C, E]) start(l *lane[S, C, E]) {
 		defer h.work.Done()
 		h.weigh(l, l.work())
 	}()
+}
+
+// lend gives a stream's lane to a Joint. The lane takes no further jobs until takeBack. If the
+// lane is at work for longer than wait, lend returns an error.
+func (h *Handler[S, C, E]) lend(ctx context.Context, stream string, wait time.Duration) (*lane[S, C, E], error) {
+	l, j, err := h.askFor(stream)
+	if err != nil || j == nil {
+		return l, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-j.done:
+		return l, nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if j.withdraw() {
+		h.work.Done()
+		return nil, fmt.Errorf("stream %s: its lane is at work", stream)
+	}
+	<-j.done // the lane has begun the job, so it closes done at once
+	return l, nil
+}
+
+// askFor borrows a lane. If the lane is idle, no job is returned. If it is at work, askFor puts a
+// job into its queue, and the lane is borrowed when the job is done.
+func (h *Handler[S, C, E]) askFor(stream string) (*lane[S, C, E], *job[S, C, E], error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, nil, ErrClosed
+	}
+	l := h.lane(stream)
+	if l.queue.lend() {
+		h.work.Add(1)
+		return l, nil, nil
+	}
+	j := &job[S, C, E]{request: Request[C]{Stream: stream}, lend: true, done: make(chan struct{})}
+	idle, err := l.queue.add(j, h.options.QueueLimit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if idle { // it became idle meanwhile
+		h.start(l)
+	}
+	h.work.Add(1)
+	return l, j, nil
+}
+
+// takeBack ends the loan of a lane, and starts the jobs that wait for it.
+func (h *Handler[S, C, E]) takeBack(l *lane[S, C, E]) {
+	defer h.work.Done()
+	h.weigh(l, l.savedSize)
+	if l.queue.takeBack() {
+		h.start(l)
+	}
 }
 
 // weigh notes how many bytes an idle lane has in memory.

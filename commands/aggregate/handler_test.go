@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -714,5 +715,18 @@ func TestRequestsThatBeginOneStreamAtOnce(t *testing.T) {
 	request.New, request.Stream = true, "box-2"
 	if _, err := h.Handle(t.Context(), request); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v, want %v", err, ErrClosed)
+	}
+}
+
+func BenchmarkViewAged(b *testing.B) {
+	handler := newBox(memory.New())
+	if _, err := handler.Handle(b.Context(), put(uuid.New(), 1)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := handler.ViewAged(b.Context(), "box-1", time.Hour, func(box, int64) {}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -28,10 +29,12 @@ const (
 // job is one request on its way through a lane.
 type job[S, C, E any] struct {
 	request Request[C]
-	look    func(S, int64) // set if this is a View
+	read    func(S, int64) // set if this is a View
 	maxAge  time.Duration  // for a View: how old the state may be
 	stage   atomic.Int32   // waiting, begun or withdrawn
 	doubt   bool           // create has sent its events, and they may be recorded
+	began   time.Time      // when a Joint began to decide it; set only for Options.Observe
+	lend    bool           // a Joint wants the lane, and has it when done is closed
 
 	// Written by the lane before done is closed.
 	result Result[E]
@@ -61,8 +64,8 @@ func (j *job[S, C, E]) begin() bool    { return j.stage.CompareAndSwap(waiting, 
 func (j *job[S, C, E]) withdraw() bool { return j.stage.CompareAndSwap(waiting, withdrawn) }
 
 // replay sets the result to that of the first time the command was carried out.
-func (j *job[S, C, E]) replay(known pastCommand) {
-	j.result = Result[E]{Revision: known.Revision, Position: known.Position, Replayed: true}
+func (j *job[S, C, E]) replay(past pastCommand) {
+	j.result = Result[E]{Revision: past.Revision, Position: past.Position, Replayed: true}
 	j.hasResult = true
 }
 
@@ -86,11 +89,12 @@ type lane[S, C, E any] struct {
 	savedSize int64     // its size in bytes
 	checked   time.Time // when the state was last known to have all events of the log
 
-	// While a batch is decided: the revisions before the batch, and before its present job.
+	// While a batch is decided: the revision before the batch, and the revision before the job that
+	// is decided now.
 	recordedRevision, begunRevision int64
 	batched                         map[uuid.UUID]bool // the ids of the batch's commands that have events
-	// doubt is true if an append of the batch is recorded, or may be, and its jobs have no
-	// result yet.
+	// doubt is true while an append of the batch is recorded, or may be recorded, and the batch's
+	// jobs have no result yet.
 	doubt bool
 }
 
@@ -108,6 +112,10 @@ func (l *lane[S, C, E]) work() (size int64) {
 			if j.begin() {
 				live = append(live, j)
 			}
+		}
+		if len(live) > 0 && live[0].lend {
+			close(live[0].done) // from now on, the Joint works on the lane
+			return size
 		}
 		if len(live) > 0 {
 			l.process(live)
@@ -274,18 +282,21 @@ func (l *lane[S, C, E]) noteBatched(j *job[S, C, E]) {
 // events. The state has changed by the job's events, even if decideOne returns an error.
 func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err error) {
 	j.result, j.err, j.encoded, j.events, j.hasResult = Result[E]{}, nil, nil, nil, false
-	if j.look != nil {
-		return nil // it sees the state after the batch is recorded
+	if j.read != nil {
+		return nil // a View gets the state after the batch is recorded
 	}
 	if l.batched[j.request.Meta.CommandID] {
-		return errLater // when the first one is recorded, this one is a repetition
+		return errLater // the batch has this command already; in the next batch, this job is a repetition
 	}
-	known, repeated, err := l.findCommand(ctx, j)
+	if owner := j.request.Owner; owner != "" && l.own >= 0 && !l.handler.aggregate.owns(l.state, owner) {
+		return cmp.Or(l.handler.aggregate.NotOwned, errBelongsToNobody)
+	}
+	past, repeated, err := l.findCommand(ctx, j)
 	if err != nil {
 		return err
 	}
 	if repeated && !j.request.Redecide {
-		j.replay(known)
+		j.replay(past)
 		return nil
 	}
 	// Events that another program wrote after the shop's last event have changed nothing.
@@ -295,7 +306,7 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 	defer func() {
 		if p := recover(); p != nil {
 			l.handler.options.Logger.Error("aggregate panicked", "stream", l.stream, "panic", p, "stack", string(debug.Stack()))
-			l.revision++ // the state may be broken, and a changed revision makes sure that it is not used
+			l.revision++ // the state may be half changed; because of the changed revision, nobody uses it
 			err = fmt.Errorf("stream %s: deciding failed: %v", l.stream, p)
 		}
 	}()
@@ -310,7 +321,7 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 		}
 		// The ids of these events belong to the events that were recorded the first time.
 		if repeated && len(decided) > 0 {
-			j.replay(known)
+			j.replay(past)
 			return nil
 		}
 		for _, event := range decided {
@@ -354,7 +365,7 @@ func (l *lane[S, C, E]) settleWithoutAppend(ctx context.Context, jobs []*job[S, 
 
 func (l *lane[S, C, E]) freshEnough(jobs []*job[S, C, E]) bool {
 	age := time.Since(l.checked)
-	return !slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.look == nil || j.maxAge < age })
+	return !slices.ContainsFunc(jobs, func(j *job[S, C, E]) bool { return j.read == nil || j.maxAge < age })
 }
 
 // recorded gives every job of an appended batch its result. base is the stream's last revision
@@ -381,37 +392,29 @@ func (l *lane[S, C, E]) guarded(events []E) bool {
 
 func (l *lane[S, C, E]) deliver(j *job[S, C, E], revision int64, position eventstore.Position) {
 	switch {
-	case j.look != nil:
-		j.err = Safely(func() error { j.look(l.state, l.own); return nil })
+	case j.read != nil:
+		j.err = Safely(func() error { j.read(l.state, l.own); return nil })
 	case j.err == nil && !j.hasResult:
 		j.result = Result[E]{Revision: revision, Position: position, Events: j.events}
 	}
 	close(j.done)
 }
 
-// append appends events. If the outcome is unknown, it repeats the append with the same ids
-// and the same expected revision, until the outcome is known or the time is over. It also
-// waits for a log that cannot be reached, if an earlier try may have been recorded.
+// append appends events, and repeats an append whose outcome is unknown; see untilKnown.
 func (l *lane[S, C, E]) append(ctx context.Context, base int64, events []eventstore.Event) (eventstore.Result, error) {
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		result, err := l.handler.store.Append(ctx, l.stream, eventstore.AtRevision(base), events)
-		_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
-		_, away := errors.AsType[*eventstore.UnavailableError](err)
-		_, conflict := errors.AsType[*eventstore.ConflictError](err)
-		_, duplicate := errors.AsType[*eventstore.DuplicateEventError](err)
-		l.doubt = (l.doubt || unknown || result.Replayed) && !conflict && !duplicate
-		_, diverged := errors.AsType[*eventstore.DivergedError](err)
-		if again := unknown || away && l.doubt; !again || diverged || ctx.Err() != nil {
-			return result, err
-		}
+	var result eventstore.Result
+	err := untilKnown(ctx, &l.doubt, func() (replayed bool, err error) {
+		result, err = l.handler.store.Append(ctx, l.stream, eventstore.AtRevision(base), events)
+		return result.Replayed, err
+	}, func(err error) {
 		l.handler.options.Logger.Warn("append outcome unknown, repeating", "stream", l.stream, "error", err)
-		pause.For(ctx, wait)
-	}
+	})
+	return result, err
 }
 
 // decideAgainAfterDuplicate handles an append that the log refused because it has the event ids of
-// one job already. They are in events that the lane has forgotten, or in another stream. It marks
-// that job, and then all jobs are decided again.
+// one job already. The events with these ids are so old that the lane has forgotten them, or they
+// are in another stream. That job is marked, and then all jobs are decided again.
 func (l *lane[S, C, E]) decideAgainAfterDuplicate(jobs []*job[S, C, E], duplicate *eventstore.DuplicateEventError) ([]*job[S, C, E], error) {
 	l.forget()
 	for _, j := range jobs {
@@ -441,7 +444,7 @@ func finish[S, C, E any](jobs []*job[S, C, E], err error) {
 func (l *lane[S, C, E]) failJobs(jobs []*job[S, C, E], err error) {
 	for _, j := range jobs {
 		told := err
-		if l.doubt && j.look == nil && saysNothingDone(err) {
+		if l.doubt && j.read == nil && saysNothingDone(err) {
 			told = &eventstore.OutcomeUnknownError{Cause: err}
 		}
 		finish([]*job[S, C, E]{j}, told)

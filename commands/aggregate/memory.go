@@ -170,7 +170,7 @@ type reading struct {
 
 // written is a command as it is in the log.
 type written struct {
-	meta     []byte    // all its events have the same
+	meta     []byte    // the same for all its events
 	first    uuid.UUID // its first event
 	revision int64
 	position eventstore.Position
@@ -187,9 +187,9 @@ func (r *reading) add(event eventstore.Recorded, guarded bool) {
 	r.last = written{meta: event.Meta, first: first, revision: event.Revision, position: event.Position, guarded: guarded}
 }
 
-// requestMember is in the metadata of a command that came from a client's request. If the
-// bytes are there for another reason, one command too many is added to forgotten, which does
-// no harm.
+// requestMember is in the metadata of a command that came from a client's request. The bytes may be
+// there for another reason. Then forgotten gets a command that it does not need, which does no
+// harm.
 var requestMember = []byte(`"request":`)
 
 func (r *reading) keep() {

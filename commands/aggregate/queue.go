@@ -1,6 +1,9 @@
 package aggregate
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // queue has the jobs that wait for a lane. It has its own lock, because callers add jobs while
 // the lane works.
@@ -42,7 +45,7 @@ func (q *queue[S, C, E]) wake() (idle bool) {
 }
 
 // take returns the next jobs. If there are none, the caller must stop taking: the queue is
-// idle then, and add or putBack will say so.
+// idle then, and add or putBack will say so. A job that borrows the lane is taken alone.
 func (q *queue[S, C, E]) take() []*job[S, C, E] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -51,9 +54,29 @@ func (q *queue[S, C, E]) take() []*job[S, C, E] {
 		q.jobs, q.working = nil, false
 		return nil
 	}
+	if i := slices.IndexFunc(q.jobs[:n], func(j *job[S, C, E]) bool { return j.lend }); i >= 0 {
+		n = max(i, 1)
+	}
 	batch := q.jobs[:n:n]
 	q.jobs = q.jobs[n:]
 	return batch
+}
+
+// lend marks an idle queue as working, so that no goroutine is started for the lane while the
+// caller works on it. ok is false if a goroutine is at work already.
+func (q *queue[S, C, E]) lend() (ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.wake()
+}
+
+// takeBack ends the work of a borrower. It returns true if jobs are waiting: then a goroutine must
+// be started for them.
+func (q *queue[S, C, E]) takeBack() (waiting bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.working = len(q.jobs) > 0
+	return q.working
 }
 
 func (q *queue[S, C, E]) isWorking() bool {

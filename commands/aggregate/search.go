@@ -72,24 +72,24 @@ func (l *lane[S, C, E]) lookUp(ctx context.Context, j *job[S, C, E], name string
 }
 
 // findCommand returns the result of the job's command, if the command was carried out before.
-func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (known pastCommand, repeated bool, err error) {
+func (l *lane[S, C, E]) findCommand(ctx context.Context, j *job[S, C, E]) (past pastCommand, repeated bool, err error) {
 	command := j.request.Meta.CommandID
-	known, repeated = l.memory.find(command)
+	past, repeated = l.memory.find(command)
 	if !repeated && (j.duplicate != nil || l.memory.hasForgotten(command)) {
 		found, err := l.lookUp(ctx, j, "")
 		if err != nil {
 			return pastCommand{}, false, err
 		}
 		if found.command != nil {
-			known, repeated = *found.command, true
+			past, repeated = *found.command, true
 		} else if j.duplicate != nil { // the log has the command's ids, but not in this stream
 			return pastCommand{}, false, j.duplicate
 		}
 	}
-	if repeated && !j.request.AnyContent && !eventstore.SameRequest(known.Request, j.request.Meta.Request) {
+	if repeated && !j.request.AnyContent && !eventstore.SameRequest(past.Request, j.request.Meta.Request) {
 		return pastCommand{}, false, fmt.Errorf("stream %s, command %s: %w", l.stream, command, ErrCommandReused)
 	}
-	return known, repeated, nil
+	return past, repeated, nil
 }
 
 // decideCommand decides a command. If the state has forgotten a name that is needed, it looks

@@ -39,7 +39,8 @@ func (s *slowBackwards) ReadStreamBackwards(ctx context.Context, stream string, 
 	}
 }
 
-// longBox is a box with a command far back in its stream that no handler remembers.
+// longBox is a box with a long stream. One of the first commands of the stream is so old that no
+// handler remembers it.
 func longBox(t *testing.T) (store *slowBackwards, handler *Handler[box, boxCmd, coined], old uuid.UUID) {
 	t.Helper()
 	store = &slowBackwards{Store: logtest.Unindexed{Store: memory.New()}, begun: make(chan struct{}, 100), gate: make(chan struct{})}
@@ -88,7 +89,7 @@ func TestALaneGoesOnWhileTheLogIsSearched(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGivesUpDuringASearchIsToldThatNothingWasBegun(t *testing.T) {
+func TestACallerWhoGivesUpDuringASearchLearnsThatNothingWasBegun(t *testing.T) {
 	t.Parallel()
 	store, handler, old := longBox(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -268,7 +269,7 @@ func TestCloseEndsSearches(t *testing.T) {
 		_, err := handler.Handle(t.Context(), put(old, 1))
 		failed <- err
 	}()
-	<-store.begun // and the gate stays shut
+	<-store.begun // the gate stays shut, so the search cannot end by itself
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := handler.Close(ctx); err != nil {

@@ -2,11 +2,13 @@ package commandapi
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
+	"daybook/domain/rule"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
 	"daybook/internal/resource"
@@ -18,8 +20,8 @@ func at(list string, i int) string { return list + "/" + strconv.Itoa(i) }
 // LineInput is a line as a customer asks for it. It has no price, because the price comes from
 // the catalogue.
 type LineInput struct {
-	SKU      string `json:"sku" minLength:"1" maxLength:"64" example:"85123A"`
-	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" example:"2"`
+	SKU      string `json:"sku" minLength:"1" maxLength:"64" example:"MUG"`
+	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" example:"1"`
 }
 
 func lines(bad *check, pointer string, given []LineInput, join bool) []commands.WantedLine {
@@ -38,12 +40,12 @@ func lines(bad *check, pointer string, given []LineInput, join bool) []commands.
 type openCartInput struct {
 	Headers
 	Body struct {
-		CartID     string      `json:"cart_id,omitempty" maxLength:"64" doc:"Your own id. Without it the server makes one, which is the same for the same Idempotency-Key."`
-		CustomerID string      `json:"customer_id,omitempty" maxLength:"64" doc:"Empty for a guest."`
+		CartID     string      `json:"cart_id,omitempty" needs:"fields.trusted" maxLength:"64" doc:"Your own id. Without it the server makes one, which is the same for the same Idempotency-Key."`
+		CustomerID string      `json:"customer_id,omitempty" maxLength:"64" doc:"Left out for a guest."`
 		Currency   string      `json:"currency" minLength:"3" maxLength:"3" example:"GBP"`
-		Country    string      `json:"country,omitempty" maxLength:"100" doc:"Where it goes, as you name it."`
+		Country    string      `json:"country,omitempty" maxLength:"100" doc:"The country that the goods go to, in your own words."`
 		Lines      []LineInput `json:"lines,omitempty" maxItems:"2000" doc:"The first lines; all are added, or none."`
-		Join       bool        `json:"join,omitzero" doc:"Add the units of a line to the line before it that has the same SKU at the same price."`
+		Join       bool        `json:"join,omitzero" doc:"If an earlier line has the same SKU at the same price, add the units to that line."`
 	}
 }
 
@@ -52,11 +54,17 @@ func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*respons
 	id := orElse(&bad, "/cart_id", in.Body.CartID, unit.ParseCartID, c.derive(unit.NewCart))
 	open := cart.Open{
 		CartID:     id,
-		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
+		CustomerID: c.customer(&bad, "/customer_id", in.Body.CustomerID),
 		Currency:   inBody(&bad, "/currency", in.Body.Currency, unit.ParseCurrency),
 		Country:    in.Body.Country,
 	}
 	wanted := lines(&bad, "/lines", in.Body.Lines, in.Body.Join)
+	if guest := c.Who.Cart; guest != "" {
+		if in.Body.CartID != "" && id != guest {
+			bad.forbidden = append(bad.forbidden, problem.InBody("/cart_id", "a guest cannot choose the id of its cart"))
+		}
+		id, open.CartID = guest, guest
+	}
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -69,8 +77,14 @@ func (a *api) openCart(ctx context.Context, c call, in *openCartInput) (*respons
 	if err != nil {
 		return nil, err
 	}
-	return out.at("/v1/carts/" + string(id)), nil
+	if a.guestToken != nil && open.CustomerID == "" {
+		out.Guest = a.guestToken(id)
+	}
+	return out.at(cartsAddress + string(id)), nil
 }
+
+// cartsAddress is the address of a cart without its id.
+const cartsAddress = "/v1/carts/"
 
 // CartPath names a cart.
 type CartPath struct {
@@ -104,7 +118,7 @@ type patchCartInput struct {
 	CartPath
 	Body struct {
 		CustomerID Change[string]          `json:"customer_id,omitzero" maxLength:"64" doc:"Whose cart it is; null for a guest's."`
-		Country    Change[string]          `json:"country,omitzero" maxLength:"100" doc:"Where it goes, as you name it; null if that is not known."`
+		Country    Change[string]          `json:"country,omitzero" maxLength:"100" doc:"The country that the goods go to, in your own words; null if it is not known."`
 		Lines      Change[[]CartLinePatch] `json:"lines,omitzero" maxItems:"2000" doc:"All lines that the cart shall have. As in any merge patch, the list replaces the one before: a line that is not in it is taken out. New lines are added by add-cart-lines, because they are priced."`
 	}
 }
@@ -118,15 +132,15 @@ type CartLinePatch struct {
 func (a *api) patchCart(ctx context.Context, c call, in *patchCartInput) (*response[resource.Cart], error) {
 	var bad check
 	var wanted []cart.Command
+	var set cart.SetLines
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
 	if given := in.Body.CustomerID; given.Given {
-		wanted = append(wanted, cart.ChangeCustomer{CustomerID: optional(&bad, "/customer_id", given.Value, unit.ParseCustomerID)})
+		wanted = append(wanted, cart.ChangeCustomer{CustomerID: c.customer(&bad, "/customer_id", given.Value)})
 	}
 	if given := in.Body.Country; given.Given {
 		wanted = append(wanted, cart.ChangeCountry{Country: given.Value})
 	}
 	if given := in.Body.Lines; given.Given {
-		var set cart.SetLines
 		named := make(map[int]bool, len(given.Value))
 		for i, l := range given.Value {
 			if named[l.Line] {
@@ -140,7 +154,23 @@ func (a *api) patchCart(ctx context.Context, c call, in *patchCartInput) (*respo
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	return a.changeCart(ctx, c, id, wanted...)
+	out, err := a.changeCart(ctx, c, id, wanted...)
+	if errors.Is(err, cart.ErrLineUnknown) {
+		return nil, a.unknownCartLines(ctx, id, set.Lines, err)
+	}
+	return out, err
+}
+
+// unknownCartLines names all lines that the cart does not have. refusal is about the first of them.
+func (a *api) unknownCartLines(ctx context.Context, id unit.CartID, wanted []cart.LineQuantity, refusal error) error {
+	var faults []problem.Invalid
+	err := a.service.ViewCart(ctx, id, func(now cart.State, _ int64) {
+		faults = unknownLines(len(wanted), "cart", func(i int) (int, bool) {
+			_, err := cart.Decide(cart.SetLines{Lines: wanted[i : i+1]}, now)
+			return wanted[i].Line, !errors.Is(err, cart.ErrLineUnknown)
+		})
+	})
+	return withLines(refusal, faults, err)
 }
 
 // CartLinePath names a line of a cart.
@@ -163,7 +193,11 @@ func (a *api) changeQuantity(ctx context.Context, c call, in *changeQuantityInpu
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	return a.changeCart(ctx, c, id, cart.ChangeQuantity{Line: in.Line, Quantity: quantity})
+	out, err := a.changeCart(ctx, c, id, cart.ChangeQuantity{Line: in.Line, Quantity: quantity})
+	if refusal, is := errors.AsType[*rule.Rejection](err); is && isQuantityLimit(refusal) {
+		return nil, problem.MemberRefused(err, problem.InBody("/quantity", refusal.Detail))
+	}
+	return out, err
 }
 
 // quantityOrNone reads the wanted quantity of a line. Zero means that the line is taken out.
@@ -215,7 +249,7 @@ func (a *api) expireCart(ctx context.Context, c call, in *CartPath) (*response[r
 type mergeCartInput struct {
 	CartPath
 	Body struct {
-		From string `json:"from" minLength:"1" maxLength:"64" doc:"The cart whose lines come into this one. It ends."`
+		From string `json:"from" minLength:"1" maxLength:"64" doc:"The cart whose lines come into this one. That cart then ends."`
 	}
 }
 

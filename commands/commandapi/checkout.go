@@ -1,7 +1,6 @@
 package commandapi
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -21,13 +20,13 @@ import (
 type checkoutInput struct {
 	CartPath
 	Body struct {
-		OrderID        string         `json:"order_id,omitempty" maxLength:"64" doc:"Optional. Without it the server makes one from the cart and the Idempotency-Key; after a refusal it makes a new one. Your own id can be used once: after a refusal you get order-id-spent, and if another cart used it order-id-taken."`
+		OrderID        string         `json:"order_id,omitempty" needs:"fields.trusted" maxLength:"64" doc:"Optional. Without it the server makes one from the cart and the Idempotency-Key; after a refusal it makes a new one. Your own id can be used once: after a refusal you get order-id-spent, and if another cart used it order-id-taken."`
 		Reference      string         `json:"reference,omitempty" maxLength:"100" doc:"Your own number for the order."`
-		Sourcing       *SourcingInput `json:"sourcing,omitempty" doc:"Which locations may serve it; by default the shop's."`
-		Policy         string         `json:"policy,omitempty" enum:"all-or-nothing,line-by-line" doc:"What to do when stock is short: refuse, or leave out the lines that are. By default the shop's."`
-		ReserveSeconds int64          `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
-		Payment        *PaymentInput  `json:"payment,omitempty" doc:"A payment transaction to record with the order."`
-		Confirm        bool           `json:"confirm,omitzero" doc:"Confirm the order at once: its reservations become allocations."`
+		Sourcing       *SourcingInput `json:"sourcing,omitempty" needs:"fields.trusted" doc:"The locations that the goods may come from; by default the shop's."`
+		Policy         string         `json:"policy,omitempty" needs:"fields.trusted" enum:"all-or-nothing,line-by-line" doc:"What to do if stock is short: refuse the checkout, or leave out the lines that are short. By default the shop's."`
+		ReserveSeconds int64          `json:"hold_seconds,omitzero" needs:"fields.trusted" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
+		Payment        *PaymentInput  `json:"payment,omitempty" needs:"fields.trusted" doc:"A payment transaction to record with the order."`
+		Confirm        bool           `json:"confirm,omitzero" needs:"fields.trusted" doc:"Confirm the order at once: its reservations become allocations."`
 	}
 }
 
@@ -42,7 +41,7 @@ type PaymentInput struct {
 	TransactionID string      `json:"transaction_id,omitempty" maxLength:"64"`
 	Type          string      `json:"type,omitempty" enum:"authorize,capture" default:"capture"`
 	State         string      `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
-	Amount        *MoneyInput `json:"amount,omitempty" doc:"By default what the order is charged."`
+	Amount        *MoneyInput `json:"amount,omitempty" doc:"By default all that the order owes."`
 	Provider      string      `json:"provider,omitempty" maxLength:"100"`
 	Reference     string      `json:"reference,omitempty" maxLength:"100" doc:"The provider's own."`
 }
@@ -74,23 +73,21 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
+	if pay != nil || in.Body.Confirm {
+		ask.After = &commands.AfterPlacing{Call: c.then("confirm"), Pay: pay, Confirm: in.Body.Confirm}
+	}
 	result, err := a.service.Checkout(ctx, c.Call, ask)
+	if err != nil && result.Placed {
+		return nil, withOrder(ctx, err, result.OrderID)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if err := result.Refusal(); err != nil {
 		return nil, withPosition(ctx, err, result.Cart.Position)
 	}
-	if pay != nil && pay.TransactionID == "" {
-		pay.TransactionID = unit.TransactionID(unit.NewTransaction.Of(cmp.Or(result.BegunBy, c.Meta.CommandID).String()).ID())
-	}
-	placed := result.Order
-	if pay != nil || in.Body.Confirm {
-		if placed, err = a.payAndConfirm(ctx, c, result.OrderID, placed, pay, in.Body.Confirm); err != nil {
-			return nil, withOrder(ctx, err, result.OrderID)
-		}
-	}
-	state, err := placedOrder(ctx, a, result.OrderID, placed, in.Body.Confirm, resource.OrderOf)
+	placed := result.Final
+	state, err := placedOrder(ctx, a, result.OrderID, placed, resource.OrderOf)
 	if err != nil {
 		return nil, err
 	}
@@ -101,14 +98,13 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	out := respond(state.Revision, placed, body).at("/v1/orders/" + string(result.OrderID))
 	out.changed = true // there is an order
 	if result.BegunBy != uuid.Nil {
-		out.Status = http.StatusOK // it was done under another key
+		out.Status = http.StatusOK // another call has placed the order
 	}
 	return out, nil
 }
 
-// payment reads the payment of a checkout. An amount that is left out is set later, when the
-// order says what it is charged. An id that is left out is set when it is known which call
-// made the order. So two calls that get the same order also have the same payment.
+// payment reads the payment of a checkout. commands.AfterPlacing says which amount or id is used if
+// the request has none.
 func payment(bad *check, given *PaymentInput) *order.RecordTransaction {
 	if given == nil {
 		return nil
@@ -126,50 +122,11 @@ func payment(bad *check, given *PaymentInput) *order.RecordTransaction {
 	return record
 }
 
-// payAndConfirm records the payment and confirms the order, in one step. It returns the
-// results of the placing and of this step as one result.
-func (a *api) payAndConfirm(ctx context.Context, c call, id unit.OrderID, placed aggregate.Result[order.Event], pay *order.RecordTransaction, confirm bool) (aggregate.Result[order.Event], error) {
-	var wanted []order.Command
-	if pay != nil {
-		if pay.Amount.Currency == "" {
-			owed, err := placedOrder(ctx, a, id, placed, false, func(s order.State, _ int64) unit.Money { return s.Owed() })
-			if err != nil {
-				return placed, err
-			}
-			pay.Amount = owed
-		}
-		if pay.Amount.Sign() != 0 { // a free order is paid without a transaction
-			wanted = append(wanted, *pay)
-		}
-	}
-	if confirm {
-		wanted = append(wanted, order.Confirm{Now: a.service.Now()})
-	}
-	if len(wanted) == 0 {
-		return placed, nil
-	}
-	done, err := a.service.Order(ctx, c.then("confirm"), id, wanted...)
-	if err != nil {
-		return placed, err
-	}
-	if !placed.Replayed && !done.Replayed && len(placed.Events) > 0 && len(done.Events) > 0 {
-		done.Events = append(placed.Events[:len(placed.Events):len(placed.Events)], done.Events...)
-	} else {
-		done.Events = nil // some of it was done before, so the order must be read again
-	}
-	return done, nil
-}
-
-// placedOrder is what body makes of the order as this request left it. If all the order's
-// events are known, the order is not read again. A confirmed order also has the event
-// StockSettled, which is not needed, because no member of a response shows it.
-func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggregate.Result[order.Event], confirmed bool, body func(order.State, int64) B) (B, error) {
-	known := done
-	if confirmed && len(done.Events) > 0 && done.Revision == int64(len(done.Events)) {
-		known.Revision--
-	}
-	if state, _, whole := foldNew(order.Evolve, known); whole {
-		return body(state, done.Revision), nil
+// placedOrder calls body with the order's state and revision after this request, and returns its
+// result. If the order has no other events than those of this request, its stream is not read.
+func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggregate.Result[order.Event], body func(order.State, int64) B) (B, error) {
+	if state, revision, whole := foldNew(order.Evolve, done); whole {
+		return body(state, revision), nil
 	}
 	return view(ctx, a.service.ViewOrder, id, body)
 }
@@ -177,7 +134,7 @@ func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggre
 // withPosition adds a position to the refusal of a checkout or a merge that was recorded and
 // then refused. From this position on, reads show the cart as open again.
 func withPosition(ctx context.Context, err error, position eventstore.Position) error {
-	refused := problem.From(ctx, known(ctx, err))
+	refused := problem.From(ctx, typedProblem(ctx, err))
 	if eventstore.Start.Before(position) {
 		return refused.At(position.String())
 	}
@@ -187,7 +144,7 @@ func withPosition(ctx context.Context, err error, position eventstore.Position) 
 // withOrder adds the order's id to a refusal of the payment or of the confirmation, because
 // the checkout has placed the order.
 func withOrder(ctx context.Context, err error, id unit.OrderID) error {
-	refused := problem.From(ctx, known(ctx, err))
+	refused := problem.From(ctx, typedProblem(ctx, err))
 	if !problem.MayNameOrder(refused.Code()) {
 		return refused
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -21,18 +22,34 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/reactor"
+	"daybook/commands/signin"
+	"daybook/domain/access"
+	"daybook/domain/cart"
 	"daybook/domain/rule"
+	"daybook/domain/unit"
 	"daybook/internal/etag"
 	"daybook/internal/problem"
+	"daybook/internal/ratelimit"
 )
 
 // Options are what the API needs in addition to the service.
 type Options struct {
-	// Answers keeps the responses to requests with an idempotency key.
+	// Answers keeps the responses to requests with an idempotency key; nil: none is kept, so a
+	// repeated request is decided again.
 	Answers commands.Answers
+	// AnswersPerCustomer is how many answers each hour are kept under the idempotency keys of one
+	// customer; 0: no limit.
+	AnswersPerCustomer float64
+	// GuestToken makes the token of a cart without a customer; nil: there are no tokens.
+	GuestToken func(unit.CartID) string
 	// Processes retries parked work; nil: none is parked.
-	Processes *reactor.Processes
-	Logger    *slog.Logger
+	Processes *reactor.ParkedWork
+	// KeysRead waits until this node knows the API keys up to a revision of their stream. nil: it
+	// is not waited for.
+	KeysRead func(ctx context.Context, revision int64) error
+	// Desk lets people sign in; nil: one that keeps its store in memory.
+	Desk   *signin.Desk
+	Logger *slog.Logger
 	// Timeout bounds a request (20 s). A write that was begun goes on even if the client
 	// closes the connection. Otherwise the reactor would have to finish the rest.
 	Timeout time.Duration
@@ -40,42 +57,71 @@ type Options struct {
 
 // api is the state behind the routes.
 type api struct {
-	service   *commands.Service
-	processes *reactor.Processes
-	keys      *keys
-	timeout   time.Duration
-	huma      huma.API
+	service *commands.Service
+	parked  *reactor.ParkedWork
+	keys    *keys
+	timeout time.Duration
+	huma    huma.API
+	// guestToken is Options.GuestToken.
+	guestToken func(unit.CartID) string
+	// keysRead is Options.KeysRead.
+	keysRead func(ctx context.Context, revision int64) error
+	desk     *signin.Desk
 }
 
 // Register adds the routes of the command API.
 func Register(to huma.API, service *commands.Service, options Options) {
+	a := &api{huma: to, keys: &keys{}}
+	a.serve(service, options)
+	a.routes()
+}
+
+// serve sets what is behind the routes. No request may be under way.
+func (a *api) serve(service *commands.Service, options Options) {
 	if options.Timeout == 0 {
 		options.Timeout = 20 * time.Second
+	}
+	if options.Answers == nil {
+		options.Answers = keepsNone{}
 	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &api{
-		service: service, processes: options.Processes, huma: to, timeout: options.Timeout,
-		keys: &keys{answers: options.Answers, holds: service.CheckLog, timeout: options.Timeout, underWay: make(map[scopedKey]chan struct{})},
+	a.service, a.parked, a.timeout, a.keysRead = service, options.Processes, options.Timeout, options.KeysRead
+	a.keys.answers, a.keys.holds, a.keys.timeout = options.Answers, service.CheckLog, options.Timeout
+	a.keys.underWay = make(map[scopedKey]chan struct{})
+	a.guestToken, a.keys.guestToken = options.GuestToken, options.GuestToken
+	a.keys.kept = ratelimit.New(options.AnswersPerCustomer/time.Hour.Seconds(), time.Hour)
+	if options.Desk == nil {
+		options.Desk = signin.New(service, signin.Options{Logger: options.Logger})
 	}
-	a.routes()
+	a.desk = options.Desk
 }
 
 // op describes a route.
 type op struct {
 	method, path    string
 	id              string // its name in the document: "add-cart-lines"
+	needs           access.Permission
 	summary         string
 	about           string // more, in Markdown
 	created         bool   // answers 201
-	found           string // set if it can also answer 200: what the 200 means
+	found           string // what an answer 200 means; empty: the route never answers 200 instead of 201
 	takesMergePatch bool   // its body is a merge patch
 	shown           bool   // its response has a Location: where the read API shows the new thing
 	// refusals are the refusals that the route may return. process means that the route is
 	// about a process, and not about an aggregate.
 	refusals refusals
 	process  bool
+	// keyless means that the route takes no Idempotency-Key and no condition, because its response
+	// must not be kept. Routes about a process take none either.
+	keyless bool
+	// cookies means that the response may set cookies.
+	cookies bool
+	// others are further codes of problems that the route may return.
+	others []string
+	// secret means that the response has a secret, which no cache may keep.
+	secret bool
 	// lines means that the body holds a list of lines, so that it may be larger.
 	lines bool
 	// key means that the route needs an Idempotency-Key, because a repeat without a key would move
@@ -83,30 +129,34 @@ type op struct {
 	key bool
 }
 
-// refusals are refusals of rules.
+// refusals are refusals that rules give, such as stock.ErrInsufficient.
 type refusals []*rule.Rejection
 
 // problems are the codes of the problems that a route may return.
 func (o op) problems() []string {
 	codes := slices.Clone(problem.OfWrites)
-	if o.process {
+	if o.process || o.keyless {
 		codes = slices.DeleteFunc(codes, func(code string) bool { return code == problem.CodeKeyReused })
+	}
+	if o.process {
 		codes = append(codes, problem.CodeNotFound)
 	}
 	for _, refusal := range o.refusals {
 		codes = append(codes, refusal.Code)
 	}
-	return codes
+	return append(codes, o.others...)
 }
 
 // response is what every write returns.
 type response[B any] struct {
-	Status   int    // the route's own if it is zero
-	ETag     string `header:"ETag"` // the revision; package httpapi completes it to the ETag of the body
-	Position string `header:"Daybook-Position" doc:"Where the log stands after this write; a read can wait for it."`
-	Replayed string `header:"Idempotency-Replayed" doc:"true if the request was done before, under the same key."`
-	Location string `header:"Location" doc:"Where the read API will show what was made."`
-	Body     B
+	Status   int           // the route's own if it is zero
+	ETag     string        `header:"ETag"` // the revision; package httpapi completes it to the ETag of the body
+	Position string        `header:"Daybook-Position" doc:"The position of this write in the log. A read can wait for it."`
+	Replayed string        `header:"Idempotency-Replayed" doc:"true if the request was done before, under the same key."`
+	Location string        `header:"Location" doc:"Where the read API will show what was made."`
+	Guest    string        `header:"Daybook-Guest-Token" doc:"A token for the cart and for the order that it becomes. It is there if the cart has no customer. Whoever has it sends it as Authorization: Bearer dbg_..."`
+	Cookies  []http.Cookie `header:"Set-Cookie" doc:"The session, which a browser keeps."`
+	Body     *B            // a pointer, because huma and the encoder would each copy a value
 
 	changed bool // something was recorded, now or when the request was first made
 }
@@ -121,10 +171,13 @@ type input[I any] interface {
 func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(context.Context, call, PI) (*response[B], error)) {
 	operation := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Description: o.about, Tags: []string{tag},
-		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.Listing(o.problems()...),
+		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.Listing(o.needs, o.problems()...),
 	}
-	if !o.process { // a process can be retried and dismissed again without a key
-		operation.Middlewares = huma.Middlewares{a.keys.middleware(o.key)}
+	if !o.process && !o.keyless { // a process can be retried and dismissed again without a key
+		operation.Middlewares = huma.Middlewares{a.checkHeaders, a.keys.middleware(o.key)}
+	}
+	if o.secret {
+		operation.Middlewares = append(operation.Middlewares, neverStored)
 	}
 	if o.lines {
 		operation.MaxBodyBytes = maxLinesBytes
@@ -142,11 +195,15 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		defer a.alsoFinds(operation, o.found)
 	}
 	defer a.dropHeaders(operation, o)
+	guarded := guardedFields(reflect.TypeFor[I]())
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*response[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
 		defer cancel()
-		c, err := a.newCall(ctx, PI(in).common())
-		if err == nil && o.process {
+		if err := checkFields(ctx, guarded, in); err != nil {
+			return nil, problem.From(ctx, err)
+		}
+		c, err := a.newCall(ctx, o.needs, PI(in).common())
+		if err == nil && (o.process || o.keyless) {
 			err = allowed(c.If)
 		}
 		if err == nil {
@@ -159,8 +216,14 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 				return out, nil
 			}
 		}
-		return nil, problem.From(ctx, known(ctx, err))
+		return nil, problem.From(ctx, typedProblem(ctx, err))
 	})
+}
+
+// neverStored tells caches not to keep a response.
+func neverStored(ctx huma.Context, next func(huma.Context)) {
+	ctx.SetHeader("Cache-Control", "no-store")
+	next(ctx)
 }
 
 // mergePatch is the media type of RFC 7396.
@@ -172,7 +235,7 @@ func (a *api) alsoTakes(operation huma.Operation, mediaType string) {
 	content[mediaType] = content["application/json"]
 }
 
-// dropHeaders removes headers from the document that this route never sends.
+// dropHeaders removes from the document the headers that this route never sends.
 func (a *api) dropHeaders(operation huma.Operation, o op) {
 	item := a.huma.OpenAPI().Paths[operation.Path]
 	documented := map[string]*huma.Operation{put: item.Put, post: item.Post, patch: item.Patch, remove: item.Delete}[o.method]
@@ -180,7 +243,13 @@ func (a *api) dropHeaders(operation huma.Operation, o op) {
 	if !o.shown {
 		delete(headers, "Location")
 	}
-	if o.process { // it is no write to the log
+	if o.id != "open-cart" {
+		delete(headers, headerGuest)
+	}
+	if !o.cookies {
+		delete(headers, "Set-Cookie")
+	}
+	if o.process || o.keyless { // a route about a process writes nothing to the log
 		delete(headers, "Daybook-Position")
 		delete(headers, "Idempotency-Replayed")
 	}
@@ -195,8 +264,8 @@ func (a *api) alsoFinds(operation huma.Operation, what string) {
 	responses[strconv.Itoa(http.StatusOK)] = &found
 }
 
-// known turns the errors of commands into problems.
-func known(ctx context.Context, err error) error {
+// typedProblem turns the errors of commands into problems.
+func typedProblem(ctx context.Context, err error) error {
 	err = aggregate.OutcomeUnknownIfRecorded(ctx, err)
 	if stale, ok := errors.AsType[*aggregate.StaleError](err); ok {
 		return problem.Stale(stale.If.At, stale.Actual)
@@ -226,15 +295,30 @@ func known(ctx context.Context, err error) error {
 func faultsOf(lines *commands.LinesError) []problem.Invalid {
 	faults := make([]problem.Invalid, len(lines.Refused))
 	for i, line := range lines.Refused {
-		faults[i] = problem.InBody(at("/lines", line.Index)+"/sku", string(line.SKU)+": "+line.Cause.Detail)
+		faults[i] = problem.InBody(at("/lines", line.Index)+memberOf(line.Cause), string(line.SKU)+": "+line.Cause.Detail)
 	}
 	return faults
+}
+
+// memberOf is the member of a line that a refusal is about; empty if it is the whole line.
+func memberOf(refusal *rule.Rejection) string {
+	switch {
+	case errors.Is(refusal, cart.ErrFull):
+		return ""
+	case isQuantityLimit(refusal):
+		return "/quantity"
+	}
+	return "/sku"
+}
+
+func isQuantityLimit(err error) bool {
+	return errors.Is(err, cart.ErrUnitLimit) || errors.Is(err, cart.ErrAmountLimit)
 }
 
 // respond makes the response with an aggregate's body, its revision and the position of the
 // write.
 func respond[E, B any](revision int64, done aggregate.Result[E], body B) *response[B] {
-	out := &response[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: body}
+	out := &response[B]{ETag: etag.OfRevision(revision), Position: done.Position.String(), Body: &body}
 	if done.Replayed {
 		out.Replayed = "true"
 	}
@@ -244,7 +328,7 @@ func respond[E, B any](revision int64, done aggregate.Result[E], body B) *respon
 
 // like is a response with another body.
 func like[B, C any](o *response[B], body C) *response[C] {
-	return &response[C]{Status: o.Status, ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Body: body, changed: o.changed}
+	return &response[C]{Status: o.Status, ETag: o.ETag, Position: o.Position, Replayed: o.Replayed, Location: o.Location, Guest: o.Guest, Body: &body, changed: o.changed}
 }
 
 func (o *response[B]) at(location string) *response[B] {

@@ -37,7 +37,7 @@ func (r response) found(t *testing.T, id string) {
 
 const payAndConfirm = `{"payment":{"provider":"test"},"confirm":true}`
 
-func TestASecondClickIsToldTheOrderOfTheFirst(t *testing.T) {
+func TestASecondClickGetsTheOrderOfTheFirst(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 10)
@@ -49,7 +49,7 @@ func TestASecondClickIsToldTheOrderOfTheFirst(t *testing.T) {
 	}
 	id, _ := first.at("order", "order_id").(string)
 	name, value = key()
-	for range 2 { // the second is the same request again
+	for range 2 { // the second time, the same request is repeated under its key
 		second := s.ask("POST", "/v1/carts/c/checkout", payAndConfirm, name, value)
 		if second.header.Del("Idempotency-Replayed"); second.at("order", "status") != "confirmed" {
 			t.Errorf("answer %s, want the order as it stands", second.text)
@@ -112,7 +112,7 @@ func TestASecondClickPaysOnceAfterARefusal(t *testing.T) {
 			s.sell("MUG", 0)
 			s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"mug","quantity":3}]}`)
 			header, value := key()
-			for range 2 { // the second is of the next attempt, and there is a third
+			for range 2 { // two attempts are refused, and the third one succeeds below
 				s.ask("POST", "/v1/carts/c/checkout", payAndConfirm, header, value).problem(t, 409, "stock-insufficient")
 			}
 			s.receive("MUG", 10)
@@ -124,7 +124,7 @@ func TestASecondClickPaysOnceAfterARefusal(t *testing.T) {
 	}
 }
 
-func TestClicksAtTheSameMomentAreToldOneShortage(t *testing.T) {
+func TestClicksAtTheSameMomentGetTheSameShortage(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 2)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -133,4 +134,23 @@ func TestAnAnswerIsNotGivenAgainFromAnotherLog(t *testing.T) {
 	}
 	log.why = &eventstore.DivergedError{Keeper: "this node"}
 	ask().problem(t, http.StatusServiceUnavailable, problem.CodeDiverged)
+}
+
+// away is a log that takes no append to several streams.
+type away struct{ eventstore.Store }
+
+func (a *away) AppendAll(context.Context, []eventstore.Write) ([]eventstore.Result, error) {
+	return nil, &eventstore.UnavailableError{Cause: errors.New("no connection")}
+}
+
+func TestAProblemNamesNoOrderThatIsNotPlaced(t *testing.T) {
+	t.Parallel()
+	s := shop{t: t, store: &away{memory.New()}, answers: open(t).answers}.start()
+	s.sell("MUG", 10)
+	path := fmt.Sprintf("/v1/carts/%s/checkout", s.cart("MUG", 1))
+	header, value := key()
+	got := s.ask(http.MethodPost, path, `{"payment":{},"confirm":true}`, header, value)
+	if got.status != http.StatusServiceUnavailable || strings.Contains(got.text, "order_id") {
+		t.Errorf("%d %s; want 503 without an order", got.status, got.text)
+	}
 }

@@ -13,7 +13,8 @@ import (
 	"daybook/internal/problem"
 )
 
-// newIDs are ids of the caller's, for requests that otherwise make a new thing each time.
+// newIDs are ids that the caller chooses, by operation. Without them, these requests would make a
+// new thing each time.
 var newIDs = map[string]string{"open-cart": `"cart_id":"own",`, "request-return": `"return_id":"own",`, "note-credit": `"return_id":"own",`}
 
 // Every header that an operation documents has an effect: a condition that does not hold refuses
@@ -21,7 +22,7 @@ var newIDs = map[string]string{"open-cart": `"cart_id":"own",`, "request-return"
 // the document.
 func TestEveryDocumentedHeaderHasAnEffect(t *testing.T) {
 	t.Parallel()
-	paths, _ := open(t).must("GET", "/openapi.json", "").at("paths").(map[string]any)
+	paths := commandsOf(open(t).must("GET", "/openapi.json", ""))
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		for method, value := range paths[path].(map[string]any) {
 			operation := response{body: value.(map[string]any)}
@@ -43,7 +44,7 @@ func TestEveryDocumentedHeaderHasAnEffect(t *testing.T) {
 
 func testHeaders(t *testing.T, method, id string, headers []string) {
 	request := keyedRequests[id]
-	if request.anew { // it is about a process; its Daybook-Actor is tested in cmd/daybook
+	if request.everyTime { // it is about a process; its Daybook-Actor is tested in cmd/daybook
 		want := map[string][]string{"retry-process": nil, "dismiss-process": {"Daybook-Actor"}}[id]
 		if !slices.Equal(headers, want) {
 			t.Errorf("documents the headers %v, want %v, because a process does nothing with others", headers, want)

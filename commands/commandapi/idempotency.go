@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 
 	"daybook/commands"
+	"daybook/domain/unit"
 	"daybook/internal/problem"
+	"daybook/internal/ratelimit"
 )
 
 // keys gives a repeated request its first response, if the request changed something. A
@@ -31,6 +34,10 @@ type keys struct {
 	answers commands.Answers
 	holds   func(context.Context) error // returns an error if the log has diverged
 	timeout time.Duration
+	// guestToken is Options.GuestToken.
+	guestToken func(unit.CartID) string
+	// kept is how many answers are kept for each customer.
+	kept *ratelimit.Limiter
 
 	mu       sync.Mutex
 	underWay map[scopedKey]chan struct{} // closed when the request is done
@@ -44,6 +51,8 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 		key := ctx.Header(headerKey)
 		r, w := humamux.Unwrap(ctx)
 		switch {
+		case len(problem.RequestOf(r.Context()).Faults()) > 0:
+			next(ctx) // next names these faults, and those of the body
 		case key == "" && required:
 			problem.Write(w, r, problem.KeyRequired())
 		case key == "":
@@ -51,20 +60,31 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 		case len(key) > maxKey:
 			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "want at most 255 characters")))
 		case !printable(key) || !printable(r.Header.Get(headerActor)):
-			// Key and actor are the key of a database row, and are looked up together with
-			// those of other requests.
+			// Key and actor are stored in one row of the database. One look-up finds the rows of
+			// several requests, so a text that the database cannot store would make all of them
+			// fail.
 			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "only printable ASCII is allowed, in Daybook-Actor too")))
 		default:
-			if err := k.serve(ctx, scopedKey{scopeOf(r.Header.Get(headerActor)), key}, next); err != nil {
+			if err := k.serve(ctx, scopedKey{scopeOf(problem.RequestOf(ctx.Context()).Who, r.Header.Get(headerActor)), key}, next); err != nil {
 				problem.Write(w, r, err)
 			}
 		}
 	}
 }
 
+// heldResponse is a response that is held back until the request has been handled. Package httpapi
+// makes it.
+type heldResponse interface {
+	Response() (status int, header http.Header, body []byte)
+}
+
 func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) error {
 	r, w := humamux.Unwrap(ctx)
-	body, err := io.ReadAll(r.Body)
+	held, is := w.(heldResponse)
+	if !is {
+		return errNotHeld
+	}
+	body, err := wholeBody(r)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem.TooLarge(tooLarge.Limit, "bytes")
 	}
@@ -83,7 +103,7 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 	if err != nil {
 		return problem.Unavailable(err)
 	}
-	if kept != nil && kept.Status < http.StatusBadRequest { // earlier versions kept refusals
+	if kept != nil && kept.Status < http.StatusBadRequest { // an older version may have kept a refusal, which is not given again
 		if !bytes.Equal(kept.RequestHash, hash) && !bytes.Equal(kept.RequestHash, hashBefore(r, body)) {
 			return problem.KeyReused()
 		}
@@ -91,20 +111,62 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 		if err := k.holds(limited); err != nil {
 			return err
 		}
-		replay(w, kept)
+		k.replay(w, kept)
 		return nil
 	}
-	changed := false
-	noted := context.WithValue(r.Context(), changedKey{}, &changed)
-	repeatable := r.WithContext(context.WithValue(noted, requestKey{}, requestText(hash)))
-	repeatable.Body = io.NopCloser(bytes.NewReader(body))
-	record := &recorder{header: make(http.Header), status: http.StatusOK}
-	next(humamux.NewContext(ctx.Operation(), repeatable, record))
-	if changed && record.status < http.StatusBadRequest {
-		k.answers.Keep(record.answer(key, hash))
+	keyed := &keyedRequest{text: requestText(hash)}
+	next(humamux.NewContext(ctx.Operation(), r.WithContext(context.WithValue(r.Context(), keyedKey{}, keyed)), w))
+	if status, header, body := held.Response(); keyed.changed && status < http.StatusBadRequest && k.mayKeep(r.Context(), key) {
+		k.answers.Keep(commands.KeptAnswer{
+			Scope: key.scope, Key: key.key, RequestHash: hash, Status: status, Headers: firstValues(header), Body: body,
+		})
 	}
-	record.writeTo(w)
 	return nil
+}
+
+// mayKeep tells whether the answer to a request of a customer is kept. Without a limit, one
+// customer could fill the table. If a request whose answer is not kept is repeated, it still has no
+// second effect, because its command id derives from its key.
+func (k *keys) mayKeep(ctx context.Context, key scopedKey) bool {
+	request := problem.RequestOf(ctx)
+	switch who := request.Who; {
+	case who.Cart != "": // guests are many, so those of an address count together
+		return k.kept.Take(request.Client, time.Now()) == 0
+	case who.Customer == "" && who.ActsFor == "":
+		return true
+	}
+	return k.kept.Take(key.scope, time.Now()) == 0
+}
+
+// keepsNone finds no answer and keeps none.
+type keepsNone struct{}
+
+func (keepsNone) Find(context.Context, string, string) (*commands.KeptAnswer, error) { return nil, nil }
+func (keepsNone) Keep(commands.KeptAnswer)                                           {}
+
+// errNotHeld is a fault of the program: see heldResponse.
+var errNotHeld = errors.New("the response to a request with a key is not held back")
+
+// wholeBody returns the body of a request. The body can still be read afterwards. Package httpapi
+// has it in memory already.
+func wholeBody(r *http.Request) ([]byte, error) {
+	if in, is := r.Body.(interface{ Whole() []byte }); is {
+		return in.Whole(), nil
+	}
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body, err
+}
+
+func firstValues(header http.Header) map[string]string {
+	first := make(map[string]string, len(header))
+	for name := range header {
+		first[name] = header.Get(name)
+	}
+	if first[headerGuest] != "" {
+		first[headerGuest] = hiddenToken
+	}
+	return first
 }
 
 // enter waits until no other request is under way under the key.
@@ -132,15 +194,30 @@ func (k *keys) enter(ctx context.Context, key scopedKey) (release func(), err er
 	}
 }
 
-// changedKey is the context key of a *bool. It is set to true if the request changed
-// something.
-type changedKey struct{}
+// keyedRequest is what this package notes about a request with a key while it is carried out.
+type keyedRequest struct {
+	// text is the short form of its hash. It is recorded with the events
+	// (eventstore.Metadata.Request), so it is still known after the kept answer was removed.
+	text    string
+	changed bool // the request changed something
+}
+
+// keyedKey is the context key of a *keyedRequest.
+type keyedKey struct{}
+
+// requestOf returns the short form of the request's hash. It is empty without a key.
+func requestOf(ctx context.Context) string {
+	if keyed, ok := ctx.Value(keyedKey{}).(*keyedRequest); ok {
+		return keyed.text
+	}
+	return ""
+}
 
 // noteChange says that the request changed something, now or when it was first
 // made.
 func noteChange(ctx context.Context) {
-	if changed, ok := ctx.Value(changedKey{}).(*bool); ok {
-		*changed = true
+	if keyed, ok := ctx.Value(keyedKey{}).(*keyedRequest); ok {
+		keyed.changed = true
 	}
 }
 
@@ -151,12 +228,18 @@ func hashOf(r *http.Request, body []byte) []byte {
 	contentType := ""
 	if len(body) > 0 {
 		contentType = r.Header.Get("Content-Type")
-		if mediaType, _, err := mime.ParseMediaType(contentType); err == nil {
-			contentType = mediaType
+		if contentType != "application/json" { // it has its plain form already
+			if mediaType, _, err := mime.ParseMediaType(contentType); err == nil {
+				contentType = mediaType
+			}
 		}
 	}
+	query := ""
+	if r.URL.RawQuery != "" {
+		query = r.URL.Query().Encode()
+	}
 	parts := []string{
-		r.Method, r.URL.EscapedPath(), r.URL.Query().Encode(), contentType,
+		r.Method, r.URL.EscapedPath(), query, contentType,
 		r.Header.Get("If-Match"), r.Header.Get("Daybook-Occurred-At"),
 	}
 	// Earlier versions did not know this header, and their hashes must stay the same.
@@ -174,16 +257,14 @@ func hashBefore(r *http.Request, body []byte) []byte {
 
 func hashParts(body []byte, parts ...string) []byte {
 	hash := sha256.New()
+	head := make([]byte, 0, 256)
 	for _, part := range parts {
-		_, _ = io.WriteString(hash, part+"\x00")
+		head = append(append(head, part...), 0)
 	}
+	_, _ = hash.Write(head)
 	_, _ = hash.Write(body)
 	return hash.Sum(nil)
 }
-
-// requestKey is the context key of requestText. The text is recorded with the events
-// (eventstore.Metadata.Request), so it is still known after the kept answer was removed.
-type requestKey struct{}
 
 // requestText is the short form of a request's hash. It begins with a version number and a
 // point. Raise the number when hashOf changes, so that a request with an older hash still
@@ -192,43 +273,18 @@ func requestText(hash []byte) string {
 	return "1." + base64.RawURLEncoding.EncodeToString(hash[:16])
 }
 
-func replay(w http.ResponseWriter, kept *commands.KeptAnswer) {
+// hiddenToken stands in a kept answer for a guest's token, which is stored nowhere.
+const hiddenToken = "hidden"
+
+func (k *keys) replay(w http.ResponseWriter, kept *commands.KeptAnswer) {
 	for name, value := range kept.Headers {
+		if name == headerGuest {
+			id, _ := strings.CutPrefix(kept.Headers["Location"], cartsAddress)
+			value = k.guestToken(unit.CartID(id))
+		}
 		w.Header().Set(name, value)
 	}
 	w.Header().Set("Idempotency-Replayed", "true")
 	w.WriteHeader(kept.Status)
 	_, _ = w.Write(kept.Body) // the client may have gone
-}
-
-// recorder keeps a response in memory until it is known whether the response is kept under the
-// key.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (rec *recorder) Header() http.Header               { return rec.header }
-func (rec *recorder) WriteHeader(status int)            { rec.status = status }
-func (rec *recorder) Write(data []byte) (int, error)    { return rec.body.Write(data) }
-func (rec *recorder) SetReadDeadline(_ time.Time) error { return nil } // the body is here already
-
-func (rec *recorder) answer(key scopedKey, hash []byte) commands.KeptAnswer {
-	headers := make(map[string]string, len(rec.header))
-	for name := range rec.header {
-		headers[name] = rec.header.Get(name)
-	}
-	return commands.KeptAnswer{
-		Scope: key.scope, Key: key.key, RequestHash: hash,
-		Status: rec.status, Headers: headers, Body: rec.body.Bytes(),
-	}
-}
-
-func (rec *recorder) writeTo(w http.ResponseWriter) {
-	for name, values := range rec.header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(rec.status)
-	_, _ = w.Write(rec.body.Bytes()) // the client may have gone
 }

@@ -65,11 +65,11 @@ func TestARefusalIsDecidedAgainUnderItsKey(t *testing.T) {
 			mend:      func(s *shop) { s.receive("MUG", 5) },
 			corrected: `{"policy":"line-by-line"}`,
 		},
-		"an unknown order":       {status: 404, path: "/v1/orders/none/cancel", body: `{"reason":"x"}`},
-		"a body that is no JSON": {status: 400, path: "/v1/stock/MUG/main/receipts", body: `{`, corrected: `{"quantity":1}`},
-		"a value that cannot be": {status: 422, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":0}`, corrected: `{"quantity":1}`},
-		"a media type":           {status: 415, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":1}`, contentType: "text/plain", corrected: `{"quantity":1}`},
-		"a stale belief":         {status: 412, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":1}`, headers: []string{"If-Match", `"9"`}, corrected: `{"quantity":1}`},
+		"an unknown order":        {status: 404, path: "/v1/orders/none/cancel", body: `{"reason":"x"}`},
+		"a body that is not JSON": {status: 400, path: "/v1/stock/MUG/main/receipts", body: `{`, corrected: `{"quantity":1}`},
+		"a quantity of 0":         {status: 422, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":0}`, corrected: `{"quantity":1}`},
+		"a media type":            {status: 415, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":1}`, contentType: "text/plain", corrected: `{"quantity":1}`},
+		"a stale If-Match":        {status: 412, path: "/v1/stock/MUG/main/receipts", body: `{"quantity":1}`, headers: []string{"If-Match", `"9"`}, corrected: `{"quantity":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +81,7 @@ func TestARefusalIsDecidedAgainUnderItsKey(t *testing.T) {
 				}
 				for range 2 {
 					if got := s.ask("POST", test.path, test.body, headers...); got.status != test.status || got.header.Get("Idempotency-Replayed") != "" {
-						t.Fatalf("answer %d %s, want a %d that is no replay", got.status, got.text, test.status)
+						t.Fatalf("answer %d %s, want status %d, decided again", got.status, got.text, test.status)
 					}
 				}
 				if n := s.answers.count(value); n != 0 {
@@ -133,7 +133,7 @@ func TestAnswersOfEarlierVersions(t *testing.T) {
 	s.answers.Keep(commands.KeptAnswer{Scope: "anonymous", Key: "old-refusal", RequestHash: []byte("other"), Status: 409, Body: []byte(`{"old":true}`)})
 	got := s.must("POST", "/v1/stock/MUG/main/receipts", `{"quantity":2}`, "Idempotency-Key", "old-refusal")
 	if got.at("on_hand") != 2.0 {
-		t.Errorf("answer %s, want the refusal kept before to be passed over", got.text)
+		t.Errorf("answer %s, want the request decided again, and not the refusal that an older version kept", got.text)
 	}
 	body := `{"quantity":5}`
 	hash := sha256.Sum256([]byte("POST\x00/v1/stock/MUG/main/receipts\x00\x00\x00" + body))

@@ -78,3 +78,28 @@ func TestGoodsComeBackAtNoPriceBelowZero(t *testing.T) {
 		t.Errorf("%s, want the discount taken back", back.text)
 	}
 }
+
+// If a body names several lines that an order or a return does not have, the refusal has the place
+// of each.
+func TestABodyNamesEachUnknownLine(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 9)
+	s.order("o-1", 4, true)
+	name, value := key()
+	s.must("POST", "/v1/orders/o-1/shipments", `{"lines":[{"line":1,"quantity":2}]}`, name, value)
+	s.must("POST", "/v1/returns", `{"return_id":"r-1","order_id":"o-1","lines":[{"order_line":1,"quantity":1}]}`)
+	s.must("POST", "/v1/returns/r-1/approve", "")
+	for path, c := range map[string]struct{ body, code string }{
+		"/v1/orders/o-1/cancel":    {`{"reason":"x","lines":[{"line":9,"quantity":1},{"line":1,"quantity":1},{"line":7,"quantity":1}]}`, "line-unknown"},
+		"/v1/orders/o-1/shipments": {`{"lines":[{"line":9,"quantity":1},{"line":1,"quantity":1},{"line":7,"quantity":1}]}`, "line-unknown"},
+		"/v1/returns/r-1/receipts": {`{"lines":[{"line":9,"quantity":1,"disposition":"restocked"},{"line":1,"quantity":1,"disposition":"restocked"},{"line":7,"quantity":1,"disposition":"restocked"}]}`, "return-line-unknown"},
+	} {
+		name, value := key()
+		got := s.ask("POST", path, c.body, name, value)
+		got.problem(t, 404, c.code)
+		if first, second, third := got.at("errors", 0, "pointer"), got.at("errors", 1, "pointer"), got.at("errors", 2, "pointer"); first != "#/lines/0/line" || second != "#/lines/2/line" || third != nil {
+			t.Errorf("%s: %s, want faults at lines 0 and 2", path, got.text)
+		}
+	}
+}

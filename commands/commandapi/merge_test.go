@@ -1,7 +1,18 @@
 package commandapi_test
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/domain/access"
+	"daybook/domain/cart"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/logtest"
+	"daybook/eventstore/memory"
 )
 
 // A guest logs in, and the lines of the guest's cart are moved into the customer's cart.
@@ -76,4 +87,67 @@ func TestARefusedMergeSaysWhereTheCartIsOpenAgain(t *testing.T) {
 	}
 	s.must("PATCH", "/v1/carts/"+guest, `{"country":"France"}`) // it is open
 	s.verify("after the merge was refused")
+}
+
+// A key has merged the guest's cart into ann's. If the same key asks to merge another cart into
+// ann's, it is refused, even after the kept answer was deleted. This is also so if the target
+// declined the first attempt, or if another call ended the merge. The log has no index of event
+// ids, so only the two carts can know the key.
+func TestAKeyOfAMergeIsRefusedWithAnotherCart(t *testing.T) {
+	t.Parallel()
+	service := func(s *shop) (*commands.Service, commands.Call) {
+		return s.start().service, commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
+	}
+	for name, meanwhile := range map[string]func(t *testing.T, s *shop){
+		"nothing happens": func(*testing.T, *shop) {},
+		"the target declines once": func(t *testing.T, s *shop) {
+			t.Helper()
+			other, call := service(s)
+			s.must("PATCH", "/v1/carts/ann", fmt.Sprintf(`{"lines":[{"line":1,"quantity":%d}]}`, unit.MaxQuantity))
+			if err := other.FinishMerge(t.Context(), begunBy(t, s, "guest"), "guest"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := other.Cart(t.Context(), call, "ann", cart.ChangeQuantity{Line: 1, Quantity: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another call ends the merge": func(t *testing.T, s *shop) {
+			t.Helper()
+			s.must("POST", "/v1/carts/ann/merge", `{"from":"guest"}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := shop{t: t, store: logtest.Unindexed{Store: memory.New()}, answers: &answers{kept: make(map[string]commands.KeptAnswer)}}.start()
+			s.sell("MUG", 9)
+			for _, id := range []string{"ann", "guest", "friend"} {
+				s.must("POST", "/v1/carts", `{"cart_id":"`+id+`","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`)
+			}
+			racing := *s
+			racing.store = &overtaking{Store: s.store, after: "cart.merged_into.", by: func() { meanwhile(t, s.start()) }}
+			header, value := key()
+			racing.start().must("POST", "/v1/carts/ann/merge", `{"from":"guest"}`, header, value)
+			s.answers.lose()
+			after := s.start()
+			after.ask("POST", "/v1/carts/ann/merge", `{"from":"friend"}`, header, value).problem(t, 422, "idempotency-key-reused")
+			if again := after.ask("POST", "/v1/carts/ann/merge", `{"from":"guest"}`, header, value); again.status != 200 {
+				t.Errorf("the same request again: %s", again.text)
+			}
+			after.must("POST", "/v1/carts/ann/merge", `{"from":"friend"}`) // it is still open
+			s.verify("after all merges")
+		})
+	}
+}
+
+// begunBy is the metadata of the last event of a cart. This event has begun a merge.
+func begunBy(t *testing.T, s *shop, id unit.CartID) (meta eventstore.Metadata) {
+	t.Helper()
+	for e, err := range s.store.ReadStreamBackwards(t.Context(), cart.Stream(id), eventstore.LastRevision, 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta = eventstore.MetadataOrNone(e.Meta)
+	}
+	return meta
 }

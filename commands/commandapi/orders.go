@@ -2,9 +2,12 @@ package commandapi
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"daybook/domain/order"
 	"daybook/domain/unit"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 )
 
@@ -59,8 +62,8 @@ type RetryState struct {
 // RetryDone tells what a retry did.
 type RetryDone struct {
 	Outcome   string              `json:"outcome" enum:"allocated,nothing_to_do,short,canceled" doc:"allocated: what was missing is allocated now. nothing_to_do: nothing was missing. short: stock does not have it, and the order waits. canceled: stock does not have it, and the shop's remedy has canceled the order."`
-	Lost      []resource.Lost     `json:"lost,omitempty" doc:"Promises that stock no longer had: they were taken back by force."`
-	Shortages []resource.Shortage `json:"shortages,omitempty" doc:"What stock was short of."`
+	Lost      []resource.Lost     `json:"lost,omitempty" doc:"Allocations that stock no longer had, because somebody took them back by force."`
+	Shortages []resource.Shortage `json:"shortages,omitempty" doc:"What was missing in stock."`
 }
 
 func (a *api) retryAllocation(ctx context.Context, c call, in *OrderPath) (*response[RetryState], error) {
@@ -111,7 +114,7 @@ func lineQuantities(bad *check, given []LineQuantityInput) []order.LineQuantity 
 type cancelInput struct {
 	OrderPath
 	Body struct {
-		Lines  []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What to take off. The units of a line that is named twice are added up. Without, the whole order is canceled."`
+		Lines  []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What to take off. The units of a line that is named twice are added up. If you give none, the whole order is canceled."`
 		Reason string              `json:"reason" minLength:"1" maxLength:"500"`
 	}
 }
@@ -122,7 +125,23 @@ func (a *api) cancelOrder(ctx context.Context, c call, in *cancelInput) (*respon
 	if len(taken) == 0 {
 		return a.changeOrder(ctx, c, &bad, id, order.Cancel{Reason: in.Body.Reason})
 	}
-	return a.changeOrder(ctx, c, &bad, id, order.CancelLines{Lines: taken, Reason: in.Body.Reason})
+	done, err := a.changeOrder(ctx, c, &bad, id, order.CancelLines{Lines: taken, Reason: in.Body.Reason})
+	if errors.Is(err, order.ErrLineUnknown) {
+		return nil, a.unknownOrderLines(ctx, id, taken, err)
+	}
+	return done, err
+}
+
+// unknownOrderLines names all lines that the order does not have. refusal is about the first of
+// them.
+func (a *api) unknownOrderLines(ctx context.Context, id unit.OrderID, wanted []order.LineQuantity, refusal error) error {
+	var faults []problem.Invalid
+	err := a.service.ViewOrder(ctx, id, func(now order.State, _ int64) {
+		faults = unknownLines(len(wanted), "order", func(i int) (int, bool) {
+			return wanted[i].Line, slices.ContainsFunc(now.Lines, func(l order.Line) bool { return l.Number == wanted[i].Line })
+		})
+	})
+	return withLines(refusal, faults, err)
 }
 
 type transactionInput struct {
@@ -132,7 +151,7 @@ type transactionInput struct {
 		Type          string     `json:"type" enum:"authorize,capture,void,refund,chargeback"`
 		State         string     `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
 		Amount        MoneyInput `json:"amount"`
-		Parent        string     `json:"parent,omitempty" maxLength:"64" doc:"The authorization that a capture or void is of; the capture that a refund or chargeback is of."`
+		Parent        string     `json:"parent,omitempty" maxLength:"64" doc:"The earlier transaction that this one belongs to: for a capture or a void, the authorization; for a refund or a chargeback, the capture."`
 		Provider      string     `json:"provider,omitempty" maxLength:"100"`
 		Reference     string     `json:"reference,omitempty" maxLength:"100" doc:"The provider's own."`
 	}
@@ -172,14 +191,14 @@ type shipInput struct {
 	Body struct {
 		ShipmentID string              `json:"shipment_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
 		Location   string              `json:"location,omitempty" maxLength:"64" default:"main"`
-		Lines      []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What is in the parcel. The units of a line that is named twice are added up. Without: everything still to ship from the location, and services."`
+		Lines      []LineQuantityInput `json:"lines,omitempty" maxItems:"2000" doc:"What is in the parcel. The units of a line that is named twice are added up. If you give none: everything that is still to ship from the location, and services."`
 		Carrier    string              `json:"carrier,omitempty" maxLength:"100"`
 		Tracking   string              `json:"tracking,omitempty" maxLength:"100"`
-		Force      bool                `json:"force,omitzero" doc:"Record a dispatch of goods the books do not have."`
+		Force      bool                `json:"force,omitzero" needs:"stock.override" doc:"Record the parcel even if stock does not have its goods."`
 	}
 }
 
-// ShipmentState is a parcel and the order it is of.
+// ShipmentState is a parcel, together with its order.
 type ShipmentState struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Order      resource.Order  `json:"order"`
@@ -193,11 +212,15 @@ func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*response[S
 		Lines:      lineQuantities(&bad, in.Body.Lines),
 		Carrier:    in.Body.Carrier, Tracking: in.Body.Tracking, Force: in.Body.Force,
 	}
-	done, err := a.changeOrder(ctx, c, &bad, in.id(&bad), ship)
+	id := in.id(&bad)
+	done, err := a.changeOrder(ctx, c, &bad, id, ship)
+	if errors.Is(err, order.ErrLineUnknown) {
+		err = a.unknownOrderLines(ctx, id, ship.Lines, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return like(done, ShipmentState{ShipmentID: ship.ShipmentID, Order: done.Body}), nil
+	return like(done, ShipmentState{ShipmentID: ship.ShipmentID, Order: *done.Body}), nil
 }
 
 type deliverInput struct {

@@ -78,3 +78,17 @@ func TestAPatchIsDoneWholeOrNotAtAll(t *testing.T) {
 	}
 	s.ask("PATCH", "/v1/carts/none", `{"customer_id":"1"}`).problem(t, 404, "cart-not-found")
 }
+
+// If a patch names several lines that the cart does not have, the refusal has the place of each.
+func TestAPatchNamesEachUnknownLine(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 9)
+	s.must("POST", "/v1/carts", `{"cart_id":"c","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`)
+	got := s.ask("PATCH", "/v1/carts/c", `{"lines":[{"line":7,"quantity":1},{"line":1,"quantity":2},{"line":9,"quantity":0}]}`)
+	got.problem(t, 404, "cart-line-unknown")
+	first, second, third := got.at("errors", 0, "pointer"), got.at("errors", 1, "pointer"), got.at("errors", 2, "pointer")
+	if first != "#/lines/0/line" || second != "#/lines/2/line" || third != nil {
+		t.Errorf("%s, want faults at lines 0 and 2", got.text)
+	}
+}

@@ -12,14 +12,14 @@ import (
 func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	paths, _ := s.must("GET", "/openapi.json", "").at("paths").(map[string]any)
+	paths := commandsOf(s.must("GET", "/openapi.json", ""))
 	bodies := map[string]string{
 		"/v1/products/{sku}":                   `{"title":"A mug"}`,
 		"/v1/products/{sku}/prices/{currency}": `{"amount":"2.50"}`,
 		"/v1/stock/{sku}/{location}/policy":    `{"safety_stock":0,"backorder_limit":0,"reorder_point":3}`,
 	}
 	for path, methods := range paths {
-		if methods.(map[string]any)["put"] == nil {
+		if methods.(map[string]any)["put"] == nil || keyless(path) {
 			continue
 		}
 		body, known := bodies[path]

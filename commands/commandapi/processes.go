@@ -22,7 +22,7 @@ type retryProcessInput struct {
 type RetriedProcess struct {
 	ID      string            `json:"id" format:"uuid"`
 	Outcome string            `json:"outcome" enum:"finished,parked" doc:"finished: nothing is left to do, and it is no longer parked. parked: it failed again."`
-	Process *resource.Process `json:"process,omitempty" doc:"The work as it then stands. Left out when it is finished."`
+	Process *resource.Process `json:"process,omitempty" doc:"The work after the try. Left out if it is finished."`
 }
 
 func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (*response[RetriedProcess], error) {
@@ -30,10 +30,10 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 	if err != nil {
 		return nil, problem.NotValid(problem.InParameter("path", "process_id", "want a UUID"))
 	}
-	if a.processes == nil {
+	if a.parked == nil {
 		return nil, notParked(id)
 	}
-	now, finished, err := a.processes.Retry(ctx, id)
+	now, finished, err := a.parked.Retry(ctx, id)
 	if errors.Is(err, reactor.ErrNotParked) {
 		return nil, notParked(id)
 	}
@@ -45,15 +45,15 @@ func (a *api) retryProcess(ctx context.Context, _ call, in *retryProcessInput) (
 		process := ProcessOf(now)
 		body.Outcome, body.Process = "parked", &process
 	}
-	return &response[RetriedProcess]{Body: body}, nil
+	return &response[RetriedProcess]{Body: &body}, nil
 }
 
 type dismissProcessInput struct {
 	ProcessHeaders
-	Actor     string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:ann" doc:"Who asks. The process names it in dismissed_by."`
+	Actor     string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:eve" doc:"Who asks. The process names it in dismissed_by."`
 	ProcessID string `path:"process_id" maxLength:"36" doc:"As GET /v1/processes lists it."`
 	Body      struct {
-		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why it is left as it is."`
+		Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why nothing more is done about it."`
 	}
 }
 
@@ -71,21 +71,22 @@ func (a *api) dismissProcess(ctx context.Context, c call, in *dismissProcessInpu
 	if strings.TrimSpace(in.Body.Reason) == "" {
 		return nil, problem.NotValid(problem.InBody("/reason", "must not be blank"))
 	}
-	if a.processes == nil {
+	if a.parked == nil {
 		return nil, notParked(id)
 	}
-	now, err := a.processes.Dismiss(ctx, id, c.Meta.Actor, in.Body.Reason)
+	now, err := a.parked.Dismiss(ctx, id, c.Meta.Actor, in.Body.Reason)
 	if errors.Is(err, reactor.ErrNotParked) {
 		return nil, notParked(id)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &response[resource.Process]{Body: ProcessOf(now)}, nil
+	body := ProcessOf(now)
+	return &response[resource.Process]{Body: &body}, nil
 }
 
 // ProcessOf is unfinished work as both APIs show it.
-func ProcessOf(p reactor.Process) resource.Process {
+func ProcessOf(p reactor.UnfinishedWork) resource.Process {
 	state := "open"
 	if p.Tries > 0 {
 		state = "parked"
@@ -102,5 +103,5 @@ func ProcessOf(p reactor.Process) resource.Process {
 }
 
 func notParked(id uuid.UUID) error {
-	return problem.NotFound("No process " + id.String() + " is parked: it was finished, or it never existed.")
+	return problem.NotFound("There is no parked process " + id.String() + ": it was finished, or it never existed.")
 }

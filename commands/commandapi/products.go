@@ -14,15 +14,15 @@ import (
 // ProductPath names a product.
 type ProductPath struct {
 	Headers
-	SKU string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encode blanks and slashes."`
+	SKU string `path:"sku" maxLength:"64" example:"MUG" doc:"Percent-encode blanks and slashes."`
 }
 
 type listProductInput struct {
 	ProductPath
 	Body struct {
 		Title  string       `json:"title" minLength:"1" maxLength:"200"`
-		Kind   string       `json:"kind,omitempty" enum:"stocked,service" default:"stocked" doc:"Stocked goods are held and shipped; a service (postage, a fee, a discount) is only sold."`
-		Prices []MoneyInput `json:"prices,omitempty" maxItems:"50" doc:"Of one unit, one for each currency. Currencies not named keep their price."`
+		Kind   string       `json:"kind,omitempty" enum:"stocked,service" default:"stocked" doc:"Stocked goods are kept in stock and shipped. A service (postage, a fee, a discount) is only sold."`
+		Prices []MoneyInput `json:"prices,omitempty" maxItems:"50" doc:"The prices of one unit, one for each currency. Currencies not named keep their price."`
 	}
 }
 
@@ -49,7 +49,7 @@ type setPriceInput struct {
 	ProductPath
 	Currency string `path:"currency" minLength:"3" maxLength:"3" example:"GBP" doc:"ISO 4217."`
 	Body     struct {
-		Amount string `json:"amount" maxLength:"26" example:"2.55" doc:"Of one unit. May have more digits than the currency; only a service may be below zero."`
+		Amount string `json:"amount" maxLength:"26" example:"7.50" doc:"The price of one unit. May have more digits than the currency; only a service may be below zero."`
 	}
 }
 
@@ -83,9 +83,9 @@ func (a *api) setPriceIf(ctx context.Context, c call, sku unit.SKU, set product.
 		if err != nil {
 			return nil, err
 		}
-		rest := aggregate.Condition{At: asked.At, NotAt: asked.NotAt} // about the product
+		rest := aggregate.Condition{At: asked.At, NotAt: asked.NotAt} // what the request expects of the product's revision
 		holds := (!asked.Exists || priced) && (!asked.Empty || !priced) && rest.Allows(revision)
-		c.If = &aggregate.Condition{At: []int64{}, NotAt: asked.NotAt} // never met, except by a request that was done before
+		c.If = &aggregate.Condition{At: []int64{}, NotAt: asked.NotAt} // no revision is allowed, so only a request that was carried out before succeeds
 		if holds {
 			c.If.At = []int64{revision}
 		}

@@ -10,7 +10,8 @@ import (
 	"daybook/internal/resource"
 )
 
-// direct marks a command that a caller sends to stock directly, and not an order's process.
+// direct marks a command that a caller sends straight to stock. Commands of an order's process do
+// not have this mark.
 var direct = stock.Origin{Direct: true}
 
 // forcing is direct with a reason. With a reason, the command may change what belongs to an
@@ -37,10 +38,10 @@ func override(bad *check, reason string) string {
 type reserveInput struct {
 	StockPath
 	Body struct {
-		OrderID        string    `json:"order_id" minLength:"1" maxLength:"64" doc:"The owner. Asking twice for one order is the same reservation."`
+		OrderID        string    `json:"order_id" minLength:"1" maxLength:"64" doc:"The owner. If you ask twice for the same order, it is the same reservation."`
 		ReservationID  string    `json:"reservation_id,omitempty" maxLength:"64" doc:"By default derived from the order, the SKU and the location."`
 		Quantity       int64     `json:"quantity" minimum:"1" maximum:"1000000000"`
-		ExpiresAt      time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. This, or hold_seconds."`
+		ExpiresAt      time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. Give this or hold_seconds."`
 		ReserveSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000" doc:"How long the goods are reserved from now on. If you ask again with the same length, the first deadline stays. Another length is refused (reservation-differs)."`
 	}
 }
@@ -79,9 +80,9 @@ func (in *ReservationPath) id(bad *check) unit.ReservationID {
 type extendInput struct {
 	ReservationPath
 	Body struct {
-		ExpiresAt      time.Time `json:"expires_at,omitzero" doc:"The new deadline. This, or hold_seconds from now."`
+		ExpiresAt      time.Time `json:"expires_at,omitzero" doc:"The new deadline. Give this, or hold_seconds, which count from now."`
 		ReserveSeconds int64     `json:"hold_seconds,omitzero" minimum:"1" maximum:"2592000"`
-		Force          bool      `json:"force,omitzero" doc:"Move the deadline even though the reservation belongs to an order's checkout. Needs a reason."`
+		Force          bool      `json:"force,omitzero" needs:"stock.override" doc:"Move the deadline even though the reservation belongs to an order's checkout. Needs a reason."`
 		Reason         string    `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }
@@ -99,7 +100,7 @@ func (a *api) extend(ctx context.Context, c call, in *extendInput) (*response[Re
 type releaseInput struct {
 	ReservationPath
 	Reason string `query:"reason" maxLength:"500"`
-	Force  bool   `query:"force" doc:"Release it even though it belongs to an order's checkout. Needs a reason."`
+	Force  bool   `query:"force" needs:"stock.override" doc:"Release it even though it belongs to an order's checkout. Needs a reason."`
 }
 
 func (a *api) release(ctx context.Context, c call, in *releaseInput) (*response[ReservationState], error) {
@@ -143,7 +144,7 @@ type allocateInput struct {
 	StockPath
 	Body struct {
 		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
-		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"The order's whole allocation here; the same or less changes nothing."`
+		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"How many units the order shall have allocated here in all. If it has as many or more already, nothing changes."`
 	}
 }
 
@@ -162,7 +163,7 @@ type deallocateInput struct {
 		OrderID  string `json:"order_id" minLength:"1" maxLength:"64"`
 		Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000" doc:"At most this many are taken back."`
 		Reason   string `json:"reason,omitempty" maxLength:"500"`
-		Force    bool   `json:"force,omitzero" doc:"Also take back units that belong to an order. Needs a reason. The order's retry-allocation allocates them again."`
+		Force    bool   `json:"force,omitzero" needs:"stock.override" doc:"Also take back units that belong to an order. Needs a reason. The order's retry-allocation allocates them again."`
 	}
 }
 
@@ -182,7 +183,7 @@ type shipStockInput struct {
 		OrderID    string `json:"order_id" minLength:"1" maxLength:"64"`
 		ShipmentID string `json:"shipment_id" minLength:"1" maxLength:"64"`
 		Quantity   int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
-		Force      bool   `json:"force,omitzero" doc:"Ship although the goods are not on the books. With a reason, also goods that belong to an order."`
+		Force      bool   `json:"force,omitzero" needs:"stock.override" doc:"Ship even if stock does not have the goods. With a reason, also ship goods that belong to an order."`
 		Reason     string `json:"reason,omitempty" maxLength:"500" doc:"Why goods that belong to an order are shipped apart from it."`
 	}
 }

@@ -75,19 +75,19 @@ func TestWhatIsNotValidIsPointedAt(t *testing.T) {
 		header             string // name=value
 		says               []string
 	}{
-		"a quantity of nothing": {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":0}]}`, "", []string{`"#/lines/1/quantity"`}},
-		"a price of one's own":  {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"A","quantity":1,"price":{"amount":"0.01","currency":"GBP"}}]}`, "", []string{`"#/lines/0/price"`}},
-		"no currency":           {"POST", "/v1/carts", `{}`, "", []string{`"#/currency"`}},
-		"no such currency":      {"POST", "/v1/carts", `{"currency":"XYZ"}`, "", []string{`"#/currency"`, "XYZ"}},
-		"two faults at once":    {"POST", "/v1/carts", `{"currency":"XYZ","lines":[{"sku":"A@B","quantity":1}]}`, "", []string{`"#/currency"`, `"#/lines/0/sku"`}},
-		"an amount too long":    {"PUT", "/v1/products/A/prices/GBP", `{"amount":"1e999999"}`, "", []string{`"#/amount"`}},
-		"a SKU in the path":     {"PUT", "/v1/products/A%40B", `{"title":"A"}`, "", []string{`"in":"path"`, `"parameter":"sku"`}},
-		"a time that is none":   {"PUT", "/v1/products/A", `{"title":"A"}`, "Daybook-Occurred-At=yesterday", []string{`"parameter":"Daybook-Occurred-At"`}},
-		"an actor in two lines": {"PUT", "/v1/products/A", `{"title":"A"}`, "Daybook-Actor=ann\u00e9", []string{`"parameter":"Daybook-Actor"`}},
-		"a count of no belief":  {"POST", "/v1/stock/A/main/counts", `{"counted":3}`, "Idempotency-Key=c1", []string{`"#/expected"`}},
-		"two deadlines":         {"POST", "/v1/stock/A/main/reservations", `{"order_id":"1","quantity":1,"hold_seconds":5,"expires_at":"2030-01-01T00:00:00Z"}`, "Idempotency-Key=c2", []string{`"#/expires_at"`}},
-		"a key of no letters":   {"PUT", "/v1/products/A", `{"title":"A"}`, "Idempotency-Key=\xff", []string{`"parameter":"Idempotency-Key"`}},
-		"a key too long":        {"PUT", "/v1/products/A", `{"title":"A"}`, "Idempotency-Key=" + strings.Repeat("k", 256), []string{`"parameter":"Idempotency-Key"`}},
+		"a quantity of 0":          {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"A","quantity":1},{"sku":"B","quantity":0}]}`, "", []string{`"#/lines/1/quantity"`}},
+		"a price in a cart's line": {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"A","quantity":1,"price":{"amount":"0.01","currency":"GBP"}}]}`, "", []string{`"#/lines/0/price"`}},
+		"no currency":              {"POST", "/v1/carts", `{}`, "", []string{`"#/currency"`}},
+		"no such currency":         {"POST", "/v1/carts", `{"currency":"XYZ"}`, "", []string{`"#/currency"`, "XYZ"}},
+		"two faults at once":       {"POST", "/v1/carts", `{"currency":"XYZ","lines":[{"sku":"A@B","quantity":1}]}`, "", []string{`"#/currency"`, `"#/lines/0/sku"`}},
+		"an amount too long":       {"PUT", "/v1/products/A/prices/GBP", `{"amount":"1e999999"}`, "", []string{`"#/amount"`}},
+		"a SKU in the path":        {"PUT", "/v1/products/A%40B", `{"title":"A"}`, "", []string{`"in":"path"`, `"parameter":"sku"`}},
+		"a time in words":          {"PUT", "/v1/products/A", `{"title":"A"}`, "Daybook-Occurred-At=yesterday", []string{`"parameter":"Daybook-Occurred-At"`}},
+		"an actor with an accent":  {"PUT", "/v1/products/A", `{"title":"A"}`, "Daybook-Actor=ann\u00e9", []string{`"parameter":"Daybook-Actor"`}},
+		"a count without expected": {"POST", "/v1/stock/A/main/counts", `{"counted":3}`, "Idempotency-Key=c1", []string{`"#/expected"`}},
+		"two deadlines":            {"POST", "/v1/stock/A/main/reservations", `{"order_id":"1","quantity":1,"hold_seconds":5,"expires_at":"2030-01-01T00:00:00Z"}`, "Idempotency-Key=c2", []string{`"#/expires_at"`}},
+		"a key that is not ASCII":  {"PUT", "/v1/products/A", `{"title":"A"}`, "Idempotency-Key=\xff", []string{`"parameter":"Idempotency-Key"`}},
+		"a key too long":           {"PUT", "/v1/products/A", `{"title":"A"}`, "Idempotency-Key=" + strings.Repeat("k", 256), []string{`"parameter":"Idempotency-Key"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -122,19 +122,19 @@ func TestRefusalsOfRulesAreProblems(t *testing.T) {
 		status             int
 		code               string
 	}{
-		"an unknown product":     {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`, 404, "product-not-found"},
-		"a retired product":      {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"OLD","quantity":1}]}`, 409, "product-retired"},
-		"no price":               {"POST", "/v1/carts", `{"currency":"EUR","lines":[{"sku":"MUG","quantity":1}]}`, 409, "product-not-priced"},
-		"another kind":           {"PUT", "/v1/products/MUG", `{"title":"Mug","kind":"service"}`, 409, "product-kind-fixed"},
-		"an unknown cart":        {"POST", "/v1/carts/none/lines", `{"lines":[{"sku":"MUG","quantity":1}]}`, 404, "cart-not-found"},
-		"an unknown order":       {"POST", "/v1/orders/none/confirm", "", 404, "order-not-found"},
-		"an unknown return":      {"POST", "/v1/returns/none/approve", "", 404, "return-not-found"},
-		"a return of no order":   {"POST", "/v1/returns", `{"order_id":"none","lines":[{"order_line":1,"quantity":1}]}`, 404, "order-not-found"},
-		"more than there is":     {"POST", "/v1/stock/MUG/main/reservations", `{"order_id":"o1","quantity":4,"hold_seconds":60}`, 409, "stock-insufficient"},
-		"a count too late":       {"POST", "/v1/stock/MUG/main/counts", `{"expected":7,"counted":3}`, 409, "stock-count-stale"},
-		"less than nothing":      {"POST", "/v1/stock/MUG/main/adjustments", `{"change":-9,"reason":"shrinkage"}`, 409, "stock-below-zero"},
-		"a reason without words": {"POST", "/v1/stock/MUG/main/adjustments", `{"change":-1,"reason":"other"}`, 409, "stock-note-missing"},
-		"an unknown reservation": {"POST", "/v1/stock/MUG/main/reservations/none/commit", "", 404, "reservation-unknown"},
+		"an unknown product":   {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`, 404, "product-not-found"},
+		"a retired product":    {"POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"OLD","quantity":1}]}`, 409, "product-retired"},
+		"no price":             {"POST", "/v1/carts", `{"currency":"EUR","lines":[{"sku":"MUG","quantity":1}]}`, 409, "product-not-priced"},
+		"another kind":         {"PUT", "/v1/products/MUG", `{"title":"Mug","kind":"service"}`, 409, "product-kind-fixed"},
+		"an unknown cart":      {"POST", "/v1/carts/none/lines", `{"lines":[{"sku":"MUG","quantity":1}]}`, 404, "cart-not-found"},
+		"an unknown order":     {"POST", "/v1/orders/none/confirm", "", 404, "order-not-found"},
+		"an unknown return":    {"POST", "/v1/returns/none/approve", "", 404, "return-not-found"},
+		"a return of no order": {"POST", "/v1/returns", `{"order_id":"none","lines":[{"order_line":1,"quantity":1}]}`, 404, "order-not-found"},
+		"more than there is":   {"POST", "/v1/stock/MUG/main/reservations", `{"order_id":"o1","quantity":4,"hold_seconds":60}`, 409, "stock-insufficient"},
+		"a stock that has changed since the count began": {"POST", "/v1/stock/MUG/main/counts", `{"expected":7,"counted":3}`, 409, "stock-count-stale"},
+		"more missing than on hand":                      {"POST", "/v1/stock/MUG/main/adjustments", `{"change":-9,"reason":"shrinkage"}`, 409, "stock-below-zero"},
+		"the reason other without a note":                {"POST", "/v1/stock/MUG/main/adjustments", `{"change":-1,"reason":"other"}`, 409, "stock-note-missing"},
+		"an unknown reservation":                         {"POST", "/v1/stock/MUG/main/reservations/none/commit", "", 404, "reservation-unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +172,7 @@ func TestASKUMayHoldBlanksAndSlashes(t *testing.T) {
 		t.Errorf("stock %s, want 2 of GIFT A/B", got.text)
 	}
 	if cart := s.must("POST", "/v1/carts", `{"currency":"GBP","lines":[{"sku":"Gift A/B","quantity":1}]}`); cart.at("lines", 0, "sku") != "GIFT A/B" {
-		t.Errorf("cart %s, want the SKU folded", cart.text)
+		t.Errorf("cart %s, want the SKU in its usual form", cart.text)
 	}
 }
 
@@ -206,6 +206,6 @@ func TestLineByLineTellsWhatWasLeftOut(t *testing.T) {
 	name, value := key()
 	got := s.must("POST", fmt.Sprintf("/v1/carts/%s/checkout", cart.at("cart_id")), `{"policy":"line-by-line"}`, name, value)
 	if got.at("dropped_lines", 0) != 2.0 || got.at("shortages", 0, "sku") != "CUP" || got.at("shortages", 0, "lines", 0) != 2.0 || got.at("order", "total", "amount") != "7.50" {
-		t.Errorf("checkout %s, want line 2 left out for want of CUP", got.text)
+		t.Errorf("checkout %s, want line 2 left out, because there is no CUP", got.text)
 	}
 }

@@ -54,7 +54,7 @@ func TestARefusedCheckoutSaysWhereTheCartIsOpenAgain(t *testing.T) {
 	unwritten := checkout(s, s.cart("MUG", 1), `{"order_id":"o-1"}`)
 	unwritten.problem(t, 409, "order-id-taken")
 	if at := unwritten.header.Get("Daybook-Position"); at != "" {
-		t.Errorf("a refusal of which nothing is recorded has the position %s", at)
+		t.Errorf("a refusal that recorded nothing has the position %s", at)
 	}
 }
 

@@ -1,6 +1,7 @@
 package commandapi
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/etag"
@@ -24,37 +26,46 @@ const (
 	headerKey   = "Idempotency-Key"
 	headerActor = "Daybook-Actor"
 
-	headerOccurredAt = "Daybook-Occurred-At"
+	headerGuest = "Daybook-Guest-Token"
+
+	headerOccurredAt  = "Daybook-Occurred-At"
+	headerChannel     = "Daybook-Channel"
+	headerCorrelation = "X-Correlation-ID"
+	headerTrace       = "Traceparent"
+
+	// The values of Headers that stand for none.
+	defaultActor, defaultChannel = "anonymous", "api"
 )
 
-// Headers are the headers that every write to the log may have. There is no access control yet, so
-// the API believes what Daybook-Actor says.
+// Headers are the headers that every write to the log may have. What Daybook-Actor says is believed
+// only without access control. With it, the actor is who sends the request.
 type Headers struct {
 	Key         string `header:"Idempotency-Key" maxLength:"255" doc:"Makes repeating this request harmless: the same key with the same request gets the first answer again."`
-	IfMatch     string `header:"If-Match" maxLength:"1000" doc:"ETags of the thing, separated by commas. The write happens only if it is at the revision that one of them names, otherwise 412. With * it must exist."`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" doc:"With * the write happens only if the thing does not exist yet, otherwise 412. With ETags it must be at none of their revisions."`
-	Actor       string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:ann" doc:"Who asks. It goes on every event."`
-	Channel     string `header:"Daybook-Channel" maxLength:"32" default:"api" example:"web" doc:"Where it comes from. It goes on every event."`
+	IfMatch     string `header:"If-Match" doc:"ETags of the thing, separated by commas. The write happens only if it is at the revision that one of them names, otherwise 412. With * it must exist."`
+	IfNoneMatch string `header:"If-None-Match" doc:"With * the write happens only if the thing does not exist yet, otherwise 412. With ETags it must be at none of their revisions."`
+	Actor       string `header:"Daybook-Actor" maxLength:"128" default:"anonymous" example:"operator:eve" doc:"Who asks. It is recorded with every event."`
+	Channel     string `header:"Daybook-Channel" needs:"fields.trusted" maxLength:"32" default:"api" example:"web" doc:"Where it comes from. It is recorded with every event."`
 	Correlation string `header:"X-Correlation-ID" maxLength:"128" doc:"Joins everything that follows from one request of yours. By default the trace id, or the request id."`
-	Trace       string `header:"Traceparent" maxLength:"128" doc:"A W3C trace context. It goes on every event."`
-	OccurredAt  string `header:"Daybook-Occurred-At" format:"date-time" doc:"When it took effect, if not now. From 1990-01-01 to a day from now, unless the server has other bounds."`
+	Trace       string `header:"Traceparent" maxLength:"128" doc:"A W3C trace context. It is recorded with every event."`
+	OccurredAt  string `header:"Daybook-Occurred-At" needs:"fields.trusted" format:"date-time" doc:"When it took effect, if not now. From 1990-01-01 to a day from now, unless the server has other bounds."`
 }
 
 func (h *Headers) common() *Headers { return h }
 
-// ProcessHeaders are the headers of routes about processes. A process has neither a revision nor
-// a stream, so these routes document no condition and no header that goes on events. A condition
-// is read all the same, because it must not be ignored (see allowed).
+// ProcessHeaders are the headers of routes about processes. A process has neither a revision nor a
+// stream, so these routes document no condition and no header that is recorded with events. A
+// condition is read all the same, because it must not be ignored (see allowed).
 type ProcessHeaders struct {
-	IfMatch     string `header:"If-Match" maxLength:"1000" hidden:"true"`
-	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" hidden:"true"`
+	IfMatch     string `header:"If-Match" hidden:"true"`
+	IfNoneMatch string `header:"If-None-Match" hidden:"true"`
 }
 
 func (h *ProcessHeaders) common() *Headers {
 	return &Headers{IfMatch: h.IfMatch, IfNoneMatch: h.IfNoneMatch}
 }
 
-// allowed refuses conditions that no process meets: it is at no revision, and it exists.
+// allowed refuses conditions that no process meets. A process has no revision, and it always
+// exists.
 func allowed(condition *aggregate.Condition) error {
 	if condition != nil && (condition.At != nil || condition.Empty) {
 		return problem.Unrevised()
@@ -77,17 +88,38 @@ type call struct {
 	commands.Call
 }
 
-func (a *api) newCall(ctx context.Context, h *Headers) (call, error) {
+func (a *api) newCall(ctx context.Context, needs access.Permission, h *Headers) (call, error) {
 	var c check
-	meta := eventstore.Metadata{
-		Actor: visible(&c, headerActor, h.Actor), Channel: visible(&c, "Daybook-Channel", h.Channel),
-		CorrelationID: visible(&c, "X-Correlation-ID", h.Correlation), Trace: visible(&c, "Traceparent", h.Trace),
+	who := problem.RequestOf(ctx).Who
+	meta := a.metadata(&c, h)
+	if who.ID != access.Everyone.ID {
+		meta.Actor = who.ID // package httpapi has refused another Daybook-Actor
+		meta.ActingFor = string(who.ActsFor)
 	}
 	if meta.CorrelationID == "" {
 		meta.CorrelationID = traceID(meta.Trace)
 	}
 	if meta.CorrelationID == "" {
 		meta.CorrelationID = problem.RequestOf(ctx).ID
+	}
+	meta.Request = requestOf(ctx)
+	condition := conditionOf(&c, h)
+	var err error
+	if meta.CommandID, err = commandID(scopeOf(who, h.Actor), h.Key); err != nil {
+		return call{}, err
+	}
+	if needs == access.Open { // the sender may be nobody
+		return call{commands.Call{Meta: meta, If: condition, Who: who}}, c.err()
+	}
+	owner, err := ownerOf(who, needs)
+	return call{commands.Call{Meta: meta, If: condition, Who: who, Owner: owner}}, cmp.Or(err, c.err())
+}
+
+// metadata reads what the headers say about an event.
+func (a *api) metadata(c *check, h *Headers) eventstore.Metadata {
+	meta := eventstore.Metadata{
+		Actor: visible(c, headerActor, h.Actor), Channel: visible(c, headerChannel, h.Channel),
+		CorrelationID: visible(c, headerCorrelation, h.Correlation), Trace: visible(c, headerTrace, h.Trace),
 	}
 	if h.OccurredAt != "" {
 		at, err := time.Parse(time.RFC3339Nano, h.OccurredAt)
@@ -98,22 +130,29 @@ func (a *api) newCall(ctx context.Context, h *Headers) (call, error) {
 		}
 		meta.OccurredAt = at.UTC()
 	}
-	meta.Request, _ = ctx.Value(requestKey{}).(string) // empty without a key
-	condition := conditionOf(&c, h)
-	var err error
-	if meta.CommandID, err = commandID(h); err != nil {
-		return call{}, err
-	}
-	return call{commands.Call{Meta: meta, If: condition}}, c.err()
+	return meta
+}
+
+// checkHeaders notes the faults of headers before the body is decoded, so that one answer names
+// them and the faults of the body.
+func (a *api) checkHeaders(ctx huma.Context, next func(huma.Context)) {
+	var c check
+	a.metadata(&c, &Headers{
+		Actor: ctx.Header(headerActor), Channel: ctx.Header(headerChannel), Correlation: ctx.Header(headerCorrelation),
+		Trace: ctx.Header(headerTrace), OccurredAt: ctx.Header(headerOccurredAt),
+	})
+	visible(&c, headerKey, ctx.Header(headerKey))
+	problem.RequestOf(ctx.Context()).Fault(c.faults...)
+	next(ctx)
 }
 
 // commandID derives from the caller's key, so that a repeated request is the
 // same command, on any node and after any crash.
-func commandID(h *Headers) (uuid.UUID, error) {
-	if h.Key == "" {
+func commandID(scope, key string) (uuid.UUID, error) {
+	if key == "" {
 		return uuid.NewV7()
 	}
-	return CommandOf(scopeOf(h.Actor), h.Key), nil
+	return CommandOf(scope, key), nil
 }
 
 // CommandOf is the command id of a request with an idempotency key. scope says whose key it
@@ -122,13 +161,32 @@ func CommandOf(scope, key string) uuid.UUID {
 	return uuid.UUID(unit.RequestCommand.Of(scope, key).UUID())
 }
 
-// scopeOf is the scope of an actor's keys. Two actors may use the same key for different
-// requests.
-func scopeOf(actor string) string {
-	if actor == "" {
-		return "anonymous"
+// scopeOf is the scope of a principal's idempotency keys. Two principals may use the same key for
+// different requests, and so may one that acts for two customers. Without access control, the actor
+// that the request names is the scope.
+func scopeOf(who access.Principal, actor string) string {
+	switch {
+	case who.ID == access.Everyone.ID && actor == "":
+		return defaultActor
+	case who.ID == access.Everyone.ID:
+		return actor
+	case who.ActsFor != "":
+		return who.ID + " for " + string(who.ActsFor)
 	}
-	return actor
+	return who.ID
+}
+
+// ownerOf is who must own the things that a request is about. It is empty if the principal may
+// change everything.
+func ownerOf(who access.Principal, needs access.Permission) (unit.Owner, error) {
+	owner, limited := who.Owned(needs)
+	if !limited {
+		return "", nil
+	}
+	if owner == "" {
+		return "", problem.Forbidden(needs) // it has no customer, so it owns nothing
+	}
+	return owner, nil
 }
 
 // conditionOf reads the preconditions of a write. An ETag begins with the revision of the
@@ -200,22 +258,29 @@ func (c call) derive(what *unit.Derivation) string { return what.Of(c.Meta.Comma
 // then is the call of a further step of the same request. Its command id derives from the
 // request's.
 func (c call) then(step string) commands.Call {
-	next := commands.Call{Meta: c.Meta}
+	next := commands.Call{Meta: c.Meta, Who: c.Who, Owner: c.Owner}
 	next.Meta.CommandID = uuid.UUID(unit.StepCommand.Of(step, c.Meta.CommandID.String()).UUID())
 	next.Meta.CausationID = c.Meta.CommandID.String()
 	return next
 }
 
 // check collects what is wrong with a request.
-type check struct{ faults []problem.Invalid }
+type check struct {
+	faults []problem.Invalid
+	// forbidden are members that the caller may not send.
+	forbidden []problem.Invalid
+}
 
 func (c *check) fault(f problem.Invalid) { c.faults = append(c.faults, f) }
 
 func (c *check) err() error {
-	if len(c.faults) == 0 {
-		return nil
+	switch {
+	case len(c.forbidden) > 0:
+		return problem.FieldsForbidden(c.forbidden...)
+	case len(c.faults) > 0:
+		return problem.NotValid(c.faults...)
 	}
-	return problem.NotValid(c.faults...)
+	return nil
 }
 
 // inPath reads a path parameter.
@@ -262,6 +327,6 @@ func money(c *check, pointer string, given MoneyInput) unit.Money {
 
 // MoneyInput is an amount as it is given.
 type MoneyInput struct {
-	Amount   string `json:"amount" maxLength:"26" example:"2.55" doc:"A plain decimal: at most 18 digits before and 6 after the point."`
+	Amount   string `json:"amount" maxLength:"26" example:"7.50" doc:"A plain decimal: at most 18 digits before and 6 after the point."`
 	Currency string `json:"currency" minLength:"3" maxLength:"3" example:"GBP" doc:"ISO 4217."`
 }

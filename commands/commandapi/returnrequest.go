@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"daybook/commands"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -16,14 +17,14 @@ import (
 type requestReturnInput struct {
 	Headers
 	Body struct {
-		ReturnID   string            `json:"return_id,omitempty" maxLength:"64" doc:"Your own id. If you give none, the server makes one."`
+		ReturnID   string            `json:"return_id,omitempty" needs:"fields.trusted" maxLength:"64" doc:"Your own id. If you give none, the server makes one."`
 		OrderID    string            `json:"order_id,omitempty" maxLength:"64" doc:"The order, if everything that comes back is of one order. Real returns often name none."`
 		CustomerID string            `json:"customer_id,omitempty" maxLength:"64" doc:"By default the order's."`
 		Reference  string            `json:"reference,omitempty" maxLength:"100"`
 		Currency   string            `json:"currency,omitempty" maxLength:"3" doc:"By default the order's."`
 		Country    string            `json:"country,omitempty" maxLength:"100"`
 		Reason     string            `json:"reason,omitempty" maxLength:"500"`
-		Lines      []ReturnLineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"What comes back. Each is a line of the return, also if two are of one line of the order."`
+		Lines      []ReturnLineInput `json:"lines" minItems:"1" maxItems:"2000" doc:"What comes back. Each item is a line of the return, even if two items name the same line of the order."`
 	}
 }
 
@@ -32,7 +33,7 @@ type ReturnLineInput struct {
 	OrderLine int    `json:"order_line,omitzero" minimum:"1" doc:"Which line of the order. SKU, kind and price are then the order's."`
 	SKU       string `json:"sku,omitempty" maxLength:"64" doc:"Without an order line."`
 	Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
-	Price     string `json:"price,omitempty" maxLength:"26" doc:"Credited for one unit. By default, and at most, what it was sold for; without an order line it is needed. Only a service, such as a discount, may be below zero."`
+	Price     string `json:"price,omitempty" needs:"fields.trusted" maxLength:"26" doc:"Credited for one unit. By default, and at most, what it was sold for; without an order line it is needed. Only a service, such as a discount, may be below zero."`
 }
 
 func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput) (*response[resource.Return], error) {
@@ -40,14 +41,17 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 	ask := returns.Request{
 		ReturnID:   orElse(&bad, "/return_id", in.Body.ReturnID, unit.ParseReturnID, c.derive(unit.NewReturn)),
 		OrderID:    optional(&bad, "/order_id", in.Body.OrderID, unit.ParseOrderID),
-		CustomerID: optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID),
+		CustomerID: c.customer(&bad, "/customer_id", in.Body.CustomerID),
 		Currency:   optional(&bad, "/currency", in.Body.Currency, unit.ParseOldCurrency),
 		Reference:  in.Body.Reference, Country: in.Body.Country, Reason: in.Body.Reason,
+	}
+	if c.Owner != "" && in.Body.OrderID == "" {
+		bad.fault(problem.InBody("/order_id", "required, because only what was bought here can be sent back"))
 	}
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	sold, err := a.soldBy(ctx, ask.OrderID)
+	sold, err := a.soldBy(ctx, c.Call, ask.OrderID)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +67,7 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 		}
 	}
 	if ask.Currency == "" {
-		bad.fault(problem.InBody("/currency", "required, because no order is named that has one"))
+		bad.fault(problem.InBody("/currency", "required, because the return names no order"))
 		return nil, bad.err()
 	}
 	for i, given := range in.Body.Lines {
@@ -82,12 +86,12 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 }
 
 // soldBy is the order that a return names; the zero State if it names none.
-func (a *api) soldBy(ctx context.Context, id unit.OrderID) (order.State, error) {
+func (a *api) soldBy(ctx context.Context, call commands.Call, id unit.OrderID) (order.State, error) {
 	if id == "" {
 		return order.State{}, nil
 	}
 	state, err := view(ctx, a.service.ViewOrder, id, func(s order.State, _ int64) order.State { return s.Clone() })
-	if err == nil && !state.Exists() {
+	if err == nil && (!state.Exists() || call.Owner != "" && !state.OwnedBy(call.Owner)) {
 		err = order.ErrNotFound
 	}
 	return state, err
@@ -113,7 +117,7 @@ func (a *api) returnLine(ctx context.Context, bad *check, pointer string, given 
 		line.SKUText = given.SKU
 	}
 	if given.Price == "" {
-		bad.fault(problem.InBody(pointer+"/price", "required, because no order line is named that has one"))
+		bad.fault(problem.InBody(pointer+"/price", "required, because the line names no order_line"))
 	}
 	if len(bad.faults) > 0 {
 		return line, nil
@@ -145,8 +149,8 @@ func ofOrder(bad *check, pointer string, line *returns.Line, given ReturnLineInp
 	if given.Price == "" {
 		line.Price = of.Price
 	} else if line.Price.Currency == of.Price.Currency && line.Price.Compare(of.Price) > 0 {
-		bad.fault(problem.InBody(pointer+"/price", "more than the "+of.Price.String()+" it was sold for"))
+		bad.fault(problem.InBody(pointer+"/price", "more than "+of.Price.String()+", the price at which it was sold"))
 	} else if line.Price.Sign() < 0 && of.Price.Sign() >= 0 {
-		bad.fault(problem.InBody(pointer+"/price", "below zero, and it was sold for "+of.Price.String()))
+		bad.fault(problem.InBody(pointer+"/price", "below zero, but it was sold for "+of.Price.String()))
 	}
 }

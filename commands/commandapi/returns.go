@@ -2,9 +2,11 @@ package commandapi
 
 import (
 	"context"
+	"errors"
 
 	"daybook/domain/returns"
 	"daybook/domain/unit"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 )
 
@@ -100,7 +102,23 @@ func (a *api) receiveReturn(ctx context.Context, c call, in *receiptInput) (*res
 			Location:    inBody(&bad, at("/lines", i)+"/location", l.Location, unit.ParseLocationID),
 		})
 	}
-	return a.changeReturn(ctx, c, &bad, id, receive)
+	done, err := a.changeReturn(ctx, c, &bad, id, receive)
+	if errors.Is(err, returns.ErrLineUnknown) {
+		return nil, a.unknownReturnLines(ctx, id, receive.Lines, err)
+	}
+	return done, err
+}
+
+// unknownReturnLines names all lines that the return does not have. refusal is about the first of
+// them.
+func (a *api) unknownReturnLines(ctx context.Context, id unit.ReturnID, received []returns.ReceivedLine, refusal error) error {
+	var faults []problem.Invalid
+	err := a.service.ViewReturn(ctx, id, func(now returns.State, _ int64) {
+		faults = unknownLines(len(received), "return", func(i int) (int, bool) {
+			return received[i].Line, received[i].Line >= 1 && received[i].Line <= len(now.Lines)
+		})
+	})
+	return withLines(refusal, faults, err)
 }
 
 type refundInput struct {
@@ -128,7 +146,7 @@ type CreditLineInput struct {
 	SKU      string `json:"sku" minLength:"1" maxLength:"64"`
 	Title    string `json:"title,omitempty" maxLength:"200"`
 	Quantity int64  `json:"quantity" minimum:"-1000000000" maximum:"1000000000"`
-	Price    string `json:"price" maxLength:"26" doc:"Of one unit. Quantity times price is the change of the shop's sales: below zero is a credit to the customer."`
+	Price    string `json:"price" maxLength:"26" doc:"The price of one unit. Quantity times price is the change of the shop's sales: below zero is a credit to the customer."`
 }
 
 type creditNoteInput struct {

@@ -1,8 +1,6 @@
 package commandapi_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,19 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
-	"daybook/commands/commandapi"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/eventstore"
+	"daybook/eventstore/logtest"
 	"daybook/eventstore/memory"
-	"daybook/internal/httpapi"
 	"daybook/internal/problem"
 )
 
@@ -34,9 +31,9 @@ type keyed struct {
 	path  string
 	body  string
 	other string // empty: the same body with another effective time
-	// anew means that the request records nothing itself. It is carried out again each time,
-	// whatever its key is.
-	anew bool
+	// everyTime means that the request records nothing in the log. So it is carried out each time
+	// that it is sent, even under a key that was used before.
+	everyTime bool
 	// first does further preparations after the stage.
 	first func(s *keyShop)
 }
@@ -48,8 +45,28 @@ var keyedRequests = map[string]keyed{
 	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
 	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
 
-	"retry-process":   {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/retry", anew: true},
-	"dismiss-process": {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/dismiss", body: `{"reason":"a"}`, other: `{"reason":"b"}`, anew: true},
+	"retry-process":   {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/retry", everyTime: true},
+	"dismiss-process": {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/dismiss", body: `{"reason":"a"}`, other: `{"reason":"b"}`, everyTime: true},
+
+	"create-key":  {path: "/v1/keys", body: `{"name":"a","role":"operator"}`, everyTime: true},
+	"rotate-key":  {path: "/v1/keys/none/rotate", body: `{}`, everyTime: true},
+	"revoke-key":  {path: "/v1/keys/none/revoke", body: `{}`, everyTime: true},
+	"define-role": {path: "/v1/roles/picker", body: `{"grants":[{"permission":"orders.ship","reach":"all"}]}`, everyTime: true},
+	"remove-role": {path: "/v1/roles/picker", everyTime: true},
+
+	"sign-in":         {path: "/v1/auth/sign-in", body: `{"email":"eve@shop.example","password":"wrong"}`, everyTime: true},
+	"enter-code":      {path: "/v1/auth/second-factor", body: `{"step_token":"none","code":"123456"}`, everyTime: true},
+	"begin-factor":    {path: "/v1/auth/factor", body: `{"step_token":"none"}`, everyTime: true},
+	"confirm-factor":  {path: "/v1/auth/factor/confirm", body: `{"step_token":"none","code":"123456"}`, everyTime: true},
+	"redeem-token":    {path: "/v1/auth/token", body: `{"token":"none","password":"correct horse battery"}`, everyTime: true},
+	"sign-out":        {path: "/v1/auth/sign-out", everyTime: true},
+	"change-password": {path: "/v1/auth/password", body: `{"password":"wrong","new_password":"correct horse battery"}`, everyTime: true},
+	"end-session":     {path: "/v1/auth/sessions/none/end", everyTime: true},
+	"invite-staff":    {path: "/v1/staff", body: `{"email":"eve@shop.example","name":"Eve","role":"operator"}`, everyTime: true},
+	"give-token":      {path: "/v1/staff/none/token", everyTime: true},
+	"change-role":     {path: "/v1/staff/none/role", body: `{"role":"operator"}`, everyTime: true},
+	"disable-staff":   {path: "/v1/staff/none/disable", body: `{}`, everyTime: true},
+	"remove-factor":   {path: "/v1/staff/none/remove-factor", everyTime: true},
 
 	"open-cart":        {path: "/v1/carts", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`},
 	"add-cart-lines":   {after: "cart", path: "/v1/carts/c/lines", body: `{"lines":[{"sku":"MUG","quantity":1}]}`, other: `{"lines":[{"sku":"MUG","quantity":2}]}`},
@@ -57,7 +74,7 @@ var keyedRequests = map[string]keyed{
 	"patch-cart":       {after: "cart", path: "/v1/carts/c", body: `{"country":"France"}`, other: `{"country":"EIRE"}`},
 	"remove-cart-line": {after: "cart", path: "/v1/carts/c/lines/1"},
 	"checkout-cart":    {after: "cart", path: "/v1/carts/c/checkout", body: `{"confirm":true,"payment":{}}`, other: `{"hold_seconds":60}`},
-	"merge-cart":       {after: "cart", path: "/v1/carts/c/merge", body: `{"from":"guest"}`, first: guest},
+	"merge-cart":       {after: "cart", path: "/v1/carts/c/merge", body: `{"from":"guest"}`, other: `{"from":"friend"}`, first: guests},
 	"abandon-cart":     {after: "cart", path: "/v1/carts/c/abandon", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
 	"expire-cart":      {after: "cart", path: "/v1/carts/c/expire", first: func(s *keyShop) { s.pass(60 * 24 * time.Hour) }},
 
@@ -138,8 +155,12 @@ func reserved(s *keyShop) {
 	s.must("POST", "/v1/stock/MUG/main/reservations", `{"order_id":"x","reservation_id":"res","quantity":2,"hold_seconds":3600}`, "Idempotency-Key", "reserved")
 }
 
-func guest(s *keyShop) {
-	s.must("POST", "/v1/carts", `{"cart_id":"guest","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, "Idempotency-Key", "guest")
+// guests fills two carts that can be merged into another. Each stream of a cart remembers its own
+// commands, and a merge begins in the stream of the cart that ends.
+func guests(s *keyShop) {
+	for _, id := range []string{"guest", "friend"} {
+		s.must("POST", "/v1/carts", `{"cart_id":"`+id+`","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, "Idempotency-Key", id)
+	}
 }
 
 func allocated(s *keyShop) {
@@ -151,7 +172,7 @@ func lost(s *keyShop) {
 	mugs := stock.Key{SKU: "MUG", Location: "main"}
 	started := cart.CheckoutStarted{CartID: "c", OrderID: "o", OrderIDFrom: cart.FromCaller}
 	at := s.service.At(mugs)
-	call := commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New()}}
+	call := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	_, err := s.service.MoveStock(s.t.Context(), call, mugs,
 		stock.Release{At: at, ReservationID: checkout.ReservationID(started, mugs.SKU, mugs.Location)}, stock.TransferOut{At: at, TransferID: "gone", To: "shop", Quantity: 100})
 	if err != nil {
@@ -180,35 +201,10 @@ func (s keyShop) restart() *keyShop {
 	policy.Remedy = order.RemedyBackorder
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	next.service = commands.NewService(s.log, policy, now, aggregate.Options{Remembered: -1})
-	var err error
-	next.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
-		commandapi.Register(api, next.service, commandapi.Options{Answers: next.answers})
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		if err := next.service.Close(context.Background()); err != nil {
-			s.t.Error(err)
-		}
-	})
+	next.handler = serve(s.t, next.service, next.answers)
+	next.closeAtEnd()
 	s.shop = &next
 	return &s
-}
-
-// without is a log without an index of event ids.
-type without struct{ eventstore.Store }
-
-func (w without) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
-	result, err := w.Store.Append(ctx, stream, expected, events)
-	if _, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); !duplicate {
-		return result, err
-	}
-	events = slices.Clone(events)
-	for i := range events {
-		events[i].ID = uuid.New()
-	}
-	return w.Store.Append(ctx, stream, expected, events)
 }
 
 // A key is known as long as the log exists. Even when its answer is deleted and no process
@@ -224,10 +220,10 @@ func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
 	}
 	for name, log := range map[string]func(eventstore.Store) eventstore.Store{
 		"with an index of ids": func(store eventstore.Store) eventstore.Store { return store },
-		"without":              func(store eventstore.Store) eventstore.Store { return without{store} },
+		"without":              func(store eventstore.Store) eventstore.Store { return logtest.Unindexed{Store: store} },
 	} {
 		for _, id := range slices.Sorted(maps.Keys(keyedRequests)) {
-			if keyedRequests[id].anew {
+			if keyedRequests[id].everyTime {
 				continue
 			}
 			t.Run(name+"/"+id, func(t *testing.T) {
@@ -246,7 +242,7 @@ func TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn(t *testing.T) {
 	operations := operationMethods(t)
 	for _, id := range slices.Sorted(maps.Keys(keyedRequests)) {
 		request := keyedRequests[id]
-		if request.anew {
+		if request.everyTime {
 			continue
 		}
 		t.Run(id, func(t *testing.T) {
@@ -266,7 +262,7 @@ func TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn(t *testing.T) {
 			}
 			for _, name := range []string{"cart_id", "return_id"} {
 				one, _ := first.at(name).(string)
-				made := uuid.Validate(one) == nil // by the server; callers name theirs otherwise here
+				made := uuid.Validate(one) == nil // the server makes UUIDs; the ids that callers choose in this test are none
 				if other, _ := second.at(name).(string); made && one == other {
 					t.Errorf("both callers have the %s %q", name, one)
 				}
@@ -279,7 +275,7 @@ func TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn(t *testing.T) {
 func operationMethods(t *testing.T) map[string]string {
 	t.Helper()
 	methods := map[string]string{}
-	paths, _ := open(t).must("GET", "/openapi.json", "").at("paths").(map[string]any)
+	paths := commandsOf(open(t).must("GET", "/openapi.json", ""))
 	for _, operations := range paths {
 		for method, value := range operations.(map[string]any) {
 			id, _ := response{body: value.(map[string]any)}.at("operationId").(string)

@@ -21,7 +21,7 @@ func TestAProductIsOneUnderEachSpelling(t *testing.T) {
 		units := 0
 		for i, spelled := range []string{code, norm.NFC.String(code), norm.NFD.String(code), strings.ToUpper(code), norm.NFD.String(strings.ToUpper(code))} {
 			if name == "Turkish" && i > 2 {
-				continue // whose upper case is another word, elsewhere
+				continue // ToUpper turns ı into I, which is also the upper case of i: another code
 			}
 			if len([]rune(spelled)) > 64 {
 				continue

@@ -14,7 +14,7 @@ import (
 // StockPath names one SKU at one location.
 type StockPath struct {
 	Headers
-	SKU      string `path:"sku" maxLength:"64" example:"85123A" doc:"Percent-encode blanks and slashes."`
+	SKU      string `path:"sku" maxLength:"64" example:"MUG" doc:"Percent-encode blanks and slashes."`
 	Location string `path:"location" maxLength:"64" example:"main"`
 }
 
@@ -26,14 +26,14 @@ func (p *StockPath) key(bad *check) stock.Key {
 }
 
 // moveStock carries out one command on a stock, and responds with the stock as it is now. The
-// caller has read key and the rest of the request, and bad has what is wrong with them.
+// caller has read the request, and bad has the faults that it found.
 func (a *api) moveStock(ctx context.Context, c call, bad *check, key stock.Key, command func(stock.At) stock.Command) (*response[resource.Stock], error) {
 	return moveStock(ctx, a, c, bad, key, command, func(s stock.State, now time.Time, revision int64) resource.Stock {
 		return resource.StockOf(key, s, now, revision)
 	})
 }
 
-// moveStock is the method of that name, with another body.
+// moveStock is like the method moveStock, but the caller says how the body of the response is made.
 func moveStock[B any](ctx context.Context, a *api, c call, bad *check, key stock.Key, command func(stock.At) stock.Command, body func(stock.State, time.Time, int64) B) (*response[B], error) {
 	if err := bad.err(); err != nil {
 		return nil, err
@@ -76,9 +76,9 @@ func (a *api) receiveStock(ctx context.Context, c call, in *receiveInput) (*resp
 type adjustInput struct {
 	StockPath
 	Body struct {
-		Change    int64  `json:"change" minimum:"-1000000000" maximum:"1000000000" doc:"Units found (more than 0) or missing (less)."`
+		Change    int64  `json:"change" minimum:"-1000000000" maximum:"1000000000" doc:"How many units were found (above 0) or are missing (below 0)."`
 		Reason    string `json:"reason" enum:"correction,cycle_count,received,restock,damaged,shrinkage,promotion,other"`
-		Condition string `json:"condition,omitempty" enum:"available,damaged,quality_control,other" default:"available" doc:"Of the goods found or gone."`
+		Condition string `json:"condition,omitempty" enum:"available,damaged,quality_control,other" default:"available" doc:"The condition of the units that were found or are missing."`
 		Document  string `json:"document,omitempty" maxLength:"100"`
 		Note      string `json:"note,omitempty" maxLength:"500" doc:"Needed for the reason other."`
 	}
@@ -177,9 +177,9 @@ func (a *api) transferIn(ctx context.Context, c call, in *transferInInput) (*res
 type setPolicyInput struct {
 	StockPath
 	Body struct {
-		SafetyStock    int64 `json:"safety_stock" minimum:"0" maximum:"1000000000" doc:"Kept back from sale."`
-		BackorderLimit int64 `json:"backorder_limit" minimum:"0" maximum:"1000000000" doc:"How much may be promised beyond what is there."`
-		ReorderPoint   int64 `json:"reorder_point" minimum:"0" maximum:"1000000000" doc:"When available falls to this number or below it, an alert is raised. 0 is no alert."`
+		SafetyStock    int64 `json:"safety_stock" minimum:"0" maximum:"1000000000" doc:"How many units are kept back from sale."`
+		BackorderLimit int64 `json:"backorder_limit" minimum:"0" maximum:"1000000000" doc:"How many units may be sold beyond what is there."`
+		ReorderPoint   int64 `json:"reorder_point" minimum:"0" maximum:"1000000000" doc:"When available falls to this number or below it, an alert is raised. 0 means no alert."`
 	}
 }
 
@@ -201,7 +201,7 @@ type returnStockInput struct {
 		OrderID   string `json:"order_id,omitempty" maxLength:"64"`
 		Quantity  int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 		Condition string `json:"condition" enum:"available,damaged,quality_control,other"`
-		Force     bool   `json:"force,omitzero" doc:"Take goods back even though a return with this id exists. Needs a reason."`
+		Force     bool   `json:"force,omitzero" needs:"stock.override" doc:"Take goods back even though a return with this id exists. Needs a reason."`
 		Reason    string `json:"reason,omitempty" maxLength:"500" doc:"Why it is forced."`
 	}
 }

@@ -35,8 +35,8 @@ func (r *run) adjust(ctx context.Context, j *job) (outcome, error) {
 			services = append(services, line)
 		}
 	}
-	// An adjustment that takes out several lines is recorded whole or not at all. Its lines
-	// are in several streams, so they are checked before; see mayAdjust.
+	// An adjustment that takes units out of several stocks is recorded whole or not at all. Each of
+	// its lines is recorded in another stream, so all lines are checked first; see mayAdjust.
 	if len(goods) > 1 && invoice.Kind == onlineretail.AdjustOut {
 		may, err := r.mayAdjust(ctx, invoice.Number, goods)
 		if err != nil {

@@ -49,7 +49,7 @@ func (i *Importer) besideOthers(ctx context.Context, plan *plan) error {
 		switch invoice.Kind {
 		case onlineretail.Sale, onlineretail.FreeOrder:
 			return i.Service.ViewOrder(ctx, orderID(invoice), func(state order.State, _ int64) {
-				if !state.IsOf(cartID(invoice)) {
+				if !state.MayBelongTo(cartID(invoice)) {
 					take("order %s", invoice.Number)
 				}
 			})

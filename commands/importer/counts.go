@@ -26,7 +26,7 @@ type Counts struct {
 	UnitsTaken         int64                     `json:"units_taken"` // of goods
 	ValueTaken         decimal.Decimal           `json:"value_taken"` // not rounded; with services
 	AdjustmentsRefused int                       `json:"adjustments_refused"`
-	LinksKept          int                       `json:"links_kept"` // return lines tied to order lines
+	LinksKept          int                       `json:"links_kept"` // return lines that are linked to order lines
 	// LinksLost counts links that matching found, but whose order was refused.
 	LinksLost int `json:"links_lost"`
 
@@ -109,27 +109,28 @@ func Restarted(record []byte, agreed eventstore.Position) ([]byte, error) {
 
 // Summary is what an import did, over all its runs.
 type Summary struct {
-	Rows               int                         `json:"rows"`
-	Quarantined        int                         `json:"quarantined"` // rows that were left out as bad
-	Invoices           map[onlineretail.Kind]int   `json:"invoices"`
-	OrdersTaken        int                         `json:"orders_taken"`
-	OrdersRefused      int                         `json:"orders_refused"`
-	LinesTaken         int                         `json:"lines_taken"`
-	LinesRefused       int                         `json:"lines_refused"`
-	UnitsTaken         int64                       `json:"units_taken"`
-	ValueTaken         string                      `json:"value_taken"`
-	AdjustmentsRefused int                         `json:"adjustments_refused"`
-	OpeningUnits       int64                       `json:"opening_units"` // received before the first invoice
-	ClosingUnits       int64                       `json:"closing_units"` // of the import's SKUs, including units that the shop had before
-	Matching           map[onlineretail.Match]tied `json:"cancellation_matching"`
-	LinksKept          int                         `json:"links_kept"`
-	LinksLost          int                         `json:"links_lost"`
-	Events             int64                       `json:"events"` // how many events the log has more than before the import
-	Complete           bool                        `json:"complete"`
-	AlreadyIn          int                         `json:"already_in"` // invoices that were imported before this run
+	Rows               int                                  `json:"rows"`
+	Quarantined        int                                  `json:"quarantined"` // rows that were left out as bad
+	Invoices           map[onlineretail.Kind]int            `json:"invoices"`
+	OrdersTaken        int                                  `json:"orders_taken"`
+	OrdersRefused      int                                  `json:"orders_refused"`
+	LinesTaken         int                                  `json:"lines_taken"`
+	LinesRefused       int                                  `json:"lines_refused"`
+	UnitsTaken         int64                                `json:"units_taken"`
+	ValueTaken         string                               `json:"value_taken"`
+	AdjustmentsRefused int                                  `json:"adjustments_refused"`
+	OpeningUnits       int64                                `json:"opening_units"` // received before the first invoice
+	ClosingUnits       int64                                `json:"closing_units"` // of the import's SKUs, including units that the shop had before
+	Matching           map[onlineretail.Match]canceledLines `json:"cancellation_matching"`
+	LinksKept          int                                  `json:"links_kept"`
+	LinksLost          int                                  `json:"links_lost"`
+	Events             int64                                `json:"events"` // how many events were added to the log since the import began
+	Complete           bool                                 `json:"complete"`
+	AlreadyIn          int                                  `json:"already_in"` // invoices that were imported before this run
 }
 
-type tied struct {
+// canceledLines counts lines of cancellations that were matched to sales in the same way.
+type canceledLines struct {
 	Lines  int    `json:"lines"`
 	Units  int64  `json:"units"`
 	Amount string `json:"amount"`
@@ -141,14 +142,14 @@ func newSummary(file *onlineretail.File, plan *plan, c Counts, before int) Summa
 		Invoices:    make(map[onlineretail.Kind]int),
 		OrdersTaken: c.OrdersTaken, OrdersRefused: c.OrdersRefused, LinesTaken: c.LinesTaken, LinesRefused: c.LinesRefused,
 		UnitsTaken: c.UnitsTaken, ValueTaken: onlineretail.Currency.Text(c.ValueTaken), AdjustmentsRefused: c.AdjustmentsRefused,
-		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: make(map[onlineretail.Match]tied),
+		OpeningUnits: plan.openingUnits(), ClosingUnits: c.ClosingUnits, Matching: make(map[onlineretail.Match]canceledLines),
 		LinksKept: c.LinksKept, LinksLost: c.LinksLost, Events: c.Events, Complete: c.Complete, AlreadyIn: before,
 	}
 	for _, kind := range plan.options.Kinds {
 		s.Invoices[kind] = c.Invoices[kind]
 	}
 	for match, tally := range plan.matching.Tally {
-		s.Matching[match] = tied{Lines: tally.Lines, Units: tally.Units, Amount: onlineretail.Currency.Text(tally.Amount)}
+		s.Matching[match] = canceledLines{Lines: tally.Lines, Units: tally.Units, Amount: onlineretail.Currency.Text(tally.Amount)}
 	}
 	return s
 }

@@ -48,8 +48,8 @@ type Options struct {
 type Journal interface {
 	// Load returns the import of the database. name is empty if there is none.
 	Load(ctx context.Context) (name string, done int64, counts []byte, err error)
-	// Save records that the first invoices of the file, done of them, are imported, and their
-	// counts.
+	// Save records how far the import is: the first done invoices of the file are imported, and
+	// counts are their totals.
 	Save(ctx context.Context, name string, done int64, counts []byte) error
 }
 
@@ -217,7 +217,9 @@ func (r *run) keepSaving(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := r.saveNow(ctx); err != nil && ctx.Err() == nil {
+			// The end of ctx must not cancel a save, because this would close the connection that
+			// holds the import's record, and the last save needs it.
+			if err := r.saveNow(context.WithoutCancel(ctx)); err != nil {
 				r.Logger.WarnContext(ctx, "progress not saved", "error", err)
 			}
 		}

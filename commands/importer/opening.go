@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"daybook/commands"
+	"daybook/domain/access"
 	"daybook/domain/product"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -25,7 +26,7 @@ const openingDocument = "opening"
 // invoice. If ctx ends, it stops between two products.
 func (r *run) openStock(ctx, working context.Context) error {
 	meta := func(step string, sku unit.SKU) commands.Call {
-		return commands.Call{New: true, Meta: eventstore.Metadata{
+		return commands.Call{Who: access.System("import"), New: true, Meta: eventstore.Metadata{
 			CommandID: commandID(step, string(sku)), CorrelationID: "import/" + openingDocument,
 			Actor: "system:import", Channel: "import", OccurredAt: r.plan.invoices[0].Time,
 		}}
@@ -80,13 +81,13 @@ func (r *run) stockLeft(ctx context.Context) (map[unit.SKU]unit.Quantity, error)
 	return left, nil
 }
 
-// eachStock calls look with the stock of each stocked SKU, of several at once.
-func (r *run) eachStock(ctx context.Context, look func(unit.SKU, stock.State)) error {
+// eachStock calls read with the stock of each stocked SKU. It reads several stocks at once.
+func (r *run) eachStock(ctx context.Context, read func(unit.SKU, stock.State)) error {
 	return each(ctx, r.plan.products, func(p onlineretail.Product) error {
 		if p.Kind != unit.Stocked {
 			return nil
 		}
-		return r.Service.ViewStock(ctx, stock.Key{SKU: p.SKU, Location: unit.DefaultLocation}, func(state stock.State, _ int64) { look(p.SKU, state) })
+		return r.Service.ViewStock(ctx, stock.Key{SKU: p.SKU, Location: unit.DefaultLocation}, func(state stock.State, _ int64) { read(p.SKU, state) })
 	})
 }
 
@@ -132,8 +133,8 @@ func (r *run) grown(ctx context.Context) (events int64, err error) {
 	return int64(last - first), nil //nolint:gosec // a log has fewer than 2^63 events
 }
 
-// each runs do for every item, some at once, until all are done, ctx ends or one
-// fails.
+// each calls do for every item, at most atOnce at the same time. It stops early if ctx ends or if a
+// call of do fails, and then returns that error.
 func each[T any](ctx context.Context, items []T, do func(T) error) error {
 	var group sync.WaitGroup
 	var mu sync.Mutex

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"daybook/commands"
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -41,9 +39,16 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 		CartID: cartID, OrderID: orderID(invoice), Reference: invoice.Number,
 		Shortage: r.plan.options.Policy, ReserveUntil: r.Service.Now().Add(reserveFor),
 		OnReserved: j.ticket.releaseAll,
+		After: &commands.AfterPlacing{
+			Call: call(invoice, "confirm"), Confirm: true,
+			Pay: &order.RecordTransaction{ // the amount is what the order owes
+				TransactionID: unit.TransactionID(invoice.Number + "-capture"), Type: order.Capture, State: order.Succeeded,
+				Provider: "import", Reference: invoice.Number,
+			},
+		},
 	})
 	if err != nil {
-		return outcome{}, fmt.Errorf("check out: %w", err)
+		return outcome{}, fmt.Errorf("check out, pay and confirm: %w", err)
 	}
 	if result.OrderIDTaken { // the shop took the id after the import had begun
 		return outcome{}, &TakenError{Taken: []string{"order " + invoice.Number}}
@@ -54,30 +59,13 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	if !result.Placed {
 		return sold, nil
 	}
-	return sold, r.deliver(ctx, invoice, sold.valueTaken)
-}
-
-// deliver pays, confirms and ships an order whose stock is reserved.
-func (r *run) deliver(ctx context.Context, invoice onlineretail.Invoice, value decimal.Decimal) error {
-	id := orderID(invoice)
-	steps := make([]order.Command, 0, 2)
-	if charge := money(value).Charge(); charge.Sign() > 0 {
-		steps = append(steps, order.RecordTransaction{
-			TransactionID: unit.TransactionID(invoice.Number + "-capture"), Type: order.Capture, State: order.Succeeded,
-			Amount: charge, Provider: "import", Reference: invoice.Number,
-		})
-	}
-	steps = append(steps, order.Confirm{Now: r.Service.Now()})
-	if _, err := r.Service.Order(ctx, call(invoice, "confirm"), id, steps...); err != nil {
-		return fmt.Errorf("pay and confirm: %w", err)
-	}
-	_, err := r.Service.Order(ctx, call(invoice, "ship"), id, order.Ship{
+	_, err = r.Service.Order(ctx, call(invoice, "ship"), orderID(invoice), order.Ship{
 		ShipmentID: unit.ShipmentID(invoice.Number + "-1"), Location: unit.DefaultLocation,
 	})
 	if err != nil {
-		return fmt.Errorf("ship: %w", err)
+		return sold, fmt.Errorf("ship: %w", err)
 	}
-	return nil
+	return sold, nil
 }
 
 func wantedLines(invoice onlineretail.Invoice) []commands.WantedLine {

@@ -17,8 +17,8 @@ import (
 type Opening string
 
 const (
-	// OpeningExact is the smallest opening stock with which no line is short in the order of
-	// the file.
+	// OpeningExact is the smallest opening stock with which no line is short in the order of the
+	// file.
 	OpeningExact Opening = "exact"
 	// OpeningAmple is so large that no line can be short, in any order.
 	OpeningAmple Opening = "ample"

@@ -5,58 +5,46 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/eventstore"
 	"daybook/internal/onlineretail"
 )
 
-// dying is a log whose program is killed at its nth append. This append is recorded, but its answer
-// is lost, and nothing is recorded after it.
-type dying struct {
-	eventstore.Store
-	mu   sync.Mutex
-	left int
-}
-
 // totals are the members of a summary that do not depend on how often the import was
-// interrupted.
+// interrupted. A checkout that is recorded in one append has fewer events than one that goes step
+// by step, so the number of events is left out.
 func totals(s Summary) string {
-	s.AlreadyIn = 0
+	s.AlreadyIn, s.Events = 0, 0
 	return fmt.Sprint(s)
 }
 
 var errKilled = &eventstore.UnavailableError{Cause: errors.New("killed")}
 
-func (d *dying) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.left--
-	if d.left < 0 {
-		return eventstore.Result{}, errKilled
-	}
-	result, err := d.Store.Append(ctx, stream, expected, events)
-	if d.left == 0 {
-		return eventstore.Result{}, errKilled
-	}
-	return result, err
+// newStepwiseShop is a shop whose log cannot append to several streams at once.
+func newStepwiseShop() *shop {
+	s := newShop()
+	s.store = struct{ eventstore.Store }{s.store}
+	return s
 }
 
-// appends counts how many appends an import makes.
+// appends counts how many appends an import makes, step by step.
 func appends(t testing.TB, file *onlineretail.File, options Options) (int, *shop, Summary) {
 	t.Helper()
-	whole := newShop()
+	whole := newStepwiseShop()
 	const enough = 1 << 30
-	counting := &dying{Store: whole.store, left: enough}
+	counting := &shoptest.Mortal{Store: whole.store, Left: enough}
 	importer := whole.start()
 	importer.Service, importer.Store = serviceOver(counting), counting
 	summary, err := importer.Run(t.Context(), file, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return enough - counting.left, whole, summary
+	return enough - counting.Left, whole, summary
 }
 
 func TestKilledAnywhereAndRunAgainItEndsTheSame(t *testing.T) {
@@ -69,8 +57,8 @@ func TestKilledAnywhereAndRunAgainItEndsTheSame(t *testing.T) {
 		}
 		wanted := whole.streams(t)
 		for kill := 1; kill <= all; kill += 1 + all/60 {
-			s := newShop()
-			killed := &dying{Store: s.store, left: kill}
+			s := newStepwiseShop()
+			killed := &shoptest.Mortal{Store: s.store, Left: kill, Error: errKilled}
 			first := s.start()
 			first.Service, first.Store = serviceOver(killed), killed
 			if _, err := first.Run(t.Context(), file, options); err == nil {
@@ -100,7 +88,7 @@ func TestKilledWithManyWorkersItEndsTheSame(t *testing.T) {
 	wanted := whole.outcomes(t)
 	for kill := 1; kill < all; kill += 1 + all/15 {
 		s := newShop()
-		killed := &dying{Store: s.store, left: kill}
+		killed := &shoptest.MortalGroups{Mortal: shoptest.Mortal{Store: s.store, Left: kill, Error: errKilled}}
 		first := s.start()
 		first.Service, first.Store = serviceOver(killed), killed
 		if _, err := first.Run(t.Context(), file, options); err == nil {
@@ -113,6 +101,56 @@ func TestKilledWithManyWorkersItEndsTheSame(t *testing.T) {
 			t.Fatalf("killed at append %d of %d: some invoice ended otherwise", kill, all)
 		}
 	}
+}
+
+// slowJournal takes a second for each save but the first. It fails for ever if the context of a
+// save ends, as a closed connection does.
+type slowJournal struct {
+	memoryJournal
+	closed error
+}
+
+func (j *slowJournal) Save(ctx context.Context, name string, done int64, counts []byte) error {
+	if done > 0 {
+		select {
+		case <-ctx.Done():
+			j.closed = ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	if j.closed != nil {
+		return j.closed
+	}
+	return j.memoryJournal.Save(ctx, name, done, counts)
+}
+
+// slowStore takes a tenth of a second for each append.
+type slowStore struct{ eventstore.Store }
+
+func (s slowStore) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	<-time.After(100 * time.Millisecond) // of the bubble's clock
+	return s.Store.Append(ctx, stream, expected, events)
+}
+
+// Progress is saved all the time, so the last invoice ends while it is being saved. That save must
+// not be cut off.
+func TestTheEndDoesNotCutOffASave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(20 * 365 * 24 * time.Hour) // a bubble begins in the year 2000, before the invoices
+		file := scarceFile(t, 3, 30)
+		journal := &slowJournal{}
+		s := newShop()
+		s.store = slowStore{s.store}
+		importer := s.start()
+		importer.Journal = journal
+		summary, err := importer.Run(t.Context(), file, Options{Opening: "30", Workers: 1})
+		if err != nil || !summary.Complete {
+			t.Errorf("the import ended with %v, complete %v", err, summary.Complete)
+		}
+		if int(journal.done) != len(file.Invoices) {
+			t.Errorf("%d invoices are saved, of %d", journal.done, len(file.Invoices))
+		}
+	})
 }
 
 func TestStoppedAndContinuedItEndsTheSame(t *testing.T) {
@@ -165,6 +203,26 @@ func TestStoppedBeforeItBeganItCanBeContinued(t *testing.T) {
 	}
 	if summary := s.mustImport(t, file, Options{Opening: "30"}); !summary.Complete {
 		t.Errorf("got %+v", summary)
+	}
+}
+
+// After a stop no invoice begins. If the stop comes while the opening stock is received, an invoice
+// would not find all of it.
+func TestNoInvoiceBeginsAfterAStop(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	p, err := newPlan(scarceFile(t, 5, 20), Options{Opening: "30", Workers: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(newShop().start(), p, newCounts(), 0, true)
+	left, err := r.stockLeft(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.tickets = newTickets(left, r.fresh)
+	if err := r.workers(ctx, t.Context()); err != nil || r.next > 0 {
+		t.Errorf("%d invoices began, error %v", r.next, err)
 	}
 }
 
@@ -222,7 +280,7 @@ func TestAnotherImportIsRefused(t *testing.T) {
 func TestAFailureNamesTheInvoice(t *testing.T) {
 	file := scarceFile(t, 4, 50)
 	s := newShop()
-	killed := &dying{Store: s.store, left: 60}
+	killed := &shoptest.Mortal{Store: s.store, Left: 60, Error: errKilled}
 	importer := s.start()
 	importer.Service, importer.Store = serviceOver(killed), killed
 	_, err := importer.Run(t.Context(), file, Options{Opening: "30", Workers: 8})

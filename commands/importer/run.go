@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/domain/access"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -57,18 +58,16 @@ type job struct {
 // errHalted ends the waiting of invoices that come after one that failed.
 var errHalted = errors.New("an invoice before this one failed")
 
-// workers imports invoices until all are imported, ctx ends or one fails. Invoices that are
-// under way use the context working, so they go on when ctx ends.
+// workers imports invoices until all are imported, ctx ends or one fails. Invoices that are under
+// way use the context working and not ctx. So they can be finished after ctx has ended.
 func (r *run) workers(ctx, working context.Context) error {
 	working, halt := context.WithCancelCause(working)
 	defer halt(nil)
-	stop := context.AfterFunc(ctx, r.stop)
-	defer stop()
 	errs := make([]error, r.plan.options.Workers)
 	var group sync.WaitGroup
 	for w := range errs {
 		group.Go(func() {
-			for j := r.begin(); j != nil; j = r.begin() {
+			for j := r.begin(ctx); j != nil; j = r.begin(ctx) {
 				result, err := r.invoice(working, j)
 				if err != nil {
 					r.stop()
@@ -92,11 +91,11 @@ func (r *run) stop() {
 	r.stopped = true
 }
 
-// begin returns the next invoice with its ticket; nil if there is none.
-func (r *run) begin() *job {
+// begin returns the next invoice with its ticket; nil if there is none, or ctx has ended.
+func (r *run) begin(ctx context.Context) *job {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.stopped || r.next == len(r.plan.invoices) {
+	if ctx.Err() != nil || r.stopped || r.next == len(r.plan.invoices) {
 		return nil
 	}
 	j := &job{index: r.next, invoice: &r.plan.invoices[r.next], ended: make(chan struct{})}
@@ -177,7 +176,7 @@ func (r *run) invoice(ctx context.Context, j *job) (outcome, error) {
 
 // call is the call for a step of an invoice. Its command id is the same in every run.
 func call(invoice onlineretail.Invoice, step ...string) commands.Call {
-	return commands.Call{Meta: eventstore.Metadata{
+	return commands.Call{Who: access.System("import"), Meta: eventstore.Metadata{
 		CommandID:     commandID(append([]string{invoice.Number}, step...)...),
 		CorrelationID: "import/" + invoice.Number,
 		Actor:         "system:import",

@@ -25,8 +25,8 @@ import (
 type tickets struct {
 	mu     sync.Mutex
 	queues map[unit.SKU]*queue
-	// additions tells whether goods that come back are added to the units that are left. They
-	// must not be added if an earlier run may have brought them back already.
+	// additions tells whether goods that a cancellation brings back are added to the units that are
+	// left. They must not be added if an earlier run may have brought them back already.
 	additions bool
 }
 

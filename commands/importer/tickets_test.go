@@ -56,8 +56,8 @@ func TestAnInvoiceThatCannotBeShortNeedNotWait(t *testing.T) {
 	all := []*ticket{
 		line.take(changes{"A": -4}, false),
 		line.take(changes{"A": -6}, false),
-		line.take(changes{"A": -1}, false), // 11 are wanted by here
-		line.take(changes{"A": 3}, false),  // brings: those before might need it, and must not have it
+		line.take(changes{"A": -1}, false), // the first three want 11 units together, and 10 are left
+		line.take(changes{"A": 3}, false),  // brings 3 units, which the three before it must not get
 	}
 	expectTurns(t, "10 left", all, 0, 1)
 	all[1].releaseAll()

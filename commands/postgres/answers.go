@@ -25,6 +25,10 @@ const (
 	// instead of the first one.
 	answersWaiting = 20_000
 	answerTimeout  = 10 * time.Second
+	// answersPause is the shortest time between two transactions that write answers. An answer that
+	// comes after a longer pause is written at once. With many requests a transaction writes all
+	// answers of this time, so there are fewer transactions.
+	answersPause = 10 * time.Millisecond
 	// answersKept is how long an answer is kept under its key.
 	answersKept     = 48 * time.Hour
 	answersPruning  = time.Hour
@@ -171,7 +175,9 @@ func (a *Answers) Keep(answer commands.KeptAnswer) {
 
 // save writes the answers that wait, until there are none.
 func (a *Answers) save() {
-	for {
+	pause := time.NewTicker(answersPause)
+	defer pause.Stop()
+	for ; ; <-pause.C {
 		a.mu.Lock()
 		if len(a.waiting) == 0 {
 			a.saving = false
@@ -212,10 +218,7 @@ func (a *Answers) saveAll(batch []commands.KeptAnswer) error {
 		seen = a.Seen()
 	}
 	at, _ := seen.Position.Pair()
-	return pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
-			return err
-		}
+	return pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{BeginQuery: `BEGIN; SET LOCAL synchronous_commit = off`}, func(tx pgx.Tx) error {
 		// Several nodes write what they have seen. The latest stays.
 		_, err := tx.Exec(ctx, `
 			WITH seen AS (
@@ -265,13 +268,16 @@ func (a *Answers) Run(ctx context.Context) error {
 	}
 }
 
+// pruneSQL removes old answers. As in dueSQL, the time must not change within the statement.
+const pruneSQL = `
+	DELETE FROM commands.answers WHERE (scope, key) IN (
+		SELECT scope, key FROM commands.answers
+		WHERE answered_at < statement_timestamp() - make_interval(secs => $1) LIMIT $2)`
+
 // Prune removes the answers older than age, by the database's clock.
 func (a *Answers) Prune(ctx context.Context, age time.Duration) error {
 	for {
-		tag, err := a.pool.Exec(ctx, `
-			DELETE FROM commands.answers WHERE (scope, key) IN (
-				SELECT scope, key FROM commands.answers
-				WHERE answered_at < clock_timestamp() - make_interval(secs => $1) LIMIT $2)`, age.Seconds(), answersPrunedAt)
+		tag, err := a.pool.Exec(ctx, pruneSQL, age.Seconds(), answersPrunedAt)
 		if err != nil {
 			return fmt.Errorf("prune kept answers: %w", err)
 		}

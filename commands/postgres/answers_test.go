@@ -92,7 +92,7 @@ func TestTheFirstAnswerStands(t *testing.T) {
 	}
 }
 
-// Earlier versions kept refusals, too. Such a row must not prevent that the first real answer is
+// Earlier versions kept refusals, too. Such a row must not keep the first real answer from being
 // stored.
 func TestAKeptRefusalGivesWay(t *testing.T) {
 	t.Parallel()
@@ -158,5 +158,35 @@ func TestOldAnswersGo(t *testing.T) {
 	}
 	if mustFind(t, answers, "ann", "old") != nil || mustFind(t, answers, "ann", "new") == nil {
 		t.Error("want the old answer gone and the new one there")
+	}
+}
+
+// Answers that come one soon after the other share transactions, however fast the database is.
+func TestAnswersShareTransactions(t *testing.T) {
+	t.Parallel()
+	pool := answersPool(t)
+	one, other := openAnswers(t, pool), openAnswers(t, pool)
+	began := time.Now()
+	for n := range 20 {
+		key := fmt.Sprint("k", n)
+		one.Keep(answerOf("ann", key, key))
+		for mustFind(t, other, "ann", key) == nil { // each look-up waits for the database
+		}
+	}
+	if err := one.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const pause = 10 * time.Millisecond
+	most := int(time.Since(began)/pause) + 1
+	var transactions int
+	if err := pool.QueryRow(t.Context(), `SELECT count(DISTINCT xmin::text) FROM commands.answers`).Scan(&transactions); err != nil {
+		t.Fatal(err)
+	}
+	if transactions > most {
+		t.Errorf("%d transactions in %s, want at most %d", transactions, time.Since(began), most)
+	}
+	var answers int
+	if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM commands.answers`).Scan(&answers); err != nil || answers != 20 {
+		t.Errorf("%d answers are stored (%v), want 20", answers, err)
 	}
 }

@@ -66,3 +66,45 @@ func TestOneProcessImportsAtATime(t *testing.T) {
 		t.Errorf("%d connections are still taken", imports)
 	}
 }
+
+func TestALostConnectionLosesNoImport(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	imports, err := LockImports(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lose := func() {
+		t.Helper()
+		if err := imports.held.Conn().PgConn().Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose()
+	if err := imports.Save(t.Context(), "a file", 1, []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockImports(t.Context(), pool); !errors.Is(err, ErrImportRunning) {
+		t.Errorf("after the save, another import may start: %v", err)
+	}
+	lose()
+	if _, done, _, err := imports.Load(t.Context()); done != 1 || err != nil {
+		t.Errorf("got %d, %v", done, err)
+	}
+	lose()
+	other, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Release()
+	// Unlike LockImports, this waits until the server has noticed the loss.
+	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_lock(hashtextextended('daybook import', 0))`); err != nil {
+		t.Fatal(err)
+	}
+	if err := imports.Save(t.Context(), "a file", 2, []byte(`{}`)); !errors.Is(err, ErrImportRunning) {
+		t.Errorf("another process has the record, and the save said %v", err)
+	}
+	if err := imports.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

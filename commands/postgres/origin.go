@@ -34,7 +34,7 @@ func (e *AnotherLogError) Diverged() *eventstore.DivergedError {
 		Keeper: "this database",
 		Expected: fmt.Sprintf("event %d of %s with the id %s, recorded at %s",
 			e.Revision, e.Stream, e.ID, e.RecordedAt.UTC().Format(time.RFC3339Nano)),
-		Found: "none such, because the database follows another log",
+		Found: "no such event, because the database follows another log",
 	}
 }
 
@@ -48,12 +48,12 @@ type Origin struct{ Pool *pgxpool.Pool }
 // Check returns *AnotherLogError if the database is tied to another log. If the database is
 // not tied yet, Check ties it to this log, if the log has an event of the shop.
 func (o Origin) Check(ctx context.Context, log eventstore.Store) error {
-	known, tied, err := o.known(ctx)
+	expected, tied, err := o.expected(ctx)
 	if err != nil {
 		return err
 	}
 	if tied {
-		return known.in(ctx, log)
+		return expected.in(ctx, log)
 	}
 	first, err := First(ctx, log)
 	if err != nil || first == nil {
@@ -112,12 +112,12 @@ func (o Origin) Run(ctx context.Context, log eventstore.Store) error {
 const originRetry = time.Second
 
 func (o Origin) await(ctx context.Context, log eventstore.Store) error {
-	known, tied, err := o.known(ctx)
+	expected, tied, err := o.expected(ctx)
 	if err != nil {
 		return err
 	}
 	if tied {
-		return known.in(ctx, log)
+		return expected.in(ctx, log)
 	}
 	for item, err := range log.Subscribe(ctx, eventstore.Start, ours()) {
 		if err != nil {
@@ -134,19 +134,19 @@ func (o Origin) await(ctx context.Context, log eventstore.Store) error {
 // them, too; see streams.Wrote.
 func ours() eventstore.Filter { return eventstore.Filter{StreamPrefixes: streams.Prefixes()} }
 
-// known returns the event by which the database knows its log. tied is false if there is none
+// expected returns the event by which the database knows its log. tied is false if there is none
 // yet.
-func (o Origin) known(ctx context.Context) (known *AnotherLogError, tied bool, err error) {
-	known = new(AnotherLogError)
+func (o Origin) expected(ctx context.Context) (expected *AnotherLogError, tied bool, err error) {
+	expected = new(AnotherLogError)
 	err = o.Pool.QueryRow(ctx, `SELECT stream, revision, event_id, recorded_at FROM commands.origin`).
-		Scan(&known.Stream, &known.Revision, &known.ID, &known.RecordedAt)
+		Scan(&expected.Stream, &expected.Revision, &expected.ID, &expected.RecordedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return known, false, nil
+		return expected, false, nil
 	}
 	if err != nil {
-		return known, false, fmt.Errorf("origin of the database: %w", err)
+		return expected, false, fmt.Errorf("origin of the database: %w", err)
 	}
-	return known, true, nil
+	return expected, true, nil
 }
 
 const tieSQL = `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
@@ -157,9 +157,9 @@ func (o Origin) tie(ctx context.Context, log eventstore.Store, e *eventstore.Rec
 	if _, err := o.Pool.Exec(ctx, tieSQL, e.Stream, e.Revision, e.ID, e.RecordedAt); err != nil {
 		return fmt.Errorf("origin of the database: %w", err)
 	}
-	known, _, err := o.known(ctx)
-	if err != nil || known.names(e) {
+	expected, _, err := o.expected(ctx)
+	if err != nil || expected.names(e) {
 		return err
 	}
-	return known.in(ctx, log)
+	return expected.in(ctx, log)
 }

@@ -18,7 +18,7 @@ import (
 type Parking struct{ Pool *pgxpool.Pool }
 
 // park adds parked work. If the work is parked already, it adds the new tries to the old ones.
-func park(ctx context.Context, tx pgx.Tx, parked []reactor.Process) error {
+func park(ctx context.Context, tx pgx.Tx, parked []reactor.UnfinishedWork) error {
 	var batch pgx.Batch
 	for _, p := range parked {
 		meta := p.Meta
@@ -50,8 +50,8 @@ func text(s string) string {
 const parkedColumns = `id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried,
 	dismissed_at, dismissed_by, dismissed_reason`
 
-func scanParked(row pgx.CollectableRow) (reactor.Process, error) {
-	var p reactor.Process
+func scanParked(row pgx.CollectableRow) (reactor.UnfinishedWork, error) {
+	var p reactor.UnfinishedWork
 	var position string
 	var dismissed *time.Time
 	err := row.Scan(&p.ID, &p.Kind, &p.Subject, &p.Step, &p.Stream, &p.Revision, &position, &p.Since, &p.Meta, &p.Reason, &p.Tries, &p.FirstTried, &p.LastTried,
@@ -67,7 +67,7 @@ func scanParked(row pgx.CollectableRow) (reactor.Process, error) {
 }
 
 // Parked lists parked work by ascending id.
-func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]reactor.Process, error) {
+func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]reactor.UnfinishedWork, error) {
 	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("parked work: %w", err)
@@ -80,7 +80,7 @@ func (l Parking) Parked(ctx context.Context, after uuid.UUID, limit int) ([]reac
 }
 
 // FindParked returns nil if no work with this id is parked.
-func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*reactor.Process, error) {
+func (l Parking) FindParked(ctx context.Context, id uuid.UUID) (*reactor.UnfinishedWork, error) {
 	rows, err := l.Pool.Query(ctx, `SELECT `+parkedColumns+` FROM commands.parked WHERE id = $1`, id)
 	if err != nil {
 		return nil, fmt.Errorf("parked work %s: %w", id, err)

@@ -26,33 +26,33 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 	}
 	journal, lot := Journal{Pool: pool, Reader: "reactor"}, Parking{Pool: pool}
 	first := time.Now().UTC().Truncate(time.Microsecond)
-	process := reactor.Process{
+	work := reactor.UnfinishedWork{
 		ID: uuid.New(), Kind: "event", Subject: "order-\x00\xff", Step: "s", Stream: "order-\x00\xff", Revision: 3, Position: eventstore.At(7),
 		Since: first, Tries: 3, FirstTried: first, LastTried: first, Reason: "\xfe",
 	}
-	other := process
+	other := work
 	other.ID = uuid.New()
-	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(7), reactor.Notes{Park: []reactor.Process{other}}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(7), reactor.Notes{Park: []reactor.UnfinishedWork{other}}); err != nil {
 		// There is no checkpoint yet, so any checkpoint is accepted.
 		t.Fatal(err)
 	}
-	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(9), reactor.Notes{Park: []reactor.Process{process}}); err == nil {
+	if err := journal.Advance(t.Context(), eventstore.At(5), eventstore.At(9), reactor.Notes{Park: []reactor.UnfinishedWork{work}}); err == nil {
 		t.Error("the checkpoint was moved from where it is not")
 	}
-	if found, err := lot.FindParked(t.Context(), process.ID); err != nil || found != nil {
+	if found, err := lot.FindParked(t.Context(), work.ID); err != nil || found != nil {
 		t.Errorf("parked without its checkpoint: %+v, %v", found, err)
 	}
 	for at := uint64(7); at < 9; at++ {
-		again := process
+		again := work
 		again.LastTried = first.Add(time.Duration(at) * time.Minute)
-		if err := journal.Advance(t.Context(), eventstore.At(at), eventstore.At(at+1), reactor.Notes{Park: []reactor.Process{again}}); err != nil {
+		if err := journal.Advance(t.Context(), eventstore.At(at), eventstore.At(at+1), reactor.Notes{Park: []reactor.UnfinishedWork{again}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := lot.TryFailed(t.Context(), process.ID, first.Add(time.Hour), "other"); err != nil {
+	if err := lot.TryFailed(t.Context(), work.ID, first.Add(time.Hour), "other"); err != nil {
 		t.Fatal(err)
 	}
-	found, err := lot.FindParked(t.Context(), process.ID)
+	found, err := lot.FindParked(t.Context(), work.ID)
 	if err != nil || found == nil {
 		t.Fatal(found, err)
 	}
@@ -89,14 +89,14 @@ func TestWorkIsParkedWithTheCheckpointAndKeepsItsFirstTry(t *testing.T) {
 		t.Errorf("%d are parked and not dismissed (%v), want 1", n, err)
 	}
 	// The work fails again, for another reason.
-	if err := journal.Advance(t.Context(), eventstore.At(9), eventstore.At(10), reactor.Notes{Park: []reactor.Process{other}}); err != nil {
+	if err := journal.Advance(t.Context(), eventstore.At(9), eventstore.At(10), reactor.Notes{Park: []reactor.UnfinishedWork{other}}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := lot.CountParked(t.Context()); err != nil || n != 2 {
 		t.Errorf("%d are parked (%v), want 2", n, err)
 	}
 	timer := reactor.Timer{Deadline: reactor.Deadline{Kind: "k", Target: "t"}, DueAt: first.Add(-time.Hour)}
-	if err := lot.Unpark(t.Context(), process.ID, []reactor.Timer{timer}, nil); err != nil {
+	if err := lot.Unpark(t.Context(), work.ID, []reactor.Timer{timer}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := lot.CountParked(t.Context()); err != nil || n != 1 {
@@ -115,16 +115,16 @@ func TestATimerThatIsGivenUpIsParkedAndGone(t *testing.T) {
 	if err := journal.Advance(t.Context(), eventstore.Start, eventstore.At(1), reactor.Notes{Set: []reactor.Timer{timer}}); err != nil {
 		t.Fatal(err)
 	}
-	process := reactor.Process{ID: uuid.New(), Kind: "timer", Subject: "o", Step: "order", Stream: "order-o", Since: timer.DueAt, Tries: 1, FirstTried: time.Now(), LastTried: time.Now(), Reason: "no"}
+	work := reactor.UnfinishedWork{ID: uuid.New(), Kind: "timer", Subject: "o", Step: "order", Stream: "order-o", Since: timer.DueAt, Tries: 1, FirstTried: time.Now(), LastTried: time.Now(), Reason: "no"}
 	for _, want := range []int{1, 0} { // the second time there is none
 		due, next, err := timers.FireDue(t.Context(), func(context.Context, reactor.Timer, time.Time) error {
-			return &reactor.GiveUpError{Process: process, Cause: errors.New("no")}
+			return &reactor.GiveUpError{Work: work, Cause: errors.New("no")}
 		})
 		if err != nil || due != want || next != 0 {
 			t.Errorf("%d are due, the next in %s (%v), want %d and none", due, next, err, want)
 		}
 	}
-	if found, err := lot.FindParked(t.Context(), process.ID); err != nil || found == nil || found.Kind != "timer" || found.Reason != "no" {
+	if found, err := lot.FindParked(t.Context(), work.ID); err != nil || found == nil || found.Kind != "timer" || found.Reason != "no" {
 		t.Errorf("parked: %+v, %v", found, err)
 	}
 }

@@ -26,9 +26,9 @@ func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, er
 			p.Keeper = "the reactor"
 			p.Filter = new(reactor.Filter())
 		case seenReader:
-			p.Keeper = "the node that last looked"
+			p.Keeper = "the node that last found a difference"
 		case answersReader:
-			p.Keeper = "what was answered under keys"
+			p.Keeper = "the kept answers"
 		}
 		if p.At, err = eventstore.ParsePosition(position); err != nil {
 			return p, err
@@ -37,7 +37,7 @@ func KeptPlaces(ctx context.Context, pool *pgxpool.Pool) ([]eventstore.Place, er
 		return p, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read where readers stand: %w", err)
+		return nil, fmt.Errorf("read the stored places: %w", err)
 	}
 	return places, nil
 }
@@ -55,13 +55,13 @@ const (
 
 // KeepSeen stores an event of the log that a node has followed until now. The node calls it
 // when it finds that the log has diverged.
-func KeepSeen(ctx context.Context, pool *pgxpool.Pool, known eventstore.Anchor) error {
-	if known.IsZero() {
+func KeepSeen(ctx context.Context, pool *pgxpool.Pool, latest eventstore.Anchor) error {
+	if latest.IsZero() {
 		return nil
 	}
 	_, err := pool.Exec(ctx, `INSERT INTO commands.checkpoints (reader, position, anchor) VALUES ($1, $2, $3)
 		ON CONFLICT (reader) DO UPDATE SET position = excluded.position, anchor = excluded.anchor`,
-		seenReader, known.Position.String(), known.String())
+		seenReader, latest.Position.String(), latest.String())
 	if err != nil {
 		return fmt.Errorf("note the log that was followed: %w", err)
 	}

@@ -56,14 +56,14 @@ func TestReadersKeepTheirPlacesWithTheirEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants("after the first moves",
-		place("what was answered under keys", 9, 9, nil), place("the reader other", 2, 2, nil), place("the reactor", 5, 7, &filter), place("the node that last looked", 11, 11, nil))
+		place("the kept answers", 9, 9, nil), place("the reader other", 2, 2, nil), place("the reactor", 5, 7, &filter), place("the node that last found a difference", 11, 11, nil))
 
-	advance(eventstore.At(5), eventstore.At(6), eventstore.Anchor{}) // it has seen none since
+	advance(eventstore.At(5), eventstore.At(6), eventstore.Anchor{}) // no event was seen since
 	answer("l", 12)
-	answer("m", 8) // of a node that is behind
+	answer("m", 8) // a node that is behind keeps an answer
 	if err := KeepSeen(t.Context(), pool, event(13)); err != nil {
 		t.Fatal(err)
 	}
 	wants("after the next moves",
-		place("what was answered under keys", 12, 12, nil), place("the reader other", 2, 2, nil), place("the reactor", 6, 7, &filter), place("the node that last looked", 13, 13, nil))
+		place("the kept answers", 12, 12, nil), place("the reader other", 2, 2, nil), place("the reactor", 6, 7, &filter), place("the node that last found a difference", 13, 13, nil))
 }

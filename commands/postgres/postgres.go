@@ -1,6 +1,6 @@
 // Package postgres stores what the command side needs in addition to the log: snapshots,
-// timers, the reactor's checkpoint, parked work, and the kept answers. It does not store the
-// log.
+// timers, the reactor's checkpoint, parked work, the kept answers, and what the log must not have
+// of people. It does not store the log.
 package postgres
 
 import (

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -217,4 +218,34 @@ func TestATimerIsFiredByOneNode(t *testing.T) {
 	}
 	close(finish)
 	wait.Wait()
+}
+
+// All nodes get the same secret under a name, whichever node asks first. Another name has another
+// secret.
+func TestNodesShareASecret(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	var made [8][]byte
+	var nodes sync.WaitGroup
+	for i := range made {
+		nodes.Go(func() {
+			name := SecretOfGuests
+			if i == 0 {
+				name = "other"
+			}
+			var err error
+			if made[i], err = Secret(t.Context(), pool, name); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	nodes.Wait()
+	for _, secret := range made[2:] {
+		if len(secret) != 32 || !bytes.Equal(secret, made[1]) {
+			t.Errorf("a node has the secret %x, another one %x", secret, made[1])
+		}
+	}
+	if bytes.Equal(made[0], made[1]) {
+		t.Error("two names have the same secret")
+	}
 }

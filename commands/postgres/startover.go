@@ -19,13 +19,16 @@ import (
 // ErrReacting means that a running node leads the reactor of this database.
 var ErrReacting = errors.New("a node is running on this database: it leads the reactor")
 
-// StartOver deletes what the command side has stored in addition to the log: snapshots,
-// timers, checkpoints, answers, parked work. All of this comes from a log that is no longer
-// used. Even the answers are deleted, because each has a state, a revision and a position of
-// that log. If their requests are repeated, they get new answers from the present log. imports
-// replaces the record of an import, and importer.Restarted makes it; nil removes the record.
-// first is the present log's first event of the shop, and the database is tied to the log by
-// it; nil means that the log has none yet.
+// StartOver deletes what the command side has stored in addition to the log: snapshots, timers,
+// checkpoints, answers, parked work. All of this comes from a log that is no longer used. Even the
+// answers are deleted, because each has a state, a revision and a position of that log. If their
+// requests are repeated, they get new answers from the present log. Sessions of people are deleted,
+// because the present log may give other people the same generation; their addresses and passwords
+// stay, because the present log says which of them count. The secret of guests is deleted, because
+// a token names a cart by its id, and the present log may have another cart of that id. imports is
+// the new record of an import, as importer.Restarted makes it; nil removes the record. first is the
+// present log's first event of the shop, and the database is tied to the log by it; nil means that
+// the log has none yet.
 //
 // It fails with ErrReacting or ErrImportRunning if another program is running. Until the
 // transaction ends, such a program cannot start.
@@ -43,7 +46,7 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 		}
 	}
 	_, err := tx.Exec(ctx, `TRUNCATE commands.snapshots, commands.timers, commands.checkpoints, commands.answers, commands.parked,
-		commands.cart_expiry, commands.imports, commands.origin`)
+		commands.cart_expiry, commands.imports, commands.origin, commands.people_sessions, commands.secrets`)
 	if err != nil {
 		return fmt.Errorf("start the command side over: %w", err)
 	}
@@ -63,11 +66,11 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 
 // Compare returns the same error as Check, but never ties the database to a log.
 func (o Origin) Compare(ctx context.Context, log eventstore.Store) error {
-	known, tied, err := o.known(ctx)
+	expected, tied, err := o.expected(ctx)
 	if err != nil || !tied {
 		return err
 	}
-	return known.in(ctx, log)
+	return expected.in(ctx, log)
 }
 
 // First is the log's first event of the shop, by which a database knows the log. It is nil if
@@ -156,7 +159,7 @@ func EachTimer(ctx context.Context, pool *pgxpool.Pool, do func(reactor.Timer)) 
 }
 
 // EachParked calls do for all parked work, dismissed or not.
-func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(reactor.Process)) error {
+func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(reactor.UnfinishedWork)) error {
 	parking := Parking{Pool: pool}
 	const atOnce = 500
 	after := uuid.Nil
@@ -165,9 +168,9 @@ func EachParked(ctx context.Context, pool *pgxpool.Pool, do func(reactor.Process
 		if err != nil {
 			return err
 		}
-		for _, process := range some {
-			do(process)
-			after = process.ID
+		for _, work := range some {
+			do(work)
+			after = work.ID
 		}
 		if len(some) < atOnce {
 			return nil

@@ -26,14 +26,28 @@ const (
 	fireMax   = 4 * time.Second // for one timer
 )
 
+// dueSQL locks timers that are due. It must not compare them with clock_timestamp(), because that
+// changes within a statement, so the database would look at every timer and not only at the due
+// ones.
+const dueSQL = `
+	SELECT kind, target, item, due_at, failures, clock_timestamp() AS now FROM commands.timers
+	WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED`
+
+// Due returns how many timers are due and not fired yet, and for how long the oldest of them has
+// been due.
+func (t Timers) Due(ctx context.Context) (count int64, oldest time.Duration, err error) {
+	var seconds float64
+	err = t.Pool.QueryRow(ctx, `SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(due_at)), 0)::float8
+		FROM commands.timers WHERE due_at <= statement_timestamp()`).Scan(&count, &seconds)
+	return count, time.Duration(seconds * float64(time.Second)), err
+}
+
 // FireDue fires timers while it holds the locks of their rows, so no other node fires the same
 // timer at the same time. If the node dies, its session ends and the locks are free.
 func (t Timers) FireDue(ctx context.Context, fire func(context.Context, reactor.Timer, time.Time) error) (int, time.Duration, error) {
 	due := 0
 	err := pgx.BeginFunc(ctx, t.Pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			SELECT kind, target, item, due_at, failures, clock_timestamp() AS now FROM commands.timers
-			WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED`, timersAtOnce)
+		rows, err := tx.Query(ctx, dueSQL, timersAtOnce)
 		if err != nil {
 			return err
 		}
@@ -52,7 +66,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, reactor.
 		due = len(timers)
 		var fired, failed []reactor.Deadline
 		var moved []reactor.Timer
-		var parked []reactor.Process
+		var parked []reactor.UnfinishedWork
 		began := time.Now()
 		for _, d := range timers {
 			if time.Since(began) > firingMax {
@@ -62,7 +76,7 @@ func (t Timers) FireDue(ctx context.Context, fire func(context.Context, reactor.
 			if postponed, is := errors.AsType[*reactor.PostponedError](err); is {
 				moved = append(moved, reactor.Timer{Deadline: d.Deadline, DueAt: postponed.Until})
 			} else if givenUp, is := errors.AsType[*reactor.GiveUpError](err); is {
-				parked, fired = append(parked, givenUp.Process), append(fired, d.Deadline)
+				parked, fired = append(parked, givenUp.Work), append(fired, d.Deadline)
 			} else if err != nil {
 				failed = append(failed, d.Deadline)
 			} else {

@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"daybook/commands/reactor"
 	"daybook/eventstore"
@@ -212,5 +215,39 @@ func TestTheReactorAdvancesWhileATimerThatHangsIsFired(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// Timers and answers can be many, and few of them are due or old. A search for these must not look
+// at the others, or each search costs more as the shop grows.
+func TestWhatIsDueIsFoundByItsIndex(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	_, err := pool.Exec(t.Context(), `
+		INSERT INTO commands.timers (kind, target, item, due_at) SELECT 'order', 'o-' || n, '', now() + interval '1 day' FROM generate_series(1, 5000) n;
+		INSERT INTO commands.answers (scope, key, request_hash, status, headers, body) SELECT 's', 'k-' || n, '', 200, '{}', '' FROM generate_series(1, 5000) n;
+		ANALYZE commands.timers, commands.answers`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index, search := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"timers_due":  {dueSQL, []any{timersAtOnce}},
+		"answers_age": {pruneSQL, []any{time.Hour.Seconds(), answersPrunedAt}},
+	} {
+		rows, err := pool.Query(t.Context(), `EXPLAIN `+search.sql, search.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, index) })
+		if at < 0 || at+1 == len(lines) || !strings.Contains(lines[at+1], "Index Cond") {
+			t.Errorf("the search does not begin at its place in %s:\n%s", index, strings.Join(lines, "\n"))
+		}
 	}
 }

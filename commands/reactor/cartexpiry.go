@@ -33,7 +33,8 @@ func (t cartTimers) observe(event cart.Event, e eventstore.Recorded) {
 	case cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired, cart.MergedInto:
 		t.clear(cartDeadline(id))
 	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.MergedFrom, cart.MergeDeclined:
-		// When the cart's timer is due, it reads the last of these changes.
+		// These change no timer. When the cart's timer is due, ExpireCart reads when the last
+		// change was.
 	}
 }
 
@@ -84,8 +85,8 @@ func (r *Reactor) adoptCarts(ctx context.Context, upTo eventstore.Position) erro
 		return err
 	}
 	r.Logger.InfoContext(ctx, "open carts have new timers, because the rule of their expiry has changed", "expire_after", r.CartsExpireAfter, "open", len(set))
-	if r.Nudge != nil {
-		r.Nudge()
+	if r.TimersSet != nil {
+		r.TimersSet()
 	}
 	return nil
 }

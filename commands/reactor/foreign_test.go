@@ -74,9 +74,9 @@ func TestAForeignEventThatIsParkedIsNotWatched(t *testing.T) {
 	if len(parked) != 6 {
 		t.Errorf("%d events are parked, want 6", len(parked))
 	}
-	processes := &Processes{Lot: book, Store: log, Now: time.Now}
+	work := &ParkedWork{Lot: book, Store: log, Now: time.Now}
 	for _, p := range parked {
-		if now, finished, err := processes.Retry(t.Context(), p.ID); err != nil || finished || now.Reason != p.Reason {
+		if now, finished, err := work.Retry(t.Context(), p.ID); err != nil || finished || now.Reason != p.Reason {
 			t.Errorf("retried: %+v, %t, %v", now, finished, err)
 		}
 	}

@@ -19,7 +19,7 @@ type logbook struct {
 	mu     sync.Mutex
 	at     eventstore.Position
 	timers map[Deadline]Timer
-	parked map[uuid.UUID]Process
+	parked map[uuid.UUID]UnfinishedWork
 
 	cartsExpireAfter time.Duration
 	cartsKnown       int // how often the rule of the carts was stored
@@ -71,9 +71,9 @@ func (l *logbook) Advance(_ context.Context, from, to eventstore.Position, notes
 	return nil
 }
 
-func (l *logbook) park(p Process) {
+func (l *logbook) park(p UnfinishedWork) {
 	if l.parked == nil {
-		l.parked = map[uuid.UUID]Process{}
+		l.parked = map[uuid.UUID]UnfinishedWork{}
 	}
 	if before, again := l.parked[p.ID]; again {
 		p.Tries, p.FirstTried = p.Tries+before.Tries, before.FirstTried
@@ -81,10 +81,10 @@ func (l *logbook) park(p Process) {
 	l.parked[p.ID] = p
 }
 
-func (l *logbook) Parked(_ context.Context, after uuid.UUID, limit int) ([]Process, error) {
+func (l *logbook) Parked(_ context.Context, after uuid.UUID, limit int) ([]UnfinishedWork, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var page []Process
+	var page []UnfinishedWork
 	for _, id := range slices.SortedFunc(maps.Keys(l.parked), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
 		if bytes.Compare(id[:], after[:]) > 0 && len(page) < limit {
 			page = append(page, l.parked[id])
@@ -93,7 +93,7 @@ func (l *logbook) Parked(_ context.Context, after uuid.UUID, limit int) ([]Proce
 	return page, nil
 }
 
-func (l *logbook) FindParked(_ context.Context, id uuid.UUID) (*Process, error) {
+func (l *logbook) FindParked(_ context.Context, id uuid.UUID) (*UnfinishedWork, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p, found := l.parked[id]; found {
@@ -147,7 +147,7 @@ func (l *logbook) Unpark(_ context.Context, id uuid.UUID, set []Timer, clear []D
 	return nil
 }
 
-func (l *logbook) only(t *testing.T) Process {
+func (l *logbook) only(t *testing.T) UnfinishedWork {
 	t.Helper()
 	all, _ := l.Parked(t.Context(), uuid.Nil, 10)
 	if len(all) != 1 {

@@ -40,7 +40,7 @@ func TestAMergeIsWorkUntilBothCartsAreDone(t *testing.T) {
 	if len(open) != len(want) || open[0] != want[0] || open[1] != want[1] || open[2] != want[2] {
 		t.Errorf("open after %q, want %q", open, want)
 	}
-	parked := Process{Kind: string(workMerge), Stream: cart.Stream("declined"), Subject: "declined", Step: "abandoned"}
+	parked := UnfinishedWork{Kind: string(workMerge), Stream: cart.Stream("declined"), Subject: "declined", Step: "abandoned"}
 	if got := parked.streams(); len(got) != 2 || got[1] != cart.Stream("abandoned") {
 		t.Errorf("a parked merge looks at %q", got)
 	}

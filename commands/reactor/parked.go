@@ -16,15 +16,16 @@ import (
 	"daybook/eventstore"
 )
 
-// Process is unfinished work. It is a checkout, a merge of two carts, an order or a return with
-// open steps, a timer, an event that cannot be read (so nobody knows what follows from it), or an
-// event that another program wrote into a stream of the shop.
-type Process struct {
+// UnfinishedWork is a checkout, a merge of two carts, an order or a return with open steps, a
+// timer, an event that cannot be read (so nobody knows what follows from it), or an event that
+// another program wrote into a stream of the shop.
+type UnfinishedWork struct {
 	ID      uuid.UUID
 	Kind    string // checkout, order, return, merge, event or timer
 	Subject string // the id of the cart, order or return; of an event: its stream; of a timer: its target
 	// Step is the order of a checkout, the open part of a return, the other cart of a merge, the
-	// type of an event, or what is due of a timer.
+	// type of an event, or, of a timer, its kind and the id of the reservation, such as
+	// "reservation r1".
 	Step string
 	// The event that began it.
 	Stream   string
@@ -54,9 +55,9 @@ const workTimer workKind = "timer"
 // then, and no other work waits for it.
 type ParkingLot interface {
 	// Parked lists parked work by ascending id. It begins after the given id.
-	Parked(ctx context.Context, after uuid.UUID, limit int) ([]Process, error)
+	Parked(ctx context.Context, after uuid.UUID, limit int) ([]UnfinishedWork, error)
 	// FindParked returns nil if no work with this id is parked.
-	FindParked(ctx context.Context, id uuid.UUID) (*Process, error)
+	FindParked(ctx context.Context, id uuid.UUID) (*UnfinishedWork, error)
 	// Dismiss notes that an operator leaves parked work as it is. found is false if no work
 	// with this id is parked. If the work was dismissed before, nothing changes.
 	Dismiss(ctx context.Context, id uuid.UUID, at time.Time, by, reason string) (found bool, err error)
@@ -68,30 +69,30 @@ type ParkingLot interface {
 	Unpark(ctx context.Context, id uuid.UUID, set []Timer, clear []Deadline) error
 }
 
-// process is the work in the form in which it is listed and parked.
-func (w Work) process() Process {
-	return Process{
-		ID: processID(w.key.kind, w.key.id, w.key.step), Kind: string(w.key.kind), Subject: w.key.id, Step: w.key.step,
+// unfinished is the work in the form in which it is listed and parked.
+func (w Work) unfinished() UnfinishedWork {
+	return UnfinishedWork{
+		ID: workID(w.key.kind, w.key.id, w.key.step), Kind: string(w.key.kind), Subject: w.key.id, Step: w.key.step,
 		Stream: w.Stream, Revision: w.revision, Position: w.position, Since: w.Since, Meta: w.Meta,
 	}
 }
 
-func processID(kind workKind, subject, step string) uuid.UUID {
+func workID(kind workKind, subject, step string) uuid.UUID {
 	return uuid.UUID(unit.ProcessID.Of(string(kind), subject, step).UUID())
 }
 
-// undecodable is the process of an event that cannot be read.
-func undecodable(e eventstore.Recorded, cause error, now time.Time) Process {
+// undecodable is the unfinished work of an event that cannot be read.
+func undecodable(e eventstore.Recorded, cause error, now time.Time) UnfinishedWork {
 	step := fmt.Sprintf("%s at revision %d", e.Type, e.Revision)
-	return Process{
-		ID: processID(workEvent, e.Stream, step), Kind: string(workEvent), Subject: e.Stream, Step: step,
+	return UnfinishedWork{
+		ID: workID(workEvent, e.Stream, step), Kind: string(workEvent), Subject: e.Stream, Step: step,
 		Stream: e.Stream, Revision: e.Revision, Position: e.Position, Since: e.RecordedAt, Meta: e.Meta,
 		Tries: 1, FirstTried: now, LastTried: now, Reason: cause.Error(), cause: cause,
 	}
 }
 
 // streams returns the streams to watch: after a new event there, a try may succeed.
-func (p Process) streams() []string {
+func (p UnfinishedWork) streams() []string {
 	switch workKind(p.Kind) {
 	case workCheckout:
 		return []string{p.Stream, order.Stream(unit.OrderID(p.Step))}
@@ -105,12 +106,12 @@ func (p Process) streams() []string {
 const parkedPage = 500
 
 // allParked yields all parked work.
-func allParked(ctx context.Context, lot ParkingLot) iter.Seq2[Process, error] {
-	return func(yield func(Process, error) bool) {
+func allParked(ctx context.Context, lot ParkingLot) iter.Seq2[UnfinishedWork, error] {
+	return func(yield func(UnfinishedWork, error) bool) {
 		for after := uuid.Nil; ; {
 			page, err := lot.Parked(ctx, after, parkedPage)
 			if err != nil {
-				yield(Process{}, err)
+				yield(UnfinishedWork{}, err)
 				return
 			}
 			for _, parked := range page {
@@ -126,9 +127,9 @@ func allParked(ctx context.Context, lot ParkingLot) iter.Seq2[Process, error] {
 	}
 }
 
-// Processes retries and dismisses parked work. Any node may do this, and several nodes at
+// ParkedWork retries and dismisses parked work. Any node may do this, and several nodes at
 // once.
-type Processes struct {
+type ParkedWork struct {
 	Lot      ParkingLot
 	Finisher Finisher
 	Store    eventstore.Store
@@ -142,13 +143,13 @@ var ErrNotParked = errors.New("no process of that id is parked")
 
 // Retry tries parked work once. It returns the work after the try, and whether it is finished.
 // If it is not, Reason says why. After an error, it is not known whether the work is finished.
-func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finished bool, err error) {
+func (p *ParkedWork) Retry(ctx context.Context, id uuid.UUID) (now UnfinishedWork, finished bool, err error) {
 	parked, err := p.Lot.FindParked(ctx, id)
 	switch {
 	case err != nil:
-		return Process{}, false, err
+		return UnfinishedWork{}, false, err
 	case parked == nil:
-		return Process{}, false, ErrNotParked
+		return UnfinishedWork{}, false, ErrNotParked
 	}
 	return p.try(ctx, *parked)
 }
@@ -156,22 +157,22 @@ func (p *Processes) Retry(ctx context.Context, id uuid.UUID) (now Process, finis
 // Dismiss leaves parked work as it is. Such work no longer counts as a fault, and is tried
 // again only when its stream has a new event, or by Retry. Dismiss returns the work as it is
 // now. Error: ErrNotParked.
-func (p *Processes) Dismiss(ctx context.Context, id uuid.UUID, by, reason string) (Process, error) {
+func (p *ParkedWork) Dismiss(ctx context.Context, id uuid.UUID, by, reason string) (UnfinishedWork, error) {
 	found, err := p.Lot.Dismiss(ctx, id, p.Now(), by, reason)
 	if err != nil {
-		return Process{}, err
+		return UnfinishedWork{}, err
 	}
 	parked, err := p.Lot.FindParked(ctx, id)
 	if err != nil {
-		return Process{}, err
+		return UnfinishedWork{}, err
 	}
 	if !found || parked == nil {
-		return Process{}, ErrNotParked
+		return UnfinishedWork{}, ErrNotParked
 	}
 	return *parked, nil
 }
 
-func (p *Processes) try(ctx context.Context, parked Process) (now Process, finished bool, err error) {
+func (p *ParkedWork) try(ctx context.Context, parked UnfinishedWork) (now UnfinishedWork, finished bool, err error) {
 	set, clear, cause := p.finish(ctx, parked)
 	if ctx.Err() != nil {
 		return parked, false, context.Cause(ctx)
@@ -184,7 +185,7 @@ func (p *Processes) try(ctx context.Context, parked Process) (now Process, finis
 	return parked, false, p.Lot.TryFailed(ctx, parked.ID, parked.LastTried, parked.Reason)
 }
 
-func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, clear []Deadline, err error) {
+func (p *ParkedWork) finish(ctx context.Context, parked UnfinishedWork) (set []Timer, clear []Deadline, err error) {
 	work := Work{
 		key: workKey{workKind(parked.Kind), parked.Subject, parked.Step}, Stream: parked.Stream, ID: parked.Subject,
 		Since: parked.Since, Meta: parked.Meta, revision: parked.Revision,
@@ -202,7 +203,7 @@ func (p *Processes) finish(ctx context.Context, parked Process) (set []Timer, cl
 }
 
 // fireTimer fires a parked timer. If its deadline has moved, the timer is set again.
-func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, clear []Deadline, err error) {
+func (p *ParkedWork) fireTimer(ctx context.Context, timer Timer) (set []Timer, clear []Deadline, err error) {
 	err = aggregate.Safely(func() error { return FireTimer(ctx, p.Finisher, timer, p.Now()) })
 	if postponed, moved := errors.AsType[*PostponedError](err); moved {
 		return []Timer{{Deadline: timer.Deadline, DueAt: postponed.Until}}, nil, nil
@@ -212,7 +213,7 @@ func (p *Processes) fireTimer(ctx context.Context, timer Timer) (set []Timer, cl
 
 // finishEvent tries again to read an event that could not be read. If it succeeds, it finishes
 // the work that the event begins, and returns the timers that the event sets and clears.
-func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) (set []Timer, clear []Deadline, err error) {
+func (p *ParkedWork) finishEvent(ctx context.Context, work Work, revision int64) (set []Timer, clear []Deadline, err error) {
 	begun := newTracker(eventstore.Start, p.CartsExpireAfter)
 	found := false
 	for e, err := range p.Store.ReadStream(ctx, work.Stream, revision, 1) {
@@ -247,7 +248,7 @@ func (p *Processes) finishEvent(ctx context.Context, work Work, revision int64) 
 
 // bringUp applies the later events of a stream to the timers that an earlier event has set or
 // cleared. The reactor read those later events when the earlier one could not be read yet.
-func (p *Processes) bringUp(ctx context.Context, begun *tracker, stream string, from int64) error {
+func (p *ParkedWork) bringUp(ctx context.Context, begun *tracker, stream string, from int64) error {
 	later := newTracker(eventstore.Start, p.CartsExpireAfter)
 	concerned := func(d Deadline) bool { _, set := begun.timers.set[d]; return set || begun.timers.clear[d] }
 	for e, err := range p.Store.ReadStream(ctx, stream, from, 0) {

@@ -188,15 +188,15 @@ func TestARetryOnDemandSaysWhatItDid(t *testing.T) {
 	finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return cause }}
 	confirmed(t, log, "stuck")
 	react(t, &Reactor{Store: log, Journal: book, Parking: book, Finisher: finisher}, "it is parked", book.reaches(t, log))
-	processes := &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}
+	processes := &ParkedWork{Lot: book, Finisher: finisher, Store: log, Now: time.Now}
 	id := book.only(t).ID
 	cause = errors.New("second")
 	if now, finished, err := processes.Retry(t.Context(), id); err != nil || finished || now.Tries != 2 || now.Reason != "second" || book.only(t).Reason != "second" {
-		t.Errorf("in vain: %+v, %t, %v", now, finished, err)
+		t.Errorf("a retry that fails: %+v, %t, %v", now, finished, err)
 	}
 	cause = nil
 	if _, finished, err := processes.Retry(t.Context(), id); err != nil || !finished {
-		t.Errorf("with success: %t, %v", finished, err)
+		t.Errorf("a retry that succeeds: %t, %v", finished, err)
 	}
 	if _, _, err := processes.Retry(t.Context(), id); !errors.Is(err, ErrNotParked) {
 		t.Errorf("once more: %v, want %v", err, ErrNotParked)
@@ -234,7 +234,7 @@ func TestAnEventOfOursThatCannotBeReadIsParkedByItself(t *testing.T) {
 			if parked.Kind != "event" || parked.Stream != stream || parked.Revision != 0 || !strings.Contains(parked.Step, event[0]) || parked.Reason == "" {
 				t.Errorf("parked: %+v", parked)
 			}
-			processes := &Processes{Lot: book, Finisher: s.Service, Store: s.Log, Now: time.Now}
+			processes := &ParkedWork{Lot: book, Finisher: s.Service, Store: s.Log, Now: time.Now}
 			if _, finished, err := processes.Retry(t.Context(), parked.ID); err != nil || finished {
 				t.Errorf("retried: %t, %v; it can still not be read", finished, err)
 			}
@@ -259,7 +259,7 @@ func TestAnEventThatCanBeReadByNowIsActedOn(t *testing.T) {
 		}
 		book.park(undecodable(e, errors.New("unknown then"), time.Now()))
 	}
-	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.Log, Now: time.Now}
+	processes := &ParkedWork{Lot: book, Finisher: s.Service, Store: s.Log, Now: time.Now}
 	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.OrderState("o").Status != order.StatusPending {
 		t.Errorf("retried: %t, %v, the order is %q", finished, err, s.OrderState("o").Status)
 	}
@@ -348,9 +348,9 @@ func TestAParkedTimerIsFiredAgain(t *testing.T) {
 	}
 	book := &logbook{timers: map[Deadline]Timer{}}
 	timer := Timer{Deadline: orderDeadline("o"), DueAt: time.Now()}
-	book.park(timer.process(errors.New("then"), time.Now()))
+	book.park(timer.unfinished(errors.New("then"), time.Now()))
 	later := func() time.Time { return time.Now().Add(24 * time.Hour) }
-	processes := &Processes{Lot: book, Finisher: s.Service, Store: s.Log, Now: later}
+	processes := &ParkedWork{Lot: book, Finisher: s.Service, Store: s.Log, Now: later}
 	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || s.OrderState("o").Status != order.StatusExpired || s.Available("MUG") != 10 {
 		t.Errorf("retried: %t, %v; the order is %s", finished, err, s.OrderState("o").Status)
 	}
@@ -359,7 +359,7 @@ func TestAParkedTimerIsFiredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	timer = Timer{Deadline: cartDeadline("d"), DueAt: time.Now()}
-	book.park(timer.process(errors.New("then"), time.Now()))
+	book.park(timer.unfinished(errors.New("then"), time.Now()))
 	if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished || book.timers[cartDeadline("d")].DueAt.Before(later()) {
 		t.Errorf("retried: %t, %v; timers %+v", finished, err, book.timers)
 	}

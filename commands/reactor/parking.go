@@ -72,24 +72,24 @@ func (r *Reactor) logAnswers(ctx context.Context) bool {
 
 // parkWork parks work that could not be finished, so that the checkpoint can move past it.
 func (r *Reactor) parkWork(ctx context.Context, work Work, failed failure, cause error) error {
-	process := work.process()
-	process.Tries, process.FirstTried, process.LastTried, process.Reason = int64(failed.tries), failed.first, time.Now(), cause.Error()
+	unfinished := work.unfinished()
+	unfinished.Tries, unfinished.FirstTried, unfinished.LastTried, unfinished.Reason = int64(failed.tries), failed.first, time.Now(), cause.Error()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.tracker.giveUp(work, process) {
+	if !r.tracker.giveUp(work, unfinished) {
 		return nil
 	}
 	r.Logger.ErrorContext(ctx, "process could not be finished, it is parked",
-		"process", process.ID, "work", work.key.String(), "tries", failed.tries, "error", cause)
+		"process", unfinished.ID, "work", work.key.String(), "tries", failed.tries, "error", cause)
 	return r.keep(ctx)
 }
 
 // Open returns the work that is neither finished nor parked, in no order. leading is false if
 // another node leads; then this node does not know the open work.
-func (r *Reactor) Open() (open []Process, leading bool) {
+func (r *Reactor) Open() (open []UnfinishedWork, leading bool) {
 	works, leading := r.openWork()
 	for _, work := range works { // without holding the lock, because computing the ids takes time
-		open = append(open, work.process())
+		open = append(open, work.unfinished())
 	}
 	return open, leading
 }
@@ -117,8 +117,8 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 	if every == 0 {
 		every = time.Hour
 	}
-	processes := &Processes{Lot: r.Parking, Finisher: r.Finisher, Store: r.Store, Now: time.Now, CartsExpireAfter: r.CartsExpireAfter}
-	nextLook := time.Now()
+	work := &ParkedWork{Lot: r.Parking, Finisher: r.Finisher, Store: r.Store, Now: time.Now, CartsExpireAfter: r.CartsExpireAfter}
+	nextTry := time.Now()
 	for {
 		pause.For(ctx, max(r.Grace, 10*time.Millisecond))
 		stirred := r.takeStirred()
@@ -133,27 +133,27 @@ func (r *Reactor) retryParked(ctx context.Context) error {
 			case parked == nil: // another node has finished it
 				r.unwatch(ctx, id)
 			default:
-				r.tryParked(ctx, processes, *parked)
+				r.tryParked(ctx, work, *parked)
 			}
 		}
-		if time.Now().Before(nextLook) {
+		if time.Now().Before(nextTry) {
 			continue
 		}
-		nextLook = time.Now().Add(min(every/4, time.Minute))
+		nextTry = time.Now().Add(min(every/4, time.Minute))
 		for parked, err := range allParked(ctx, r.Parking) {
 			if err != nil {
 				r.Logger.WarnContext(ctx, "parked work not looked at", "error", err)
 				break
 			}
 			if parked.Dismissed.IsZero() && time.Since(parked.LastTried) >= every {
-				r.tryParked(ctx, processes, parked)
+				r.tryParked(ctx, work, parked)
 			}
 		}
 	}
 }
 
-func (r *Reactor) tryParked(ctx context.Context, processes *Processes, parked Process) {
-	tried, finished, err := processes.try(ctx, parked)
+func (r *Reactor) tryParked(ctx context.Context, all *ParkedWork, parked UnfinishedWork) {
+	tried, finished, err := all.try(ctx, parked)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		r.Logger.WarnContext(ctx, "parked work not tried", "process", parked.ID, "error", err)
@@ -214,30 +214,30 @@ func (r *Reactor) watchParked(ctx context.Context) error {
 }
 
 // notePark notes that work is to be parked.
-func (t *tracker) notePark(process Process) {
-	t.park = append(t.park, process)
-	if !eventstore.IsForeign(process.cause) {
-		t.watch(process)
+func (t *tracker) notePark(work UnfinishedWork) {
+	t.park = append(t.park, work)
+	if !eventstore.IsForeign(work.cause) {
+		t.watch(work)
 	}
 }
 
 // noteParkEvent notes that an event is to be parked: one that cannot be read, or one of another
 // program. At most maxForeign events of other programs are parked. `daybook verify` names all
 // of them.
-func (t *tracker) noteParkEvent(process Process) {
-	if eventstore.IsForeign(process.cause) {
+func (t *tracker) noteParkEvent(work UnfinishedWork) {
+	if eventstore.IsForeign(work.cause) {
 		if t.foreign++; t.foreign > maxForeign {
 			return
 		}
 	}
-	t.notePark(process)
+	t.notePark(work)
 }
 
 // watch watches the streams of parked work. After a new event there, the work is tried again.
-func (t *tracker) watch(process Process) {
-	for _, stream := range process.streams() {
-		if !slices.Contains(t.parked[stream], process.ID) {
-			t.parked[stream] = append(t.parked[stream], process.ID)
+func (t *tracker) watch(work UnfinishedWork) {
+	for _, stream := range work.streams() {
+		if !slices.Contains(t.parked[stream], work.ID) {
+			t.parked[stream] = append(t.parked[stream], work.ID)
 		}
 	}
 }
@@ -255,11 +255,11 @@ func (t *tracker) unwatch(id uuid.UUID) {
 
 // giveUp parks work. It returns false and parks nothing if the work has new steps since the
 // try, because these are tried first.
-func (t *tracker) giveUp(work Work, process Process) bool {
+func (t *tracker) giveUp(work Work, unfinished UnfinishedWork) bool {
 	t.removeWork(work)
 	if t.open[work.key] != nil {
 		return false
 	}
-	t.notePark(process)
+	t.notePark(unfinished)
 	return true
 }

@@ -50,7 +50,7 @@ type Notes struct {
 	Clear []Deadline
 	// Park is work to park. If the work is parked already, its tries are added to the old
 	// ones.
-	Park []Process
+	Park []UnfinishedWork
 	// Seen is the latest event that the reactor knows. The notes depend only on events up to
 	// it. It is zero if the reactor has seen none yet.
 	Seen eventstore.Anchor
@@ -106,8 +106,8 @@ type Reactor struct {
 	// (1 h).
 	Parking    ParkingLot
 	RetryEvery time.Duration
-	// Nudge, if set, is called after timers were set.
-	Nudge func()
+	// TimersSet, if set, is called after timers were set.
+	TimersSet func()
 
 	mu      sync.Mutex
 	tracker *tracker
@@ -161,19 +161,14 @@ func (r *Reactor) lead(ctx context.Context) error {
 	if err := r.watchParked(leading); err != nil {
 		return err
 	}
+	return r.process(leading, checkpoint)
+}
 
-	ctx, stop := context.WithCancel(leading)
+// process reads the log from the checkpoint on and does the work that follows from it, until ctx
+// ends or something fails. When it returns, everything that it started has ended.
+func (r *Reactor) process(ctx context.Context, checkpoint eventstore.Position) error {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	// Of the router's messages, operators need only the errors.
-	logger := watermill.NewSlogLoggerWithLevelMapping(r.Logger, map[slog.Level]slog.Level{
-		slog.LevelDebug: slog.LevelDebug, slog.LevelInfo: slog.LevelDebug, slog.LevelWarn: slog.LevelWarn, slog.LevelError: slog.LevelError,
-	})
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, logger)
-	if err != nil {
-		return fmt.Errorf("reactor: %w", err)
-	}
-	router.AddMiddleware(middleware.Recoverer)
-	pages := &pageSubscriber{store: r.Store, after: checkpoint, filter: reactorReads}
 	failed := make(chan error, 1)
 	fail := func(err error) {
 		select {
@@ -182,30 +177,18 @@ func (r *Reactor) lead(ctx context.Context) error {
 		}
 		stop()
 	}
-	router.AddConsumerHandler("processes", "log", pages, func(msg *message.Message) error {
-		if err := r.react(ctx, pageOf(msg)); err != nil {
-			fail(err)
-		}
-		return nil // the next lead reads the failed page again, because it begins at the checkpoint
-	})
-	pages.failed = fail
-
+	router, err := r.router(ctx, checkpoint, fail)
+	if err != nil {
+		return err
+	}
 	var work sync.WaitGroup
-	work.Go(func() {
-		if err := r.finishOld(ctx); err != nil && ctx.Err() == nil {
-			fail(err)
-		}
-	})
-	work.Go(func() {
-		if err := r.storeTimers(ctx); err != nil && ctx.Err() == nil {
-			fail(err)
-		}
-	})
-	work.Go(func() {
-		if err := r.retryParked(ctx); err != nil && ctx.Err() == nil {
-			fail(err)
-		}
-	})
+	for _, do := range []func(context.Context) error{r.finishOld, r.storeTimers, r.retryParked} {
+		work.Go(func() {
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				fail(err)
+			}
+		})
+	}
 	work.Go(func() {
 		if err := r.adoptCarts(ctx, checkpoint); err != nil {
 			fail(err)
@@ -220,6 +203,28 @@ func (r *Reactor) lead(ctx context.Context) error {
 	default:
 		return err
 	}
+}
+
+// router makes the router that reads the log from the checkpoint on, and gives its pages to react.
+// It calls fail if a page cannot be read or handled.
+func (r *Reactor) router(ctx context.Context, checkpoint eventstore.Position, fail func(error)) (*message.Router, error) {
+	// Of the router's messages, operators need only the errors.
+	logger := watermill.NewSlogLoggerWithLevelMapping(r.Logger, map[slog.Level]slog.Level{
+		slog.LevelDebug: slog.LevelDebug, slog.LevelInfo: slog.LevelDebug, slog.LevelWarn: slog.LevelWarn, slog.LevelError: slog.LevelError,
+	})
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, logger)
+	if err != nil {
+		return nil, fmt.Errorf("reactor: %w", err)
+	}
+	router.AddMiddleware(middleware.Recoverer)
+	pages := &pageSubscriber{store: r.Store, after: checkpoint, filter: reactorReads, failed: fail}
+	router.AddConsumerHandler("processes", "log", pages, func(msg *message.Message) error {
+		if err := r.react(ctx, pageOf(msg)); err != nil {
+			fail(err)
+		}
+		return nil // the next lead reads the failed page again, because it begins at the checkpoint
+	})
+	return router, nil
 }
 
 // react handles a page of events, and stores what follows from it.
@@ -255,10 +260,10 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 // parkedTold bounds how many parked events of a page the node's log names.
 const parkedTold = 5
 
-func (r *Reactor) logParked(ctx context.Context, parked []Process) {
-	for _, process := range parked[:min(len(parked), parkedTold)] {
-		r.Logger.ErrorContext(ctx, "an event cannot be read, or another program wrote it into a stream of the shop; it is parked", "process", process.ID,
-			"stream", eventstore.Visible(process.Stream), "revision", process.Revision, "error", eventstore.Visible(process.Reason))
+func (r *Reactor) logParked(ctx context.Context, parked []UnfinishedWork) {
+	for _, work := range parked[:min(len(parked), parkedTold)] {
+		r.Logger.ErrorContext(ctx, "an event cannot be read, or another program wrote it into a stream of the shop; it is parked", "process", work.ID,
+			"stream", eventstore.Visible(work.Stream), "revision", work.Revision, "error", eventstore.Visible(work.Reason))
 	}
 	if more := len(parked) - parkedTold; more > 0 {
 		r.Logger.ErrorContext(ctx, "more events are parked", "count", more)
@@ -271,6 +276,17 @@ func (r *Reactor) Idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tracker != nil && r.tracker.caughtUp && len(r.tracker.open) == 0 && len(r.tracker.timers.young) == 0
+}
+
+// Position is the position up to which this node has read the log. leading is false if another node
+// leads.
+func (r *Reactor) Position() (at eventstore.Position, leading bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tracker == nil {
+		return eventstore.Start, false
+	}
+	return r.tracker.position, true
 }
 
 // signal wakes the goroutine that waits for the channel.
@@ -324,8 +340,8 @@ func (r *Reactor) keep(ctx context.Context) error {
 		return err
 	}
 	r.checkpoint = to
-	if len(notes.Set) > 0 && r.Nudge != nil {
-		r.Nudge()
+	if len(notes.Set) > 0 && r.TimersSet != nil {
+		r.TimersSet()
 	}
 	return nil
 }

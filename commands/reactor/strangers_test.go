@@ -21,22 +21,26 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/commands/internal/shoptest"
 	"daybook/commands/streams"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
 	"daybook/internal/pause"
+	"daybook/internal/racetest"
 )
 
-// strangerCase is one way in which another program writes an event of the shop's.
+// strangerCase is one way in which another program writes an event with a type of the shop's.
+// Example: it writes order.placed.v1 with empty data into the stream of an order that was canceled.
 type strangerCase struct {
-	n         int // gives the case its own names
+	n         int // the number of the case, from which the ids of its cart, order, return and SKU are made
 	category  string
-	state     string // of the aggregate before it
+	state     string // the state of the aggregate before the event is written
 	eventType string
 	data      string
 	meta      string
@@ -46,10 +50,10 @@ func (w strangerCase) String() string {
 	return fmt.Sprintf("%d: %s with %.300s and metadata %q on a %s that is %s", w.n, w.eventType, w.data, w.meta, w.category, w.state)
 }
 
-func (w strangerCase) sku() unit.SKU        { return unit.SKU(fmt.Sprintf("S%d", w.n)) }
-func (w strangerCase) order() unit.OrderID  { return unit.OrderID(fmt.Sprintf("o%d", w.n)) }
-func (w strangerCase) cart() unit.CartID    { return unit.CartID(fmt.Sprintf("c%d", w.n)) }
-func (w strangerCase) comes() unit.ReturnID { return unit.ReturnID(fmt.Sprintf("r%d", w.n)) }
+func (w strangerCase) sku() unit.SKU           { return unit.SKU(fmt.Sprintf("S%d", w.n)) }
+func (w strangerCase) order() unit.OrderID     { return unit.OrderID(fmt.Sprintf("o%d", w.n)) }
+func (w strangerCase) cart() unit.CartID       { return unit.CartID(fmt.Sprintf("c%d", w.n)) }
+func (w strangerCase) returnID() unit.ReturnID { return unit.ReturnID(fmt.Sprintf("r%d", w.n)) }
 func (w strangerCase) parcel() order.Command {
 	return order.Ship{ShipmentID: "p", Location: unit.DefaultLocation}
 }
@@ -63,13 +67,18 @@ func (w strangerCase) stream() string {
 	case order.Category:
 		return order.Stream(w.order())
 	case returns.Category:
-		return returns.Stream(w.comes())
+		return returns.Stream(w.returnID())
+	case access.Category:
+		return access.Stream() // there is only one
+	case staff.Category:
+		return staff.Stream() // there is only one
 	}
 	return stock.Stream(w.sku(), unit.DefaultLocation)
 }
 
-// lives has the states of each aggregate that the test tries, and all types of its events.
-var lives = map[string]struct {
+// tried has, for each kind of aggregate, all types of its events, and the states in which the
+// test writes such an event.
+var tried = map[string]struct {
 	types  []string
 	states []string
 }{
@@ -77,11 +86,13 @@ var lives = map[string]struct {
 	cart.Category:    {cart.Types(), []string{"not there", "open", "in a checkout", "placed"}},
 	order.Category:   {order.Types(), []string{"not there", "placed", "confirmed", "shipped", "canceled"}},
 	returns.Category: {returns.Types(), []string{"not there", "requested", "received"}},
+	access.Category:  {access.Types(), []string{"not there"}},
+	staff.Category:   {staff.Types(), []string{"not there"}},
 	stock.Category:   {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
-// live brings the aggregates of a case to their state.
-func (s *shop) live(w strangerCase) {
+// bringTo brings the aggregates of a case to the state in which the event is written.
+func (s *shop) bringTo(w strangerCase) {
 	s.T.Helper()
 	if w.state == "not there" {
 		return
@@ -118,10 +129,10 @@ func (s *shop) live(w strangerCase) {
 		return
 	}
 	line := returns.Line{SKU: w.sku(), Kind: unit.Stocked, Quantity: 2, Price: unit.Zero("GBP"), Links: []returns.Link{{OrderID: w.order(), Line: 1, Quantity: 2}}}
-	_, err := s.Return(s.T.Context(), shoptest.NewCall(), w.comes(), returns.Request{ReturnID: w.comes(), OrderID: w.order(), Currency: "GBP", Lines: []returns.Line{line}})
+	_, err := s.Return(s.T.Context(), shoptest.NewCall(), w.returnID(), returns.Request{ReturnID: w.returnID(), OrderID: w.order(), Currency: "GBP", Lines: []returns.Line{line}})
 	s.Must(err)
 	if w.state == "received" {
-		_, err := s.Return(s.T.Context(), shoptest.NewCall(), w.comes(), returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 2, Disposition: returns.Restocked, Location: unit.DefaultLocation}}})
+		_, err := s.Return(s.T.Context(), shoptest.NewCall(), w.returnID(), returns.Approve{}, returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 2, Disposition: returns.Restocked, Location: unit.DefaultLocation}}})
 		s.Must(err)
 	}
 }
@@ -142,7 +153,7 @@ func (w strangerCase) named(value any) any {
 			case "cart_id":
 				value[name] = string(w.cart())
 			case "return_id":
-				value[name] = string(w.comes())
+				value[name] = string(w.returnID())
 			case "reservation_id":
 				value[name] = string(stock.ReservationIDFor(w.order(), w.sku(), unit.DefaultLocation))
 			default:
@@ -157,7 +168,8 @@ func (w strangerCase) named(value any) any {
 	return value
 }
 
-// odd replaces one value, which is not a list or an object, by an odd one.
+// odd replaces one number or text in a JSON value by an odd one, such as -1 or a text of 5,000
+// letters. The source of random numbers chooses which.
 func odd(random *rand.Rand, value any) any {
 	switch of := value.(type) {
 	case map[string]any:
@@ -198,24 +210,25 @@ func strangersSeed(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// allWritten returns the cases: each event type of each aggregate, in each state, with data that is
-// empty, other, wrong, usual or odd. It finds the types by the codecs.
+// allWritten returns the cases: each event type of each kind of aggregate, in each state, with
+// several data: {}, unknown members, members of wrong types, and the samples of the domain's tests,
+// once as they are and twice with an odd value.
 func allWritten(t *testing.T) []strangerCase {
 	t.Helper()
 	random := strangersSeed(t)
 	codecs, err := filepath.Glob("../../domain/*/codec.go")
-	if err != nil || len(codecs) != len(lives) {
-		t.Fatalf("the domain has %d codecs (%v), and this test knows of %d", len(codecs), err, len(lives))
+	if err != nil || len(codecs) != len(tried) {
+		t.Fatalf("the domain has %d codecs (%v), and this test knows of %d", len(codecs), err, len(tried))
 	}
 	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
 	var all []strangerCase
-	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category} {
-		for _, eventType := range append(lives[category].types, category+".teleported.v1", category+".shipped") {
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category} {
+		for _, eventType := range append(tried[category].types, category+".teleported.v1", category+".shipped") {
 			samples, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, state := range lives[category].states {
+			for _, state := range tried[category].states {
 				add := func(data string) {
 					all = append(all, strangerCase{len(all), category, state, eventType, data, metas[len(all)%len(metas)]})
 				}
@@ -253,6 +266,7 @@ func allWritten(t *testing.T) []strangerCase {
 // other work. Work that cannot be done is parked with its reason, and no timer fires for ever. All
 // events that it writes under its own ids are parked, and nothing else is.
 func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
+	racetest.Skip(t, "it repeats the same with every event")
 	t.Parallel()
 	t.Run("under ids of its own", func(t *testing.T) {
 		t.Parallel()
@@ -270,13 +284,13 @@ func TestAnEventOfTheShopsThatAnotherProgramWroteHoldsUpNothing(t *testing.T) {
 }
 
 // writtenByStrangers writes all cases and returns the parked work when everything else is done.
-func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
+func writtenByStrangers(t *testing.T, id func() uuid.UUID) []UnfinishedWork {
 	t.Helper()
 	log := memory.New()
 	s := open(t, log, commands.DefaultPolicy())
 	all := allWritten(t)
 	for _, w := range all {
-		s.live(w)
+		s.bringTo(w)
 	}
 	refused := 0
 	for _, w := range all {
@@ -297,7 +311,7 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 	t.Logf("%d cases, of which the log refuses %d", len(all), refused)
 
 	book := &logbook{timers: map[Deadline]Timer{}}
-	after := open(t, log, commands.DefaultPolicy()) // another node, which knows nothing yet
+	after := open(t, log, commands.DefaultPolicy()) // another node, which has nothing in memory
 	reactor := &Reactor{Store: log, Journal: book, Parking: book, Finisher: after.Service, CartsExpireAfter: time.Hour}
 	s.finishOrPark(reactor, book, all)
 	if got := s.Available("MUG"); got != 10 {
@@ -326,8 +340,8 @@ func writtenByStrangers(t *testing.T, id func() uuid.UUID) []Process {
 			}
 			if gone {
 				givenUp++
-				if parked.Process.timer().Deadline != deadline || parked.Process.Reason == "" {
-					t.Errorf("timer %s is parked as %+v", deadline, parked.Process)
+				if parked.Work.timer().Deadline != deadline || parked.Work.Reason == "" {
+					t.Errorf("timer %s is parked as %+v", deadline, parked.Work)
 				}
 			}
 		}

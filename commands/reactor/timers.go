@@ -87,12 +87,12 @@ func (t Timer) stream() string {
 	return t.Target
 }
 
-// process is the timer in the form in which it is parked. Its step has the kind and the item,
-// so that Process.timer can make the timer again.
-func (t Timer) process(cause error, now time.Time) Process {
+// unfinished is the timer in the form in which it is parked. Its step has the kind and the item,
+// so that UnfinishedWork.timer can make the timer again.
+func (t Timer) unfinished(cause error, now time.Time) UnfinishedWork {
 	step := strings.TrimSpace(string(t.Kind) + " " + t.Item)
-	p := Process{
-		ID: processID(workTimer, t.Target, step), Kind: string(workTimer), Subject: t.Target, Step: step,
+	p := UnfinishedWork{
+		ID: workID(workTimer, t.Target, step), Kind: string(workTimer), Subject: t.Target, Step: step,
 		Stream: t.stream(), Since: t.DueAt, Tries: int64(t.Failures) + 1, FirstTried: now, LastTried: now, Reason: cause.Error(),
 	}
 	if odd, is := errors.AsType[*aggregate.UndecodableError](cause); is && odd.Stream == p.Stream {
@@ -101,17 +101,17 @@ func (t Timer) process(cause error, now time.Time) Process {
 	return p
 }
 
-// timer is the timer that was parked as this process.
-func (p Process) timer() Timer {
+// timer is the timer that was parked as this work.
+func (p UnfinishedWork) timer() Timer {
 	kind, item, _ := strings.Cut(p.Step, " ")
 	return Timer{Deadline: Deadline{Kind: TimerKind(kind), Target: p.Subject, Item: item}, DueAt: p.Since}
 }
 
 // GiveUpError is returned when a timer is fired and must be parked. The queue removes the
-// timer and parks Process.
+// timer and parks Work.
 type GiveUpError struct {
-	Process Process
-	Cause   error
+	Work  UnfinishedWork
+	Cause error
 }
 
 func (e *GiveUpError) Error() string { return "given up: " + e.Cause.Error() }
@@ -180,18 +180,18 @@ type Clockwork struct {
 	Finisher Finisher
 	Logger   *slog.Logger
 
-	nudged chan struct{}
+	again chan struct{}
 }
 
-// NewClockwork makes a clockwork. Call Nudge when a timer was set.
+// NewClockwork makes a clockwork. Call AskAgain when a timer was set.
 func NewClockwork(queue TimerQueue, finisher Finisher, logger *slog.Logger) *Clockwork {
-	return &Clockwork{Queue: queue, Finisher: finisher, Logger: logger, nudged: make(chan struct{}, 1)}
+	return &Clockwork{Queue: queue, Finisher: finisher, Logger: logger, again: make(chan struct{}, 1)}
 }
 
-// Nudge makes the clockwork ask the queue again for the next timer.
-func (c *Clockwork) Nudge() {
+// AskAgain makes the clockwork ask the queue again for the next timer.
+func (c *Clockwork) AskAgain() {
 	select {
-	case c.nudged <- struct{}{}:
+	case c.again <- struct{}{}:
 	default:
 	}
 }
@@ -205,14 +205,14 @@ func (c *Clockwork) fire(ctx context.Context, timer Timer, now time.Time) error 
 	}
 	if unreadable(err) || !failedOutside(err) && !timedOut(err) && timer.Failures+1 >= triesFailed {
 		c.Logger.ErrorContext(ctx, "a timer cannot be fired, it is parked", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
-		return &GiveUpError{Process: timer.process(err, now), Cause: err}
+		return &GiveUpError{Work: timer.unfinished(err, now), Cause: err}
 	}
 	c.Logger.WarnContext(ctx, "timer not fired, trying again", "timer", timer.String(), "tries", timer.Failures+1, "error", err)
 	return err
 }
 
-// maxTimerWait bounds how long the clockwork waits. Another node may set a timer without a Nudge
-// here, and it is noticed after this time.
+// maxTimerWait bounds how long the clockwork waits. Another node may set a timer and not call
+// AskAgain here. The timer is noticed after this time.
 const maxTimerWait = 10 * time.Second
 
 // Run fires timers until ctx ends.
@@ -232,7 +232,7 @@ func (c *Clockwork) Run(ctx context.Context) error {
 		timer := time.NewTimer(nap)
 		select {
 		case <-timer.C:
-		case <-c.nudged:
+		case <-c.again:
 		case <-ctx.Done():
 		}
 		timer.Stop()

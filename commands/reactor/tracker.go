@@ -99,10 +99,10 @@ type tracker struct {
 	carts  cartTimers
 	timers youngTimers
 
-	// park: work that will be written to the parking lot. parked: by stream, the ids of parked
-	// work that is tried again after an event of the stream. stirred: the ids of parked work
-	// that is to be tried again now, because its stream has a new event.
-	park    []Process
+	// park is the work that will be written to the parking lot. parked has, for each stream, the
+	// ids of the parked work that is tried again after a new event of that stream. stirred has the
+	// ids of the parked work that must be tried again now, because its stream has a new event.
+	park    []UnfinishedWork
 	parked  map[string][]uuid.UUID
 	stirred map[uuid.UUID]bool
 	// foreign counts the events of other programs in the shop's streams. Only the first
@@ -178,7 +178,7 @@ func (t *tracker) setTimer(timer Timer) { t.timers.put(timer, t.position) }
 // nobody knows what follows from it. An event that another program wrote is parked, too, so
 // that operators see it, but nothing follows from it.
 func (t *tracker) observe(item eventstore.Item) {
-	t.seen = t.seen.Later(item.Known).Later(eventstore.AnchorOf(item.Event))
+	t.seen = t.seen.Later(item.Anchor).Later(eventstore.AnchorOf(item.Event))
 	if item.Event != nil {
 		for _, id := range t.parked[item.Event.Stream] {
 			t.stirred[id] = true
@@ -331,7 +331,12 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.Placed:
 		t.endCheckout(checkoutWork(event.CartID, id))
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
-	case order.Confirmed, order.Canceled, order.Expired:
+	case order.Confirmed:
+		t.timers.remove(orderDeadline(id))
+		if !event.Allocated {
+			t.stepOpened(id, e)
+		}
+	case order.Canceled, order.Expired:
 		t.timers.remove(orderDeadline(id))
 		t.stepOpened(id, e)
 	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
@@ -349,9 +354,9 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	return nil
 }
 
-// stepOpened counts a step of an order that may need stock. If the order has only services,
-// the step ends without an event. Then the reactor finds after Grace that nothing is to do,
-// and removes the work from the list.
+// stepOpened counts a step of an order that may need stock. If the order has only services, the
+// step ends without an event. Then the reactor finds after Grace that there is nothing to do, and
+// removes the work from the list.
 func (t *tracker) stepOpened(id unit.OrderID, e eventstore.Recorded) {
 	t.begin(workKey{workOrder, string(id), ""}, e)
 	t.open[workKey{workOrder, string(id), ""}].steps++
@@ -380,8 +385,8 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 	case returns.Admitted:
 		t.end(workReturn, id, admission)
 	case returns.AdmissionRefused, returns.Declined, returns.Canceled:
-		// If no order was asked, the reactor finds after Grace that nothing is to release, and
-		// removes the work from the list.
+		// If no order was asked, the reactor finds after Grace that there is nothing to release,
+		// and removes the work from the list.
 		t.end(workReturn, id, admission)
 		t.begin(workKey{workReturn, id, ordersStep(returns.StepRelease, "")}, e)
 	case returns.Refunded:

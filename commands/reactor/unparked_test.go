@@ -33,8 +33,8 @@ func TestWorkIsParkedOnlyForItsOwnFault(t *testing.T) {
 	late := context.DeadlineExceeded
 	for name, c := range map[string]struct {
 		cause       error
-		parks       bool // after any number of tries
-		whileSilent bool // and with a log that does not answer
+		parks       bool // the work is parked after enough tries
+		whileSilent bool // the work is parked even while the log does not answer
 		countsAsTry bool
 	}{
 		"a log that is away":           {&eventstore.UnavailableError{Cause: errors.New("no leader")}, false, false, false},
@@ -68,9 +68,9 @@ func TestWorkIsParkedOnlyForItsOwnFault(t *testing.T) {
 // Parked work that is finished is not looked for any more. It does not matter who finished it.
 func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 	t.Parallel()
-	for name, finish := range map[string]func(*testing.T, *Processes, uuid.UUID){
-		"finished by the reactor": func(*testing.T, *Processes, uuid.UUID) {},
-		"finished on demand": func(t *testing.T, processes *Processes, id uuid.UUID) {
+	for name, finish := range map[string]func(*testing.T, *ParkedWork, uuid.UUID){
+		"finished by the reactor": func(*testing.T, *ParkedWork, uuid.UUID) {},
+		"finished on demand": func(t *testing.T, processes *ParkedWork, id uuid.UUID) {
 			t.Helper()
 			if _, finished, err := processes.Retry(t.Context(), id); err != nil || !finished {
 				t.Errorf("retried: %t, %v", finished, err)
@@ -112,7 +112,7 @@ func TestWorkThatIsNotParkedAnyMoreIsNotWatched(t *testing.T) {
 			finisher.mu.Lock()
 			finisher.fails = func(string) error { return nil }
 			finisher.mu.Unlock()
-			finish(t, &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}, book.only(t).ID)
+			finish(t, &ParkedWork{Lot: book, Finisher: finisher, Store: log, Now: time.Now}, book.only(t).ID)
 			confirmed(t, log, "stuck")
 			eventually("no stream is watched", func() bool { return watching() == 0 })
 		})
@@ -153,7 +153,7 @@ func TestAnEventThatCanBeReadByNowKeepsTheTimers(t *testing.T) {
 			}
 		}
 		finisher := &stubborn{tried: map[string]int{}, fails: func(string) error { return nil }}
-		processes := &Processes{Lot: book, Finisher: finisher, Store: s.Log, Now: time.Now, CartsExpireAfter: policy.CartsExpireAfter}
+		processes := &ParkedWork{Lot: book, Finisher: finisher, Store: s.Log, Now: time.Now, CartsExpireAfter: policy.CartsExpireAfter}
 		if _, finished, err := processes.Retry(t.Context(), book.only(t).ID); err != nil || !finished {
 			t.Errorf("%s: %t, %v", name, finished, err)
 		}
@@ -180,7 +180,7 @@ func TestAnEventThatIsGoneIsNotTakenForAnother(t *testing.T) {
 	for _, first := range []int64{2, 1000} { // of what is left
 		book := &logbook{timers: map[Deadline]Timer{}}
 		book.park(undecodable(eventstore.Recorded{Stream: cart.Stream("refused"), Revision: 1}, errors.New("unknown"), time.Now()))
-		processes := &Processes{Lot: book, Finisher: s.Service, Store: truncated{s.Log, first}, Now: time.Now}
+		processes := &ParkedWork{Lot: book, Finisher: s.Service, Store: truncated{s.Log, first}, Now: time.Now}
 		now, finished, err := processes.Retry(t.Context(), book.only(t).ID)
 		if err != nil || finished || !strings.Contains(now.Reason, "no event at revision 1") {
 			t.Errorf("from revision %d: %t, %v: %s", first, finished, err, now.Reason)
@@ -199,8 +199,8 @@ func TestDismissedWorkIsTriedOnlyWhenSomethingHappens(t *testing.T) {
 		return func() bool { n, _ := book.CountParked(t.Context()); return n == want }
 	}
 	react(t, reactor, "both are parked", parked(2))
-	processes := &Processes{Lot: book, Finisher: finisher, Store: log, Now: time.Now}
-	id := processID(workOrder, "stuck", "")
+	processes := &ParkedWork{Lot: book, Finisher: finisher, Store: log, Now: time.Now}
+	id := workID(workOrder, "stuck", "")
 	for _, reason := range []string{"it is gone", "again"} {
 		if now, err := processes.Dismiss(t.Context(), id, "ann", reason); err != nil || now.Dismissed.IsZero() || now.DismissedBy != "ann" || now.DismissedReason != "it is gone" {
 			t.Errorf("dismissed: %+v, %v", now, err)

@@ -8,15 +8,17 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/eventstore"
 )
 
-var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category}
+var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

@@ -17,8 +17,9 @@ type Filter struct {
 	Parts []Part `json:"parts,omitempty"` // the oldest first; each twice as large as the one before
 }
 
-// Part is a Bloom filter of a fixed size, divided into blocks. All bits of a name are in one
-// block. So a question reads two lines of the processor's cache, and not sixteen.
+// Part is a Bloom filter of a fixed size, divided into blocks. All bits of a name are in one block.
+// So a question reads two lines of the processor's cache. If the bits were spread over the whole
+// part, it would read up to sixteen.
 type Part struct {
 	Names int    `json:"names"` // how many were added
 	Bits  []byte `json:"bits"`
@@ -51,8 +52,8 @@ func (f Filter) has(start, step uint64) bool {
 	return false
 }
 
-// Add adds a name. The name is given in pieces, as in Has. A name that is added again may
-// count again in Part.Names.
+// Add adds a name. The name is given in pieces, as in Has. If a name is added again and an older
+// part has it, it counts again in Part.Names.
 func (f *Filter) Add(pieces ...string) {
 	start, step := hash(pieces)
 	last := len(f.Parts) - 1
@@ -101,9 +102,9 @@ func (p *Part) has(start, step uint64) bool {
 // equal distances, too many names of a block would have the same bits.
 func next(at, step uint64) uint64 { return at*6364136223846793005 + step }
 
-// hash gives the start and the step from which a name's bits are computed. It and next
-// must never change, because their bits are in snapshots. (FNV-1a, mixed by the finalizer of
-// SplitMix64.)
+// hash gives the start and the step from which a name's bits are computed. The functions hash and
+// next must never change, because snapshots contain the bits that they computed. (The hash is
+// FNV-1a, mixed by the finalizer of SplitMix64.)
 func hash(pieces []string) (start, step uint64) {
 	h := uint64(14695981039346656037)
 	for _, piece := range pieces {

@@ -40,7 +40,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	if err := textFault("reference", unit.LineFault(cmd.Reference, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
-	if err := s.withinLimits(0); err != nil { // filled before the limits were
+	if err := s.withinLimits(0); err != nil { // the cart may have been filled before there were limits
 		return nil, err
 	}
 	sourcing := Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split}

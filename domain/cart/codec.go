@@ -25,7 +25,7 @@ const (
 )
 
 var decoders = wire.Decoders[Event]{
-	typeOpenedV1:        read[Opened], // has no lines
+	typeOpenedV1:        read[Opened], // version 1 has no lines
 	typeOpened:          read[Opened],
 	typeLineAdded:       read[LineAdded],
 	typeQuantityChanged: read[QuantityChanged],
@@ -33,7 +33,7 @@ var decoders = wire.Decoders[Event]{
 	typeCustomerChanged: read[CustomerChanged],
 	typeCountryChanged:  read[CountryChanged],
 	typeCheckoutStarted: read[CheckoutStarted],
-	typeRefusedV1:       read[CheckoutRefused], // is never without a start
+	typeRefusedV1:       read[CheckoutRefused], // in version 1, CheckoutStarted always comes first
 	typeCheckoutRefused: read[CheckoutRefused],
 	typeCheckedOut:      read[CheckedOut],
 	typeAbandoned:       read[Abandoned],
@@ -46,7 +46,7 @@ var decoders = wire.Decoders[Event]{
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
 
-// Types are the wire names of all events, in every version there was.
+// Types are the wire names of all events, in every version that was ever written.
 func Types() []string { return decoders.Types() }
 
 // Encode gives an event's wire name and its JSON.

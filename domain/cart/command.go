@@ -14,7 +14,7 @@ type Command interface{ cartCommand() }
 
 // Open starts a cart with its first lines. Opening it again with the same content changes nothing,
 // even if the cart has changed since. Opening it again with other content is refused (cart-exists).
-// The content of the catalogue is not compared.
+// Titles and prices of the catalogue are not compared, because they may have changed since.
 type Open struct {
 	CartID     unit.CartID
 	CustomerID unit.CustomerID
@@ -23,8 +23,9 @@ type Open struct {
 	Lines      []AddLine
 }
 
-// opening is a value that differs if the lines of two Opens differ, as the callers asked for
-// them.
+// opening is a value that is computed from the lines as the caller asked for them. Two Opens have
+// the same value only if they ask for the same lines. The lines of the cart cannot be compared
+// instead, because they may have changed since.
 func (o Open) opening() string {
 	if len(o.Lines) == 0 {
 		return ""
@@ -42,11 +43,11 @@ func (o Open) opening() string {
 	return unit.CartOpening.Of(parts...).ID()
 }
 
-// AddLine puts a product into the cart. Offer is what the catalogue says of it
-// now (the caller of Decide has looked it up), or a trusted caller's override.
+// AddLine puts a product into the cart. Offer is what the caller of Decide has found in the
+// catalogue just now, or what a trusted caller gave in its place.
 type AddLine struct {
 	SKU      unit.SKU
-	SKUText  string // as given
+	SKUText  string // the code as the caller gave it
 	Quantity unit.Quantity
 	Offer    Offer
 	// Join adds the units to the first line with the same SKU and the same price. That line
@@ -156,9 +157,10 @@ type MergeInto struct {
 	IfRevision *int64 // as in MergedInto
 }
 
-// MergeFrom adds the lines of a cart that was merged into this one. Units join the line that
-// has the same offer, as with AddLine.Join. The rules do not notice if it is sent twice; the
-// caller must send it and DeclineMerge under one command id, so that one of them happens once.
+// MergeFrom adds the lines of a cart that was merged into this one. Units join the line that has
+// the same offer, as with AddLine.Join. Decide does not notice that a MergeFrom is sent twice. So
+// the caller must send the MergeFrom and the DeclineMerge of one merge under the same command id.
+// Then the log records only one of them, and only once.
 type MergeFrom struct {
 	Source  unit.CartID
 	Attempt int
@@ -172,8 +174,8 @@ type DeclineMerge struct {
 	Reason  string // the code of the refusal
 }
 
-// RefuseMerge opens a cart again whose lines the target has declined. It changes nothing
-// if that attempt is not under way any more.
+// RefuseMerge opens a cart again because the target has declined its lines. If the merge with this
+// number (Attempt) is no longer under way, it changes nothing.
 type RefuseMerge struct {
 	Attempt int
 	Reason  string // as in DeclineMerge

@@ -177,8 +177,8 @@ func (s State) withinLimits(more unit.Quantity) error {
 	switch {
 	case s.Units > unit.MaxQuantity:
 		return ErrUnitLimit.With(ErrUnitLimit.Detail, map[string]any{"limit": unit.MaxQuantity, "units": s.Units - more, "quantity": more})
-	case !s.Worth.WithinLimit():
-		return ErrAmountLimit.With(ErrAmountLimit.Detail, map[string]any{"worth": s.Worth, "quantity": more})
+	case !s.AbsoluteTotal.WithinLimit():
+		return ErrAmountLimit.With(ErrAmountLimit.Detail, map[string]any{"worth": s.AbsoluteTotal, "quantity": more})
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ type Line struct {
 	Number   int           `json:"line"` // 1, 2, ... in the order added, never used again
 	SKU      unit.SKU      `json:"sku"`
 	SKUText  string        `json:"sku_text,omitempty"` // the code as given, where it differs from SKU
-	Title    string        `json:"title,omitempty"`    // or the note the line came with
+	Title    string        `json:"title,omitempty"`    // of the catalogue, or a text that a trusted caller gave
 	Kind     unit.Kind     `json:"kind"`
 	Quantity unit.Quantity `json:"quantity"` // > 0
 	Price    unit.Money    `json:"price"`    // of one unit
@@ -158,8 +158,8 @@ type CheckoutRefused struct {
 	Asked *Asked `json:"asked,omitempty"`
 }
 
-// Asked is what a checkout asked for, besides the lines of the cart, if it was refused before
-// it began. The members are those of CheckoutStarted.
+// Asked is what a checkout asked for, without the lines of the cart, if the checkout was refused
+// before it began. The members mean the same as in CheckoutStarted.
 type Asked struct {
 	OrderIDFrom OrderIDSource `json:"order_id_from"`
 	Reference   string        `json:"reference,omitempty"`
@@ -186,7 +186,7 @@ type CheckedOut struct {
 	Shortages []Shortage `json:"shortages,omitempty"`
 }
 
-// Abandoned ends the cart by its customer or an operator.
+// Abandoned ends the cart, because its customer or an operator gave it up.
 type Abandoned struct {
 	Reason string `json:"reason,omitempty"`
 }
@@ -200,8 +200,8 @@ type Expired struct{}
 type MergedInto struct {
 	Target  unit.CartID `json:"into"`
 	Attempt int         `json:"attempt"` // 1, 2, ... of this cart's merges
-	// IfRevision is the revision that the target must still have when it takes the lines.
-	// Without it the target may have changed.
+	// IfRevision is the revision that the target must still have when it takes the lines. If it is
+	// nil, the target may have changed.
 	IfRevision *int64 `json:"if_revision,omitempty"`
 }
 

@@ -26,28 +26,28 @@ func limitRows(t testing.TB) map[string]row {
 	dear := []Event{opened, LineAdded{line(1, 9, "-100000000000000000")}}
 	tooMany := []Event{opened, LineAdded{line(1, most, "1")}, LineAdded{line(2, most, "1")}}
 	return map[string]row{
-		"units fill the cart":  {Given: nearly, When: add(5, "1"), Then: []Event{LineAdded{line(2, 5, "1")}}, Repeats: true},
-		"units do not pass it": {Given: nearly, When: add(6, "1"), Refused: units(most-5, 6)},
-		"units that join a line fill it": {
+		"a new line can reach the limit of units":     {Given: nearly, When: add(5, "1"), Then: []Event{LineAdded{line(2, 5, "1")}}, Repeats: true},
+		"a new line cannot exceed the limit of units": {Given: nearly, When: add(6, "1"), Refused: units(most-5, 6)},
+		"units that join a line can reach the limit of units": {
 			Given: nearly, When: joining(add(5, "1")), Then: []Event{QuantityChanged{1, most}}, Repeats: true,
 		},
-		"nor do units that join a line": {Given: nearly, When: joining(add(6, "1")), Refused: units(most-5, 6)},
-		"a line can be set to it":       {Given: nearly, When: SetLines{[]LineQuantity{{1, most}}}, Then: []Event{QuantityChanged{1, most}}},
-		"lines are not set beyond it":   {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: SetLines{[]LineQuantity{{1, most - 5}, {2, 6}}}, Refused: units(most, 1)},
-		"what one line leaves another can take": {
+		"units that join a line cannot exceed the limit of units": {Given: nearly, When: joining(add(6, "1")), Refused: units(most-5, 6)},
+		"SetLines can reach the limit of units":                   {Given: nearly, When: SetLines{[]LineQuantity{{1, most}}}, Then: []Event{QuantityChanged{1, most}}},
+		"SetLines cannot exceed the limit of units":               {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: SetLines{[]LineQuantity{{1, most - 5}, {2, 6}}}, Refused: units(most, 1)},
+		"SetLines can move units from one line to another at the limit": {
 			Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: SetLines{[]LineQuantity{{1, 1}, {2, most - 1}}},
 			Then: []Event{QuantityChanged{1, 1}, QuantityChanged{2, most - 1}},
 		},
-		"a line grows to it":                                {Given: nearly, When: ChangeQuantity{Line: 1, Quantity: most}, Then: []Event{QuantityChanged{1, most}}},
-		"a line does not grow beyond it":                    {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: ChangeQuantity{Line: 2, Quantity: 6}, Refused: units(most, 1)},
-		"a removed line leaves room":                        {Given: append(nearly[:2:2], LineRemoved{1}), When: add(most, "1"), Then: []Event{LineAdded{line(2, most, "1")}}, Repeats: true},
-		"a worth fills the cart":                            {Given: dear, When: add(1, "99999999999999999.999999"), Then: []Event{LineAdded{line(2, 1, "99999999999999999.999999")}}, Repeats: true},
-		"a worth does not pass it":                          {Given: dear, When: add(1, "100000000000000000"), Refused: ErrAmountLimit},
-		"nor by more units":                                 {Given: dear, When: ChangeQuantity{Line: 1, Quantity: 10}, Refused: ErrAmountLimit},
-		"units of another cart fill it":                     {Given: nearly, When: MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1")}}, Then: []Event{MergedFrom{Source: "c0", Attempt: 1}, QuantityChanged{1, most}}, Repeats: true},
-		"units of another do not pass it":                   {Given: nearly, When: MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1"), line(2, 1, "2")}}, Refused: units(most, 1)},
-		"a cart from before the limits can be made smaller": {Given: tooMany, When: ChangeQuantity{Line: 2, Quantity: most - 1}, Then: []Event{QuantityChanged{2, most - 1}}},
-		"but is not checked out":                            {Given: tooMany, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Refused: units(2*most, 0)},
+		"ChangeQuantity can reach the limit of units":                {Given: nearly, When: ChangeQuantity{Line: 1, Quantity: most}, Then: []Event{QuantityChanged{1, most}}},
+		"ChangeQuantity cannot exceed the limit of units":            {Given: append(nearly[:2:2], LineAdded{line(2, 5, "1")}), When: ChangeQuantity{Line: 2, Quantity: 6}, Refused: units(most, 1)},
+		"units can be added again after a line was removed":          {Given: append(nearly[:2:2], LineRemoved{1}), When: add(most, "1"), Then: []Event{LineAdded{line(2, most, "1")}}, Repeats: true},
+		"a new line can reach the limit of the amount":               {Given: dear, When: add(1, "99999999999999999.999999"), Then: []Event{LineAdded{line(2, 1, "99999999999999999.999999")}}, Repeats: true},
+		"a new line cannot exceed the limit of the amount":           {Given: dear, When: add(1, "100000000000000000"), Refused: ErrAmountLimit},
+		"ChangeQuantity cannot exceed the limit of the amount":       {Given: dear, When: ChangeQuantity{Line: 1, Quantity: 10}, Refused: ErrAmountLimit},
+		"a merge can reach the limit of units":                       {Given: nearly, When: MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1")}}, Then: []Event{MergedFrom{Source: "c0", Attempt: 1}, QuantityChanged{1, most}}, Repeats: true},
+		"a merge cannot exceed the limit of units":                   {Given: nearly, When: MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{line(1, 5, "1"), line(2, 1, "2")}}, Refused: units(most, 1)},
+		"a quantity can be reduced in a cart that exceeds the limit": {Given: tooMany, When: ChangeQuantity{Line: 2, Quantity: most - 1}, Then: []Event{QuantityChanged{2, most - 1}}},
+		"a cart that exceeds the limit cannot be checked out":        {Given: tooMany, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline}, Refused: units(2*most, 0)},
 	}
 }
 
@@ -73,22 +73,22 @@ func openingRows(t testing.TB) map[string]row {
 	tooMany := ask(1)
 	tooMany.Lines[0].Quantity = unit.MaxQuantity + 1
 	return map[string]row{
-		"a cart is opened with its lines":    {When: ask(3, 2), Then: given},
-		"opened with them again, nothing":    {Given: given, When: ask(3, 2), Nothing: true},
-		"nor in a cart of version 1":         {Given: before, When: ask(3, 2), Nothing: true},
-		"the next line has the next number":  {Given: given, When: ask(1).Lines[0], Then: []Event{LineAdded{line(3, 1)}}, Repeats: true},
-		"also once it has changed":           {Given: after(given, LineRemoved{1}, Abandoned{}), When: ask(3, 2), Nothing: true},
-		"what the catalogue says may change": {Given: given, When: dearer, Nothing: true},
-		"lines that join are one": {
+		"a cart can be opened with lines":                                    {When: ask(3, 2), Then: given},
+		"opening a cart again with the same lines does nothing":              {Given: given, When: ask(3, 2), Nothing: true},
+		"opening a cart of version 1 again with the same lines does nothing": {Given: before, When: ask(3, 2), Nothing: true},
+		"a line that is added later has the next number":                     {Given: given, When: ask(1).Lines[0], Then: []Event{LineAdded{line(3, 1)}}, Repeats: true},
+		"opening a cart again does nothing after its lines were changed":     {Given: after(given, LineRemoved{1}, Abandoned{}), When: ask(3, 2), Nothing: true},
+		"opening a cart again does nothing after the catalogue was changed":  {Given: given, When: dearer, Nothing: true},
+		"lines that join each other become one line": {
 			When: joint(ask(3, 2)), Then: []Event{Opened{CartID: "c1", Currency: "GBP", Opening: joint(ask(3, 2)).opening(), Lines: []Line{line(1, 5)}}},
 		},
-		"joined or apart is not the same":        {Given: given, When: joint(ask(3, 2)), Refused: ErrExists},
-		"with another quantity it is another":    {Given: given, When: ask(3, 1), Refused: ErrExists},
-		"with one more line":                     {Given: given, When: ask(3, 2, 1), Refused: ErrExists},
-		"without lines":                          {Given: given, When: ask(), Refused: ErrExists},
-		"with the lines the other way":           {Given: given, When: ask(2, 3), Refused: ErrExists},
-		"lines that came later are no opening":   {Given: after([]Event{Opened{CartID: "c1", Currency: "GBP"}}, LineAdded{line(1, 3)}), When: ask(3), Refused: ErrExists},
-		"one line that is refused opens no cart": {When: tooMany, Refused: ErrQuantityInvalid},
+		"opening a cart again is refused if the lines now join each other": {Given: given, When: joint(ask(3, 2)), Refused: ErrExists},
+		"opening a cart again with another quantity is refused":            {Given: given, When: ask(3, 1), Refused: ErrExists},
+		"opening a cart again with one more line is refused":               {Given: given, When: ask(3, 2, 1), Refused: ErrExists},
+		"opening a cart again without its lines is refused":                {Given: given, When: ask(), Refused: ErrExists},
+		"opening a cart again with its lines in another order is refused":  {Given: given, When: ask(2, 3), Refused: ErrExists},
+		"opening a cart again with lines that were added later is refused": {Given: after([]Event{Opened{CartID: "c1", Currency: "GBP"}}, LineAdded{line(1, 3)}), When: ask(3), Refused: ErrExists},
+		"a cart is not opened if one of its lines is refused":              {When: tooMany, Refused: ErrQuantityInvalid},
 	}
 }
 

@@ -12,18 +12,18 @@ var (
 	ErrNotOpen          = &rule.Rejection{Code: "cart-not-open", Detail: "The cart is not open."}
 	ErrLineUnknown      = &rule.Rejection{Code: "cart-line-unknown", Detail: "The cart has no such line."}
 	ErrQuantityInvalid  = &rule.Rejection{Code: "cart-quantity-invalid", Detail: "A line has 1 to 1,000,000,000 units."}
-	ErrKindUnknown      = &rule.Rejection{Code: "cart-kind-unknown", Detail: "A line is stocked goods or a service."}
-	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "A cart holds prices of one currency."}
+	ErrKindUnknown      = &rule.Rejection{Code: "cart-kind-unknown", Detail: "The kind of a line is stocked or service."}
+	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "All prices of a cart must be in one currency."}
 	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
 	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
-	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart can hold no more lines."}
-	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart holds at most 1,000,000,000 units in all."}
+	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart cannot take more lines."}
+	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart has at most 1,000,000,000 units in all."}
 	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
 	ErrEmpty            = &rule.Rejection{Code: "cart-empty", Detail: "The cart has no lines."}
 	ErrTotalNegative    = &rule.Rejection{Code: "cart-total-negative", Detail: "The total of the cart is below zero. Money that is owed to a customer needs a return or a credit note."}
 	ErrMergeSelf        = &rule.Rejection{Code: "cart-merge-self", Detail: "A cart cannot be merged into itself."}
 	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline for its reservations."}
-	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "The policy of a checkout is all or nothing, or line by line."}
+	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "The policy of a checkout is all-or-nothing or line-by-line."}
 	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
 	ErrCheckoutDecided  = &rule.Rejection{Code: "cart-checkout-decided", Detail: "The checkout under this order id already has an outcome."}
 )
@@ -60,7 +60,8 @@ func decided(id unit.OrderID, outcome string) error {
 		map[string]any{"order_id": id, "outcome": outcome})
 }
 
-// textFault refuses a text with which something is wrong.
+// textFault refuses the text in a field. fault says what is wrong with the text; if it is empty,
+// textFault returns nil.
 func textFault(field, fault string, limit int) error {
 	if fault == "" {
 		return nil

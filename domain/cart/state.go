@@ -9,12 +9,12 @@ import (
 	"daybook/domain/unit"
 )
 
-// FoldVersion is that of State's shape and of Evolve; a snapshot of another
-// version is not used.
-const FoldVersion = 6
+// FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
+// every change of State or Evolve.
+const FoldVersion = 7
 
-// Limits of a cart. They keep the events that carry all lines at once
-// (CheckoutStarted here, the order's first) below what one append may hold.
+// Limits of a cart. They keep the events that carry all lines at once (CheckoutStarted here, and
+// Placed in the order's stream) below the size that one append may have.
 const (
 	MaxLines     = 2000
 	MaxTextBytes = 256 << 10 // of all lines together: codes and titles, as JSON
@@ -33,19 +33,19 @@ type State struct {
 	Currency   unit.Currency   `json:"currency,omitempty"`
 	Country    string          `json:"country,omitempty"`
 	Opening    string          `json:"opening,omitempty"` // as in Opened
-	// First is the recipient for whom the cart was opened, if the recipient has changed
+	// FirstRecipient is the recipient for whom the cart was opened, if the recipient has changed
 	// since.
-	First *Recipient `json:"first,omitzero"`
+	FirstRecipient *Recipient `json:"first,omitzero"`
 	// Lines are ordered by number. A cart that became an order has none, because the order
 	// has them. A cart that was abandoned or has expired keeps its lines for its readers, and
 	// a merged cart keeps them for the cart that takes them.
 	Lines     []Line `json:"lines,omitempty"`
 	TextBytes int    `json:"text_bytes,omitzero"` // of Lines; see MaxTextBytes
 	LastLine  int    `json:"last_line,omitzero"`  // the highest number ever given
-	// Units and Worth are sums over Lines. Worth adds the absolute line totals: 100 and -90 give
-	// 190. So no sum of some of the lines is larger than Worth.
-	Units unit.Quantity `json:"units,omitzero"`
-	Worth unit.Money    `json:"worth,omitzero"`
+	// Units and AbsoluteTotal are sums over Lines. AbsoluteTotal adds the absolute line totals: 100
+	// and -90 give 190. So no sum of some of the lines is larger than AbsoluteTotal.
+	Units         unit.Quantity `json:"units,omitzero"`
+	AbsoluteTotal unit.Money    `json:"worth,omitzero"`
 	// OrderID is the id of the checkout that is under way, or of the order that the cart
 	// became.
 	OrderID unit.OrderID `json:"order_id,omitempty"`
@@ -56,12 +56,14 @@ type State struct {
 	// Merge is the latest merge of this cart into another. It is under way, or done, while
 	// Phase is PhaseMerged; otherwise it was refused.
 	Merge MergedInto `json:"merge,omitzero"`
+	// TookMerge is set once the lines of another cart were merged into this one.
+	TookMerge bool `json:"took_merge,omitzero"`
 	// Recalled is what the log says about forgotten order ids, for one Decide: see Recall. It
 	// is empty in a state that was folded.
 	Recalled map[unit.OrderID]bool `json:"recalled,omitempty"`
 }
 
-// Recipient is whose a cart is, and where it goes.
+// Recipient says whose cart it is, and to which country it goes.
 type Recipient struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	Country    string          `json:"country,omitempty"`
@@ -69,8 +71,8 @@ type Recipient struct {
 
 // openedFor is the recipient in the cart's first event. A repeated Open names the same one.
 func (s State) openedFor() Recipient {
-	if s.First != nil {
-		return *s.First
+	if s.FirstRecipient != nil {
+		return *s.FirstRecipient
 	}
 	return Recipient{CustomerID: s.CustomerID, Country: s.Country}
 }
@@ -91,8 +93,9 @@ func (s State) refused(id unit.OrderID) (bool, error) {
 	return was, nil
 }
 
-// About tells whether an event is the refusal of the checkout under an order id. name comes
-// from a rule.ForgottenError of Decide. One such event is enough.
+// About tells whether an event is the refusal of the checkout under an order id. name comes from a
+// rule.ForgottenError of Decide. One such event is enough, because it says that the checkout was
+// refused.
 func About(name string, e Event) (about, enough bool) {
 	refused, ok := e.(CheckoutRefused)
 	about = ok && string(refused.OrderID) == name
@@ -147,13 +150,13 @@ func (s State) line(number int) (index int, found bool) {
 	return slices.BinarySearchFunc(s.Lines, number, func(l Line, n int) int { return l.Number - n })
 }
 
-// Evolve is the state after an event. It takes s over: its lists may be changed
-// in place, so the caller must not use s again.
+// Evolve is the state after one more event. It may change the lists of s in place, so the caller
+// must not use s again.
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Opened:
 		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = PhaseOpen, e.CartID, e.CustomerID, e.Currency, e.Country
-		s.Worth, s.Opening = unit.Zero(e.Currency), e.Opening
+		s.AbsoluteTotal, s.Opening = unit.Zero(e.Currency), e.Opening
 		s.setLines(e.Lines)
 	case LineAdded:
 		s.Lines = append(s.Lines, e.Line)
@@ -172,16 +175,16 @@ func Evolve(s State, e Event) State {
 			s.Lines = slices.Delete(s.Lines, i, i+1)
 		}
 	case CustomerChanged:
-		s.First = new(s.openedFor())
+		s.FirstRecipient = new(s.openedFor())
 		s.CustomerID = e.CustomerID
 	case CountryChanged:
-		s.First = new(s.openedFor())
+		s.FirstRecipient = new(s.openedFor())
 		s.Country = e.Country
 	case CheckoutStarted:
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:
 		s.Phase, s.OrderID = PhaseOpen, ""
-		if len(e.Lines) > 0 { // dropped when the checkout had succeeded
+		if len(e.Lines) > 0 { // the cart lost its lines at CheckedOut
 			s.setLines(e.Lines)
 		}
 		s.Refused = append(s.Refused, e.OrderID)
@@ -193,7 +196,7 @@ func Evolve(s State, e Event) State {
 		}
 	case CheckedOut:
 		// No rule asks for the lines any more.
-		s.Phase, s.Lines, s.TextBytes, s.Units, s.Worth = Completed, nil, 0, 0, unit.Zero(s.Currency)
+		s.Phase, s.Lines, s.TextBytes, s.Units, s.AbsoluteTotal = Completed, nil, 0, 0, unit.Zero(s.Currency)
 	case Abandoned:
 		s.Phase = PhaseAbandoned
 	case Expired:
@@ -202,8 +205,10 @@ func Evolve(s State, e Event) State {
 		s.Phase, s.Merge = PhaseMerged, e
 	case MergeRefused:
 		s.Phase = PhaseOpen
-	case MergedFrom, MergeDeclined:
-		// The lines come by events of their own.
+	case MergedFrom:
+		s.TookMerge = true // the next events add the lines
+	case MergeDeclined:
+		// Nothing changes.
 	}
 	return s
 }
@@ -213,7 +218,7 @@ func (s *State) addToTotals(l Line, more unit.Quantity) {
 	s.Units += more
 	// Amounts are added and not Money, because Money.Plus panics if currencies differ, and a
 	// fold takes whatever the log holds. Commands add lines in the cart's currency only.
-	s.Worth.Amount = s.Worth.Amount.Add(l.Price.Abs().Times(more).Amount)
+	s.AbsoluteTotal.Amount = s.AbsoluteTotal.Amount.Add(l.Price.Abs().Times(more).Amount)
 }
 
 // setLines gives lines to a cart that has none.
@@ -240,4 +245,10 @@ func jsonBytes(text string) int {
 		}
 	}
 	return n
+}
+
+// OwnedBy tells whether the cart belongs to an owner: to its customer, or to the holder of the
+// cart.
+func (s State) OwnedBy(owner unit.Owner) bool {
+	return owner != "" && (s.CustomerID.Owner() == owner || s.CartID.Owner() == owner)
 }

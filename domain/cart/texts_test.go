@@ -36,9 +36,9 @@ func TestATitleThatOverridesTheCatalogueIsChecked(t *testing.T) {
 	old := "a\u202eb"
 	refused := ErrTextTooLong.With("", map[string]any{"field": "title", "max_characters": 200})
 	carts.Run(t, map[string]row{
-		"an override turns no text around":    {Given: []Event{opened}, When: add(old, true), Refused: refused},
-		"nor does one with the opening":       {When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{add(old, true)}}, Refused: refused},
-		"an override says something":          {Given: []Event{opened}, When: add(" ", true), Refused: refused},
-		"an old title of the catalogue sells": {Given: []Event{opened}, When: add(old, false), Then: []Event{LineAdded{Line{Number: 1, SKU: "LAMP", Title: old, Kind: unit.Stocked, Quantity: 1, Price: money(t, "1", "GBP")}}}, Repeats: true},
+		"a title that a caller gives cannot change the direction of text":                {Given: []Event{opened}, When: add(old, true), Refused: refused},
+		"a title that a caller gives at the opening cannot change the direction of text": {When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{add(old, true)}}, Refused: refused},
+		"a title that a caller gives must have a visible character":                      {Given: []Event{opened}, When: add(" ", true), Refused: refused},
+		"a bad title of the catalogue does not stop the sale":                            {Given: []Event{opened}, When: add(old, false), Then: []Event{LineAdded{Line{Number: 1, SKU: "LAMP", Title: old, Kind: unit.Stocked, Quantity: 1, Price: money(t, "1", "GBP")}}}, Repeats: true},
 	})
 }

@@ -15,6 +15,11 @@
 //     the order id for the cart (Claim), so that no other cart can use it. In both
 //     cases it releases every reservation that the outcome does not keep (Releases).
 //
+// Example: the cart ann is checked out under the order id o-1, with 3 units of A and 1 of B at
+// main. The driver asks the stock of A for 3 units and the stock of B for 1. If both reserve them,
+// the driver records CheckedOut with both reservations on the stream of ann, and places o-1. If B
+// refuses, it records CheckoutRefused, claims o-1 for ann, and releases the 3 units of A.
+//
 // Two carts may be checked out under one order id that their callers chose. Here the order's
 // stream is the referee: the cart that is first to place or to claim the order id has it for
 // ever. Placing the other cart's order is refused (order.ErrIDTaken), and its checkout is
@@ -55,8 +60,9 @@ import (
 // Process is the state of one driver's work with stock. It is a value: Reply returns a new
 // one.
 type Process struct {
-	started cart.CheckoutStarted
-	wants   []want // by SKU
+	started  cart.CheckoutStarted
+	confirms bool   // see BeginConfirmed
+	wants    []want // by SKU
 }
 
 // Begin starts a driver's work with stock. It adds up the lines of each SKU. Services need no
@@ -81,6 +87,14 @@ func Begin(started cart.CheckoutStarted) Process {
 	return p
 }
 
+// BeginConfirmed is Begin for a checkout whose order is placed and confirmed in the same append.
+// Its reservations become allocations at once, so stock needs only one event for each.
+func BeginConfirmed(started cart.CheckoutStarted) Process {
+	p := Begin(started)
+	p.confirms = true
+	return p
+}
+
 // ReservationID is the id of what a checkout reserves of a SKU at a location. A checkout that
 // an older program began keeps the ids that it began with. Two carts with one order id share
 // those older ids.
@@ -98,13 +112,14 @@ type Ask struct {
 	OrderID       unit.OrderID
 	Quantity      unit.Quantity
 	ExpiresAt     time.Time
+	Commit        bool // see BeginConfirmed
 }
 
 // Reserve is the command to stock, at a time.
 func (a Ask) Reserve(now time.Time) stock.Reserve {
 	return stock.Reserve{
 		At:            stock.At{Key: a.Key, Now: now},
-		ReservationID: a.ReservationID, OrderID: a.OrderID, Quantity: a.Quantity, ExpiresAt: a.ExpiresAt,
+		ReservationID: a.ReservationID, OrderID: a.OrderID, Quantity: a.Quantity, ExpiresAt: a.ExpiresAt, Commit: a.Commit,
 	}
 }
 
@@ -150,7 +165,7 @@ func (p Process) ask(sku unit.SKU, location unit.LocationID, quantity unit.Quant
 	return Ask{
 		Key:           stock.Key{SKU: sku, Location: location},
 		ReservationID: ReservationID(p.started, sku, location),
-		OrderID:       p.started.OrderID, Quantity: quantity, ExpiresAt: p.started.ReserveUntil,
+		OrderID:       p.started.OrderID, Quantity: quantity, ExpiresAt: p.started.ReserveUntil, Commit: p.confirms,
 	}
 }
 
@@ -245,7 +260,7 @@ func (p Process) refuse() cart.RefuseCheckout {
 	return cart.RefuseCheckout{OrderID: p.started.OrderID, Shortages: p.shortages()}
 }
 
-// shortages says what could not be reserved, as far as it is known.
+// shortages lists the SKUs of which not everything could be reserved, as far as that is known.
 func (p Process) shortages() []cart.Shortage {
 	var shortages []cart.Shortage
 	for _, w := range p.wants {

@@ -138,13 +138,13 @@ func TestOutcomes(t *testing.T) {
 		available     fixedStock
 		asks, becomes string
 	}{
-		"lines of one SKU are added up, SKUs sorted, services left out": {
+		"the asks add up the lines of each SKU, are sorted by SKU and have no services": {
 			started(cart.AllOrNothing, fromMain, goods(1, "B", 1), goods(2, "A", 2), postage(3, "3"), goods(5, "B", 4)),
 			free(at("A", "main"), 2, at("B", "main"), 5),
 			"2 A main, 5 B main", "2 A main; 5 B main",
 		},
-		"services alone need nothing": {started(cart.AllOrNothing, fromMain, postage(1, "3")), free(), "", ""},
-		"one short, all refused, every shortage told": {
+		"a checkout of services alone asks nothing": {started(cart.AllOrNothing, fromMain, postage(1, "3")), free(), "", ""},
+		"under all-or-nothing, a shortage refuses the checkout, which names every shortage": {
 			started(cart.AllOrNothing, fromMain, goods(1, "A", 2), goods(2, "B", 5), goods(3, "C", 1)),
 			free(at("A", "main"), 2, at("B", "main"), 4),
 			"2 A main, 5 B main, 1 C main", "refused; short B main 4/5 insufficient; short C main 0/1 insufficient",
@@ -154,55 +154,55 @@ func TestOutcomes(t *testing.T) {
 			free(at("A", "main"), 2, at("A", "east"), 1, at("A", "west"), 3, at("B", "main"), 1),
 			"3 A main, 1 B main; 3 A east; 3 A west", "3 A west; 1 B main",
 		},
-		"without splitting several do not add up": {
+		"without splitting, several locations cannot serve a SKU together": {
 			started(cart.AllOrNothing, preferred, goods(1, "A", 3)),
 			free(at("A", "main"), 2, at("A", "east"), 1),
 			"3 A main; 3 A east; 3 A west", "refused; short A 2/3 insufficient",
 		},
-		"with it they do, in order": {
+		"with splitting, several locations serve a SKU together in their order": {
 			started(cart.AllOrNothing, split, goods(1, "A", 4)),
 			free(at("A", "main"), 1, at("A", "east"), 2, at("A", "west"), 3),
 			"4 A main; 4 A east; 4 A west; 2 A east, 1 A main, 1 A west", "1 A main; 2 A east; 1 A west",
 		},
-		"but one that has all goes first": {
+		"with splitting, a location that has all of a SKU serves it alone": {
 			started(cart.AllOrNothing, split, goods(1, "A", 4)), free(at("A", "main"), 3, at("A", "east"), 4),
 			"4 A main; 4 A east", "4 A east",
 		},
-		"too little everywhere is refused": {
+		"with splitting, too little at all locations together is refused": {
 			started(cart.AllOrNothing, split, goods(1, "A", 9)), free(at("A", "main"), 3, at("A", "east"), 4),
 			"9 A main; 9 A east; 9 A west", "refused; short A 7/9 insufficient",
 		},
-		"when a part is bought away meanwhile another place makes up for it": {
+		"if units of a split are sold meanwhile, the next location makes up for them": {
 			started(cart.AllOrNothing, split, goods(1, "A", 4)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("A", "west"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "main"): {2}}},
 			"4 A main; 4 A east; 4 A west; 1 A east, 3 A main; 2 A main, 1 A west", "2 A main; 1 A east; 1 A west",
 		},
-		"line by line, first line first, each whole": {
+		"line by line, the first lines are served, each whole": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), goods(2, "A", 10), goods(3, "A", 2), goods(4, "B", 1)),
 			free(at("A", "main"), 7, at("B", "main"), 1),
 			"16 A main, 1 B main; 6 A main", "6 A main; 1 B main; without [2]; short A main 7/16 insufficient",
 		},
-		"line by line a SKU can go whole": {
+		"line by line, all lines of a SKU can be dropped": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), goods(2, "B", 1)), free(at("A", "main"), 3, at("B", "main"), 1),
 			"4 A main, 1 B main", "1 B main; without [1]; short A main 3/4 insufficient",
 		},
-		"postage alone is no order": {
+		"line by line, postage alone is no order": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), postage(2, "3")), free(at("A", "main"), 3),
 			"4 A main", "refused; short A main 3/4 insufficient",
 		},
-		"nor is a discount for goods that are not in it": {
+		"line by line, a discount for dropped goods is no order": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), goods(2, "B", 1), postage(3, "-3")), free(at("B", "main"), 1),
 			"4 A main, 1 B main", "refused; short A main 0/4 insufficient",
 		},
-		"line by line takes the place where most fits": {
+		"line by line, the location where most fits serves a SKU": {
 			started(cart.LineByLine, preferred, goods(1, "A", 4), goods(2, "A", 2)), free(at("A", "main"), 3, at("A", "east"), 5, at("A", "west"), 4),
 			"6 A main; 6 A east; 6 A west; 4 A east", "4 A east; without [2]; short A 5/6 insufficient",
 		},
-		"line by line, split": {
+		"line by line with splitting, locations serve the lines that fit together": {
 			started(cart.LineByLine, split, goods(1, "A", 4), goods(2, "A", 4)), free(at("A", "main"), 3, at("A", "east"), 3),
 			"8 A main; 8 A east; 8 A west; 1 A east, 3 A main", "3 A main; 1 A east; without [2]; short A 6/8 insufficient",
 		},
-		"goods bought away between the asks": {
+		"line by line, fewer lines are asked for after each sale to others": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 2), goods(2, "A", 2), goods(3, "A", 2)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 5}, after: map[stock.Key][]unit.Quantity{at("A", "main"): {3, 2}}},
 			"6 A main; 4 A main; 2 A main", "2 A main; without [2 3]; short A main 3/6 insufficient",
@@ -212,32 +212,32 @@ func TestOutcomes(t *testing.T) {
 			fixedStock{exists: map[stock.Key]unit.Quantity{at("A", "main"): 4}},
 			"6 A main; 4 A main", "4 A main; without [2]; short A main 4/6 reservation-differs",
 		},
-		"one that no lines make up is not": {
+		"another driver's reservation is not taken if no lines make up its quantity": {
 			started(cart.LineByLine, fromMain, goods(1, "A", 4), goods(2, "A", 2), goods(3, "B", 1)),
 			fixedStock{exists: map[stock.Key]unit.Quantity{at("A", "main"): 5}, free: map[stock.Key]unit.Quantity{at("B", "main"): 1}},
 			"6 A main, 1 B main", "1 B main; without [1 2]; short A main 5/6 reservation-differs",
 		},
-		"a part that another driver has split off is taken as it is": {
+		"with splitting, another driver's reservation of a part is taken as it is": {
 			started(cart.AllOrNothing, split, goods(1, "A", 4)),
 			fixedStock{exists: map[stock.Key]unit.Quantity{at("A", "main"): 1}, free: map[stock.Key]unit.Quantity{at("A", "east"): 3}},
 			"4 A main; 4 A east; 4 A west; 3 A east, 1 A main", "1 A main; 3 A east",
 		},
-		"a part held is given back when the rest is bought away": {
+		"a reserved part is not kept if the rest was sold and no lines fit the part": {
 			started(cart.LineByLine, split, goods(1, "A", 4), goods(2, "B", 1)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 1, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"4 A main, 1 B main; 4 A east; 4 A west; 1 A east, 3 A main", "1 B main; without [1]; short A 3/4 insufficient",
 		},
-		"or kept if lines make it up": {
+		"a reserved part is kept if the rest was sold and lines make up the part": {
 			started(cart.LineByLine, split, goods(1, "A", 3), goods(2, "A", 2)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"5 A main; 5 A east; 5 A west; 2 A east, 3 A main", "3 A main; without [2]; short A 3/5 insufficient",
 		},
-		"a reservation cannot be made smaller": {
+		"a reserved part is not kept if fewer units than that would be enough": {
 			started(cart.LineByLine, split, goods(1, "A", 4), goods(2, "A", 1), goods(3, "B", 1)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3, at("A", "east"): 2, at("B", "main"): 1}, after: map[stock.Key][]unit.Quantity{at("A", "east"): {0}}},
 			"5 A main, 1 B main; 5 A east; 5 A west; 2 A east, 3 A main", "1 B main; without [1 2]; short A 3/5 insufficient",
 		},
-		"another driver's part that is too large is left out": {
+		"another driver's reservation that is too large for the lines is left out": {
 			started(cart.LineByLine, split, goods(1, "A", 3), goods(2, "A", 3)),
 			fixedStock{free: map[stock.Key]unit.Quantity{at("A", "main"): 3}, exists: map[stock.Key]unit.Quantity{at("A", "east"): 5}},
 			"6 A main; 6 A east; 6 A west; 3 A main", "3 A main; without [2]; short A 5/6 insufficient",

@@ -41,7 +41,7 @@ func Withdraw(started cart.CheckoutStarted) cart.WithdrawCheckout {
 // the checkout's order id. A checkout that an older program began may share reservation ids
 // with that order, and must not release them. Newer checkouts share none.
 func OfAnother(started cart.CheckoutStarted, o order.State) []unit.ReservationID {
-	if started.OrderIDFrom != "" || o.IsOf(started.CartID) {
+	if started.OrderIDFrom != "" || o.MayBelongTo(started.CartID) {
 		return nil
 	}
 	var ids []unit.ReservationID

@@ -10,7 +10,7 @@ import (
 
 // ErrRefused means that the checkout was refused. Its facts have the shortages. If a single
 // shortage explains the refusal better, Refusal returns that instead.
-var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "The stock could not be reserved."}
+var ErrRefused = &rule.Rejection{Code: "checkout-refused", Detail: "Stock could not be reserved."}
 
 // ErrOrderIDSpent means that an earlier checkout under this order id was refused. An order id has
 // one checkout.

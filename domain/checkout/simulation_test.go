@@ -381,7 +381,7 @@ func (w *simulation) nothingIsHalfReserved(id attempt) {
 		if c := w.carts[id.cart]; c.Phase != cart.PhaseOpen || fmt.Sprint(c.Lines) != fmt.Sprint(started.Lines) {
 			w.fatalf("%v was refused, the cart is %s with %v, it had %v", id, c.Phase, c.Lines, started.Lines)
 		}
-		if _, chosen := Claim(started); chosen && o.IsOf("any other cart") {
+		if _, chosen := Claim(started); chosen && o.MayBelongTo("any other cart") {
 			w.fatalf("%v was refused and its order id is free for others", id)
 		}
 	case cart.CheckedOut:

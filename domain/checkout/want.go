@@ -33,12 +33,11 @@ type place struct {
 // the meantime. Then the checkout takes the SKU as short.
 const maxExtraRefusals = 8
 
-// plan is what to do next for a SKU: ask locations, or nothing more (done). If it is done,
-// all, a part or nothing is reserved.
+// plan is what to do next for a SKU: ask locations (ask), or nothing more (done).
 type plan struct {
-	ask  []unit.Quantity
+	ask  []unit.Quantity // how many units to ask of each location; 0: do not ask it
 	done bool
-	take unit.Quantity
+	take unit.Quantity // if done: how many of the reserved units the checkout keeps
 }
 
 func (w want) lineNumbers() []int {

@@ -125,7 +125,7 @@ func (d Decider[C, E, S]) check(t testing.TB, c Case[C, E]) {
 	}
 	checkSnapshot(t, state)
 	if again, err := d.Ask(c.When, state, slices.Concat(c.Given, got)); !c.Repeats && err == nil && len(again) > 0 {
-		t.Errorf("asked again, it happens again: %s", lines(t, again))
+		t.Errorf("the command was sent again and gave events again: %s", lines(t, again))
 	}
 }
 
@@ -184,7 +184,7 @@ func EveryCommandIsBounded[C, E any](t testing.TB, rows map[string]Case[C, E], l
 	for name, row := range rows {
 		command := reflect.TypeOf(row.When).Name()
 		if boundedBy[command] != "" {
-			t.Errorf("%s: %s is said to need no limit", name, command)
+			t.Errorf("%s: the test says that %s needs no limit, but this row has one", name, command)
 		}
 		for _, limit := range limits {
 			if row.Refused != nil && row.Refused.Code == limit.Code {

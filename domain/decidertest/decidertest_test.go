@@ -105,7 +105,7 @@ func TestWrongExpectationsFail(t *testing.T) {
 		"other code": {lamps, Case[press, event]{
 			Given: []event{lit{Count: 2}, out{}}, When: press{On: true}, Refused: &rule.Rejection{Code: "lamp-missing"},
 		}, "want lamp-missing"},
-		"a retry adds": {forgetful, Case[press, event]{When: press{On: true}, Then: []event{lit{Count: 1}}}, "asked again"},
+		"a retry adds": {forgetful, Case[press, event]{When: press{On: true}, Then: []event{lit{Count: 1}}}, "sent again"},
 	} {
 		got := failures(func(r testing.TB) { c.decider.check(r, c.row) })
 		if !strings.Contains(got, c.want) {

@@ -27,15 +27,22 @@
 // way. An order that somebody canceled is not refunded automatically, because that is the
 // merchant's decision.
 //
+// Example: an order of 2 units of A is confirmed, and its reservation has expired in the meantime.
+// Stock refuses to commit it, twice. The driver sends FailAllocation and RetryAllocation. Then it
+// asks stock to reserve 2 units under a new id. If stock reserves them, the driver settles the step
+// retry-1, asks for the commit, and settles the step commit-1. If not, it sends FailAllocation
+// again, and with RemedyVoidOrRefund also Cancel.
+//
 // For a return, Receipts are what stock takes in, and ReturnProcess is what its orders are
 // asked.
 //
 // Any number of drivers may do this at the same time, and each may be cut off at any point or come
 // late. A move that is asked again is made once, and the order's stream is the referee. The first
 // recorded end of a step stands. If a driver reaches another outcome, its command changes nothing.
-// The driver reads the order again and follows what is recorded. Only a late retry can leave
-// something behind: a reservation, which ends at its deadline. Nothing is allocated that was not
-// first reserved under a recorded id.
+// The driver reads the order again and follows what is recorded. If a driver carries out a retry
+// after another driver has ended it, a reservation may be left in stock, which ends at its
+// deadline. No allocation can be left in this way, because stock allocates only what was reserved
+// before under an id that the order has recorded.
 package fulfilment
 
 import (
@@ -56,8 +63,8 @@ type Process struct {
 	remedy order.Remedy
 	mayEnd bool // the order is confirmed, so a failed allocation may cancel it
 
-	// A confirm step, or a retry of it, goes before all other steps, because a cancel gives
-	// back what it has allocated. The other steps do not depend on each other.
+	// A confirm step, or a retry of it, goes before all other steps, because a cancel gives back
+	// what the confirm step has allocated. The other steps do not depend on each other.
 	allocating  *order.OpenStep
 	others      []order.OpenStep
 	othersAsked bool // the moves of the other steps were asked for
@@ -74,7 +81,7 @@ type asked struct {
 	move  Move
 	step  order.OpenStep
 	want  order.Move
-	again bool // a commit after a first refusal, or the release between the two
+	again bool // part of a second try: stock refused the first commit, so the reservation is released and committed once more
 }
 
 // Begin collects what an order has open. remedy is the merchant's policy for an allocation
@@ -261,16 +268,16 @@ func (p Process) keyedCommands() []keyedCommand {
 	if len(p.shortages) > 0 {
 		return p.failure()
 	}
-	var turns []keyedCommand
+	var commands []keyedCommand
 	if p.allocating != nil && !slices.Contains(p.stuck, p.allocating.StepRef) {
-		turns = append(turns, settle(p.allocating.StepRef))
+		commands = append(commands, settle(p.allocating.StepRef))
 	}
 	for _, step := range p.others {
 		if !slices.Contains(p.stuck, step.StepRef) {
-			turns = append(turns, settle(step.StepRef))
+			commands = append(commands, settle(step.StepRef))
 		}
 	}
-	return append(turns, p.owed...)
+	return append(commands, p.owed...)
 }
 
 // failure ends an allocation that failed. The first failure leads to a retry, because the
@@ -308,10 +315,10 @@ func LostBy(s order.State, allocated func(stock.Key) unit.Quantity) []order.Lost
 	return lost
 }
 
-// ShipmentMoves returns the movements that a shipment would ask of stock, or the order's
-// refusal. Before it sends the command, a driver tries the movements on stock's present
-// state. So a parcel whose goods stock does not have is refused (stock-not-on-hand) while
-// that is possible. The package comment says what happens later.
+// ShipmentMoves returns the movements that a shipment would ask of stock, or the order's refusal.
+// Before it sends the command, a driver tries the movements on stock's present state. So a parcel
+// whose goods stock does not have is refused (stock-not-on-hand) while that is possible. The
+// package comment says what happens if the goods are lost after that.
 func ShipmentMoves(s order.State, cmd order.Ship) ([]Move, error) {
 	events, err := order.Decide(cmd, s)
 	if err != nil {

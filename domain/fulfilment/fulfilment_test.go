@@ -193,27 +193,27 @@ func TestStockFollowsTheOrder(t *testing.T) {
 		commands string
 	}{
 		"a pending order asks nothing": {},
-		"a confirmed one commits its reservations": {
+		"a confirmed order commits its reservations": {
 			events: []order.Event{order.Confirmed{}},
 			moves:  "commit A@main rAm, commit A@east rAe, commit B@main rBm", commands: "settle confirm",
 		},
-		"once": {events: []order.Event{order.Confirmed{}, settled}},
-		"a reservation that could not be committed is ended for sure": {
+		"a confirmed order asks nothing after its step was settled": {events: []order.Event{order.Confirmed{}, settled}},
+		"a reservation whose commit was refused is released and committed again": {
 			events: []order.Event{order.Confirmed{}}, refuse: once("commit A@main rAm", ended),
 			moves: "commit A@main rAm, commit A@east rAe, commit B@main rBm; release A@main rAm; commit A@main rAm", commands: "settle confirm",
 		},
-		"and when it is, the order has lost its stock, which is looked for again": {
+		"if the second commit is refused, the allocation fails and is retried": {
 			events: []order.Event{order.Confirmed{}, off(3, 1)}, remedy: order.RemedyVoidOrRefund,
 			refuse:   always("commit B@main rBm", ended),
 			moves:    "commit A@main rAm, commit A@east rAe, commit B@main rBm; release B@main rBm; commit B@main rBm",
 			commands: "fail  B@main 0/1 reservation-ended void_or_refund; retry",
 		},
-		"units canceled while pending are given back once they are allocated": {
+		"units that were canceled before the confirmation are given back after the commit": {
 			events: []order.Event{off(1, 2), order.Confirmed{}},
 			moves:  "commit A@main rAm, commit B@main rBm; deallocate A@main 1 confirm; release A@east rAe", commands: "settle confirm; settle cancel 1",
 			refuse: nil,
 		},
-		"a whole reservation canceled while pending is released": {
+		"a reservation that was canceled whole before the confirmation is released": {
 			events: []order.Event{off(1, 1)}, moves: "release A@east rAe", commands: "settle cancel 1",
 		},
 		"a canceled order releases what it reserved": {
@@ -223,11 +223,11 @@ func TestStockFollowsTheOrder(t *testing.T) {
 			events: []order.Event{off(1, 1), order.StockSettled{Step: order.StepCancel, Ref: "1"}, order.Expired{}},
 			moves:  "release A@main rAm, release B@main rBm", commands: "settle expire",
 		},
-		"a confirmed one gives back what it was allocated": {
+		"a canceled order gives back what it was allocated": {
 			events: []order.Event{order.Confirmed{}, settled, order.Canceled{}},
 			moves:  "deallocate A@east 1 cancel/1, deallocate A@main 4 cancel/1, deallocate B@main 1 cancel/1", commands: "settle cancel 1",
 		},
-		"exactly what remains": {
+		"a canceled order gives back exactly what has neither shipped nor been canceled before": {
 			events: []order.Event{
 				order.Confirmed{},
 				settled, off(1, 2),
@@ -245,61 +245,61 @@ func TestStockFollowsTheOrder(t *testing.T) {
 			moves:    "commit A@main rAm, commit A@east rAe, commit B@main rBm; deallocate A@east 1 cancel/1, deallocate A@main 4 cancel/1, deallocate B@main 1 cancel/1",
 			commands: "settle confirm; settle cancel 1",
 		},
-		"a canceled order that fails is not looked for": {
+		"the allocation of a canceled order can fail and is not retried": {
 			events: []order.Event{order.Confirmed{}, order.Canceled{}}, refuse: always("commit B@main rBm", ended),
 			moves:    "commit A@main rAm, commit A@east rAe, commit B@main rBm; release B@main rBm; commit B@main rBm",
 			commands: "fail  B@main 0/1 reservation-ended backorder",
 		},
-		"and gives back what it has": {
+		"a canceled order whose allocation failed gives back what it has": {
 			events: []order.Event{order.Confirmed{}, order.Canceled{}, lostB},
 			moves:  "deallocate A@east 1 cancel/1, deallocate A@main 4 cancel/1", commands: "settle cancel 1",
 		},
-		"a parcel ships, its lines of one SKU added up": {
+		"a parcel ships with its lines of one SKU added up": {
 			events: []order.Event{order.Confirmed{}, settled, parcel}, moves: "ship A@main 4 p1", commands: "settle shipment p1",
 		},
-		"by force where it is said": {
+		"a forced parcel ships by force": {
 			events: []order.Event{order.Confirmed{}, settled, forced}, moves: "ship A@main 4 p1 by force", commands: "settle shipment p1",
 		},
-		"or where the books do not have what has left": {
+		"a parcel ships by force if stock does not have the goods on its books": {
 			events: []order.Event{order.Confirmed{}, settled, parcel}, refuse: once("ship A@main 4 p1", stock.ErrNotOnHand),
 			moves: "ship A@main 4 p1; ship A@main 4 p1 by force", commands: "settle shipment p1",
 		},
-		"what stock will not have stays open, and the rest goes on": {
+		"a step that stock refuses for good stays open, and other steps go on": {
 			events: []order.Event{order.Confirmed{}, settled, parcel, off(3, 1)}, refuse: always("ship A@main 4 p1", stock.ErrMovementDiffers),
 			moves: "ship A@main 4 p1, deallocate B@main 1 cancel/1", commands: "settle cancel 1",
 		},
 		"a retry reserves the missing units": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}}, moves: "reserve B@main 1", commands: "settle confirm retry-1",
 		},
-		"and commits it once that is recorded": {
+		"a retry commits its reservations after the order has recovered": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, order.AllocationRecovered{}},
 			moves:  "commit B@main " + retryB, commands: "settle confirm commit-1",
 		},
-		"it may fail, and the order waits": {
+		"a retry can fail, and with the remedy backorder the order waits": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}}, refuse: always("reserve B@main 1", short),
 			moves: "reserve B@main 1", commands: "fail retry-1 B@main 0/1 stock-insufficient backorder",
 		},
-		"or is canceled": {
+		"a retry can fail, and with the remedy void_or_refund the order is canceled": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}}, remedy: order.RemedyVoidOrRefund, refuse: always("reserve B@main 1", short),
 			moves: "reserve B@main 1", commands: "fail retry-1 B@main 0/1 stock-insufficient void_or_refund; cancel: stock lost",
 		},
-		"then what another driver has reserved is released": {
+		"after a retry failed, its reservations are released": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, lostB},
 			moves:  "release B@main " + retryB, commands: "settle cancel 1",
 		},
-		"units that were found may be lost again": {
+		"the commit of a retry can fail": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, order.AllocationRecovered{}}, refuse: always("commit B@main "+retryB, ended),
 			moves:    "commit B@main " + retryB + "; release B@main " + retryB + "; commit B@main " + retryB,
 			commands: "fail commit-1 B@main 0/1 reservation-ended backorder",
 		},
-		"missing units are not given back": {
+		"a canceled order does not give back missing units": {
 			events: []order.Event{order.Confirmed{}, lostB, order.Canceled{}}, moves: "deallocate A@east 1 cancel/1, deallocate A@main 4 cancel/1", commands: "settle cancel 1",
 		},
-		"units that are canceled during the search are released when they are found": {
+		"units that were canceled during a retry are released when it succeeds": {
 			events: []order.Event{order.Confirmed{}, lostB, order.AllocationRetried{Attempt: 1}, off(3, 1), order.AllocationRecovered{}},
 			moves:  "release B@main " + retryB, commands: "settle confirm commit-1",
 		},
-		"or given back where it is a part": {
+		"a part that was canceled during a retry is given back after the commit": {
 			events: []order.Event{order.Confirmed{}, lostA, order.AllocationRetried{Attempt: 1}, off(1, 1), order.AllocationRecovered{}},
 			moves:  "commit A@main " + retryA + "; deallocate A@main 1 confirm/commit-1", commands: "settle confirm commit-1",
 		},
@@ -335,23 +335,23 @@ func TestMoneyIsGivenBackAsARemedy(t *testing.T) {
 		before, after []order.Event
 		want          string
 	}{
-		"a lost order that was not paid owes nothing":       {nil, lost, ""},
-		"a lost order not yet canceled is":                  {[]order.Event{capture}, []order.Event{order.Confirmed{}, failed}, "cancel: stock lost"},
-		"a captured amount is refunded":                     {[]order.Event{capture}, lost, "pending refund 10 of c"},
-		"the last first, and no more than is left":          {[]order.Event{tx("c1", order.Capture, order.Succeeded, "6", ""), tx("c2", order.Capture, order.Succeeded, "4", ""), tx("r", order.Refund, order.Succeeded, "1", "c1")}, lost, "pending refund 4 of c2; pending refund 5 of c1"},
-		"a refund under way counts":                         {[]order.Event{capture, tx("r", order.Refund, order.Pending, "4", "")}, lost, "pending refund 6 of c"},
-		"one that failed does not":                          {[]order.Event{capture, tx("r", order.Refund, order.Failed, "4", "")}, lost, "pending refund 10 of c"},
-		"an amount that was charged back is not refunded":   {[]order.Event{capture, tx("b", order.Chargeback, order.Succeeded, "10", "c")}, lost, ""},
-		"an authorized amount is voided":                    {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", "")}, lost, "pending void 10 of a"},
-		"the captured part of an authorization is refunded": {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", ""), tx("c", order.Capture, order.Succeeded, "4", "a")}, lost, "pending void 6 of a; pending refund 4 of c"},
-		"once": {[]order.Event{capture, tx(RemedyTransactionID("o1", "c"), order.Refund, order.Failed, "10", "c")}, lost, ""},
-		"an order canceled by wish is not refunded":    {[]order.Event{capture}, []order.Event{order.Canceled{}, order.StockSettled{Step: order.StepCancel, Ref: "1"}}, ""},
-		"money that came too late is refunded":         {nil, append(gone, capture, orphan("c", "10")), "pending refund 10 of c"},
-		"as much as came too late":                     {nil, append(gone, capture, orphan("c", "4")), "pending refund 4 of c"},
-		"or voided":                                    {nil, append(gone, tx("a", order.Authorize, order.Succeeded, "10", ""), orphan("a", "10")), "pending void 10 of a"},
-		"also when it was refunded by hand meanwhile":  {nil, append(gone, capture, orphan("c", "10"), tx("r", order.Refund, order.Succeeded, "10", "c")), ""},
-		"what came in time is not refunded with it":    {[]order.Event{tx("early", order.Capture, order.Succeeded, "3", "")}, append(gone, capture, orphan("c", "10")), "pending refund 10 of c"},
-		"an authorization captured late is only of it": {nil, append(gone, tx("a", order.Authorize, order.Succeeded, "10", ""), orphan("a", "10"), tx("c", order.Capture, order.Succeeded, "10", "a"), orphan("c", "10")), "pending refund 10 of c"},
+		"a canceled order whose stock was lost gives nothing back if nothing was paid":  {nil, lost, ""},
+		"a confirmed order whose stock was lost is canceled":                            {[]order.Event{capture}, []order.Event{order.Confirmed{}, failed}, "cancel: stock lost"},
+		"a captured amount is refunded":                                                 {[]order.Event{capture}, lost, "pending refund 10 of c"},
+		"the last capture is refunded first, and no capture by more than is left of it": {[]order.Event{tx("c1", order.Capture, order.Succeeded, "6", ""), tx("c2", order.Capture, order.Succeeded, "4", ""), tx("r", order.Refund, order.Succeeded, "1", "c1")}, lost, "pending refund 4 of c2; pending refund 5 of c1"},
+		"a pending refund counts as given back":                                         {[]order.Event{capture, tx("r", order.Refund, order.Pending, "4", "")}, lost, "pending refund 6 of c"},
+		"a failed refund does not count as given back":                                  {[]order.Event{capture, tx("r", order.Refund, order.Failed, "4", "")}, lost, "pending refund 10 of c"},
+		"an amount that was charged back is not refunded":                               {[]order.Event{capture, tx("b", order.Chargeback, order.Succeeded, "10", "c")}, lost, ""},
+		"an authorized amount is voided":                                                {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", "")}, lost, "pending void 10 of a"},
+		"the captured part of an authorization is refunded":                             {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", ""), tx("c", order.Capture, order.Succeeded, "4", "a")}, lost, "pending void 6 of a; pending refund 4 of c"},
+		"a remedy refund that failed is not tried again":                                {[]order.Event{capture, tx(RemedyTransactionID("o1", "c"), order.Refund, order.Failed, "10", "c")}, lost, ""},
+		"an order that somebody canceled is not refunded":                               {[]order.Event{capture}, []order.Event{order.Canceled{}, order.StockSettled{Step: order.StepCancel, Ref: "1"}}, ""},
+		"money that came too late is refunded":                                          {nil, append(gone, capture, orphan("c", "10")), "pending refund 10 of c"},
+		"only the amount that came too late is refunded":                                {nil, append(gone, capture, orphan("c", "4")), "pending refund 4 of c"},
+		"an authorization that came too late is voided":                                 {nil, append(gone, tx("a", order.Authorize, order.Succeeded, "10", ""), orphan("a", "10")), "pending void 10 of a"},
+		"money that came too late and was refunded by hand is not refunded again":       {nil, append(gone, capture, orphan("c", "10"), tx("r", order.Refund, order.Succeeded, "10", "c")), ""},
+		"money that came in time is not refunded with money that came too late":         {[]order.Event{tx("early", order.Capture, order.Succeeded, "3", "")}, append(gone, capture, orphan("c", "10")), "pending refund 10 of c"},
+		"a late capture of a late authorization is refunded, and nothing is voided":     {nil, append(gone, tx("a", order.Authorize, order.Succeeded, "10", ""), orphan("a", "10"), tx("c", order.Capture, order.Succeeded, "10", "a"), orphan("c", "10")), "pending refund 10 of c"},
 	} {
 		s := fold(append(c.before, c.after...)...)
 		_, commands := run(t, s, order.RemedyVoidOrRefund, nil)
@@ -406,7 +406,7 @@ func TestARemedyKeepsWhatIsOwedForGoodsThatLeft(t *testing.T) {
 	}
 }
 
-func TestKeysTellTurnsApart(t *testing.T) {
+func TestKeysOfDifferentCommandsDiffer(t *testing.T) {
 	keys := map[string]bool{}
 	for _, c := range []struct {
 		s      order.State

@@ -15,7 +15,7 @@ const retryReserveFor = 15 * time.Minute
 
 // Move is one movement to ask of stock.
 type Move struct {
-	// ID is the same for every driver and each time. The command's id derives from it.
+	// ID is the same for every driver, also if it asks again. The command's id derives from it.
 	ID unit.Derived
 	stock.Key
 	command func(now time.Time) stock.Command

@@ -73,7 +73,8 @@ func takeBack(back returns.Requested, receipt int, m returns.Move) Move {
 	}
 }
 
-// ownOrder is the order of all the returned goods; empty if they are of several orders.
+// ownOrder is the order to which all returned units of a SKU belong. It is empty if they belong to
+// several orders, or if no order is known.
 func ownOrder(back returns.Requested, sku unit.SKU) unit.OrderID {
 	id := back.OrderID
 	for _, l := range back.Lines {

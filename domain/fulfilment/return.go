@@ -13,7 +13,7 @@ import (
 
 // Ask is what a return asks of an order. A second ask changes nothing.
 type Ask struct {
-	// ID is the same for every driver and each time. The command's id derives from it.
+	// ID is the same for every driver, also if it asks again. The command's id derives from it.
 	ID      unit.Derived
 	OrderID unit.OrderID
 	Command order.Command
@@ -41,7 +41,7 @@ type ReturnProcess struct {
 	// Asks do not depend on each other, and name each order once.
 	Asks []Ask
 
-	step returns.OpenOrders // empty for an admission
+	step returns.OpenOrderStep // empty for an admission
 	// withdrawn is how often a refund with the step's id was taken back before.
 	withdrawn int
 }
@@ -53,7 +53,7 @@ func NextReturnProcess(s returns.State) (ReturnProcess, bool) {
 		return ReturnProcess{Asks: admits(s.Requested)}, true
 	case len(s.OrdersUnsettled) > 0:
 		step := s.OrdersUnsettled[0]
-		next := ReturnProcess{Asks: follows(s, step), step: step}
+		next := ReturnProcess{Asks: stepAsks(s, step), step: step}
 		for _, before := range s.Withdrawn {
 			if step.Step == returns.StepRefund && before.Taken.TransactionID == step.Ref {
 				next.withdrawn++
@@ -76,8 +76,8 @@ func admits(back returns.Requested) []Ask {
 	return asks
 }
 
-// follows is what a step asks of the orders.
-func follows(s returns.State, step returns.OpenOrders) []Ask {
+// stepAsks returns what a step asks of the orders.
+func stepAsks(s returns.State, step returns.OpenOrderStep) []Ask {
 	var asks []Ask
 	id := s.Requested.ReturnID
 	switch step.Step {
@@ -135,7 +135,7 @@ func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 }
 
 // refundOutcome settles a refund unless an order has refused its share for good (see
-// Ask.Stands). Refused shares are taken back. Shares that other orders have recorded stay,
+// Ask.FinalRefusal). Refused shares are taken back. Shares that other orders have recorded stay,
 // because the money counts there. If no order has recorded a share, the whole refund is taken
 // back.
 func (c ReturnProcess) refundOutcome(replies []Reply) returns.Command {
@@ -144,7 +144,7 @@ func (c ReturnProcess) refundOutcome(replies []Reply) returns.Command {
 		switch no := reply.Refusal; {
 		case no == nil:
 			withdraw.Whole = false
-		case reply.Ask.Stands(no) != nil:
+		case reply.Ask.FinalRefusal(no) != nil:
 			if len(withdraw.Refused) == 0 {
 				withdraw.Code, withdraw.Reason = no.Code, no.Detail
 			}
@@ -199,10 +199,10 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 	return nil
 }
 
-// Stands returns an order's refusal in the form for the caller of the return. It returns nil if the
-// refusal does not matter: an order that does not exist, or that has another currency, takes no
-// share of a refund.
-func (a Ask) Stands(no *rule.Rejection) *rule.Rejection {
+// FinalRefusal returns an order's refusal with the order's id in its facts, for the caller of the
+// return. It returns nil if the return goes on in spite of the refusal: an order that does not
+// exist, or that has another currency, takes no share of a refund.
+func (a Ask) FinalRefusal(no *rule.Rejection) *rule.Rejection {
 	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code {
 		return nil
 	}
@@ -220,7 +220,7 @@ func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 	for _, cmd := range commands {
 		events, err := returns.Decide(cmd, after)
 		if err != nil {
-			return asks // the return's handler reports the return's own refusals
+			return asks // not an order's refusal: the return's handler reports it
 		}
 		for _, event := range events {
 			after = returns.Evolve(after, event)
@@ -228,7 +228,7 @@ func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 			case returns.Requested:
 				asks = append(asks, admits(event)...)
 			case returns.Refunded:
-				asks = append(asks, follows(after, returns.OpenOrders{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
+				asks = append(asks, stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
 			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
 				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
 			}

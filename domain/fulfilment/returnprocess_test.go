@@ -34,7 +34,7 @@ func foldReturn(commands ...returns.Command) returns.State {
 	return s
 }
 
-// ofTwo comes back of two orders.
+// ofTwo is a return of units of two orders.
 var ofTwo = returns.Request{ReturnID: "r1", Currency: "GBP", Lines: []returns.Line{
 	line("A", 3, returns.Link{OrderID: "o2", Line: 1, Quantity: 2}, returns.Link{OrderID: "o1", Line: 1, Quantity: 1}),
 }}
@@ -61,7 +61,7 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 			},
 			then: returns.Admit{},
 		},
-		"to release them": {
+		"to release its units": {
 			given: []returns.Command{ofTwo, returns.Admit{}, returns.Decline{}},
 			asks:  []string{"o1: {ReturnID:r1}", "o2: {ReturnID:r1}"},
 			then:  returns.SettleOrders{Step: returns.StepRelease},
@@ -74,7 +74,7 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 			},
 			then: returns.SettleOrders{Step: returns.StepRefund, Ref: "t"},
 		},
-		"nothing more": {given: []returns.Command{ofTwo, returns.Admit{}}},
+		"nothing while it is admitted": {given: []returns.Command{ofTwo, returns.Admit{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			next, open := NextReturnProcess(foldReturn(test.given...))
@@ -116,10 +116,10 @@ func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 		replies []*rule.Rejection
 		want    returns.Command
 	}{
-		"by all":                               {[]*rule.Rejection{no, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o2", "o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
-		"by one":                               {[]*rule.Rejection{nil, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Code: no.Code, Reason: no.Detail}},
-		"by one, and the other does not exist": {[]*rule.Rejection{order.ErrNotFound, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
-		"by none, and one does not exist":      {[]*rule.Rejection{nil, order.ErrNotFound}, returns.SettleOrders{Step: returns.StepRefund, Ref: "t"}},
+		"refused by all": {[]*rule.Rejection{no, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o2", "o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
+		"refused by one": {[]*rule.Rejection{nil, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Code: no.Code, Reason: no.Detail}},
+		"refused by one, and the other does not exist": {[]*rule.Rejection{order.ErrNotFound, no}, returns.WithdrawRefund{TransactionID: "t", Refused: []unit.OrderID{"o1"}, Whole: true, Code: no.Code, Reason: no.Detail}},
+		"refused by none, and one does not exist":      {[]*rule.Rejection{nil, order.ErrNotFound}, returns.SettleOrders{Step: returns.StepRefund, Ref: "t"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var replies []Reply
@@ -163,11 +163,11 @@ func TestWhatAReturnWouldAskCanBeTriedFirst(t *testing.T) {
 
 func TestAnOrderThatCannotRecordARefundDoesNotStandInItsWay(t *testing.T) {
 	for no, stands := range map[*rule.Rejection]bool{order.ErrNotFound: false, order.ErrCurrencyDiffers: false, order.ErrTransactionDiffers: true} {
-		if told := (Ask{Command: order.RecordReturnRefund{}}).Stands(no); (told != nil) != stands {
-			t.Errorf("of a refund, Stands(%v) = %v", no, told)
+		if told := (Ask{Command: order.RecordReturnRefund{}}).FinalRefusal(no); (told != nil) != stands {
+			t.Errorf("of a refund, FinalRefusal(%v) = %v", no, told)
 		}
-		if told := (Ask{OrderID: "o1", Command: order.AdmitReturn{}}).Stands(no); !errors.Is(told, no) || told.Facts["order_id"] != unit.OrderID("o1") {
-			t.Errorf("of an admission, Stands(%v) = %+v", no, told)
+		if told := (Ask{OrderID: "o1", Command: order.AdmitReturn{}}).FinalRefusal(no); !errors.Is(told, no) || told.Facts["order_id"] != unit.OrderID("o1") {
+			t.Errorf("of an admission, FinalRefusal(%v) = %+v", no, told)
 		}
 	}
 }
@@ -408,10 +408,10 @@ func (m *market) returnsKnowTheirRefunds() {
 			if t.ReturnID == "" {
 				continue
 			}
-			known := slices.ContainsFunc(m.backs[t.ReturnID].Refunds, func(r returns.Refunded) bool {
+			found := slices.ContainsFunc(m.backs[t.ReturnID].Refunds, func(r returns.Refunded) bool {
 				return r.TransactionID == t.ID && slices.Contains(r.Shares, returns.Share{OrderID: id, Amount: t.Amount})
 			})
-			if !known {
+			if !found {
 				m.fatalf("order %s: refund %s is not known to return %s", id, t.ID, t.ReturnID)
 			}
 		}

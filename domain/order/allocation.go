@@ -28,7 +28,8 @@ type Move struct {
 	Quantity      unit.Quantity      `json:"quantity"`
 }
 
-// StepRef names a step: its kind, and which step of that kind. See StockSettled.
+// StepRef names a step by its kind, and by a Ref that tells steps of one kind apart. See
+// StockSettled.Ref.
 type StepRef struct {
 	Step Step   `json:"step"`
 	Ref  string `json:"ref,omitempty"`
@@ -100,17 +101,17 @@ func (s State) allocating() (OpenStep, bool) {
 	return OpenStep{}, false
 }
 
-// reserving tells whether the step asks for reservations of a retry. Otherwise it turns
+// reserving tells whether the step asks for reservations of a retry. Otherwise the step turns
 // reservations into allocations.
 func (o OpenStep) reserving() bool { return o.Moves[0].Action == ActReserve }
 
-// Backordered tells whether units that are still wanted have no stock promised.
+// Backordered tells whether stock has not promised all units that are still wanted.
 func (s State) Backordered() bool {
 	return slices.ContainsFunc(s.Holdings, func(h Holding) bool { return h.Missing > 0 })
 }
 
-// settleStock closes a step. A step that is not open was closed before. The end of a retry is
-// AllocationRecovered.
+// settleStock closes a step. A step that is not open was closed before, so nothing happens. If the
+// step was to reserve for a retry, the event is AllocationRecovered and not StockSettled.
 func settleStock(cmd SettleStock, s State) ([]Event, error) {
 	step, open := s.Step(StepRef{Step: cmd.Step, Ref: cmd.Ref})
 	switch {

@@ -28,14 +28,14 @@ func (s State) addUp(asked []LineQuantity) ([]LineQuantity, error) {
 			return nil, ErrLineUnknown.With("The order has no line "+strconv.Itoa(a.Line)+".", map[string]any{"line": a.Line})
 		}
 		if open := s.Lines[i].Open(); a.Quantity > open {
-			return nil, ErrLineQuantityExceeded.With("The line has fewer open units than that.",
+			return nil, ErrLineQuantityExceeded.With(ErrLineQuantityExceeded.Detail,
 				map[string]any{"line": a.Line, "open": open, "requested": a.Quantity})
 		}
 	}
 	return sum, nil
 }
 
-// units counts the order's shipped and open units, of services too.
+// units counts the shipped and the open units of all lines, including services.
 func (s State) units() (shipped, open unit.Quantity) {
 	for _, l := range s.Lines {
 		shipped += l.Shipped
@@ -104,9 +104,9 @@ func (s *State) takeEverythingOff() []Move {
 	return moves
 }
 
-// takeOff takes units off a line and off its holdings, and returns what stock has to do. It
-// takes units first from holdings whose allocation failed, then from the last holding, which
-// was the least preferred location.
+// takeOff takes units off a line and off its holdings, and returns what stock has to do. It first
+// takes units whose allocation failed. Then it takes units from the last holding, because that is
+// at the least preferred location.
 func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	l := &s.Lines[line]
 	l.Canceled += quantity

@@ -8,6 +8,7 @@ const (
 	typeClaimed             = "order.claimed.v1"
 	typePlaced              = "order.placed.v1"
 	typeConfirmed           = "order.confirmed.v1"
+	typeConfirmedV2         = "order.confirmed.v2" // version 2 also says that the order's stock is allocated
 	typePutOnHold           = "order.put_on_hold.v1"
 	typeHoldReleased        = "order.hold_released.v1"
 	typeLinesCanceled       = "order.lines_canceled.v1"
@@ -34,6 +35,7 @@ var decoders = wire.Decoders[Event]{
 	typeClaimed:             read[Claimed],
 	typePlaced:              read[Placed],
 	typeConfirmed:           read[Confirmed],
+	typeConfirmedV2:         read[Confirmed],
 	typePutOnHold:           read[PutOnHold],
 	typeHoldReleased:        read[HoldReleased],
 	typeLinesCanceled:       read[LinesCanceled],
@@ -58,7 +60,7 @@ var decoders = wire.Decoders[Event]{
 
 func read[T Event](data []byte) (Event, error) { return wire.Read[T](data) }
 
-// Types are the wire names of all events, in every version there was.
+// Types are the wire names of all events, in every version that was ever written.
 func Types() []string { return decoders.Types() }
 
 // Encode gives an event's wire name and JSON.
@@ -69,12 +71,15 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
 
 func typeOf(e Event) string {
-	switch e.(type) {
+	switch e := e.(type) {
 	case Claimed:
 		return typeClaimed
 	case Placed:
 		return typePlaced
 	case Confirmed:
+		if e.Allocated {
+			return typeConfirmedV2
+		}
 		return typeConfirmed
 	case PutOnHold:
 		return typePutOnHold

@@ -16,6 +16,7 @@ func TestWireForm(t *testing.T) {
 		Claimed{CartID: "c1"},
 		isPlaced, onlyPostage(),
 		Confirmed{},
+		Confirmed{Allocated: true},
 		PutOnHold{Reason: "fraud?"},
 		HoldReleased{},
 		LinesCanceled{Lines: []LineQuantity{{1, 2}, {4, 1}}, Reason: "changed mind"},

@@ -37,6 +37,10 @@ type Place struct {
 // (order-expired) and while the order is on hold (order-on-hold).
 type Confirm struct {
 	Now time.Time
+	// Allocated says that stock allocates the whole order in the same append, so no step is left.
+	// Only a caller that makes this append may set it. It is ignored if something was canceled
+	// before.
+	Allocated bool
 }
 
 // Hold stops fulfilment.

@@ -23,9 +23,9 @@ func Stream(id unit.OrderID) string { return Category + "-" + string(id) }
 //sumtype:decl
 type Event interface{ orderEvent() }
 
-// Claimed gives the order id to a cart without an order. That cart chose the id, and its
-// checkout was refused. Claimed is a stream's first event, and usually its only one. There is
-// no order, but no other cart can place one.
+// Claimed says that the order id belongs to a cart, although no order was placed. The cart's caller
+// chose the id, and the checkout was refused. From now on no other cart can place an order under
+// the id. Claimed is a stream's first event, and usually its only one.
 type Claimed struct {
 	CartID unit.CartID `json:"cart_id"`
 }
@@ -49,8 +49,12 @@ type Placed struct {
 	ConfirmBy time.Time `json:"confirm_by"`
 }
 
-// Confirmed makes the order binding; its reservations become allocations.
-type Confirmed struct{}
+// Confirmed makes the order binding. Its reservations become allocations, if they are not yet.
+type Confirmed struct {
+	// Allocated means that stock has allocated the whole order in the same append, so no step is
+	// left.
+	Allocated bool `json:"stock_allocated,omitzero"`
+}
 
 // PutOnHold stops fulfilment until HoldReleased.
 type PutOnHold struct {
@@ -149,7 +153,7 @@ type Delivered struct {
 // Completed ends a confirmed order with nothing left to pay, ship or deliver.
 type Completed struct{}
 
-// Step is the kind of an order's event that asked stock to move.
+// Step is the kind of a step: a step is what one event of the order asks of stock.
 type Step string
 
 const (
@@ -163,12 +167,15 @@ const (
 // fulfilment process still has work to do.
 type StockSettled struct {
 	Step Step `json:"step"`
-	// Ref tells steps of one kind apart: the shipment's id, for a cancel its
-	// number ("1", "2", ...), for the commit after a retry "commit-1", ...
+	// Ref tells steps of one kind apart. For a shipment it is the shipment's id, and for a cancel
+	// its number ("1", "2", ...). For StepConfirm it is empty (the confirmation), "retry-1", ...
+	// (the reservations of a retry) or "commit-1", ... (the commit after that retry). For
+	// StepExpire it is empty.
 	Ref string `json:"ref,omitempty"`
 }
 
-// Remedy is what happens to an order that is paid and cannot be confirmed or allocated.
+// Remedy is what happens to a confirmed order whose stock was lost, and to money that came too
+// late.
 type Remedy string
 
 const (

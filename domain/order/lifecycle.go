@@ -12,7 +12,7 @@ import (
 // claim records which cart has the order id, if no cart has it yet.
 func claim(cmd Claim, s State) ([]Event, error) {
 	switch {
-	case !s.IsOf(cmd.CartID):
+	case !s.MayBelongTo(cmd.CartID):
 		return nil, idTaken(cmd.OrderID)
 	case s.CartID == cmd.CartID:
 		return nil, nil
@@ -25,7 +25,7 @@ func claim(cmd Claim, s State) ([]Event, error) {
 // because that would leave its stock reserved for no order. So no amount is refused here. An
 // order whose total is zero, or below zero because of a discount, owes nothing.
 func place(cmd Place, s State) ([]Event, error) {
-	if !s.IsOf(cmd.CartID) {
+	if !s.MayBelongTo(cmd.CartID) {
 		return nil, idTaken(cmd.OrderID)
 	}
 	if s.Exists() {
@@ -105,7 +105,7 @@ func (s State) sameAs(cmd Place) bool {
 	}
 	for _, h := range cmd.Reservations {
 		i := s.holdingIndex(h.SKU, h.Location)
-		// A retried allocation has reservations of its own.
+		// After a retry, the holding has the reservation of the retry.
 		if i < 0 || s.Holdings[i].ReservationID != h.ReservationID && s.Retries == 0 || s.Holdings[i].Quantity != h.Quantity {
 			return false
 		}
@@ -143,12 +143,20 @@ func confirm(cmd Confirm, s State) ([]Event, error) {
 	case s.OnHold:
 		return nil, ErrOnHold
 	}
-	return []Event{Confirmed{}}, nil
+	return []Event{Confirmed{Allocated: cmd.Allocated && s.asPlaced()}}, nil
+}
+
+// asPlaced tells whether nothing of the order was canceled or given back so far.
+func (s State) asPlaced() bool {
+	return !slices.ContainsFunc(s.Holdings, func(h Holding) bool { return h.Released || h.Canceled > 0 })
 }
 
 // applyConfirmed turns every reservation into an allocation.
-func (s *State) applyConfirmed() {
+func (s *State) applyConfirmed(e Confirmed) {
 	s.Status = StatusConfirmed
+	if e.Allocated {
+		return
+	}
 	moves := make([]Move, 0, len(s.Holdings))
 	for _, h := range s.Holdings {
 		if !h.Released {

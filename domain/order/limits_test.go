@@ -13,23 +13,23 @@ const nearlyAll = "999999999999999999.99"
 // limiting has two rows for each command that adds to a sum: the largest command that fits, and the
 // smallest one that does not.
 var limiting = map[string]row{
-	"captures come to what one amount can say":    {Given: given(tx("c", Capture, Succeeded, "900000000000000000", "")), When: pay(tx("d", Capture, Pending, "99999999999999999.99", "")), Then: []Event{tx("d", Capture, Pending, "99999999999999999.99", "")}},
-	"captures do not come to more":                {Given: given(tx("c", Capture, Pending, "900000000000000000", "")), When: pay(tx("d", Capture, Succeeded, "100000000000000000", "")), Refused: facts(ErrAmountLimit, map[string]any{"transaction_type": "capture", "before": pounds("900000000000000000"), "amount": pounds("100000000000000000")})},
-	"nor do authorizations":                       {Given: given(tx("a", Authorize, Succeeded, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Refused: ErrAmountLimit},
-	"what failed does not count":                  {Given: given(tx("a", Authorize, Failed, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Then: []Event{tx("b", Authorize, Succeeded, "0.01", "")}},
-	"a transaction from before the limit may end": {Given: given(tx("c", Capture, Pending, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Then: []Event{TransactionSettled{TransactionID: "c", State: Succeeded}}},
-	"but not with others over the limit":          {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
+	"captures can add up to the largest amount":                                  {Given: given(tx("c", Capture, Succeeded, "900000000000000000", "")), When: pay(tx("d", Capture, Pending, "99999999999999999.99", "")), Then: []Event{tx("d", Capture, Pending, "99999999999999999.99", "")}},
+	"captures cannot add up to more than the largest amount":                     {Given: given(tx("c", Capture, Pending, "900000000000000000", "")), When: pay(tx("d", Capture, Succeeded, "100000000000000000", "")), Refused: facts(ErrAmountLimit, map[string]any{"transaction_type": "capture", "before": pounds("900000000000000000"), "amount": pounds("100000000000000000")})},
+	"authorizations cannot add up to more than the largest amount":               {Given: given(tx("a", Authorize, Succeeded, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Refused: ErrAmountLimit},
+	"failed transactions do not count for the limit":                             {Given: given(tx("a", Authorize, Failed, nearlyAll, "")), When: pay(tx("b", Authorize, Succeeded, "0.01", "")), Then: []Event{tx("b", Authorize, Succeeded, "0.01", "")}},
+	"a pending transaction at the limit can be settled":                          {Given: given(tx("c", Capture, Pending, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Then: []Event{TransactionSettled{TransactionID: "c", State: Succeeded}}},
+	"a pending transaction that exceeds the limit with others cannot be settled": {Given: given(tx("c", Capture, Pending, nearlyAll, ""), tx("d", Capture, Succeeded, nearlyAll, "")), When: SettleTransaction{TransactionID: "c", State: Succeeded}, Refused: ErrAmountLimit},
 }
 
 // losing are cases in which stock does not have the promised units any more. The order has 4 of A
 // at main and 1 of B at east.
 var losing = map[string]row{
-	"what stock has lost is asked for again":   {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
-	"at most what the order counts on":         {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 9}, {"Z", "main", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
-	"what it does not count on is not lost":    {Given: binding(), When: RetryAllocation{Lost: []Lost{{"Z", "main", 1}}}, Nothing: true},
-	"with an open step stock may only be late": {Given: given(Confirmed{}), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Nothing: true},
-	"lost units do not ship":                   {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "east", Lines: []LineQuantity{{2, 1}}}, Refused: ErrAllocationFailed},
-	"the rest of the order does":               {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 1}}}, Then: []Event{Shipped{ShipmentID: "p1", Location: "main", Lines: []ShippedLine{{1, "A", unit.Stocked, 1}}}}},
+	"lost units are asked for again":                             {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
+	"no more lost units are asked for than the order counts on":  {Given: binding(), When: RetryAllocation{Lost: []Lost{{"B", "east", 9}, {"Z", "main", 1}}}, Then: []Event{AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}}},
+	"lost units that the order does not count on change nothing": {Given: binding(), When: RetryAllocation{Lost: []Lost{{"Z", "main", 1}}}, Nothing: true},
+	"lost units change nothing while a step is open":             {Given: given(Confirmed{}), When: RetryAllocation{Lost: []Lost{{"B", "east", 1}}}, Nothing: true},
+	"lost units do not ship":                                     {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "east", Lines: []LineQuantity{{2, 1}}}, Refused: ErrAllocationFailed},
+	"the other units of an order with lost units can ship":       {Given: append(binding(), lostB, AllocationFailed{Shortages: shortOfB.Shortages, Remedy: RemedyBackorder}), When: Ship{ShipmentID: "p1", Location: "main", Lines: []LineQuantity{{1, 1}}}, Then: []Event{Shipped{ShipmentID: "p1", Location: "main", Lines: []ShippedLine{{1, "A", unit.Stocked, 1}}}}},
 }
 
 var lostB = AllocationRetried{Attempt: 1, Lost: []Lost{{"B", "east", 1}}}

@@ -386,7 +386,7 @@ func (m *machine) step() {
 	places := []unit.LocationID{"main", "east", "west"}
 	switch m.pick(26) {
 	case 0, 1:
-		m.ask(Confirm{Now: m.now})
+		m.ask(Confirm{Now: m.now, Allocated: m.pick(3) == 0})
 	case 2:
 		m.ask(Hold{Reason: "x"})
 	case 3, 4:

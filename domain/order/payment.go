@@ -11,8 +11,8 @@ type Transaction struct {
 	ID    unit.TransactionID `json:"id"`
 	Type  TransactionType    `json:"type"`
 	State TransactionState   `json:"state"`
-	// RecordedState is the state in which the transaction was first recorded. A repetition of
-	// that request still has this state.
+	// RecordedState is the state in which the transaction was first recorded. If the provider
+	// repeats that report, it has this state again.
 	RecordedState TransactionState   `json:"recorded_state"`
 	Amount        unit.Money         `json:"amount"`
 	Parent        unit.TransactionID `json:"parent,omitempty"`
@@ -137,7 +137,7 @@ func (s State) PaymentState() PaymentState {
 	return Paid
 }
 
-// paidUp tells whether all that is owed was paid, and no more is kept.
+// paidUp tells whether everything that is owed was paid, and nothing has to be given back.
 func (s State) paidUp() bool {
 	return s.Captured().Compare(s.Owed()) >= 0 && s.PaymentState() != Overcharged
 }
@@ -230,7 +230,7 @@ func (s State) possible(t Transaction) error {
 		}
 	}
 	if t.Amount.Compare(limit) > 0 {
-		return ErrAmountExceeded.With("Less than this amount is left to void or to give back.",
+		return ErrAmountExceeded.With("The amount is more than what is left to void or to give back.",
 			map[string]any{"limit": floor(limit), "requested": t.Amount})
 	}
 	return nil

@@ -13,13 +13,13 @@ var (
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
-	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "What is reserved in stock is not what the lines need."}
+	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "The stock that is reserved for the order is not what its lines need."}
 	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
 	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
 	ErrCanceled        = &rule.Rejection{Code: "order-canceled", Detail: "The order is canceled."}
 	ErrCompleted       = &rule.Rejection{Code: "order-completed", Detail: "The order is completed."}
 	ErrOnHold          = &rule.Rejection{Code: "order-on-hold", Detail: "The order is on hold."}
-	ErrNotFinished     = &rule.Rejection{Code: "order-not-finished", Detail: "Something of the order is still open."}
+	ErrNotFinished     = &rule.Rejection{Code: "order-not-finished", Detail: "The order has not ended: it is not completed, canceled or expired."}
 	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
 )
 
@@ -30,25 +30,25 @@ var (
 	ErrTransactionUnknown = &rule.Rejection{Code: "transaction-unknown", Detail: "The order has no such transaction."}
 	ErrTransactionDiffers = &rule.Rejection{Code: "transaction-differs", Detail: "Another transaction of the order has this id."}
 	ErrTransactionSettled = &rule.Rejection{Code: "transaction-settled", Detail: "The transaction has already ended in another state."}
-	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "A transaction has no such type or state."}
+	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "There is no such type or state of a transaction."}
 	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of this type cannot have this parent."}
 	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
-	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "Less than this amount is left to void or to give back."}
+	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "The amount is more than what is left to void or to give back."}
 	ErrAmountLimit        = &rule.Rejection{Code: "amount-limit", Detail: "The order's transactions of one type must add up to less than 1,000,000,000,000,000,000."}
 	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
 )
 
 // The refusals about what comes back.
 var (
-	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "So many units of the line cannot come back: they have not shipped, or another return has them."}
-	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for that return."}
-	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The return was released before."}
+	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line can come back. The others have not shipped, or belong to another return."}
+	ErrReturnDiffers  = &rule.Rejection{Code: "return-differs", Detail: "The order has admitted other units for this return."}
+	ErrReturnReleased = &rule.Rejection{Code: "return-released", Detail: "The order has released the units of this return, and cannot admit it again."}
 )
 
 // The refusals about parcels.
 var (
-	ErrLocationQuantityExceeded = &rule.Rejection{Code: "location-quantity-exceeded", Detail: "The order has fewer units at that location."}
-	ErrNothingToShip            = &rule.Rejection{Code: "order-nothing-to-ship", Detail: "Nothing of the order is left to ship from there."}
+	ErrLocationQuantityExceeded = &rule.Rejection{Code: "location-quantity-exceeded", Detail: "The order has fewer units at this location than were asked for."}
+	ErrNothingToShip            = &rule.Rejection{Code: "order-nothing-to-ship", Detail: "The order has nothing left to ship from this location."}
 	ErrShipmentDiffers          = &rule.Rejection{Code: "shipment-differs", Detail: "Another parcel of the order has this id."}
 	ErrShipmentUnknown          = &rule.Rejection{Code: "shipment-unknown", Detail: "The order has no such parcel."}
 )
@@ -57,12 +57,12 @@ var (
 var (
 	ErrLineUnknown          = &rule.Rejection{Code: "line-unknown", Detail: "The order has no such line."}
 	ErrLineQuantityInvalid  = &rule.Rejection{Code: "line-quantity-invalid", Detail: "A quantity must be 1 or more."}
-	ErrLineQuantityExceeded = &rule.Rejection{Code: "line-quantity-exceeded", Detail: "The line has fewer open units than that."}
+	ErrLineQuantityExceeded = &rule.Rejection{Code: "line-quantity-exceeded", Detail: "The line has fewer open units than were asked for."}
 )
 
 // The refusals about the stock behind an order.
 var (
-	ErrStockUnsettled   = &rule.Rejection{Code: "order-stock-unsettled", Detail: "Stock movements of the order are still being recorded; try again."}
+	ErrStockUnsettled   = &rule.Rejection{Code: "order-stock-unsettled", Detail: "Stock movements of the order are still being recorded. Try again."}
 	ErrAllocationFailed = &rule.Rejection{Code: "order-allocation-failed", Detail: "The order's stock was lost and has not been allocated again."}
 )
 

@@ -11,7 +11,7 @@ import (
 type Return struct {
 	ID       unit.ReturnID  `json:"id"`
 	Lines    []LineQuantity `json:"lines,omitempty"`
-	Released bool           `json:"released,omitzero"` // it brings nothing back
+	Released bool           `json:"released,omitzero"` // the return brings nothing back
 }
 
 func (s State) returnIndex(id unit.ReturnID) int {

@@ -140,7 +140,7 @@ func (s State) fitsLocation(lines []ShippedLine, location unit.LocationID) error
 			remaining = s.Holdings[i].Remaining()
 		}
 		if asked[l.SKU] > remaining {
-			return ErrLocationQuantityExceeded.With("The order has fewer units at that location.",
+			return ErrLocationQuantityExceeded.With(ErrLocationQuantityExceeded.Detail,
 				map[string]any{"sku": l.SKU, "location": location, "remaining": remaining})
 		}
 		if asked[l.SKU] > s.Holdings[i].Backed() {

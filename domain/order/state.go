@@ -24,8 +24,8 @@ const (
 	StatusExpired   Status = "expired"
 )
 
-// State is what the rules of an order need. Its zero value is the empty stream;
-// it survives JSON, for snapshots.
+// State is what the rules of an order need. Its zero value is the state of an empty stream. It can
+// be written as JSON and read back without loss, because snapshots are JSON.
 //
 // Two sums hold at every revision and are tested. A line's quantity is the sum of its
 // canceled, shipped and open units. For each SKU, the open units of its lines are the
@@ -78,7 +78,7 @@ type Line struct {
 	Canceled  unit.Quantity `json:"canceled,omitzero"`
 	Shipped   unit.Quantity `json:"shipped,omitzero"`
 	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
-	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return will bring them back
+	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return is bringing them back
 }
 
 // Open is what can still be shipped or canceled.
@@ -108,8 +108,11 @@ func (h Holding) Remaining() unit.Quantity { return h.Quantity - h.Canceled - h.
 // Backed is how many of the remaining units stock has promised.
 func (h Holding) Backed() unit.Quantity { return h.Remaining() - h.Missing }
 
-// IsOf tells whether a cart may have the order id: it is free, or this cart has it already.
-func (s State) IsOf(id unit.CartID) bool { return s.CartID == id || s.CartID == "" && !s.Exists() }
+// MayBelongTo tells whether the order id may belong to a cart: no cart has the id yet, or this cart
+// has it.
+func (s State) MayBelongTo(id unit.CartID) bool {
+	return s.CartID == id || s.CartID == "" && !s.Exists()
+}
 
 // Exists reports whether the order was ever placed.
 func (s State) Exists() bool { return s.Status != "" }
@@ -164,7 +167,7 @@ func Evolve(s State, e Event) State {
 	case Placed:
 		return newPlaced(e)
 	case Confirmed:
-		s.applyConfirmed()
+		s.applyConfirmed(e)
 	case PutOnHold:
 		s.OnHold, s.HoldReason = true, e.Reason
 	case HoldReleased:
@@ -214,4 +217,10 @@ func Evolve(s State, e Event) State {
 		s.Archived = false
 	}
 	return s
+}
+
+// OwnedBy tells whether the order belongs to an owner: to its customer, or to the holder of the
+// cart that it was made of.
+func (s State) OwnedBy(owner unit.Owner) bool {
+	return owner != "" && (s.CustomerID.Owner() == owner || s.CartID.Owner() == owner)
 }

@@ -20,7 +20,7 @@ var decoders = wire.Decoders[Event]{
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
 
-// Types are the wire names of all events, in every version there was.
+// Types are the wire names of all events, in every version that was ever written.
 func Types() []string { return decoders.Types() }
 
 // Encode gives an event's wire name and its JSON.

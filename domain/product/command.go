@@ -7,7 +7,7 @@ import "daybook/domain/unit"
 //sumtype:decl
 type Command interface{ productCommand() }
 
-// List puts a code on sale, as goods held in stock or as a service. Listing it again with the
+// List puts a code on sale, as goods kept in stock or as a service. Listing it again with the
 // same title and kind changes nothing. Listing it again with another kind is refused
 // (product-kind-fixed), because stock may have units of it.
 type List struct {

@@ -4,8 +4,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// FoldVersion is that of State's shape and of Evolve; a snapshot of another
-// version is not used.
+// FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
+// every change of State or Evolve.
 const FoldVersion = 1
 
 // State is what the rules need to know of a product. The zero State is a code
@@ -26,8 +26,8 @@ const (
 	NotListed Phase = ""
 )
 
-// Evolve is the state after an event. It takes s over: its maps may be changed
-// in place, so the caller must not use s again.
+// Evolve is the state after one more event. It may change the maps of s in place, so the caller
+// must not use s again.
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Listed:

@@ -16,8 +16,8 @@ const (
 	AdmissionDenied Admission = "refused"
 )
 
-// OpenOrders is a step that the orders may not have recorded yet.
-type OpenOrders struct {
+// OpenOrderStep is a step that the orders may not have recorded yet.
+type OpenOrderStep struct {
 	Step   OrderStep          `json:"step"`
 	Ref    unit.TransactionID `json:"ref,omitempty"`
 	Shares []Share            `json:"shares,omitempty"` // of a refund; a release has none and goes to all orders that were asked to admit
@@ -69,14 +69,14 @@ func refuseAdmission(cmd RefuseAdmission, s State) ([]Event, error) {
 // admitted their units.
 func (s *State) openRelease() {
 	if s.Admission != "" {
-		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRelease})
+		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrderStep{Step: StepRelease})
 	}
 }
 
 func (s *State) applyRefunded(e Refunded) {
 	s.Refunds = append(s.Refunds, e)
 	if len(e.Shares) > 0 {
-		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrders{Step: StepRefund, Ref: e.TransactionID, Shares: e.Shares})
+		s.OrdersUnsettled = append(s.OrdersUnsettled, OpenOrderStep{Step: StepRefund, Ref: e.TransactionID, Shares: e.Shares})
 	}
 }
 
@@ -146,7 +146,7 @@ func lesser(a, b unit.Money) unit.Money {
 }
 
 func settleOrders(cmd SettleOrders, s State) ([]Event, error) {
-	open := slices.ContainsFunc(s.OrdersUnsettled, func(open OpenOrders) bool { return open.Step == cmd.Step && open.Ref == cmd.Ref })
+	open := slices.ContainsFunc(s.OrdersUnsettled, func(open OpenOrderStep) bool { return open.Step == cmd.Step && open.Ref == cmd.Ref })
 	if !open {
 		return nil, nil // settled before
 	}

@@ -40,24 +40,24 @@ func addedUp() Requested {
 }
 
 var admitting = map[string]row{
-	"units of an order's line are asked for at once": {When: linkedTwice(), Then: []Event{addedUp()}},
-	"orders admit a return":                          {Given: askedOf(), When: Admit{}, Then: []Event{Admitted{}}},
-	"once admitted is admitted":                      {Given: askedOf(Admitted{}), When: Admit{}, Nothing: true},
-	"it is then approved":                            {Given: askedOf(Admitted{}), When: Approve{}, Then: []Event{Approved{}}},
-	"not before":                                     {Given: askedOf(), When: Approve{}, Refused: ErrNotAdmitted},
-	"an order refuses it":                            {Given: askedOf(), When: refuse, Then: []Event{denied}},
-	"it is then declined":                            {Given: askedOf(denied), When: Approve{}, Refused: ErrDeclined},
-	"the first outcome stands":                       {Given: askedOf(Admitted{}), When: refuse, Nothing: true},
-	"whichever it is":                                {Given: askedOf(denied), When: Admit{}, Nothing: true},
-	"a cancel is one":                                {Given: askedOf(Canceled{}), When: Admit{}, Nothing: true},
-	"so is a decline":                                {Given: askedOf(Declined{}), When: refuse, Nothing: true},
-	"it may be called off while orders are asked":    {Given: askedOf(), When: Cancel{}, Then: []Event{Canceled{}}},
-	"a refused one has its units released":           {Given: askedOf(denied), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
-	"so has one canceled":                            {Given: askedOf(Admitted{}, Approved{}, Canceled{}), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
-	"also while orders are asked":                    {Given: askedOf(Canceled{}), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
-	"so has one declined":                            {Given: askedOf(Admitted{}, Declined{}), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
-	"released once":                                  {Given: askedOf(Canceled{}, OrdersSettled{Step: StepRelease}), When: SettleOrders{Step: StepRelease}, Nothing: true},
-	"where no order was asked none is told":          {Given: given(Canceled{}), When: SettleOrders{Step: StepRelease}, Nothing: true},
+	"an order is asked once for all units of its lines":                           {When: linkedTwice(), Then: []Event{addedUp()}},
+	"orders admit a return":                                                       {Given: askedOf(), When: Admit{}, Then: []Event{Admitted{}}},
+	"admitting a return again changes nothing":                                    {Given: askedOf(Admitted{}), When: Admit{}, Nothing: true},
+	"an admitted return can be approved":                                          {Given: askedOf(Admitted{}), When: Approve{}, Then: []Event{Approved{}}},
+	"a return cannot be approved while its orders are asked":                      {Given: askedOf(), When: Approve{}, Refused: ErrNotAdmitted},
+	"an order can refuse a return":                                                {Given: askedOf(), When: refuse, Then: []Event{denied}},
+	"a return that an order refused cannot be approved":                           {Given: askedOf(denied), When: Approve{}, Refused: ErrDeclined},
+	"refusing a return changes nothing after it was admitted":                     {Given: askedOf(Admitted{}), When: refuse, Nothing: true},
+	"admitting a return changes nothing after it was refused":                     {Given: askedOf(denied), When: Admit{}, Nothing: true},
+	"admitting a return changes nothing after it was canceled":                    {Given: askedOf(Canceled{}), When: Admit{}, Nothing: true},
+	"refusing a return changes nothing after it was declined":                     {Given: askedOf(Declined{}), When: refuse, Nothing: true},
+	"a return can be canceled while its orders are asked":                         {Given: askedOf(), When: Cancel{}, Then: []Event{Canceled{}}},
+	"a refused return has its units released":                                     {Given: askedOf(denied), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
+	"a canceled return has its units released":                                    {Given: askedOf(Admitted{}, Approved{}, Canceled{}), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
+	"a return that is canceled while its orders are asked has its units released": {Given: askedOf(Canceled{}), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
+	"a declined return has its units released":                                    {Given: askedOf(Admitted{}, Declined{}), When: SettleOrders{Step: StepRelease}, Then: []Event{OrdersSettled{Step: StepRelease}}},
+	"settling a release again changes nothing":                                    {Given: askedOf(Canceled{}, OrdersSettled{Step: StepRelease}), When: SettleOrders{Step: StepRelease}, Nothing: true},
+	"a canceled return that asked no order has nothing to release":                {Given: given(Canceled{}), When: SettleOrders{Step: StepRelease}, Nothing: true},
 }
 
 func shared(id unit.TransactionID, amount string, shares ...Share) Refunded {
@@ -79,15 +79,15 @@ func mixed(events ...Event) []Event {
 }
 
 var sharing = map[string]row{
-	"the first order's units first":            {Given: mixed(), When: payBack(refund("t", "4")), Then: []Event{shared("t", "4", Share{"o1", pounds("4")})}},
-	"up to what they are worth, then the next": {Given: mixed(), When: payBack(refund("t", "6")), Then: []Event{shared("t", "6", Share{"o1", pounds("5.01")}, Share{"o2", pounds("0.99")})}},
-	"the rest is of no order":                  {Given: mixed(), When: payBack(refund("t", "20")), Then: []Event{shared("t", "20", Share{"o1", pounds("5.01")}, Share{"o2", pounds("2.51")})}},
-	"a second refund goes on after the first":  {Given: mixed(refund("t", "6")), When: payBack(refund("u", "14")), Then: []Event{shared("u", "14", Share{"o2", pounds("1.52")})}},
-	"a return of no order has none":            {Given: []Event{unlinkedOfNone(), Approved{}}, When: payBack(refund("t", "3.95")), Then: []Event{refund("t", "3.95")}},
-	"its shares are recorded":                  {Given: mixed(shared("t", "4", Share{"o1", pounds("4")})), When: SettleOrders{Step: StepRefund, Ref: "t"}, Then: []Event{OrdersSettled{Step: StepRefund, Ref: "t"}}},
-	"recorded once":                            {Given: mixed(shared("t", "4", Share{"o1", pounds("4")}), OrdersSettled{Step: StepRefund, Ref: "t"}), When: SettleOrders{Step: StepRefund, Ref: "t"}, Nothing: true},
-	"each refund for itself":                   {Given: mixed(shared("t", "4", Share{"o1", pounds("4")})), When: SettleOrders{Step: StepRefund, Ref: "u"}, Nothing: true},
-	"one older than shares has none to record": {Given: open(refund("t", "1")), When: SettleOrders{Step: StepRefund, Ref: "t"}, Nothing: true},
+	"a refund goes to the first order first":                                      {Given: mixed(), When: payBack(refund("t", "4")), Then: []Event{shared("t", "4", Share{"o1", pounds("4")})}},
+	"a refund beyond the worth of the first order's units goes to the next order": {Given: mixed(), When: payBack(refund("t", "6")), Then: []Event{shared("t", "6", Share{"o1", pounds("5.01")}, Share{"o2", pounds("0.99")})}},
+	"the rest of a refund belongs to no order":                                    {Given: mixed(), When: payBack(refund("t", "20")), Then: []Event{shared("t", "20", Share{"o1", pounds("5.01")}, Share{"o2", pounds("2.51")})}},
+	"a second refund is divided from where the first one ended":                   {Given: mixed(refund("t", "6")), When: payBack(refund("u", "14")), Then: []Event{shared("u", "14", Share{"o2", pounds("1.52")})}},
+	"a refund of a return without orders has no shares":                           {Given: []Event{unlinkedOfNone(), Approved{}}, When: payBack(refund("t", "3.95")), Then: []Event{refund("t", "3.95")}},
+	"the shares of a refund can be settled":                                       {Given: mixed(shared("t", "4", Share{"o1", pounds("4")})), When: SettleOrders{Step: StepRefund, Ref: "t"}, Then: []Event{OrdersSettled{Step: StepRefund, Ref: "t"}}},
+	"settling the shares of a refund again changes nothing":                       {Given: mixed(shared("t", "4", Share{"o1", pounds("4")}), OrdersSettled{Step: StepRefund, Ref: "t"}), When: SettleOrders{Step: StepRefund, Ref: "t"}, Nothing: true},
+	"settling the shares of another refund changes nothing":                       {Given: mixed(shared("t", "4", Share{"o1", pounds("4")})), When: SettleOrders{Step: StepRefund, Ref: "u"}, Nothing: true},
+	"a refund that an older program recorded has no shares to settle":             {Given: open(refund("t", "1")), When: SettleOrders{Step: StepRefund, Ref: "t"}, Nothing: true},
 }
 
 func unlinkedOfNone() Requested {

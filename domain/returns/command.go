@@ -7,8 +7,9 @@ import "daybook/domain/unit"
 //sumtype:decl
 type Command interface{ returnCommand() }
 
-// Request starts a return. Each linked order says whether it has sold the units that come
-// back. Until all have replied (Admit, RefuseAdmission), the return cannot be approved.
+// Request starts a return. Each linked order is asked to admit the units that come back: they must
+// have shipped, and no other return may bring them back. Until all orders have replied (Admit,
+// RefuseAdmission), the return cannot be approved.
 type Request struct {
 	ReturnID   unit.ReturnID
 	OrderID    unit.OrderID

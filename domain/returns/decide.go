@@ -92,7 +92,8 @@ func request(cmd Request, s State) ([]Event, error) {
 			return nil, ErrPriceNegative.With(ErrPriceNegative.Detail, map[string]any{"line": l.Number})
 		}
 		if err := all.add(l.Quantity, l.Price); err != nil {
-			return nil, err // all units of a SKU may become one movement of stock
+			// The sums are limited, because all units of a SKU may become one movement of stock.
+			return nil, err
 		}
 		var linked unit.Quantity
 		for _, link := range l.Links {
@@ -102,7 +103,7 @@ func request(cmd Request, s State) ([]Event, error) {
 			linked += link.Quantity
 		}
 		if linked > l.Quantity {
-			return nil, ErrLinkExceeded.With("A line is linked to more units than come back.",
+			return nil, ErrLinkExceeded.With(ErrLinkExceeded.Detail,
 				map[string]any{"line": l.Number, "linked": linked, "quantity": l.Quantity})
 		}
 	}
@@ -143,7 +144,7 @@ func sameRequest(a, b Requested) bool {
 	return a.ReturnID == b.ReturnID && a.OrderID == b.OrderID && a.CustomerID == b.CustomerID && a.Reference == b.Reference &&
 		a.Currency == b.Currency && a.Country == b.Country && a.Reason == b.Reason &&
 		slices.EqualFunc(a.Lines, b.Lines, func(a, b Line) bool {
-			// Its title and kind are the catalogue's, and may have changed.
+			// The title and the kind of a line come from the catalogue, and may have changed since.
 			return a.SKU == b.SKU && a.SKUText == b.SKUText &&
 				a.Quantity == b.Quantity && a.Price.Equal(b.Price) && slices.Equal(a.Links, b.Links)
 		})
@@ -217,7 +218,9 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 		return nil, err
 	}
 	if len(s.Refunds) > 0 {
-		// Only services can be refunded before goods arrive. Their units cannot come back again.
+		// The refund was for services, because goods are refunded only after they have arrived. A
+		// cancel would release the services at their order, and another return could refund them
+		// again.
 		return nil, ErrRefunded
 	}
 	return []Event{Canceled{Reason: cmd.Reason}}, nil
@@ -235,7 +238,7 @@ func receive(cmd Receive, s State) ([]Event, error) {
 		return nil, err
 	}
 	if cmd.Receipt != 0 && cmd.Receipt != next {
-		return nil, ErrReceiptOrder.With("Receipts are numbered one after the other.", map[string]any{"next": next})
+		return nil, ErrReceiptOrder.With(ErrReceiptOrder.Detail, map[string]any{"next": next})
 	}
 	if len(cmd.Lines) == 0 {
 		return nil, ErrEmpty
@@ -256,13 +259,13 @@ func receive(cmd Receive, s State) ([]Event, error) {
 func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejection {
 	switch {
 	case l.Line < 1 || l.Line > len(s.Lines):
-		return ErrLineUnknown.With("The return has no such line.", map[string]any{"line": l.Line})
+		return ErrLineUnknown.With(ErrLineUnknown.Detail, map[string]any{"line": l.Line})
 	case s.Lines[l.Line-1].Kind == unit.Service:
-		return ErrServiceLine.With("A service cannot be received.", map[string]any{"line": l.Line})
+		return ErrServiceLine.With(ErrServiceLine.Detail, map[string]any{"line": l.Line})
 	case l.Quantity <= 0:
 		return ErrQuantityInvalid
 	case l.Quantity > awaited[l.Line-1]:
-		return ErrQuantityExceeded.With("Fewer units of the line are awaited.",
+		return ErrQuantityExceeded.With(ErrQuantityExceeded.Detail,
 			map[string]any{"line": l.Line, "awaited": awaited[l.Line-1], "requested": l.Quantity})
 	}
 	switch l.Disposition {
@@ -295,7 +298,7 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 		return nil, ErrAmountInvalid
 	}
 	if left := s.Refundable().Minus(s.Refunded()); e.Amount.Compare(left) > 0 {
-		return nil, ErrAmountExceeded.With("What was received is worth less than this amount.",
+		return nil, ErrAmountExceeded.With(ErrAmountExceeded.Detail,
 			map[string]any{"refundable": left, "requested": e.Amount})
 	}
 	e.Shares = s.shares(e.Amount)
@@ -313,7 +316,7 @@ func closeReturn(s State) ([]Event, error) {
 	}
 	for i, l := range s.Lines {
 		if awaited := l.Awaited(); awaited > 0 {
-			return nil, ErrNotFinished.With("Goods of the return are still awaited.", map[string]any{"line": i + 1, "awaited": awaited})
+			return nil, ErrNotFinished.With(ErrNotFinished.Detail, map[string]any{"line": i + 1, "awaited": awaited})
 		}
 	}
 	return []Event{Closed{}}, nil

@@ -128,9 +128,9 @@ type Refunded struct {
 	Shares []Share `json:"shares,omitempty"`
 }
 
-// RefundWithdrawn takes a recorded refund back, because an order refused its share. Example:
-// another return has recorded a transaction with this id at the order. It takes back all of
-// the refund or the shares of some orders. It ends the refund's step.
+// RefundWithdrawn takes a recorded refund back, because orders refused their shares. It takes back
+// the whole refund or only the refused shares, and ends the refund's step. Example of a refusal:
+// another return has recorded a transaction with this id at the order.
 type RefundWithdrawn struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	// Amount no longer counts as given back. It is the sum of Shares if another order has
@@ -154,7 +154,8 @@ type Share struct {
 type OrderStep string
 
 const (
-	// StepRelease gives admitted units up, because the return brings nothing.
+	// StepRelease asks the orders to release the admitted units, because the return brings nothing
+	// back.
 	StepRelease OrderStep = "release"
 	// StepRefund asks the orders to record the shares of a refund.
 	StepRefund OrderStep = "refund"

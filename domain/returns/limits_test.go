@@ -27,12 +27,12 @@ func credits(price string, quantities ...unit.Quantity) []CreditLine {
 // limiting has two rows for each command that adds to a sum: the largest command that fits, and the
 // smallest one that does not.
 var limiting = map[string]row{
-	"a return is of so many units":    {When: Request{ReturnID: "r", Currency: "GBP", Lines: lines(unit.MaxQuantity-1, 1)}, Then: []Event{Requested{ReturnID: "r", Currency: "GBP", Lines: numbered(lines(unit.MaxQuantity-1, 1))}}},
-	"and no more":                     {When: Request{ReturnID: "r", Currency: "GBP", Lines: lines(unit.MaxQuantity-1, 2)}, Refused: ErrUnitLimit.With("", map[string]any{"limit": unit.MaxQuantity, "units": unit.MaxQuantity - 1, "quantity": 2})},
-	"nor worth more than can be said": {When: Request{ReturnID: "r", Currency: "GBP", Lines: []Line{{SKU: "A", Kind: unit.Stocked, Quantity: 10, Price: pounds("100000000000000000")}}}, Refused: ErrAmountLimit},
-	"a credit note likewise":          {When: NoteCredit{ReturnID: "n", Currency: "GBP", Lines: credits("1", -unit.MaxQuantity, 1)}, Refused: ErrUnitLimit},
-	"nor one worth more":              {When: NoteCredit{ReturnID: "n", Currency: "GBP", Lines: credits("100000000000000000", 5, -5)}, Refused: ErrAmountLimit},
-	"a quantity without end":          {When: NoteCredit{ReturnID: "n", Currency: "GBP", Lines: credits("1", -1<<63)}, Refused: ErrUnitLimit},
+	"a return can have the largest number of units":       {When: Request{ReturnID: "r", Currency: "GBP", Lines: lines(unit.MaxQuantity-1, 1)}, Then: []Event{Requested{ReturnID: "r", Currency: "GBP", Lines: numbered(lines(unit.MaxQuantity-1, 1))}}},
+	"a return cannot have more units than the limit":      {When: Request{ReturnID: "r", Currency: "GBP", Lines: lines(unit.MaxQuantity-1, 2)}, Refused: ErrUnitLimit.With("", map[string]any{"limit": unit.MaxQuantity, "units": unit.MaxQuantity - 1, "quantity": 2})},
+	"a return cannot be worth more than the limit":        {When: Request{ReturnID: "r", Currency: "GBP", Lines: []Line{{SKU: "A", Kind: unit.Stocked, Quantity: 10, Price: pounds("100000000000000000")}}}, Refused: ErrAmountLimit},
+	"a credit note cannot have more units than the limit": {When: NoteCredit{ReturnID: "n", Currency: "GBP", Lines: credits("1", -unit.MaxQuantity, 1)}, Refused: ErrUnitLimit},
+	"a credit note cannot be worth more than the limit":   {When: NoteCredit{ReturnID: "n", Currency: "GBP", Lines: credits("100000000000000000", 5, -5)}, Refused: ErrAmountLimit},
+	"the smallest quantity of 64 bits is refused":         {When: NoteCredit{ReturnID: "n", Currency: "GBP", Lines: credits("1", -1<<63)}, Refused: ErrUnitLimit},
 }
 
 func TestSumsHaveLimits(t *testing.T) { backs.Run(t, limiting) }

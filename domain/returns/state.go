@@ -10,7 +10,7 @@ import (
 // read. Raise it with every change of State or Evolve.
 const FoldVersion = 3
 
-// Status is where a return stands. The empty status is one never requested.
+// Status is where a return is in its life. The empty status is a return that was never requested.
 type Status string
 
 const (
@@ -23,8 +23,8 @@ const (
 	StatusNoted     Status = "noted" // a credit note: it moves no goods and has no further life
 )
 
-// State is what the rules of a return need. Its zero value is the empty stream;
-// it survives JSON, for snapshots.
+// State is what the rules of a return need. Its zero value is the state of an empty stream. It can
+// be written as JSON and read back without loss, because snapshots are JSON.
 type State struct {
 	Status    Status        `json:"status,omitempty"`
 	Requested Requested     `json:"requested,omitzero"` // as it was asked for
@@ -43,7 +43,7 @@ type State struct {
 	// OrdersUnsettled are the steps that orders may not have recorded yet, oldest first.
 	// Together with an admission that has no outcome yet, they are the process's list of work
 	// at the orders.
-	OrdersUnsettled []OpenOrders `json:"orders_unsettled,omitempty"`
+	OrdersUnsettled []OpenOrderStep `json:"orders_unsettled,omitempty"`
 }
 
 // Clone returns a copy that shares with s nothing that Evolve changes.
@@ -57,8 +57,9 @@ func (s State) Clone() State {
 	return s
 }
 
-// LineState is how many units of a returned line have which end, such as restocked or lost. In
-// the rules, each unit with an end counts as received, even a lost one.
+// LineState is a line of the return, with the number of its units that have an end (Ended). The end
+// of a unit is its Disposition, such as restocked or lost. In the rules, each unit with an end
+// counts as received, even a lost one.
 type LineState struct {
 	SKU      unit.SKU      `json:"sku"`
 	Kind     unit.Kind     `json:"kind"`
@@ -191,4 +192,9 @@ func (s State) Refunded() unit.Money {
 		total = total.Plus(r.Amount)
 	}
 	return total
+}
+
+// OwnedBy tells whether the return belongs to an owner, who is its customer.
+func (s State) OwnedBy(owner unit.Owner) bool {
+	return owner != "" && s.Requested.CustomerID.Owner() == owner
 }

@@ -15,7 +15,7 @@ type Withdrawal struct {
 // withdrawRefund takes back what orders have refused. The first outcome of the refund's step
 // stands, so nothing happens if the step has ended.
 func withdrawRefund(cmd WithdrawRefund, s State) ([]Event, error) {
-	step := slices.IndexFunc(s.OrdersUnsettled, func(open OpenOrders) bool {
+	step := slices.IndexFunc(s.OrdersUnsettled, func(open OpenOrderStep) bool {
 		return open.Step == StepRefund && open.Ref == cmd.TransactionID
 	})
 	at := s.refund(cmd.TransactionID)
@@ -70,5 +70,5 @@ func (s *State) applyRefundWithdrawn(e RefundWithdrawn) {
 }
 
 func (s *State) closeStep(step OrderStep, ref unit.TransactionID) {
-	s.OrdersUnsettled = slices.DeleteFunc(s.OrdersUnsettled, func(open OpenOrders) bool { return open.Step == step && open.Ref == ref })
+	s.OrdersUnsettled = slices.DeleteFunc(s.OrdersUnsettled, func(open OpenOrderStep) bool { return open.Step == step && open.Ref == ref })
 }

@@ -14,6 +14,7 @@ const (
 	typeReservationExpired   = "stock.reservation_expired.v1"
 	typeReservationCommitted = "stock.reservation_committed.v1"
 	typeAllocated            = "stock.allocated.v1"
+	typeAllocatedV2          = "stock.allocated.v2" // version 2 has a reservation id
 	typeDeallocated          = "stock.deallocated.v1"
 	typeShipped              = "stock.shipped.v1"
 	typeReturned             = "stock.returned.v1"
@@ -34,6 +35,7 @@ var decoders = wire.Decoders[Event]{
 	typeReservationExpired:   read[ReservationExpired],
 	typeReservationCommitted: read[ReservationCommitted],
 	typeAllocated:            read[Allocated],
+	typeAllocatedV2:          read[Allocated],
 	typeDeallocated:          read[Deallocated],
 	typeShipped:              read[Shipped],
 	typeReturned:             read[Returned],
@@ -46,7 +48,7 @@ var decoders = wire.Decoders[Event]{
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
 
-// Types are the wire names of all events, in every version there was.
+// Types are the wire names of all events, in every version that was ever written.
 func Types() []string { return decoders.Types() }
 
 // Encode gives an event's wire name and its JSON.
@@ -56,7 +58,7 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
 
 func typeName(e Event) string {
-	switch e.(type) {
+	switch e := e.(type) {
 	case Received:
 		return typeReceived
 	case Adjusted:
@@ -74,6 +76,9 @@ func typeName(e Event) string {
 	case ReservationCommitted:
 		return typeReservationCommitted
 	case Allocated:
+		if e.ReservationID != "" {
+			return typeAllocatedV2
+		}
 		return typeAllocated
 	case Deallocated:
 		return typeDeallocated

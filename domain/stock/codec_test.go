@@ -26,6 +26,7 @@ func TestWireForm(t *testing.T) {
 		ReservationExpired{Key: k, ReservationID: id, OrderID: "o1", Quantity: 6},
 		ReservationCommitted{Key: k, ReservationID: id, OrderID: "o1", Quantity: 6},
 		Allocated{Key: k, OrderID: "o1", Quantity: 6},
+		Allocated{Key: k, OrderID: "o1", Quantity: 6, ReservationID: "h1"},
 		Deallocated{Key: k, OrderID: "o1", Ref: "cancel/1", Quantity: 6, Reason: "canceled"},
 		Deallocated{Key: k, OrderID: "o1", Quantity: 6},
 		Shipped{Key: k, OrderID: "o1", ShipmentID: "s1", Quantity: 6},

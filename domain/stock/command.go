@@ -78,6 +78,9 @@ type Reserve struct {
 	// moves with now, so it is not compared, and the first deadline stands. A process gives
 	// neither Fixed nor ReserveSeconds.
 	ReserveSeconds int64
+	// Commit makes the reservation an allocation at once, in one event. Only a process may ask for
+	// it, and only if the order is confirmed in the same append. A direct command cannot.
+	Commit bool
 }
 
 // Extend moves an active reservation's deadline.
@@ -96,7 +99,8 @@ type Release struct {
 	Reason        string
 }
 
-// ExpireDue ends every reservation whose deadline is not after Now.
+// ExpireDue ends reservations whose deadline is not after Now, the earliest first, and at most a
+// thousand of them. The caller sends it again until it changes nothing.
 type ExpireDue struct {
 	At
 }
@@ -126,8 +130,8 @@ type Allocate struct {
 	Quantity unit.Quantity
 }
 
-// Deallocate takes back up to Quantity of an order's allocation. With a Ref (the step that
-// asks for it) it happens once for each Ref; without a Ref it happens each time.
+// Deallocate takes back up to Quantity of an order's allocation. If it has a Ref, which names the
+// step that asks for it, it happens once for each Ref. Without a Ref it happens each time.
 type Deallocate struct {
 	At
 	Origin

@@ -78,16 +78,16 @@ func (d Deadlines) pruned(reservations map[unit.ReservationID]Reservation) Deadl
 	return d
 }
 
-// isDue tells whether a reservation has reached its deadline and has no
-// recorded end.
-func (s State) isDue(now time.Time) bool {
+// anyDue tells whether there is a reservation that has reached its deadline and has no recorded
+// end.
+func (s State) anyDue(now time.Time) bool {
 	return len(s.Deadlines) > 0 && !s.Deadlines[0].At.After(now)
 }
 
 // due are the reservations that have reached their deadline and have no recorded end,
 // earliest first. It visits no other entries, except stale ones.
 func (s State) due(now time.Time) []Deadline {
-	if !s.isDue(now) {
+	if !s.anyDue(now) {
 		return nil
 	}
 	var found []Deadline

@@ -47,7 +47,7 @@ type decision struct {
 	At
 	due     []Deadline
 	expired int           // how many of due are recorded together with the command's own events
-	freed   unit.Quantity // their units
+	freed   unit.Quantity // how many units those have
 }
 
 func (d *decision) ownEvents(cmd Command) ([]Event, error) {
@@ -112,7 +112,7 @@ func (d *decision) makeAvailable(wanted, allowance unit.Quantity) unit.Quantity 
 // use the safety stock.
 func (p Policy) forSale() unit.Quantity { return p.BackorderLimit - p.SafetyStock }
 
-// expirations are the ends of due reservations, without one that the command itself ends.
+// expirations are the ends of due reservations, except of one that the command itself ends.
 func (d *decision) expirations(own []Event) []Event {
 	events := make([]Event, 0, d.expired+len(own)+1)
 	for _, due := range d.due[:d.expired] {
@@ -184,8 +184,8 @@ func (d *decision) change(e Event) unit.Quantity {
 	case PolicySet:
 		return d.Policy.SafetyStock - e.SafetyStock
 	case ReservationExtended, ReservationExpired, ReservationCommitted, ReorderPointCrossed:
-		// An extension is never of a due reservation. A commitment turns reserved units into
-		// allocated ones.
+		// Only a reservation that is not due can be extended. A commitment turns reserved units
+		// into allocated ones.
 	}
 	return 0
 }

@@ -143,11 +143,15 @@ type ReservationCommitted struct {
 	Quantity      unit.Quantity      `json:"quantity"`
 }
 
-// Allocated is a hard promise to an order, made without a reservation.
+// Allocated is an allocation of units that no earlier event has reserved.
 type Allocated struct {
 	Key
 	OrderID  unit.OrderID  `json:"order_id"`
 	Quantity unit.Quantity `json:"quantity"`
+	// ReservationID is set if an order's process made the allocation. Because the order was
+	// confirmed at once, the reservation with this id was made and committed by this one event. It
+	// is empty if the allocation was made directly.
+	ReservationID unit.ReservationID `json:"reservation_id,omitempty"`
 }
 
 // Deallocated takes a hard promise back.

@@ -30,32 +30,32 @@ func limitRows() map[string]row {
 		return TransferIn{At: at, TransferID: "t", From: "north", Quantity: n}
 	}
 	return map[string]row{
-		"a receipt fills it":              {Given: full(most), When: Receive{At: at, Quantity: most}, Then: given(received(most)), Repeats: true},
-		"a receipt does not pass it":      {Given: full(most - 1), When: Receive{At: at, Quantity: most}, Refused: limit(most-1, most)},
-		"an adjustment fills it":          {Given: full(5), When: Adjust{At: at, Change: 5, Reason: Correction, Condition: Damaged}, Then: given(damaged)},
-		"an adjustment does not pass it":  {Given: full(4), When: Adjust{At: at, Change: 5, Reason: Correction}, Refused: limit(4, 5)},
-		"nor one of goods set apart":      {Given: full(4), When: Adjust{At: at, Change: 5, Reason: Correction, Condition: Damaged}, Refused: limit(4, 5)},
-		"a count reaches as far":          {Given: full(5), When: Count{At: at, Expected: unit.MaxOnHand - 5, Counted: unit.MaxOnHand}, Then: given(Counted{Key: lamp, Expected: unit.MaxOnHand - 5, Counted: unit.MaxOnHand}), Repeats: true},
-		"a count does not pass it":        {Given: full(5), When: Count{At: at, Expected: unit.MaxOnHand - 5, Counted: unit.MaxOnHand + 1}, Refused: limit(5, unit.MaxOnHand+1)},
-		"a count is not below nothing":    {When: Count{At: at, Counted: -1}, Refused: ErrQuantityInvalid},
-		"what came back fills it":         {Given: full(5), When: back(5, Damaged), Then: given(Returned{Key: lamp, ReturnID: "r", Quantity: 5, Condition: Damaged})},
-		"what came back does not pass it": {Given: full(4), When: back(5, Available), Refused: limit(4, 5)},
-		"a transfer fills it":             {Given: full(5), When: in(5), Then: given(TransferredIn{Key: lamp, TransferID: "t", From: "north", Quantity: 5})},
-		"a transfer does not pass it":     {Given: full(4), When: in(5), Refused: limit(4, 5)},
-		"two receipts of the most can be counted": {
+		"a receipt can reach the limit":                          {Given: full(most), When: Receive{At: at, Quantity: most}, Then: given(received(most)), Repeats: true},
+		"a receipt cannot exceed the limit":                      {Given: full(most - 1), When: Receive{At: at, Quantity: most}, Refused: limit(most-1, most)},
+		"an adjustment can reach the limit":                      {Given: full(5), When: Adjust{At: at, Change: 5, Reason: Correction, Condition: Damaged}, Then: given(damaged)},
+		"an adjustment cannot exceed the limit":                  {Given: full(4), When: Adjust{At: at, Change: 5, Reason: Correction}, Refused: limit(4, 5)},
+		"an adjustment of damaged goods cannot exceed the limit": {Given: full(4), When: Adjust{At: at, Change: 5, Reason: Correction, Condition: Damaged}, Refused: limit(4, 5)},
+		"a count can reach the limit":                            {Given: full(5), When: Count{At: at, Expected: unit.MaxOnHand - 5, Counted: unit.MaxOnHand}, Then: given(Counted{Key: lamp, Expected: unit.MaxOnHand - 5, Counted: unit.MaxOnHand}), Repeats: true},
+		"a count cannot exceed the limit":                        {Given: full(5), When: Count{At: at, Expected: unit.MaxOnHand - 5, Counted: unit.MaxOnHand + 1}, Refused: limit(5, unit.MaxOnHand+1)},
+		"a count cannot be below zero":                           {When: Count{At: at, Counted: -1}, Refused: ErrQuantityInvalid},
+		"returned goods can reach the limit":                     {Given: full(5), When: back(5, Damaged), Then: given(Returned{Key: lamp, ReturnID: "r", Quantity: 5, Condition: Damaged})},
+		"returned goods cannot exceed the limit":                 {Given: full(4), When: back(5, Available), Refused: limit(4, 5)},
+		"a transfer can reach the limit":                         {Given: full(5), When: in(5), Then: given(TransferredIn{Key: lamp, TransferID: "t", From: "north", Quantity: 5})},
+		"a transfer cannot exceed the limit":                     {Given: full(4), When: in(5), Refused: limit(4, 5)},
+		"a count can exceed the limit of a single quantity": {
 			Given: given(received(most), received(most)), When: Count{At: at, Expected: 2 * most, Counted: 2*most - 1},
 			Then: given(Counted{Key: lamp, Expected: 2 * most, Counted: 2*most - 1}),
 		},
 		// Logs from before the limit may hold more.
-		"a stock beyond it can be counted down": {
+		"a stock that exceeds the limit can be counted down": {
 			Given: append(full(0), received(most)), When: Count{At: at, Expected: unit.MaxOnHand + most, Counted: 7},
 			Then: given(Counted{Key: lamp, Expected: unit.MaxOnHand + most, Counted: 7}),
 		},
-		"and adjusted down": {
+		"a stock that exceeds the limit can be adjusted down": {
 			Given: append(full(0), received(most)), When: Adjust{At: at, Change: -1, Reason: Shrinkage},
 			Then: given(Adjusted{Key: lamp, Change: -1, Reason: Shrinkage}), Repeats: true,
 		},
-		"but takes in nothing": {Given: append(full(0), received(most)), When: Receive{At: at, Quantity: 1}, Refused: limit(-most, 1)},
+		"a stock that exceeds the limit takes in nothing": {Given: append(full(0), received(most)), When: Receive{At: at, Quantity: 1}, Refused: limit(-most, 1)},
 	}
 }
 

@@ -22,7 +22,7 @@ type machine struct {
 	pick   func(name string, n int) int // 0 to n-1
 	now    time.Time
 	state  State // remembers only the latest end and the latest two movements
-	whole  State // forgets nothing that soon
+	whole  State // remembers many more of both
 	model  model
 	// guarded are commands that were answered only by events which State guards.
 	guarded []Command
@@ -156,7 +156,7 @@ func (m *machine) command() Command {
 		return Count{At: at, Expected: m.state.Goods + unit.Quantity(m.pick("stale", 2)), Counted: quantity()}
 	case 3, 4, 5:
 		id := reservation()
-		return Reserve{At: at, Origin: origin(), ReservationID: id, OrderID: unit.OrderID("o" + string("0123"[id[1]%4])), Quantity: quantity(), ExpiresAt: deadline()}
+		return Reserve{At: at, Origin: origin(), ReservationID: id, OrderID: unit.OrderID("o" + string("0123"[id[1]%4])), Quantity: quantity(), ExpiresAt: deadline(), Commit: m.pick("commit", 4) == 0}
 	case 6:
 		return Extend{At: at, Origin: origin(), ReservationID: reservation(), ExpiresAt: deadline()}
 	case 7:

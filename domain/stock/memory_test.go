@@ -155,10 +155,10 @@ func TestDeadlinesComeInOrder(t *testing.T) {
 // After the earliest reservation has ended, its deadline causes no work.
 func TestNothingIsVisitedWhenNothingIsDue(t *testing.T) {
 	s := stocks.Fold(received(9), reserved("a", 1), reserved("b", 1), extended("b", late), committed("a", 1))
-	if s.isDue(soon) {
+	if s.anyDue(soon) {
 		t.Error("a deadline of an ended reservation is still watched")
 	}
-	if !s.isDue(late) {
+	if !s.anyDue(late) {
 		t.Error("a deadline of an open one is not")
 	}
 }

@@ -36,7 +36,7 @@ func (d *decision) adjust(cmd Adjust) ([]Event, error) {
 		return nil, ErrReasonUnknown.With(ErrReasonUnknown.Detail, map[string]any{"reason": cmd.Reason, "known": reasons})
 	case cmd.Reason == OtherReason && unit.Blank(cmd.Note):
 		return nil, ErrNoteMissing
-	case !cmd.Condition.known():
+	case !cmd.Condition.valid():
 		return nil, conditionUnknown(cmd.Condition)
 	case cmd.Change < 0 && cmd.Condition != Available && d.Unavailable(cmd.Condition)+cmd.Change < 0:
 		return nil, conditionShort(cmd.Condition, d.Unavailable(cmd.Condition), -cmd.Change)
@@ -82,7 +82,7 @@ func (d *decision) count(cmd Count) ([]Event, error) {
 }
 
 func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
-	if !cmd.Condition.known() {
+	if !cmd.Condition.valid() {
 		return nil, conditionUnknown(cmd.Condition)
 	}
 	if done, err := d.once(arrival(cmd.Origin, cmd.ReturnID, cmd.Receipt, cmd.Condition), Made{cmd.Quantity, string(cmd.OrderID)}); done || err != nil {
@@ -109,9 +109,9 @@ func (d *decision) move(cmd Move) ([]Event, error) {
 		return nil, err
 	}
 	switch {
-	case !cmd.From.known():
+	case !cmd.From.valid():
 		return nil, conditionUnknown(cmd.From)
-	case !cmd.To.known():
+	case !cmd.To.valid():
 		return nil, conditionUnknown(cmd.To)
 	case !cmd.Quantity.Valid():
 		return nil, ErrQuantityInvalid
@@ -184,7 +184,7 @@ func (d *decision) once(name string, asked Made) (done bool, err error) {
 	return true, nil
 }
 
-func (c Condition) known() bool {
+func (c Condition) valid() bool {
 	return c == Available || c == Damaged || c == QualityControl || c == OtherCondition
 }
 

@@ -31,7 +31,7 @@ func onceRows() []once {
 	named.ReserveSeconds, named.Fixed = 0, true
 	process := reserve
 	process.Origin, process.ReserveSeconds = Origin{}, 0
-	mine := map[string]string{"ReservationID": names, "Override": permits}
+	mine := map[string]string{"ReservationID": names, "Override": permits, "Commit": "turns what has the id into a promise"}
 	with := func(more map[string]string) map[string]string {
 		all := maps.Clone(mine)
 		maps.Copy(all, more)

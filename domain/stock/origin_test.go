@@ -48,96 +48,96 @@ func originRows() map[string]row {
 	derived := ReservationIDFor("o-a", lamp.SKU, lamp.Location)
 	long := Origin{Direct: true, Override: strings.Repeat("x", 501)}
 	return map[string]row{
-		"a promise of a process is not taken back":      {Given: process, When: take(byHand, 3), Refused: keptFor("o-a", true)},
-		"unless it is forced, and the reason is kept":   {Given: process, When: take(forced, 3), Then: given(took(forced, 3))},
-		"the process takes it back":                     {Given: process, When: take(Origin{}, 3), Then: given(took(Origin{}, 3))},
-		"units of a direct allocation are taken back":   {Given: mixed, When: take(byHand, 4), Then: given(took(byHand, 2))},
-		"forced, both are, and the reason is kept":      {Given: mixed, When: take(forced, 4), Then: given(took(forced, 4))},
-		"a reason that was not needed is not kept":      {Given: mixed, When: take(forced, 2), Then: given(took(byHand, 2))},
-		"after the direct units the process's are left": {Given: append(slices.Clone(mixed), took(byHand, 2)), When: Deallocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 1}, Refused: keptFor("o-a", true)},
-		"after the process's units the direct are left": {Given: append(slices.Clone(mixed), took(Origin{}, 5)), When: Deallocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 5}, Then: given(Deallocated{Key: lamp, Origin: byHand, OrderID: "o-a", Quantity: 2})},
-		"a long reason to take is refused":              {Given: process, When: take(long, 3), Refused: ErrTextTooLong},
+		"a direct command cannot take back a promise of a process":                            {Given: process, When: take(byHand, 3), Refused: keptFor("o-a", true)},
+		"a direct command takes back a promise of a process by force, and records the reason": {Given: process, When: take(forced, 3), Then: given(took(forced, 3))},
+		"a process takes back its own promise":                                                {Given: process, When: take(Origin{}, 3), Then: given(took(Origin{}, 3))},
+		"a direct command takes back only directly allocated units":                           {Given: mixed, When: take(byHand, 4), Then: given(took(byHand, 2))},
+		"a direct command takes back all units by force, and records the reason":              {Given: mixed, When: take(forced, 4), Then: given(took(forced, 4))},
+		"a reason that was not needed is not recorded":                                        {Given: mixed, When: take(forced, 2), Then: given(took(byHand, 2))},
+		"after the direct units were taken back, the process's units are left":                {Given: append(slices.Clone(mixed), took(byHand, 2)), When: Deallocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 1}, Refused: keptFor("o-a", true)},
+		"after the process's units were taken back, the direct units are left":                {Given: append(slices.Clone(mixed), took(Origin{}, 5)), When: Deallocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 5}, Then: given(Deallocated{Key: lamp, Origin: byHand, OrderID: "o-a", Quantity: 2})},
+		"the reason to force a deallocation has at most 500 characters":                       {Given: process, When: take(long, 3), Refused: ErrTextTooLong},
 
-		"goods of a process are not shipped":       {Given: process, When: send(byHand, 3), Refused: keptFor("o-a", true)},
-		"unless that is forced":                    {Given: process, When: send(forced, 3), Then: given(sent(forced, 3))},
-		"the process ships them":                   {Given: process, When: send(Origin{}, 3), Then: given(sent(Origin{}, 3))},
-		"units of a direct allocation are shipped": {Given: mixed, When: send(byHand, 2), Then: given(sent(byHand, 2))},
+		"a direct command cannot ship goods of a process":    {Given: process, When: send(byHand, 3), Refused: keptFor("o-a", true)},
+		"a direct command ships goods of a process by force": {Given: process, When: send(forced, 3), Then: given(sent(forced, 3))},
+		"a process ships its own goods":                      {Given: process, When: send(Origin{}, 3), Then: given(sent(Origin{}, 3))},
+		"a direct command ships directly allocated units":    {Given: mixed, When: send(byHand, 2), Then: given(sent(byHand, 2))},
 		"a process ships units that were taken from it": {
 			Given: append(slices.Clone(process), took(forced, 3)), When: Ship{At: at, OrderID: "o-a", ShipmentID: "p", Quantity: 5, Force: true},
 			Then: given(Shipped{Key: lamp, OrderID: "o-a", ShipmentID: "p", Quantity: 5, Unpromised: 3}),
 		},
-		"only by force":                            {Given: append(slices.Clone(process), took(forced, 3)), When: send(Origin{}, 5), Refused: ErrNotAllocated},
-		"by hand no force does it":                 {Given: given(received(9)), When: Ship{At: at, Origin: forced, OrderID: "o-a", ShipmentID: "p", Quantity: 5, Force: true}, Refused: ErrNotAllocated},
-		"more than is promised is not theirs":      {Given: process, When: send(byHand, 6), Refused: ErrNotAllocated},
-		"the order's parcel is known by hand":      {Given: append(slices.Clone(mixed), sent(Origin{}, 2)), When: send(byHand, 2), Nothing: true},
-		"a parcel by hand is not the order's":      {Given: append(slices.Clone(mixed), sent(byHand, 2)), When: send(Origin{}, 2), Then: given(sent(Origin{}, 2))},
-		"a long reason to ship is refused":         {Given: process, When: send(long, 3), Refused: ErrTextTooLong},
-		"an order with a process gets no more":     {Given: process, When: Allocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 9}, Refused: keptFor("o-a", false)},
-		"an order without one does":                {Given: given(received(9)), When: Allocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 2}, Then: given(allocated("o-a", 2))},
-		"a reservation by itself is marked":        {Given: given(received(9)), When: Reserve{At: at, Origin: forced, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Then: given(own)},
-		"one under a checkout's id is refused":     {Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: derived, OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
-		"a checkout does not take it over":         {Given: given(received(9), own), When: Reserve{At: at, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "direct": true})},
-		"nor the other way round":                  {Given: reserving, When: Reserve{At: at, Origin: byHand, ReservationID: "a", OrderID: "o-a", Quantity: 5, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
-		"a process's reservation is not released":  {Given: reserving, When: Release{At: at, Origin: byHand, ReservationID: "a"}, Refused: keptFor("o-a", true)},
-		"unless it is forced":                      {Given: reserving, When: Release{At: at, Origin: forced, ReservationID: "a"}, Then: given(ReservationReleased{Key: lamp, Origin: forced, ReservationID: "a", OrderID: "o-a", Quantity: 5})},
-		"one that is due expires":                  {Given: reserving, When: Release{At: then, Origin: byHand, ReservationID: "a"}, Then: given(expired("a", 5))},
-		"one by itself is released":                {Given: given(received(9), own), When: Release{At: at, Origin: forced, ReservationID: "d"}, Then: given(ReservationReleased{Key: lamp, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2})},
-		"a process's reservation is not extended":  {Given: reserving, When: Extend{At: at, Origin: byHand, ReservationID: "a", ExpiresAt: late}, Refused: keptFor("o-a", true)},
-		"unless it is forced, too":                 {Given: reserving, When: Extend{At: at, Origin: forced, ReservationID: "a", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: forced, ReservationID: "a", ExpiresAt: late})},
-		"a long reason to extend is refused":       {Given: reserving, When: Extend{At: at, Origin: long, ReservationID: "a", ExpiresAt: late}, Refused: ErrTextTooLong},
-		"one by itself is extended":                {Given: given(received(9), own), When: Extend{At: at, Origin: byHand, ReservationID: "d", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: byHand, ReservationID: "d", ExpiresAt: late})},
-		"a process's reservation is not committed": {Given: reserving, When: Commit{At: at, Origin: forced, ReservationID: "a"}, Refused: keptFor("o-a", false)},
-		"one by itself is committed":               {Given: given(received(9), own), When: Commit{At: at, Origin: byHand, ReservationID: "d"}, Then: given(ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2})},
-		"and is then no process's": {
+		"a process cannot ship units that were taken from it without force":         {Given: append(slices.Clone(process), took(forced, 3)), When: send(Origin{}, 5), Refused: ErrNotAllocated},
+		"a direct command cannot force units that are not allocated":                {Given: given(received(9)), When: Ship{At: at, Origin: forced, OrderID: "o-a", ShipmentID: "p", Quantity: 5, Force: true}, Refused: ErrNotAllocated},
+		"a direct command cannot ship more units than are promised":                 {Given: process, When: send(byHand, 6), Refused: ErrNotAllocated},
+		"a direct command does nothing for a parcel that the process has shipped":   {Given: append(slices.Clone(mixed), sent(Origin{}, 2)), When: send(byHand, 2), Nothing: true},
+		"a process ships its parcel although a direct one has the same id":          {Given: append(slices.Clone(mixed), sent(byHand, 2)), When: send(Origin{}, 2), Then: given(sent(Origin{}, 2))},
+		"the reason to force a shipment has at most 500 characters":                 {Given: process, When: send(long, 3), Refused: ErrTextTooLong},
+		"a direct command cannot allocate more to an order with a process":          {Given: process, When: Allocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 9}, Refused: keptFor("o-a", false)},
+		"a direct command can allocate to an order without a process":               {Given: given(received(9)), When: Allocate{At: at, Origin: byHand, OrderID: "o-a", Quantity: 2}, Then: given(allocated("o-a", 2))},
+		"a direct reservation is recorded as direct":                                {Given: given(received(9)), When: Reserve{At: at, Origin: forced, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Then: given(own)},
+		"a direct reservation with the id of an older checkout's is refused":        {Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: derived, OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
+		"a checkout does not take over a direct reservation":                        {Given: given(received(9), own), When: Reserve{At: at, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon}, Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "direct": true})},
+		"a direct command does not take over a checkout's reservation":              {Given: reserving, When: Reserve{At: at, Origin: byHand, ReservationID: "a", OrderID: "o-a", Quantity: 5, ExpiresAt: soon}, Refused: keptFor("o-a", false)},
+		"a direct command cannot release a process's reservation":                   {Given: reserving, When: Release{At: at, Origin: byHand, ReservationID: "a"}, Refused: keptFor("o-a", true)},
+		"a direct command releases a process's reservation by force":                {Given: reserving, When: Release{At: at, Origin: forced, ReservationID: "a"}, Then: given(ReservationReleased{Key: lamp, Origin: forced, ReservationID: "a", OrderID: "o-a", Quantity: 5})},
+		"a direct command ends a process's due reservation as expired":              {Given: reserving, When: Release{At: then, Origin: byHand, ReservationID: "a"}, Then: given(expired("a", 5))},
+		"a direct command releases a direct reservation":                            {Given: given(received(9), own), When: Release{At: at, Origin: forced, ReservationID: "d"}, Then: given(ReservationReleased{Key: lamp, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2})},
+		"a direct command cannot extend a process's reservation":                    {Given: reserving, When: Extend{At: at, Origin: byHand, ReservationID: "a", ExpiresAt: late}, Refused: keptFor("o-a", true)},
+		"a direct command extends a process's reservation by force":                 {Given: reserving, When: Extend{At: at, Origin: forced, ReservationID: "a", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: forced, ReservationID: "a", ExpiresAt: late})},
+		"the reason to force an extension has at most 500 characters":               {Given: reserving, When: Extend{At: at, Origin: long, ReservationID: "a", ExpiresAt: late}, Refused: ErrTextTooLong},
+		"a direct command extends a direct reservation":                             {Given: given(received(9), own), When: Extend{At: at, Origin: byHand, ReservationID: "d", ExpiresAt: late}, Then: given(ReservationExtended{Key: lamp, Origin: byHand, ReservationID: "d", ExpiresAt: late})},
+		"a direct command cannot commit a process's reservation, not even by force": {Given: reserving, When: Commit{At: at, Origin: forced, ReservationID: "a"}, Refused: keptFor("o-a", false)},
+		"a direct command commits a direct reservation":                             {Given: given(received(9), own), When: Commit{At: at, Origin: byHand, ReservationID: "d"}, Then: given(ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2})},
+		"units of a direct reservation stay direct after its commit": {
 			Given: given(received(9), own, ReservationCommitted{Key: lamp, ReservationID: "d", OrderID: "o-a", Quantity: 2}),
 			When:  take(byHand, 2), Then: given(took(byHand, 2)),
 		},
-		"a return by itself is not a return's receipt": {
+		"a process takes back goods although a direct arrival has the same ids": {
 			Given: given(Returned{Key: lamp, Origin: byHand, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}),
 			When:  TakeBack{At: at, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available},
 			Then:  given(Returned{Key: lamp, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}),
 		},
-		"an older return is taken for a direct one": {
+		"a direct command does nothing for an arrival without Origin": {
 			Given: given(Returned{Key: lamp, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}),
 			When:  TakeBack{At: at, Origin: byHand, ReturnID: "r", Receipt: 1, Quantity: 2, Condition: Available}, Nothing: true,
 		},
-		"a transfer elsewhere is another": {
+		"sending a transfer again to another location is refused": {
 			Given: given(received(9), TransferredOut{Key: lamp, TransferID: "t", To: "north", Quantity: 2}), When: TransferOut{At: at, TransferID: "t", To: "south", Quantity: 2},
 			Refused: ErrMovementDiffers.With("", facts{"recorded": 2, "requested": 2, "recorded_with": "north", "requested_with": "south"}),
 		},
-		"a transfer from elsewhere is another": {
+		"taking in a transfer again from another location is refused": {
 			Given: given(TransferredIn{Key: lamp, TransferID: "t", From: "north", Quantity: 2}), When: TransferIn{At: at, TransferID: "t", From: "south", Quantity: 2},
 			Refused: ErrMovementDiffers,
 		},
-		"a return of another order is another": {
+		"taking back an arrival again for another order is refused": {
 			Given: given(Returned{Key: lamp, ReturnID: "r", OrderID: "o-a", Quantity: 2, Condition: Available}), When: TakeBack{At: at, ReturnID: "r", OrderID: "o-b", Quantity: 2, Condition: Available},
 			Refused: ErrMovementDiffers,
 		},
-		"a deadline that is named is part of it": {
+		"making a direct reservation again with another named deadline is refused": {
 			Given: given(received(9), own), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, Fixed: true},
 			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon}),
 		},
-		"one that is counted from now is not": {
+		"making a direct reservation again does nothing if its deadline is counted from now": {
 			Given: given(received(9), own), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late}, Nothing: true,
 		},
-		"but its length is": {
+		"making a direct reservation again with another length is refused": {
 			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, ReserveSeconds: 61},
 			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon, "hold_seconds": 60}),
 		},
-		"the same length is the same": {
+		"making a direct reservation again with the same length does nothing": {
 			Given: given(received(9), lasting(60)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, ReserveSeconds: 60}, Nothing: true,
 		},
-		"a length is recorded": {
+		"the length of a direct reservation is recorded": {
 			Given: given(received(9)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, ReserveSeconds: 60}, Then: given(lasting(60)),
 		},
-		"the first deadline counts after it was moved": {
+		"making an extended direct reservation again with its first deadline does nothing": {
 			Given: given(received(9), own, extended("d", late), extended("d", late.Add(1))), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: soon, Fixed: true}, Nothing: true,
 		},
-		"not the one it was moved to": {
+		"making an extended direct reservation again with its present deadline is refused": {
 			Given: given(received(9), own, extended("d", late)), When: Reserve{At: at, Origin: byHand, ReservationID: "d", OrderID: "o-a", Quantity: 2, ExpiresAt: late, Fixed: true},
 			Refused: ErrReservationDiffers.With("", facts{"reservation_id": "d", "expires_at": soon}),
 		},
-		"a long reason to take back is refused": {When: TakeBack{At: at, Origin: long, ReturnID: "r", Quantity: 1, Condition: Available}, Refused: ErrTextTooLong},
+		"the reason to take back goods has at most 500 characters": {When: TakeBack{At: at, Origin: long, ReturnID: "r", Quantity: 1, Condition: Available}, Refused: ErrTextTooLong},
 	}
 }
 

@@ -58,7 +58,7 @@ func (d *decision) ship(cmd Ship) ([]Event, error) {
 	if done, err := d.once(shipment(cmd.Origin, cmd.OrderID, cmd.ShipmentID), Made{Quantity: cmd.Quantity}); done || err != nil {
 		return nil, err
 	}
-	if cmd.Direct { // a parcel with that id may be the order's, or may be older than Origin
+	if cmd.Direct { // the order's process, or an older program without Origin, may have recorded a parcel with this id
 		if done, err := d.once(shipment(Origin{}, cmd.OrderID, cmd.ShipmentID), Made{Quantity: cmd.Quantity}); done || err != nil {
 			return nil, err
 		}

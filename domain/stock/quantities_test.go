@@ -72,9 +72,9 @@ func TestDueReservationsAreRecordedABoundedNumberAtATime(t *testing.T) {
 		when Command
 		want int // expirations recorded
 	}{
-		"beside an answer":      {reserve(then, "new", 1), 100},
-		"for the room it needs": {reserve(then, "new", 250), 250},
-		"when asked for them":   {ExpireDue{At: then}, 1000},
+		"beside a reservation that needs no room":  {reserve(then, "new", 1), 100},
+		"for a reservation that needs their units": {reserve(then, "new", 250), 250},
+		"by ExpireDue": {ExpireDue{At: then}, 1000},
 	} {
 		got, err := Decide(c.when, manyDue(2500))
 		if err != nil {

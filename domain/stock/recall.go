@@ -108,7 +108,11 @@ func endOf(e Event) (unit.ReservationID, End) {
 		return e.ReservationID, EndExpired
 	case ReservationCommitted:
 		return e.ReservationID, EndCommitted
-	case Received, Adjusted, Counted, Reserved, ReservationExtended, Allocated, Deallocated, Shipped, Returned, Moved,
+	case Allocated:
+		if e.ReservationID != "" {
+			return e.ReservationID, EndCommitted
+		}
+	case Received, Adjusted, Counted, Reserved, ReservationExtended, Deallocated, Shipped, Returned, Moved,
 		TransferredOut, TransferredIn, PolicySet, ReorderPointCrossed:
 	}
 	return "", ""

@@ -11,14 +11,14 @@ import (
 var (
 	ErrInsufficient    = &rule.Rejection{Code: "stock-insufficient", Detail: "Not enough is available."}
 	ErrQuantityInvalid = &rule.Rejection{Code: "stock-quantity-invalid", Detail: "A quantity is 1 to 1,000,000,000 units."}
-	ErrBelowZero       = &rule.Rejection{Code: "stock-below-zero", Detail: "On hand cannot go below zero."}
-	ErrCountStale      = &rule.Rejection{Code: "stock-count-stale", Detail: "On hand has changed since the count began."}
-	ErrNotAllocated    = &rule.Rejection{Code: "stock-not-allocated", Detail: "Fewer units are allocated to the order here."}
-	ErrNotOnHand       = &rule.Rejection{Code: "stock-not-on-hand", Detail: "Fewer units are on hand and for sale."}
+	ErrBelowZero       = &rule.Rejection{Code: "stock-below-zero", Detail: "The number on hand cannot go below zero."}
+	ErrCountStale      = &rule.Rejection{Code: "stock-count-stale", Detail: "The number on hand has changed since the count began."}
+	ErrNotAllocated    = &rule.Rejection{Code: "stock-not-allocated", Detail: "Fewer units are allocated to the order here than were asked for."}
+	ErrNotOnHand       = &rule.Rejection{Code: "stock-not-on-hand", Detail: "Fewer units are on hand and for sale than were asked for."}
 
-	ErrConditionShort   = &rule.Rejection{Code: "stock-condition-short", Detail: "Fewer units are in this condition, or some of them are promised."}
+	ErrConditionShort   = &rule.Rejection{Code: "stock-condition-short", Detail: "Too few units are in this condition. Units that are reserved or allocated do not count."}
 	ErrConditionUnknown = &rule.Rejection{Code: "stock-condition-unknown", Detail: "A condition is available, damaged, quality_control or other."}
-	ErrReasonUnknown    = &rule.Rejection{Code: "stock-reason-unknown", Detail: "An adjustment has one of the known reasons."}
+	ErrReasonUnknown    = &rule.Rejection{Code: "stock-reason-unknown", Detail: "There is no such reason for an adjustment. The member known lists the reasons."}
 	ErrNoteMissing      = &rule.Rejection{Code: "stock-note-missing", Detail: "The reason 'other' needs a note."}
 	ErrTextTooLong      = &rule.Rejection{Code: "stock-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
 	ErrPolicyInvalid    = &rule.Rejection{Code: "stock-policy-invalid", Detail: "Safety stock, backorder limit and reorder point are 0 to 1,000,000,000 units."}
@@ -30,7 +30,7 @@ var (
 
 	ErrReservationEnded   = &rule.Rejection{Code: "reservation-ended", Detail: "The reservation has ended."}
 	ErrReservationUnknown = &rule.Rejection{Code: "reservation-unknown", Detail: "There is no such reservation."}
-	ErrReservationDiffers = &rule.Rejection{Code: "reservation-differs", Detail: "A reservation with this id holds something else."}
+	ErrReservationDiffers = &rule.Rejection{Code: "reservation-differs", Detail: "A reservation with this id has another order, quantity, deadline or origin."}
 	ErrDeadlinePassed     = &rule.Rejection{Code: "reservation-deadline-passed", Detail: "The deadline is not in the future."}
 )
 
@@ -51,7 +51,7 @@ var RefusalsOfReservations = []*rule.Rejection{
 func insufficient(k Key, available, requested unit.Quantity) error {
 	available = max(0, available)
 	return ErrInsufficient.With(
-		fmt.Sprintf("%d of %s asked for at %s, %d available.", requested, k.SKU, k.Location, available),
+		fmt.Sprintf("%d of %s were asked for at %s, and %d are available.", requested, k.SKU, k.Location, available),
 		map[string]any{"sku": k.SKU, "location": k.Location, "available": available, "requested": requested})
 }
 
@@ -71,14 +71,14 @@ func movementDiffers(recorded, requested Made) error {
 // belongs is the refusal of a direct command to change what belongs to an order. forcible
 // tells whether the command would be accepted with an override.
 func belongs(id unit.OrderID, forcible bool) error {
-	detail := "It belongs to order " + string(id) + ": use the order's own commands to change it"
+	detail := "This stock belongs to order " + string(id) + ": use the order's own commands to change it"
 	if forcible {
 		detail += ", or force the change with a reason"
 	}
 	return ErrBelongsToOrder.With(detail+".", map[string]any{"order_id": id, "forcible": forcible})
 }
 
-// mayAdd refuses goods that would exceed the limit of on hand.
+// mayAdd refuses goods with which more would be on hand than the limit allows.
 func (d *decision) mayAdd(quantity unit.Quantity) error {
 	if d.Goods+quantity <= unit.MaxOnHand {
 		return nil

@@ -12,7 +12,8 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		return nil, ErrQuantityInvalid
 	}
 	if cmd.Direct && cmd.ReservationID == ReservationIDFor(cmd.OrderID, cmd.SKU, cmd.Location) {
-		// The checkout would think that a direct reservation with this id is its own.
+		// A checkout that an older program began would take a direct reservation with this id for
+		// its own.
 		return nil, belongs(cmd.OrderID, false)
 	}
 	if h, found := d.Reservations[cmd.ReservationID]; found {
@@ -32,17 +33,27 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 		case h.Quantity != cmd.Quantity || h.OrderID != cmd.OrderID:
 			return nil, ErrReservationDiffers.With(ErrReservationDiffers.Detail,
 				map[string]any{"reservation_id": cmd.ReservationID, "order_id": h.OrderID, "quantity": h.Quantity})
+		case cmd.Commit && !cmd.Direct:
+			return d.commit(Commit{At: cmd.At, Origin: cmd.Origin, ReservationID: cmd.ReservationID})
 		}
 		return nil, nil
 	}
-	if end, err := d.ended(cmd.ReservationID); err != nil || end != "" {
-		return nil, cmp.Or(err, ended(cmd.ReservationID, end))
+	switch end, err := d.ended(cmd.ReservationID); {
+	case err != nil:
+		return nil, err
+	case end == EndCommitted && cmd.Commit && !cmd.Direct:
+		return nil, nil
+	case end != "":
+		return nil, ended(cmd.ReservationID, end)
 	}
 	if !cmd.ExpiresAt.After(cmd.Now) {
 		return nil, ErrDeadlinePassed
 	}
 	if free := d.makeAvailable(cmd.Quantity, d.Policy.forSale()); free < cmd.Quantity {
 		return nil, insufficient(cmd.Key, free, cmd.Quantity)
+	}
+	if cmd.Commit && !cmd.Direct {
+		return []Event{Allocated{Key: cmd.Key, OrderID: cmd.OrderID, Quantity: cmd.Quantity, ReservationID: cmd.ReservationID}}, nil
 	}
 	return []Event{Reserved{
 		Key: cmd.Key, Origin: cmd.overriding(false), ReservationID: cmd.ReservationID, OrderID: cmd.OrderID,
@@ -52,10 +63,10 @@ func (d *decision) reserve(cmd Reserve) ([]Event, error) {
 
 // firstDeadline is the deadline with which the reservation was made.
 func (h Reservation) firstDeadline() time.Time {
-	if h.First.IsZero() {
+	if h.FirstExpiresAt.IsZero() {
 		return h.ExpiresAt
 	}
-	return h.First
+	return h.FirstExpiresAt
 }
 
 // sameDeadline compares a repeated Reserve with the reservation: a named deadline with the

@@ -21,8 +21,8 @@ func DirectReservationIDFor(order unit.OrderID, sku unit.SKU, location unit.Loca
 	return unit.ReservationID(unit.DirectReservation.Of(string(order), string(sku), string(location)).ID())
 }
 
-// FoldVersion is that of State's shape, of Evolve and of Guarded; a snapshot of
-// another version is not used.
+// FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
+// every change of State, Evolve or Guarded.
 const FoldVersion = 7
 
 // How many ended reservations and movements a stock remembers in detail, so that a repeated
@@ -36,16 +36,18 @@ var (
 
 // Guarded tells whether State itself prevents that an event is recorded twice, however old it is.
 // State knows an active reservation, the end of an ended one, and a shipment by its id. If it has
-// forgotten one of these, it knows that it has. A deadline that is moved twice does no harm. Nearly
-// all events of a stock that sells are guarded. So package aggregate remembers fewer of their
-// commands: see Definition.Guarded there.
+// forgotten one of these, its name is in Forgotten. A deadline that is moved twice does no harm.
+// Nearly all events of a stock that sells are guarded. So package aggregate remembers fewer of
+// their commands: see Definition.Guarded there.
 func Guarded(e Event) bool {
-	switch e.(type) {
+	switch e := e.(type) {
 	case Reserved, ReservationExtended, ReservationReleased, ReservationExpired, ReservationCommitted, Shipped, ReorderPointCrossed:
 		return true
-	case Received, Adjusted, Counted, Allocated, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
-		// If one of these came again, State could record it twice. Examples: a deallocation that
-		// has no ref; an allocation that was taken back meanwhile.
+	case Allocated:
+		return e.ReservationID != ""
+	case Received, Adjusted, Counted, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
+		// If a command for one of these came again, Decide could record it twice. Examples: a
+		// deallocation without a ref; an allocation that was taken back in the meantime.
 	}
 	return false
 }
@@ -54,7 +56,7 @@ func Guarded(e Event) bool {
 // promises. Use the methods to read quantities, because some depend on the time. Each
 // quantity is a sum over the stream's events.
 type State struct {
-	Goods    unit.Quantity `json:"on_hand"` // below 0 only after a forced shipment
+	Goods    unit.Quantity `json:"on_hand"` // what is on hand; below 0 only after a forced shipment
 	SetApart SetApart      `json:"unavailable,omitzero"`
 	Policy   Policy        `json:"policy,omitzero"`
 
@@ -105,7 +107,7 @@ type Reservation struct {
 	// What the caller asked for: the length, and the first deadline if the deadline has
 	// moved since.
 	ReserveSeconds int64     `json:"hold_seconds,omitzero"`
-	First          time.Time `json:"first,omitzero"`
+	FirstExpiresAt time.Time `json:"first,omitzero"`
 }
 
 // Promise is what an order was promised: Open is allocated and has not shipped, and Shipped
@@ -197,7 +199,7 @@ func Evolve(s State, e Event) State {
 		s.addReservation(e.ReservationID, Reservation{OrderID: e.OrderID, Quantity: e.Quantity, ExpiresAt: e.ExpiresAt, Direct: e.Direct, ReserveSeconds: e.ReserveSeconds})
 	case ReservationExtended:
 		if h, found := s.Reservations[e.ReservationID]; found {
-			h.First = h.firstDeadline()
+			h.FirstExpiresAt = h.firstDeadline()
 			h.ExpiresAt = e.ExpiresAt
 			s.Reservations[e.ReservationID] = h
 			s.addDeadline(e.ReservationID, e.ExpiresAt)
@@ -214,7 +216,12 @@ func Evolve(s State, e Event) State {
 		s.endReservation(e.ReservationID, EndCommitted)
 		s.addPromise(e.OrderID, e.Quantity, owned)
 	case Allocated:
-		s.addPromise(e.OrderID, e.Quantity, 0)
+		if e.ReservationID == "" {
+			s.addPromise(e.OrderID, e.Quantity, 0)
+			break
+		}
+		s.rememberEnd(e.ReservationID, EndCommitted)
+		s.addPromise(e.OrderID, e.Quantity, e.Quantity)
 	case Deallocated:
 		s.takePromised(e.OrderID, e.Quantity, 0, e.Direct)
 	case Shipped:
@@ -271,6 +278,11 @@ func (s *State) endReservation(id unit.ReservationID, end End) {
 	delete(s.Reservations, id)
 	s.ReservedTotal -= h.Quantity
 	s.Deadlines = s.Deadlines.pruned(s.Reservations)
+	s.rememberEnd(id, end)
+}
+
+// rememberEnd notes how a reservation has ended, so that it is not made again.
+func (s *State) rememberEnd(id unit.ReservationID, end End) {
 	if oldest, full := s.Ended.Put(string(id), end, rememberedEnds); full {
 		s.Forgotten.Add(reservationName, oldest)
 	}
@@ -351,9 +363,10 @@ func movement(e Event) (name string, made Made) {
 	return "", Made{}
 }
 
-// The names of movements that happen only once. Ids contain no '/'. A step's ref may contain
-// one, so it comes last. Direct movements have names of their own, so they never make a
-// process's movement count as done.
+// These are the names of movements that happen only once. Ids contain no '/'. A step's ref may
+// contain one, so it comes last. The name of a direct movement begins with "direct ", so a direct
+// movement never makes a process's movement count as done. Example: "ship/o-1/parcel-1" is a parcel
+// of the order's process, and "direct ship/o-1/parcel-1" is a direct one.
 func shipment(from Origin, order unit.OrderID, id unit.ShipmentID) string {
 	return from.prefix() + "ship/" + string(order) + "/" + string(id)
 }

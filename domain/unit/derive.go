@@ -11,9 +11,10 @@ import (
 // value was drawn once at random and never changes, because ids in old logs depend on it.
 var namespace = [16]byte{0x5d, 0x2f, 0x8a, 0x41, 0x0c, 0x6e, 0x5b, 0x7d, 0x9a, 0x13, 0xe2, 0x64, 0x71, 0xbf, 0x08, 0x35}
 
-// Derived is an id that is computed from what it names: the same parts always give the same
-// id. So a step that is repeated has the same id and is recorded once. Values can be compared
-// with ==. Only a Derivation makes one.
+// Derived is an id that is computed from what it names: the same parts always give the same id. So
+// a step that is repeated has the same id and is recorded once. Example: CheckoutPlace.Of("ann",
+// "order-ann") is the id of the command that places the order order-ann for the cart ann, whichever
+// driver sends it. Values can be compared with ==. Only a Derivation makes one.
 type Derived struct{ text string }
 
 // String tells what the id is derived from.
@@ -72,7 +73,7 @@ func (d *Derivation) Name() string { return d.name }
 // Parts say what the id is derived from.
 func (d *Derivation) Parts() []string { return slices.Clone(d.parts) }
 
-// separator stands between the parts; none of our names can hold it.
+// separator stands between the parts. No name or id of this program can contain it.
 const separator = "\x1f"
 
 var derivations []*Derivation

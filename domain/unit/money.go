@@ -126,6 +126,13 @@ func (c Currency) Text(amount decimal.Decimal) string {
 	if c == "" {
 		return plain
 	}
-	_, fraction, _ := strings.Cut(plain, ".")
-	return amount.StringFixed(max(c.Digits(), int32(len(fraction)))) //nolint:gosec // a text's length
+	_, fraction, found := strings.Cut(plain, ".")
+	missing := int(c.Digits()) - len(fraction)
+	switch {
+	case missing <= 0:
+		return plain
+	case !found:
+		plain += "."
+	}
+	return plain + "000000"[:missing]
 }

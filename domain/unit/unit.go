@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// LocationID names a place that holds stock: "main".
+// LocationID names a place that has stock: "main".
 type LocationID string
 
 // DefaultLocation is used if no location is named.
@@ -26,8 +26,9 @@ func ParseLocationID(text string) (LocationID, error) {
 	return parseName[LocationID]("location", text)
 }
 
-// CartID, OrderID, ReturnID, ShipmentID and TransactionID name a thing. The caller that
-// creates the thing chooses the id, so a request that is sent twice creates one thing.
+// Each of these types is the id of one kind of thing. A caller that creates a cart, an order, a
+// return, a shipment, a transaction or a transfer can choose its id. So a request that is sent
+// twice creates one thing.
 type (
 	CartID        string
 	OrderID       string
@@ -107,11 +108,11 @@ func ParseQuantity(n int64) (Quantity, error) {
 	return Quantity(n), nil
 }
 
-// Kind tells whether a product is held in stock.
+// Kind tells whether a product is kept in stock.
 type Kind string
 
 const (
-	// Stocked goods are held, reserved and shipped.
+	// Stocked goods are kept in stock, reserved and shipped.
 	Stocked Kind = "stocked"
 	// A Service is sold, but is never in stock: postage, a fee, a discount, a voucher.
 	Service Kind = "service"

@@ -353,3 +353,22 @@ func TestAnAmountIsWrittenWithItsCurrencysDigits(t *testing.T) {
 		t.Errorf("12e3 is written %s", got)
 	}
 }
+
+// The text of an amount is the amount, with at least the digits of its currency and without zeros
+// beyond them.
+func TestTheTextOfAnAmountKeepsItsDigits(t *testing.T) {
+	t.Parallel()
+	for _, value := range []int64{0, 1, -1, 5, 10, 100, 250, 1000, -1200, 123456, 999999999999999999, -100000} {
+		for exponent := int32(-8); exponent <= 4; exponent++ {
+			amount := decimal.New(value, exponent)
+			for currency, digits := range map[Currency]int32{"GBP": 2, "JPY": 0, "KWD": 3} {
+				for amount.Truncate(digits).Cmp(amount) != 0 {
+					digits++
+				}
+				if got, want := currency.Text(amount), amount.StringFixed(digits); got != want {
+					t.Errorf("%d with exponent %d in %s is %q, want %q", value, exponent, currency, got, want)
+				}
+			}
+		}
+	}
+}

@@ -49,15 +49,15 @@ const (
 // the default list applies. An empty list means nobody.
 type acl struct {
 	roles map[operation][]string
-	// like is the name of the default list, if a stream chose one by name.
-	like string
+	// defaultList is the name of the default list that the stream chose, if it chose one.
+	defaultList string
 }
 
 // parseACL reads the value of $acl. A value of another form counts as no list.
 func parseACL(value jsontext.Value) acl {
 	var name string
 	if json.Unmarshal(value, &name) == nil {
-		return acl{like: name}
+		return acl{defaultList: name}
 	}
 	var lists map[string]jsontext.Value
 	if json.Unmarshal(value, &lists) != nil {
@@ -91,6 +91,16 @@ func (u User) may(roles []string) bool {
 	})
 }
 
+// isOf tells whether the user is in one of the groups.
+func (u User) isOf(groups []string) bool {
+	return slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(u.Groups, group) })
+}
+
+// owns tells whether a stream is one of the program's own.
+func (s *Server) owns(stream string) bool {
+	return s.options.Protected != nil && s.options.Protected(stream, "")
+}
+
 // authorize returns nil if the caller may do this to the stream, and otherwise a refusal.
 func (s *Server) authorize(ctx context.Context, stream string, op operation) error {
 	if s.options.Users == nil {
@@ -99,6 +109,16 @@ func (s *Server) authorize(ctx context.Context, stream string, op operation) err
 	user, known := userOf(ctx)
 	if known && slices.Contains(user.Groups, administrators) {
 		return nil
+	}
+	if user.ReadOnly && op != toRead && op != toReadMeta {
+		return denied("%s on stream %s: %s may only read", op, stream, user.Name)
+	}
+	switch reads := user.isOf(s.options.Readers); {
+	case s.options.Readers == nil || op != toRead:
+	case reads && (stream == allStream || s.owns(stream)):
+		return nil
+	case s.owns(stream):
+		return denied("%s on stream %s: only a member of %s may read the streams of the program", op, stream, strings.Join(s.options.Readers, ", "))
 	}
 	if of, ok := isMetastream(stream); ok {
 		stream, op = of, op.onMetadata()
@@ -123,7 +143,7 @@ func (s *Server) roles(ctx context.Context, stream string, op operation) ([]stri
 		return roles, nil
 	}
 	name := userACL
-	if m.acl.like == systemACL || m.acl.like != userACL && strings.HasPrefix(stream, systemMark) {
+	if m.acl.defaultList == systemACL || m.acl.defaultList != userACL && strings.HasPrefix(stream, systemMark) {
 		name = systemACL
 	}
 	s.renew(ctx)
@@ -165,7 +185,7 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 			return err
 		}
 		if reserved := s.options.ReservedID; reserved != nil && reserved(events[i].ID) {
-			return denied("event id %s: its kind is kept for the program itself", events[i].ID)
+			return denied("event id %s: only the program itself may use ids of this kind", events[i].ID)
 		}
 		if events[i].Type == eventstore.TombstoneType {
 			return invalid("an event of the type %s would end stream %s for good: call Tombstone for that, and give your event another type",
@@ -183,11 +203,14 @@ func (s *Server) mayWrite(ctx context.Context, stream string, events []eventstor
 // log accepts.
 func (s *Server) protected(stream, eventType string) error {
 	if stream == allStream {
-		return denied("%s is not written itself", allStream)
+		return denied("%s cannot be written: append to a stream instead", allStream)
 	}
 	of, _ := isMetastream(stream)
 	if s.options.Protected != nil && s.options.Protected(of, eventType) {
-		return denied("stream %s, type %q: only the program itself writes them", stream, eventType)
+		if eventType == "" {
+			return denied("only the program itself may write to stream %s", stream)
+		}
+		return denied("only the program itself may write events of type %q to stream %s", eventType, stream)
 	}
 	return checkText("stream name", stream)
 }

@@ -28,6 +28,7 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/memory"
+	"daybook/internal/racetest"
 )
 
 // members are the users of a test's gateway, with their groups. The password of each is its name.
@@ -113,6 +114,7 @@ func (c gatewayWithUsers) as(t *testing.T, credential basic) *served {
 }
 
 func TestCredentials(t *testing.T) {
+	racetest.Skip(t, "it is a table of rights, and passwords are slow to check")
 	t.Parallel()
 	c := openWithUsers(t, gateway.Options{})
 	c.write("a", event())
@@ -121,7 +123,7 @@ func TestCredentials(t *testing.T) {
 		want       codes.Code
 	}{
 		"a member":          {as("bob"), codes.OK},
-		"nobody":            {"", codes.PermissionDenied},
+		"nobody":            {"", codes.Unauthenticated},
 		"a stranger":        {as("eve"), codes.Unauthenticated},
 		"a wrong password":  {basic("Basic " + base64.StdEncoding.EncodeToString([]byte("bob:x"))), codes.Unauthenticated},
 		"another scheme":    {basic("Bearer Ym9iOmJvYg=="), codes.Unauthenticated},
@@ -134,11 +136,7 @@ func TestCredentials(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := c.as(t, tc.credential)
 			a := s.read(ofStream("a"))
-			want := refusal{code: tc.want}
-			if tc.want == codes.PermissionDenied { // clients recognise the error by this trailer
-				want.trailers = map[string]string{"exception": "access-denied"}
-			}
-			checkRefused(t, a.err, a.trailers, want)
+			checkRefused(t, a.err, a.trailers, refusal{code: tc.want})
 			if _, _, err := s.delete("none", streamExists); tc.want != codes.OK && status.Code(err) != tc.want {
 				t.Errorf("delete: %v, want %s", err, tc.want)
 			}
@@ -203,6 +201,7 @@ func (c gatewayWithUsers) rights(t *testing.T, name, stream string) string {
 }
 
 func TestAccess(t *testing.T) {
+	racetest.Skip(t, "it is a table of rights, and passwords are slow to check")
 	t.Parallel()
 	c := openWithUsers(t, gateway.Options{})
 	root := c.as(t, as("root"))
@@ -220,8 +219,10 @@ func TestAccess(t *testing.T) {
 		"$like-none":  `{"$acl":"$userStreamACL"}`,
 	}
 	for stream, document := range documents {
-		root.mustAppend(stream, noStream, event())
-		// It is written directly into the log, because the gateway accepts only what it can read.
+		// Both are written directly into the log, because the gateway accepts only a document that it
+		// can read. An append by the gateway would also make it read the metadata before there is a
+		// document, and it would learn of the document only a moment later.
+		root.write(stream, event())
 		if document != "" {
 			root.write("$$"+stream, eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(document)})
 		}

@@ -72,7 +72,7 @@ func (a *appendRequest) take(req *streams.AppendReq, first bool) (err error) {
 	switch content := req.GetContent().(type) {
 	case *streams.AppendReq_Options_:
 		if !first {
-			return invalid("the options of an append come once, and first")
+			return invalid("an append has its options once, in its first message")
 		}
 		if a.stream, err = parseStream(content.Options.GetStreamIdentifier()); err != nil {
 			return err
@@ -83,7 +83,7 @@ func (a *appendRequest) take(req *streams.AppendReq, first bool) (err error) {
 	case *streams.AppendReq_ProposedMessage_:
 		return a.add(content.ProposedMessage)
 	default:
-		return invalid("neither options nor an event")
+		return invalid("a message of an append has neither options nor an event")
 	}
 }
 
@@ -164,8 +164,8 @@ func exactly(revision uint64) (eventstore.Expected, error) {
 	return eventstore.AtRevision(int64(revision)), nil
 }
 
-// append appends what the caller may append. If no events are appended to a stream without
-// events, the result has no position.
+// append checks the caller's rights, and then appends. If there is nothing to append and the stream
+// has no events either, the result has no position.
 func (s *Server) append(ctx context.Context, a appendRequest) (eventstore.Result, error) {
 	if err := s.mayWrite(ctx, a.stream, a.events); err != nil {
 		return eventstore.Result{}, err
@@ -186,11 +186,11 @@ func (s *Server) appendAllowed(ctx context.Context, a appendRequest) (eventstore
 	case ofMetadata:
 		return s.appendMetadata(ctx, of, a)
 	case m.isDeleted():
-		return s.appendAnew(ctx, a)
+		return s.appendToDeleted(ctx, a)
 	}
 	result, err := s.appendExpected(ctx, a.stream, a.expected, a.events)
 	if a.expected == eventstore.NoStream && m.truncateBefore > 0 && isRefused(err) {
-		return s.begunAnew(ctx, a, m.truncateBefore, err)
+		return s.answerBegun(ctx, a, m.truncateBefore, err)
 	}
 	if err == nil {
 		s.cached.changed(a.stream)
@@ -198,8 +198,9 @@ func (s *Server) appendAllowed(ctx context.Context, a appendRequest) (eventstore
 	return result, s.withActual(ctx, a.stream, err)
 }
 
-// appendExpected appends to a stream if it is as expected. A stream that has only metadata
-// exists, too. The log does not know that.
+// appendExpected appends to a stream if it is as expected. For clients a stream also exists if it
+// has only metadata. The log does not know that, so appendExpected looks for metadata if an append
+// expects that the stream exists.
 func (s *Server) appendExpected(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	result, err := s.store.Append(ctx, stream, expected, events)
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); !conflict || expected != eventstore.StreamExists {
@@ -239,8 +240,8 @@ func (s *Server) withKnown(ctx context.Context, a appendRequest, err error) erro
 
 // isLogWide tells whether an append was refused because of an id that is unique in the log.
 func isLogWide(err error) bool {
-	known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
-	return ok && eventstore.LogWide(known.ID)
+	duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](err)
+	return ok && eventstore.LogWide(duplicate.ID)
 }
 
 // appendNothing succeeds if the expectation holds.
@@ -257,9 +258,9 @@ func (s *Server) appendNothing(ctx context.Context, a appendRequest, m streamMet
 	return eventstore.Result{Revision: last.Revision, Position: last.Position}, err
 }
 
-// checkExpected returns nil if a stream is as expected, and its last event, with revision -1
-// if there is none. A deleted stream counts as no stream. If its revision is expected, that
-// is accepted, too.
+// checkExpected returns the last event of a stream, with revision -1 if there is none, and an error
+// if the stream is not as expected. An append to a deleted stream may expect no stream, or the
+// stream's last revision.
 func (s *Server) checkExpected(ctx context.Context, stream string, expected eventstore.Expected, m streamMetadata) (eventstore.Recorded, error) {
 	last, err := s.lastEvent(ctx, stream)
 	if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -278,16 +279,16 @@ func (s *Server) checkExpected(ctx context.Context, stream string, expected even
 	return last, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: last.Revision}
 }
 
-// anewAttempts bounds how often the gateway tries to begin a deleted stream again while
-// others do the same.
-const anewAttempts = 5
+// beginAttempts bounds how often the gateway tries to begin a deleted stream again while others do
+// the same.
+const beginAttempts = 5
 
 // errRaced means that somebody else wrote a stream's metadata at the same time.
 var errRaced = errors.New("its metadata is being written by others")
 
-// appendAnew appends to a stream that was deleted.
-func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Result, error) {
-	for range anewAttempts {
+// appendToDeleted appends to a stream that was deleted.
+func (s *Server) appendToDeleted(ctx context.Context, a appendRequest) (eventstore.Result, error) {
+	for range beginAttempts {
 		m, err := s.readMetadata(ctx, metastreamPrefix+a.stream)
 		if err != nil {
 			return eventstore.Result{}, err
@@ -296,17 +297,19 @@ func (s *Server) appendAnew(ctx context.Context, a appendRequest) (eventstore.Re
 		if !m.isDeleted() {
 			return s.appendAllowed(ctx, a)
 		}
-		result, err := s.beginAnew(ctx, a, m)
+		result, err := s.beginAgain(ctx, a, m)
 		if !errors.Is(err, errRaced) {
 			return result, s.withActual(ctx, a.stream, err)
 		}
 	}
-	return eventstore.Result{}, fmt.Errorf("begin %s anew: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
+	return eventstore.Result{}, fmt.Errorf("begin %s again: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
 }
 
-// beginAnew lets a deleted stream go on with its old revision numbers, and shows only the new
-// events. If the append was recorded before, it changes nothing and is answered as before.
-func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
+// beginAgain lets a deleted stream go on with its old revision numbers, and shows only the new
+// events. Example: a stream with the revisions 0 to 2 was deleted. The next append gets revision 3,
+// and readers see only this event. If the append was recorded before, nothing changes, and it gets
+// the same answer as before.
+func (s *Server) beginAgain(ctx context.Context, a appendRequest, m streamMetadata) (eventstore.Result, error) {
 	recorded, err := s.isRecorded(ctx, a)
 	if err != nil {
 		return eventstore.Result{}, err
@@ -320,7 +323,7 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
 	last, err := s.checkExpected(ctx, a.stream, expected, m)
-	// The stream never comes back to this revision.
+	// The stream has gone beyond this revision, so the log refuses the append.
 	if expected >= 0 && int64(expected) < last.Revision {
 		return s.store.Append(ctx, a.stream, expected, a.events)
 	}
@@ -343,8 +346,8 @@ func (s *Server) beginAnew(ctx context.Context, a appendRequest, m streamMetadat
 func (s *Server) isRecorded(ctx context.Context, a appendRequest) (bool, error) {
 	const never = math.MaxInt64 / 2
 	_, err := s.store.Append(ctx, a.stream, eventstore.AtRevision(never), a.events)
-	if known, duplicate := errors.AsType[*eventstore.DuplicateEventError](err); duplicate {
-		return isLogWide(err) || a.expected < 0 && known.ID == a.events[0].ID, nil
+	if duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](err); ok {
+		return isLogWide(err) || a.expected < 0 && duplicate.ID == a.events[0].ID, nil
 	}
 	if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
 		return false, nil
@@ -352,15 +355,18 @@ func (s *Server) isRecorded(ctx context.Context, a appendRequest) (bool, error) 
 	return false, err
 }
 
-// beginning is the id of the metadata event, at a revision, with which the append begins its
-// stream again.
+// beginning is the id of the metadata event with which this append begins its stream again, if that
+// event has this revision. It is derived from the append's first id. So when the append is
+// repeated, it can be seen that it has begun the stream.
 func (a appendRequest) beginning(revision int64) uuid.UUID {
 	return uuid.NewSHA1(a.events[0].ID, strconv.AppendInt([]byte(metadataType), revision, 10))
 }
 
-// begunAnew answers a refused append if this same append began the stream again, at this revision.
-// It is then recorded already, or it was cut off after the metadata was written.
-func (s *Server) begunAnew(ctx context.Context, a appendRequest, at int64, refused error) (eventstore.Result, error) {
+// answerBegun is called when an append was refused and its stream was begun again, at this
+// revision. If this same append began the stream, there are two cases. The append is recorded
+// there: it is a replay. Or it was cut off after its metadata was written: it is appended now. If
+// another append began the stream, the refusal stands.
+func (s *Server) answerBegun(ctx context.Context, a appendRequest, at int64, refused error) (eventstore.Result, error) {
 	i, result := 0, eventstore.Result{Replayed: true}
 	for e, err := range s.store.ReadStream(ctx, a.stream, at, len(a.events)) {
 		if err != nil || e.ID != a.events[i].ID {

@@ -184,16 +184,16 @@ func TestAnAppendRepeated(t *testing.T) {
 			}
 		}
 		// A deleted stream that was begun again recognises the append with which it was begun.
-		s.write("anew", several(3, "t.v1")...)
-		s.mustDelete("anew")
+		s.write("again", several(3, "t.v1")...)
+		s.mustDelete("again")
 		events := several(2, "t.v1")
 		for range 2 {
-			if revision := s.mustAppend("anew", noStream, events...); revision != 4 {
+			if revision := s.mustAppend("again", noStream, events...); revision != 4 {
 				t.Errorf("revision %d, want 4", revision)
 			}
 		}
-		s.read(ofStream("anew")).wants(t, "anew/3", "anew/4")
-		if resp, _, err := s.appendTo("anew", noStream, event()); outcome(resp, err) != "wrong, at 4" {
+		s.read(ofStream("again")).wants(t, "again/3", "again/4")
+		if resp, _, err := s.appendTo("again", noStream, event()); outcome(resp, err) != "wrong, at 4" {
 			t.Errorf("another: %s", outcome(resp, err))
 		}
 	})
@@ -205,8 +205,8 @@ func TestAppendsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
-		known := logWide()
-		s.write("elsewhere", known)
+		recorded := logWide()
+		s.write("elsewhere", recorded)
 		change := func(change func(*streams.AppendReq_ProposedMessage)) *streams.AppendReq_ProposedMessage {
 			message := proposal(event())
 			change(message)
@@ -248,8 +248,8 @@ func TestAppendsThatCannotBe(t *testing.T) {
 					m.Id = &shared.UUID{Value: &shared.UUID_String_{String_: "x"}}
 				}),
 			}, wrong},
-			"one id twice":               {"a", []*streams.AppendReq_ProposedMessage{proposal(known), proposal(known)}, wrong},
-			"a log-wide id of elsewhere": {"a", []*streams.AppendReq_ProposedMessage{proposal(known)}, refusal{code: codes.AlreadyExists}},
+			"one id twice":               {"a", []*streams.AppendReq_ProposedMessage{proposal(recorded), proposal(recorded)}, wrong},
+			"a log-wide id of elsewhere": {"a", []*streams.AppendReq_ProposedMessage{proposal(recorded)}, refusal{code: codes.AlreadyExists}},
 			"an event after a tombstone": {"a", []*streams.AppendReq_ProposedMessage{proposal(typed("$streamDeleted")), proposal(event())}, wrong},
 			"the log itself":             {"$all", []*streams.AppendReq_ProposedMessage{proposal(event())}, refusal{codes.PermissionDenied, map[string]string{"exception": "access-denied"}}},
 		}
@@ -341,18 +341,18 @@ func TestTheSameIDInTwoStreams(t *testing.T) {
 	})
 }
 
-// By this reason the KurrentDB engine recognises that an id is used already.
-func TestADuplicateIsToldByItsReason(t *testing.T) {
+// From this reason the KurrentDB engine recognises that an id is used already.
+func TestARepeatedIDIsRefusedWithItsReason(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
-	known := logWide()
-	s.write("elsewhere", known)
-	_, _, err := s.appendTo("a", noStream, known)
+	recorded := logWide()
+	s.write("elsewhere", recorded)
+	_, _, err := s.appendTo("a", noStream, recorded)
 	var info *errdetails.ErrorInfo
 	for _, detail := range status.Convert(err).Details() {
 		info, _ = detail.(*errdetails.ErrorInfo)
 	}
-	if info.GetReason() != "duplicate-event-id" || info.GetMetadata()["event-id"] != known.ID.String() {
+	if info.GetReason() != "duplicate-event-id" || info.GetMetadata()["event-id"] != recorded.ID.String() {
 		t.Errorf("detail %v of %v", info, err)
 	}
 }

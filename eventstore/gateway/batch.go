@@ -72,7 +72,7 @@ type batch struct {
 	end      context.CancelCauseFunc // of the call
 
 	queueing sync.Mutex
-	last     map[string]chan struct{} // of each stream's last append in flight, closed when that is over
+	last     map[string]chan struct{} // by stream: closed when the stream's last append in flight is over
 }
 
 // batchAppend is an append whose frames are coming in. If it was answered early, it is kept

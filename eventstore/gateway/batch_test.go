@@ -23,6 +23,7 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/memory"
+	"daybook/internal/racetest"
 )
 
 // batched is a call of BatchAppend.
@@ -104,8 +105,8 @@ func TestBatchAppend(t *testing.T) {
 		s.write("three", several(3, "t.v1")...)
 		s.write("ended", event())
 		s.mustTombstone("ended")
-		known := logWide()
-		s.write("elsewhere", known)
+		recorded := logWide()
+		s.write("elsewhere", recorded)
 		b := s.batch(t)
 		large := event()
 		large.Data = []byte(`{"x":"` + strings.Repeat("x", 1<<20) + `"}`)
@@ -143,7 +144,7 @@ func TestBatchAppend(t *testing.T) {
 			"ended":      {b.frame("ended", anyRevision, true, event()), codes.NotFound, &shared.StreamDeleted{StreamIdentifier: named("ended")}},
 			"too large":  {b.frame("a", anyRevision, true, large), codes.InvalidArgument, &shared.MaximumAppendSizeExceeded{MaxAppendSize: 1 << 20}},
 			"ours":       {b.frame("ours", anyRevision, true, event()), codes.PermissionDenied, &shared.AccessDenied{}},
-			"id known":   {b.frame("a", anyRevision, true, known), codes.AlreadyExists, &shared.BadRequest{}},
+			"id known":   {b.frame("a", anyRevision, true, recorded), codes.AlreadyExists, &shared.BadRequest{}},
 			"no name":    {nameless, codes.InvalidArgument, &shared.BadRequest{}},
 			"no state":   {unexpecting, codes.InvalidArgument, &shared.BadRequest{}},
 			"no type":    {untyped, codes.InvalidArgument, &shared.BadRequest{}},
@@ -346,7 +347,7 @@ func TestBatchAppendsInFlightAreBounded(t *testing.T) {
 		var err error
 		for i := range appends {
 			e := event()
-			e.Data = []byte(`{"x":"` + strings.Repeat("x", 1_000_000) + `"}`)
+			e.Data = []byte(`{"x":"` + strings.Repeat("x", racetest.Few(1_000_000, 10_000)) + `"}`)
 			frame := b.frame(fmt.Sprint(i), noStream, true, e)
 			frame.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(patience)}
 			err = errors.Join(err, b.call.Send(frame))

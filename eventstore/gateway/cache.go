@@ -30,7 +30,7 @@ const (
 )
 
 // errDeaf ends a watch that does not yield what the log holds.
-var errDeaf = errors.New("the subscription brings nothing, though the log has grown")
+var errDeaf = errors.New("the subscription brings nothing, although the log has grown")
 
 // cache holds the metadata of streams that were used lately. It is trusted only while a watch
 // follows the log for changes, and while that watch is known to work.
@@ -38,10 +38,11 @@ type cache struct {
 	mu   sync.Mutex
 	live bool
 	used bool // since the head was last read
-	// The watch has seen everything recorded before proven.
+	// proven is a time: the watch has seen everything that was recorded before it.
 	proven    time.Time
 	watchedTo eventstore.Position // up to where the watch has come
-	// sought is when head was read, if the watch has not reached that head yet.
+	// head is a head of the log that the watch has not reached yet, and sought is when it was read.
+	// sought is zero while there is no such head.
 	head   eventstore.Position
 	sought time.Time
 	// changes counts dropped entries and starts of the watch, so that a load which began before one
@@ -62,7 +63,7 @@ type half struct {
 // has, because maps and lists have space to grow.
 func cost(stream string, m streamMetadata) int {
 	const entry, list, role = 512, 128, 32
-	bytes := entry + len(stream) + len(m.acl.like)
+	bytes := entry + len(stream) + len(m.acl.defaultList)
 	for _, roles := range m.acl.roles {
 		bytes += list
 		for _, name := range roles {
@@ -132,8 +133,8 @@ func (c *cache) reached(at eventstore.Position) {
 	}
 }
 
-// headSeen notes a head that the log had at this time. It returns true if the watch is deaf:
-// it has not reached a head that was read long ago.
+// headSeen notes a head of the log. began is when its read began. headSeen returns true if the
+// watch is deaf: it has not reached a head that was read long ago.
 func (c *cache) headSeen(head eventstore.Position, began time.Time) (deaf bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -308,7 +309,7 @@ func (s *Server) renew(ctx context.Context) {
 	if !s.cached.isStale() {
 		return
 	}
-	look := s.looking.DoChan("", func() (any, error) {
+	headRead := s.headReads.DoChan("", func() (any, error) {
 		began := time.Now()
 		head, err := s.headSoon(s.closing)
 		if err == nil {
@@ -317,7 +318,7 @@ func (s *Server) renew(ctx context.Context) {
 		return nil, err
 	})
 	select {
-	case result := <-look:
+	case result := <-headRead:
 		if result.Err != nil {
 			s.logger.DebugContext(ctx, "gateway: it is not known whether changes of metadata arrive", "error", result.Err)
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"daybook/internal/racetest"
 )
 
 func used() uint64 {
@@ -19,6 +21,7 @@ func used() uint64 {
 // The cache is bounded in bytes, however many streams there are and whatever their metadata says.
 // The test does not run in parallel, because it would count the memory of other tests.
 func TestTheCacheIsBounded(t *testing.T) {
+	racetest.Skip(t, "it is slow because of much data")
 	roles := strings.Repeat(`"r",`, 200) + `"r"`
 	var members strings.Builder
 	for i := range 60 {

@@ -41,13 +41,15 @@ func userOf(ctx context.Context) (user User, known bool) {
 // caller is.
 func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	ctx := stream.Context()
+	s.served.calls.Add(1)
 	defer func() { err = s.finish(ctx, info.FullMethod, recover(), err) }()
 	// Answers are not compressed, even if the call is, because an answer that a slow reader
 	// has not taken would be in memory twice.
 	if err := grpc.SetSendCompressor(ctx, encoding.Identity); err != nil {
 		return err
 	}
-	caller, err := s.admit(ctx, info.FullMethod)
+	caller, stop, err := s.admit(ctx, info.FullMethod)
+	defer stop()
 	appends := info.IsClientStream && !info.IsServerStream
 	switch {
 	case err != nil:
@@ -61,37 +63,74 @@ func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamS
 	under := &call{budget: s.received, roomTime: s.limits.RoomTime}
 	defer under.end()
 	caller = context.WithValue(caller, callKey{}, under)
-	return handle(srv, &openStream{ServerStream: stream, ctx: caller, server: s, call: under, skips: appends})
+	err = handle(srv, &openStream{ServerStream: stream, ctx: caller, server: s, call: under, skips: appends})
+	if err != nil && caller.Err() != nil && ctx.Err() == nil {
+		return errRightsChanged
+	}
+	return err
 }
 
-// admit authenticates the caller and returns the context of the call.
-func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
+// errRightsChanged ends the calls of a user whose rights have changed. The user may have other
+// rights now, so it can try again.
+var errRightsChanged = fail(codes.Unauthenticated, "the rights of the caller have changed or ended")
+
+// admit authenticates the caller and returns the context of the call, which ends when the caller's
+// rights change. stop must be called.
+func (s *Server) admit(ctx context.Context, method string) (_ context.Context, stop func(), _ error) {
+	stop = func() {}
 	if s.closing.Err() != nil {
-		return nil, errClosing
+		return nil, stop, errClosing
 	}
 	if s.options.Users == nil || isAnonymous(method) {
-		return ctx, nil
+		return ctx, stop, nil
 	}
 	authorization := header(ctx, headerAuthorization)
 	if authorization == "" {
-		return nil, denied("credentials are missing")
+		return nil, stop, fail(codes.Unauthenticated, "credentials are missing")
 	}
 	name, password, ok := parseCredentials(authorization)
 	if !ok {
-		return nil, fail(codes.Unauthenticated, "the credentials are not of HTTP's basic authentication")
+		return nil, stop, fail(codes.Unauthenticated, "the credentials are not of HTTP's basic authentication")
 	}
 	user, err := s.options.Users.Authenticate(ctx, name, password)
 	switch {
 	case err == nil:
-		proven(ctx)
-		return context.WithValue(ctx, userKey{}, user), nil
+		noteCaller(ctx)
+		if user.While != nil {
+			ctx, stop = user.While(ctx)
+		}
+		return context.WithValue(ctx, userKey{}, user), stop, nil
 	case errors.Is(err, ErrBusy):
-		return nil, fail(codes.ResourceExhausted, err.Error())
+		return nil, stop, fail(codes.ResourceExhausted, err.Error())
 	case isUnavailable(err) || ctx.Err() != nil:
-		return nil, err
+		return nil, stop, err
 	}
-	s.logger.WarnContext(ctx, "gateway: a caller was refused", "method", method, "user", name, "error", err)
-	return nil, fail(codes.Unauthenticated, "unknown user or wrong password")
+	s.noteRefused(ctx, method, user.Name, err)
+	return nil, stop, fail(codes.Unauthenticated, "unknown user or wrong password")
+}
+
+// How many lines the log has of refused callers. Further ones are only counted, so that nobody can
+// fill the log.
+const (
+	refusedPerSecond = 5
+	refusedAtOnce    = 20
+)
+
+// noteRefused logs that a caller was refused. name is that of a user, and empty if there is no such
+// user. A client may have sent a password or a key as the name, so the log has only names of users.
+func (s *Server) noteRefused(ctx context.Context, method, name string, err error) {
+	if !s.refusedLines.Allow() {
+		s.refusedQuiet.Add(1)
+		return
+	}
+	if name == "" {
+		name = "-"
+	}
+	attributes := []any{"method", method, "user", name, "error", err}
+	if quiet := s.refusedQuiet.Swap(0); quiet > 0 {
+		attributes = append(attributes, "more_without_a_line", quiet)
+	}
+	s.logger.WarnContext(ctx, "gateway: a caller was refused", attributes...)
 }
 
 func isAnonymous(method string) bool {
@@ -132,6 +171,7 @@ func (s *Server) finish(ctx context.Context, method string, panicked any, err er
 	if err == nil {
 		return nil
 	}
+	s.served.failed.Add(1)
 	told := failureOf(err)
 	if s.closing.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		told = errClosing

@@ -2,11 +2,18 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/base64"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 
 	"daybook/eventstore/memory"
 )
@@ -50,5 +57,54 @@ func TestFewRefusedAppendsAreHeardOut(t *testing.T) {
 			}
 		}
 		s.hearing.Release(taken)
+	}
+}
+
+// A client may send a key or a password as the name of the user. The log has only names of users,
+// and only a few lines, so that nobody can fill it.
+func TestTheLogOfRefusedCallersHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := ReadPasswordFile(strings.NewReader("ann:" + string(hash)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	s, err := New(memory.New(), Options{Users: users, TLS: new(tls.Config), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(context.Background()) }()
+	call := func(credentials string) {
+		t.Helper()
+		header := "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+		_, stop, err := s.admit(metadata.NewIncomingContext(t.Context(), metadata.Pairs(headerAuthorization, header)), "/a/method")
+		stop()
+		if err == nil {
+			t.Errorf("%s is admitted", credentials)
+		}
+	}
+	call("ann:wrong")
+	if !strings.Contains(log.String(), "user=ann") {
+		t.Errorf("the log does not name the user: %s", log.String())
+	}
+	call("dbk_k1_secret:")
+	if got := log.String(); strings.Contains(got, "dbk_") || !strings.Contains(got, "user=-") {
+		t.Errorf("after a key as the name of the user: %s", got)
+	}
+	s.refusedLines.SetLimit(0) // no time passes for the limit
+	for range refusedAtOnce {
+		call("eve:")
+	}
+	if lines := strings.Count(log.String(), "\n"); lines > refusedAtOnce || s.refusedQuiet.Load() == 0 {
+		t.Errorf("the log has %d lines, and %d refused callers have none", lines, s.refusedQuiet.Load())
+	}
+	s.refusedLines.SetLimit(rate.Inf)
+	call("eve:")
+	if !strings.Contains(log.String(), "more_without_a_line=") || s.refusedQuiet.Load() != 0 {
+		t.Error("the next line does not say how many callers had none")
 	}
 }

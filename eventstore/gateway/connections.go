@@ -31,6 +31,8 @@ type connectionLimits struct {
 	// refused counts the refused connections since the last line in the log, at loggedAt.
 	refused  int
 	loggedAt time.Time
+	// refusedAll counts all refused connections.
+	refusedAll uint64
 }
 
 type atAddress struct{ connections, handshakes int }
@@ -96,7 +98,7 @@ func (d *connectionLimits) admit(g *connection) bool {
 	if at == nil {
 		at = &atAddress{}
 	}
-	g.proven.Store(!d.users)
+	g.hasCaller.Store(!d.users)
 	full := len(d.connections) >= d.limits.MaxConnections
 	fullThere := at.connections >= d.limits.MaxConnectionsPerAddress
 	if d.handshakes >= d.limits.MaxHandshakes || at.handshakes >= d.limits.MaxHandshakesPerAddress ||
@@ -116,7 +118,7 @@ func (d *connectionLimits) admit(g *connection) bool {
 func (d *connectionLimits) closeOldest(address netip.Prefix, thereOnly bool) bool {
 	var longest *connection
 	for g := range d.connections {
-		if g.proven.Load() || thereOnly && g.address != address || longest != nil && longest.since.Before(g.since) {
+		if g.hasCaller.Load() || thereOnly && g.address != address || longest != nil && longest.since.Before(g.since) {
 			continue
 		}
 		longest = g
@@ -132,12 +134,20 @@ func (d *connectionLimits) closeOldest(address netip.Prefix, thereOnly bool) boo
 // logRefused counts a refused connection, and logs the count at intervals. The lock is held.
 func (d *connectionLimits) logRefused(g *connection) {
 	d.refused++
+	d.refusedAll++
 	if time.Since(d.loggedAt) < refusedLogEvery {
 		return
 	}
 	d.logger.Warn("gateway: connections were closed because there are too many", "turned_away", d.refused,
 		"connections", len(d.connections), "handshakes", d.handshakes, "last_from", g.address.Addr())
 	d.refused, d.loggedAt = 0, time.Now()
+}
+
+// count returns how many connections there are, and how many were refused.
+func (d *connectionLimits) count() (connections int, refused uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.connections), d.refusedAll
 }
 
 // leave stops counting a connection, once. The lock is held.
@@ -182,7 +192,7 @@ type connection struct {
 	address     netip.Prefix
 	since       time.Time
 	inHandshake bool        // the handshake is not over; guarded by limits.mu
-	proven      atomic.Bool // a caller has authenticated
+	hasCaller   atomic.Bool // a caller has authenticated on it, or none has to
 }
 
 // SetDeadline implements net.Conn. gRPC takes the deadline away when the
@@ -213,25 +223,26 @@ type connectionAddr struct {
 	connection *connection
 }
 
-// proven notes that a caller has authenticated on the connection of ctx.
-func proven(ctx context.Context) {
+// noteCaller notes that a caller has authenticated on the connection of ctx.
+func noteCaller(ctx context.Context) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return
 	}
-	if at, ok := p.Addr.(connectionAddr); ok && !at.connection.proven.Load() {
-		at.connection.proven.Store(true)
+	if at, ok := p.Addr.(connectionAddr); ok && !at.connection.hasCaller.Load() {
+		at.connection.hasCaller.Store(true)
 	}
 }
 
-// staged bounds the TLS handshake, and then the HTTP/2 handshake, each by its own time.
-type staged struct {
+// boundedHandshakes are TLS credentials that bound the time of the TLS handshake, and then the time
+// of the HTTP/2 handshake.
+type boundedHandshakes struct {
 	credentials.TransportCredentials
 	each time.Duration
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
-func (s staged) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (s boundedHandshakes) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	if err := conn.SetDeadline(time.Now().Add(s.each)); err != nil {
 		return nil, nil, err
 	}
@@ -243,6 +254,6 @@ func (s staged) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, 
 }
 
 // Clone implements credentials.TransportCredentials.
-func (s staged) Clone() credentials.TransportCredentials {
-	return staged{s.TransportCredentials.Clone(), s.each}
+func (s boundedHandshakes) Clone() credentials.TransportCredentials {
+	return boundedHandshakes{s.TransportCredentials.Clone(), s.each}
 }

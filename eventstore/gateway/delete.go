@@ -75,11 +75,11 @@ func (s *Server) mayDelete(ctx context.Context, stream string) error {
 	return isDeletable(stream)
 }
 
-// isDeletable refuses a stream of metadata. If it were ended, nothing could be said about its
-// stream any more, not even that it was deleted.
+// isDeletable refuses a stream of metadata. If such a stream ended, the metadata in it would be
+// lost, and no new metadata could be written. So a deleted stream would be shown again, for ever.
 func isDeletable(stream string) error {
 	if _, ok := isMetastream(stream); ok {
-		return invalid("stream %s: metadata is not deleted, it is written anew", stream)
+		return invalid("stream %s has metadata and cannot be deleted: write new metadata instead", stream)
 	}
 	return nil
 }

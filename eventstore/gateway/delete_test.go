@@ -142,12 +142,12 @@ func TestARepeatedAppendLeavesItsStreamDeleted(t *testing.T) {
 		for name, expected := range map[string]expectation{
 			"any": anyRevision, "no-stream": noStream, "exists": streamExists, "exact": exact(0),
 		} {
-			for _, anew := range []bool{false, true} {
-				stream := fmt.Sprintf("%s-%t", name, anew)
-				if name != "no-stream" || anew {
+			for _, again := range []bool{false, true} {
+				stream := fmt.Sprintf("%s-%t", name, again)
+				if name != "no-stream" || again {
 					s.write(stream, event())
 				}
-				if anew && name != "exists" { // a deleted stream does not exist
+				if again && name != "exists" { // a deleted stream does not exist
 					s.mustDelete(stream)
 				}
 				events := several(2, "t.v1")

@@ -28,14 +28,14 @@ func checkDocuments(stream string, events []eventstore.Event) error {
 		err := json.Unmarshal(eventstore.Unwrap(events[i]).Data, &members)
 		switch {
 		case err != nil:
-			err = fmt.Errorf("it is not one JSON object, with each name once, and nothing before or after it: %w", err)
+			err = fmt.Errorf("it must be one JSON object, with no name twice and nothing before or after it: %w", err)
 		case members == nil:
 			err = errors.New("it is null, and not a JSON object")
 		default:
 			err = check(members)
 		}
 		if err != nil {
-			return invalid("stream %s: the document of event %d cannot be read, so what it says would not hold: %v", stream, i, err)
+			return invalid("stream %s: the document of event %d cannot be read, so it would have no effect: %v", stream, i, err)
 		}
 	}
 	return nil
@@ -56,7 +56,7 @@ func checkMetadata(members map[string]jsontext.Value) error {
 	}
 	value := members[memberACL]
 	if value.Kind() == '"' {
-		if parsed := parseACL(value); parsed.like != userACL && parsed.like != systemACL {
+		if parsed := parseACL(value); parsed.defaultList != userACL && parsed.defaultList != systemACL {
 			return fmt.Errorf("%s is a text, but neither %s nor %s", memberACL, userACL, systemACL)
 		}
 		return nil
@@ -85,10 +85,10 @@ func checkACL(name string, value jsontext.Value) error {
 	}
 	for op, roles := range lists {
 		if !slices.Contains(operations, op) {
-			return fmt.Errorf("%s has %q, which is none of %v", name, op, operations)
+			return fmt.Errorf("%s has the member %q, and may have only %v", name, op, operations)
 		}
 		if _, ok := parseRoles(roles); !ok && !isNull(roles) {
-			return fmt.Errorf("%s has %s, which is no name of a user or group, and no list of them", name, op)
+			return fmt.Errorf("%s: the value of %s must be the name of a user or group, or a list of such names", name, op)
 		}
 	}
 	return nil
@@ -141,8 +141,8 @@ func (s *Server) appendMetadata(ctx context.Context, of string, a appendRequest)
 	return eventstore.Result{}, fmt.Errorf("write %s: %w", a.stream, &eventstore.UnavailableError{Cause: errRaced})
 }
 
-// expects tells whether the append expects a stream that ends at a revision; -1 means no
-// events.
+// expects tells whether a stream with this last revision is as the append expects it. -1 is the
+// last revision of a stream without events.
 func (a appendRequest) expects(last int64) bool {
 	return a.expected == eventstore.Any || int64(a.expected) == last || a.expected == eventstore.StreamExists && last >= 0
 }

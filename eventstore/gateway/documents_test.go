@@ -72,7 +72,7 @@ func TestMetadataLeavesADeletedStreamDeleted(t *testing.T) {
 			"several":         {anyRevision, []string{`{"$tb":7}`, `{"color":"red"}`}, "ok 2", `{"$tb":3,"color":"red"}`},
 			"a lower $tb":     {anyRevision, []string{`{"$tb":1}`}, "ok 1", `{"$tb":3}`},
 			"a higher $tb":    {anyRevision, []string{`{"$tb":4}`}, "ok 1", `{"$tb":4}`},
-			"deleted anew":    {anyRevision, []string{`{"$tb":9223372036854775807,"own":1}`}, "ok 1", `{"$tb":9223372036854775807,"own":1}`},
+			"deleted again":   {anyRevision, []string{`{"$tb":9223372036854775807,"own":1}`}, "ok 1", `{"$tb":9223372036854775807,"own":1}`},
 			"with limits":     {anyRevision, []string{`{"$maxCount":2,"$maxAge":60}`}, "ok 1", `{"$maxAge":60,"$maxCount":2,"$tb":3}`},
 			"no valid number": {anyRevision, []string{`{"own":12345678901234567890}`}, "ok 1", `{"$tb":3,"own":12345678901234567890}`},
 		}
@@ -347,9 +347,9 @@ func TestEachValueOfMetadataHoldsOrIsRefused(t *testing.T) {
 		for number, left := range numbers {
 			check("$maxCount", number, true, left)
 			check("$cacheControl", number, true, events)
-			cut, _ := strconv.ParseInt(number, 10, 64) // null is zero
+			cut, _ := strconv.ParseInt(number, 10, 64) // null gives 0
 			check("$tb", number, true, events-min(max(cut, 0), events))
-			if cut < 1 || number == highest { // the events are younger than a second or not
+			if cut < 1 || number == highest { // with other ages the result depends on how fast the test is
 				check("$maxAge", number, true, events)
 			}
 		}
@@ -369,7 +369,7 @@ func TestEachValueOfMetadataHoldsOrIsRefused(t *testing.T) {
 }
 
 // The answer says which document is wrong, and what is wrong with it.
-func TestARefusedDocumentIsToldWhy(t *testing.T) {
+func TestARefusalNamesTheDocumentAndWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
@@ -390,8 +390,8 @@ func TestMetadataOfAnEndedStream(t *testing.T) {
 		s := serve(t, store, gateway.Options{})
 		s.write("a", several(2, "t.v1")...)
 		s.setMetadata("a", `{"own":1}`)
-		known := document(`{"own":2}`)
-		s.mustAppend("$$a", anyRevision, known)
+		recorded := document(`{"own":2}`)
+		s.mustAppend("$$a", anyRevision, recorded)
 		s.mustTombstone("a")
 		s.mustTombstone("never-written")
 		for _, stream := range []string{"$$a", "$$never-written"} {
@@ -409,7 +409,7 @@ func TestMetadataOfAnEndedStream(t *testing.T) {
 				checkRefused(t, a.err, a.trailers, gone)
 			}
 			for way, write := range ways {
-				for name, events := range map[string][]eventstore.Event{"new": {document(`{}`)}, "known": {known}, "nothing": {}} {
+				for name, events := range map[string][]eventstore.Event{"new": {document(`{}`)}, "known": {recorded}, "nothing": {}} {
 					if got := write(s, t, stream, anyRevision, events...); got != "FailedPrecondition" {
 						t.Errorf("%s of %s to %s: %s", way, name, stream, got)
 					}

@@ -16,6 +16,7 @@ import (
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/postgres"
 	"daybook/internal/pgtest"
+	"daybook/internal/racetest"
 )
 
 // silence is how long nothing happens in the tests of endurance. If DAYBOOK_SILENCE is not set,
@@ -108,6 +109,7 @@ func TestAnIdleSubscriptionLives(t *testing.T) {
 
 // If a subscriber does not read, the server must not keep the events for it in memory.
 func TestASubscriberThatDoesNotReadCostsBoundedMemory(t *testing.T) {
+	racetest.Skip(t, "it is slow because of much data")
 	const events, batch, allowed = 100_000, 500, 48 << 20
 	store, client := endure(t)
 	subscription, err := client.SubscribeToAll(t.Context(), esdb.SubscribeToAllOptions{From: esdb.Start{}})

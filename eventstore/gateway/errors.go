@@ -108,8 +108,8 @@ func failureOf(err error) *failure {
 	case errors.Is(err, context.Canceled):
 		return fail(codes.Canceled, "canceled")
 	}
-	if known, ok := status.FromError(err); ok { // an error of gRPC itself
-		return &failure{status: known}
+	if fromGRPC, ok := status.FromError(err); ok { // an error of gRPC itself
+		return &failure{status: fromGRPC}
 	}
 	return fail(codes.Internal, "internal error")
 }

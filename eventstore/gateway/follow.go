@@ -42,8 +42,8 @@ func (s *Server) firstShown(ctx context.Context, stream string) (int64, error) {
 	return first, nil
 }
 
-// firstSince is the first revision between first and last that was recorded at this time or
-// later. If there is none, it is last+1. Recorded times rise with revisions.
+// firstSince is the first revision between first and last that was recorded at this time or later.
+// If there is none, it is last+1. A later revision never has an earlier recorded time.
 func (s *Server) firstSince(ctx context.Context, stream string, first, last int64, since time.Time) (int64, error) {
 	var failed error
 	older := sort.Search(int(max(last-first+1, 0)), func(i int) bool {
@@ -155,10 +155,10 @@ const (
 	eachHead  heads = true
 )
 
-// followStream yields the visible events of a stream after a revision, and then each new
-// event, each once and in order. The only other items are caught-up marks. If the stream is
-// ended for good, it ends with *DeletedError, after the tombstone if it was following until
-// then.
+// followStream yields the visible events of a stream after a revision, and then each new event,
+// each once and in order. The only other items are caught-up marks. If the stream has ended for
+// good, or ends meanwhile, the sequence ends with *DeletedError. If it ends meanwhile, the
+// tombstone comes before the error.
 func (s *Server) followStream(ctx context.Context, stream string, after int64, heads heads) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		f := &streamFollower{
@@ -185,7 +185,7 @@ type streamFollower struct {
 
 func (f *streamFollower) run(ctx context.Context) error {
 	for {
-		// The subscription brings everything that is written after this head.
+		// Everything that is written after this head comes from the subscription in live.
 		head, err := f.server.store.Head(ctx)
 		if err != nil {
 			return err
@@ -308,8 +308,10 @@ func (a *allFollower) examine(item eventstore.Item) bool {
 	return a.yield(eventstore.Item{Checkpoint: a.seen, CaughtUp: true})
 }
 
-// distance is how many events were examined between a position and an item. It may be too low
-// if positions are not contiguous, and it is a guess if positions have two counters.
+// distance is how many events were examined between a position and an item. It is exact if
+// positions are contiguous, and too high if they have gaps. If the two counters of a position
+// differ, it is a guess: 1 for an event, and for a mark the most that the store examines between
+// two marks.
 func distance(from eventstore.Position, to eventstore.Item) uint64 {
 	start, prepare := from.Pair()
 	end, endPrepare := to.Checkpoint.Pair()

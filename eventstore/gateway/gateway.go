@@ -18,7 +18,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
@@ -28,6 +30,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
@@ -64,6 +67,10 @@ type Options struct {
 	TLS *tls.Config
 	// Users says who the callers are. If it is nil, every caller is an administrator.
 	Users Users
+	// Readers are the groups whose members may read $all and the streams that Protected names.
+	// Everybody else needs a right of its own to read $all, and cannot read those streams. If it is
+	// nil, they are read as other streams are. $admins may always read them.
+	Readers []string
 	// Protected tells whether only the program itself may write an event, by stream and event
 	// type. The type is empty if the question is about the whole stream. nil protects
 	// nothing.
@@ -85,7 +92,8 @@ type Options struct {
 type Users interface {
 	// Authenticate is called for each call. An error that wraps *eventstore.UnavailableError,
 	// ErrBusy or the context's error means that the caller could not be checked. Any other
-	// error refuses the caller.
+	// error refuses the caller. If the name is that of a user whose password was wrong, the
+	// User has it, and the log names the user. Otherwise the User is empty.
 	Authenticate(ctx context.Context, name, password string) (User, error)
 }
 
@@ -93,6 +101,12 @@ type Users interface {
 type User struct {
 	Name   string
 	Groups []string
+	// ReadOnly means that the user may not change anything: no stream, no metadata and no place of
+	// a group of consumers.
+	ReadOnly bool
+	// While is nil if the user's rights do not change. Otherwise it returns a context that ends
+	// when they do, and then the user's calls end as well. stop must be called.
+	While func(ctx context.Context) (_ context.Context, stop func())
 }
 
 // Cluster lists the nodes that clients may connect to.
@@ -113,20 +127,25 @@ type Member struct {
 
 // Server serves the protocol.
 type Server struct {
-	store   eventstore.Store
-	options Options
-	logger  *slog.Logger
-	now     func() time.Time
-	id      uuid.UUID // of this node, while it runs
-	cached  cache
-	looking singleflight.Group // at the log's head, for the cache
-	grpc    *grpc.Server
-	groups  *groups.Service
-	limits  Limits
-	hearing *semaphore.Weighted
+	store     eventstore.Store
+	options   Options
+	logger    *slog.Logger
+	now       func() time.Time
+	id        uuid.UUID // of this node, while it runs
+	cached    cache
+	headReads singleflight.Group // at the log's head, for the cache
+	grpc      *grpc.Server
+	groups    *groups.Service
+	limits    Limits
+	hearing   *semaphore.Weighted
 	// received is the budget for bytes that were received and are still in use.
 	received    *semaphore.Weighted
 	connections *connectionLimits
+	served      served
+	// refusedLines bounds the lines in the log about refused callers, and refusedQuiet counts the
+	// callers who have had none since the last line.
+	refusedLines *rate.Limiter
+	refusedQuiet atomic.Uint64
 
 	closing    context.Context // ends when the server is to close
 	close      context.CancelFunc
@@ -154,6 +173,7 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	s := &Server{
 		store: store, options: options, logger: options.Logger, now: time.Now, id: uuid.New(), limits: limits,
 		hearing: semaphore.NewWeighted(drainAtOnce), received: semaphore.NewWeighted(limits.MaxReceived), halted: make(chan struct{}),
+		refusedLines: rate.NewLimiter(refusedPerSecond, refusedAtOnce),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -194,7 +214,7 @@ func (s *Server) transport(minPing time.Duration) []grpc.ServerOption {
 		grpc.WaitForHandlers(true),
 	}
 	if s.options.TLS != nil {
-		settings = append(settings, grpc.Creds(staged{credentials.NewTLS(s.options.TLS), s.limits.HandshakeTime}))
+		settings = append(settings, grpc.Creds(boundedHandshakes{credentials.NewTLS(s.options.TLS), s.limits.HandshakeTime}))
 	}
 	return settings
 }
@@ -209,6 +229,44 @@ func (s *Server) Serve(listener net.Listener) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	return nil
+}
+
+// served counts what callers use.
+type served struct {
+	calls, failed            atomic.Uint64
+	subscriptions, consumers atomic.Int64
+}
+
+// Stats are counts of what callers use.
+type Stats struct {
+	Calls         uint64 // since the start
+	Failed        uint64 // calls that ended with an error; the end of a subscription counts, too
+	Connections   int
+	Refused       uint64 // connections that were closed because there were too many
+	Subscriptions int64  // calls that follow a stream or the log now
+	Consumers     int64  // calls that are consumers of a group now
+}
+
+// Stats returns what callers use now.
+func (s *Server) Stats() Stats {
+	connections, refused := s.connections.count()
+	return Stats{
+		Calls: s.served.calls.Load(), Failed: s.served.failed.Load(), Connections: connections, Refused: refused,
+		Subscriptions: s.served.subscriptions.Load(), Consumers: s.served.consumers.Load(),
+	}
+}
+
+// Methods are the full names of all methods that are served, such as
+// /event_store.client.streams.Streams/Read, sorted. anonymous tells which of them answer callers
+// without credentials, because clients send none there.
+func (s *Server) Methods() (methods []string, anonymous func(method string) bool) {
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, method := range info.Methods {
+			methods = append(methods, "/"+service+"/"+method.Name)
+		}
+	}
+	slices.Sort(methods)
+	return methods, isAnonymous
 }
 
 // Halted is closed when Close has stopped the groups of consumers, even if other calls still
@@ -239,7 +297,7 @@ func (s *Server) Close(ctx context.Context) error {
 	var err error
 	if !isClosed(calls) {
 		err = fmt.Errorf("gateway: calls were cut off: %w", context.Cause(ctx))
-		go s.grpc.Stop() // it waits for them, as GracefulStop does, which then ends
+		go s.grpc.Stop() // cuts the calls off, so that GracefulStop ends; waits for them, so it must not block Close
 	}
 	select {
 	case <-all:

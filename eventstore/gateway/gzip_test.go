@@ -24,6 +24,7 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/memory"
+	"daybook/internal/racetest"
 )
 
 // packing connects to the same gateway, and compresses its requests.
@@ -110,6 +111,7 @@ func TestCompressedRequests(t *testing.T) {
 // The decompressed size of a message counts, and not its compressed size: in the limit of a
 // message, in the limit of an append, and in the budget of the node.
 func TestCompressedRequestsCountAsTheyAre(t *testing.T) {
+	racetest.Skip(t, "it is slow because of much data")
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{Limits: gateway.Limits{MaxMessage: 2 << 20}})
 	packed := s.packing()
@@ -136,6 +138,7 @@ func TestCompressedRequestsCountAsTheyAre(t *testing.T) {
 }
 
 func TestCompressedRequestsAreInTheBudget(t *testing.T) {
+	racetest.Skip(t, "it is slow because of much data")
 	t.Parallel()
 	log := &blocking{Store: memory.New(), begun: make(chan struct{}, 100), release: make(chan struct{})}
 	limits := gateway.Limits{MaxMessage: 2 << 20, MaxReceived: 4 << 20, RoomTime: 300 * time.Millisecond}
@@ -173,6 +176,7 @@ func pack(data []byte) []byte {
 // No message becomes larger than it says. A message that is not valid gzip is refused with this
 // reason. The budget gets all bytes back.
 func TestMessagesWithAWrongSizeOrContent(t *testing.T) {
+	racetest.Skip(t, "it is slow because of much data")
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
 	request, err := proto.Marshal(&streams.ReadReq{Options: ofStream("a")})
@@ -249,6 +253,6 @@ func TestACompressedAppendWithoutCredentials(t *testing.T) {
 	stranger.raw = streams.NewStreamsClient(stranger.conn)
 	for range 20 {
 		_, trailers, err := stranger.appendTo("a", anyRevision, large(100_000), large(100_000))
-		checkRefused(t, err, trailers, refusal{codes.PermissionDenied, map[string]string{"exception": "access-denied"}})
+		checkRefused(t, err, trailers, refusal{code: codes.Unauthenticated})
 	}
 }

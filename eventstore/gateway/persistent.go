@@ -86,7 +86,7 @@ func (s *Server) manages(ctx context.Context) error {
 	if s.options.Users == nil || known && (slices.Contains(user.Groups, administrators) || slices.Contains(user.Groups, operators)) {
 		return nil
 	}
-	return denied("groups of consumers are managed and looked at by %s and %s", administrators, operators)
+	return denied("only %s and %s may manage groups of consumers or see their state", administrators, operators)
 }
 
 // sourced is a message that names a stream or $all.

@@ -19,6 +19,7 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
 	"daybook/eventstore/gateway/groups"
+	"daybook/internal/racetest"
 )
 
 // Each error has its status and its trailers, and no trailer comes twice.
@@ -305,6 +306,7 @@ func TestWhoMayDoWhatWithGroups(t *testing.T) {
 
 // If an answer of a consumer names more events than the consumer can have, its call is ended.
 func TestAnAnswerForTooManyEvents(t *testing.T) {
+	racetest.Skip(t, "it is slow because of much data")
 	t.Parallel()
 	g := serveGroups(t)
 	g.create(t, "s", fromStart(nil))

@@ -88,7 +88,7 @@ func (l groupLog) followStream(ctx context.Context, group groups.Definition, aft
 }
 
 func (l groupLog) give(ctx context.Context, group groups.Definition, at groups.Place, item eventstore.Item, yield func(groups.Item, error) bool) error {
-	given := groups.Item{Place: at, CaughtUp: item.CaughtUp, Known: item.Known}
+	given := groups.Item{Place: at, CaughtUp: item.CaughtUp, Anchor: item.Anchor}
 	if item.Event != nil {
 		event, err := l.event(ctx, group, at, item.Event)
 		if err != nil {

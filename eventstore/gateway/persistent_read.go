@@ -36,6 +36,8 @@ func (p persistentServer) Read(stream persistentStream) error {
 		return groupFailure(err)
 	}
 	defer consumer.Close()
+	p.server.served.consumers.Add(1)
+	defer p.server.served.consumers.Add(-1)
 	confirmation := &persistent.ReadResp_SubscriptionConfirmation{SubscriptionId: key.String()}
 	if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_SubscriptionConfirmation_{SubscriptionConfirmation: confirmation}}); err != nil {
 		return err
@@ -69,6 +71,9 @@ func (p persistentServer) connect(ctx context.Context, options *persistent.ReadR
 	}
 	if err := p.server.authorize(ctx, from, toRead); err != nil {
 		return nil, groups.Key{}, err
+	}
+	if user, known := userOf(ctx); known && user.ReadOnly && !user.isOf([]string{administrators}) {
+		return nil, groups.Key{}, denied("group %s of %s: %s may only read, and a consumer changes the place of its group", options.GetGroupName(), from, user.Name)
 	}
 	key := groups.Key{Source: from, Name: options.GetGroupName()}
 	consumer, err := p.server.groups.Connect(ctx, key, connectionOf(ctx), int(options.GetBufferSize()))
@@ -159,7 +164,7 @@ func answers(stream persistentStream, consumer *groups.Consumer) error {
 			}
 			consumer.Nack(ids, action(content.Nack.GetAction()), content.Nack.GetReason())
 		default:
-			return invalid("after its options a read takes acknowledgements only")
+			return invalid("after its options, a read may send only acks and nacks")
 		}
 	}
 }
@@ -168,7 +173,7 @@ func answers(stream persistentStream, consumer *groups.Consumer) error {
 // have.
 func parseIDs(from interface{ GetIds() []*shared.UUID }) ([]uuid.UUID, error) {
 	if n := len(from.GetIds()); n > groups.MaxSlots {
-		return nil, invalid("%d events in one answer, at most %d can be", n, groups.MaxSlots)
+		return nil, invalid("an answer names %d events, and may name at most %d", n, groups.MaxSlots)
 	}
 	ids := make([]uuid.UUID, len(from.GetIds()))
 	for i, id := range from.GetIds() {

@@ -90,7 +90,7 @@ func onAll(at wirePosition, end *shared.Empty) (groups.Place, error) {
 	case end != nil || commit >= 1<<63-1:
 		return eventstore.End, nil
 	case commit < prepare:
-		return groups.None, invalid("position C:%d/P:%d is none: the second number is above the first", commit, prepare)
+		return groups.None, invalid("C:%d/P:%d is not a position: the second number is above the first", commit, prepare)
 	}
 	return position(commit, prepare), nil
 }
@@ -186,7 +186,7 @@ func streamOfGroup(id *shared.StreamIdentifier) (string, error) {
 	case err != nil:
 		return "", err
 	case stream == groups.All:
-		return "", invalid("a group on %s is made by the option all", groups.All)
+		return "", invalid("a group on %s needs the option all instead of a stream", groups.All)
 	}
 	return stream, checkText("stream name", stream)
 }

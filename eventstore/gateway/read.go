@@ -82,10 +82,10 @@ func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 	case *streams.ReadReq_Options_Subscription:
 		r.follow = true
 	default:
-		return r, invalid("neither a count nor a subscription is asked for")
+		return r, invalid("the request has neither a count nor a subscription")
 	}
 	if r.follow && r.backwards {
-		return r, invalid("a subscription goes forwards only")
+		return r, invalid("a subscription can only go forwards")
 	}
 	switch from := options.GetStreamOption().(type) {
 	case *streams.ReadReq_Options_Stream:
@@ -93,7 +93,7 @@ func parseRead(options *streams.ReadReq_Options) (r readRequest, err error) {
 	case *streams.ReadReq_Options_All:
 		err = r.parseAll(from.All)
 	default:
-		err = invalid("neither a stream nor $all is asked for")
+		err = invalid("the request has neither a stream nor $all")
 	}
 	return r, err
 }
@@ -131,7 +131,7 @@ func (r *readRequest) parseAll(from *streams.ReadReq_Options_AllOptions) error {
 		case r.position == eventstore.End:
 			r.fromEnd = true
 		case commit < prepare || commit > math.MaxInt64:
-			return invalid("position C:%d/P:%d is none: both numbers are at most %d, and the second is not above the first", commit, prepare, int64(math.MaxInt64))
+			return invalid("C:%d/P:%d is not a position: both numbers are at most %d, and the second is not above the first", commit, prepare, int64(math.MaxInt64))
 		}
 	case *streams.ReadReq_Options_AllOptions_Start:
 	case *streams.ReadReq_Options_AllOptions_End:
@@ -147,7 +147,7 @@ func (r *readRequest) parseFilter(options *streams.ReadReq_Options_FilterOptions
 		return nil
 	}
 	if r.stream != "" {
-		return invalid("a filter is for %s only", allStream)
+		return invalid("only a read of %s can have a filter", allStream)
 	}
 	switch by := options.GetFilter().(type) {
 	case *streams.ReadReq_Options_FilterOptions_EventType:
@@ -155,7 +155,7 @@ func (r *readRequest) parseFilter(options *streams.ReadReq_Options_FilterOptions
 	case *streams.ReadReq_Options_FilterOptions_StreamIdentifier:
 		r.filter, err = newFilter(false, by.StreamIdentifier, options.GetMax(), options.GetCheckpointIntervalMultiplier())
 	default:
-		err = invalid("a filter is on the type or on the stream of events")
+		err = invalid("a filter must be on the type or on the stream of events")
 	}
 	return err
 }
@@ -228,6 +228,8 @@ func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) e
 		return err
 	}
 	w.ofStream, w.last = r.stream != "", r.revision
+	s.served.subscriptions.Add(1)
+	defer s.served.subscriptions.Add(-1)
 	s.logger.DebugContext(ctx, "gateway: subscription", "stream", r.stream, "connection", header(ctx, "connection-name"))
 	confirmation := &streams.ReadResp_SubscriptionConfirmation{SubscriptionId: uuid.NewString()}
 	if err := w.send(&streams.ReadResp{Content: &streams.ReadResp_Confirmation{Confirmation: confirmation}}); err != nil {

@@ -91,7 +91,7 @@ func (c *call) hold(ctx context.Context, bytes int64) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fail(codes.Unavailable, "the node has received as much as it may hold: try again")
+			return fail(codes.Unavailable, "the node holds as many received bytes as it may: try again later")
 		}
 	}
 	c.mu.Lock()
@@ -169,7 +169,7 @@ func (s *openStream) receive(message any, late *time.Timer, failed chan<- error)
 	}
 	within := s.server.limits.MessageTime
 	slow := time.AfterFunc(within, func() {
-		failed <- fail(codes.DeadlineExceeded, fmt.Sprintf("a message did not come whole within %s", within))
+		failed <- fail(codes.DeadlineExceeded, fmt.Sprintf("a message did not arrive completely within %s", within))
 	})
 	defer slow.Stop()
 	limit := s.server.limits.MaxMessage
@@ -196,7 +196,7 @@ func (s *openStream) receive(message any, late *time.Timer, failed chan<- error)
 		}
 	}
 	if err := encoding.GetCodecV2("proto").Unmarshal(data, message); err != nil {
-		return fail(codes.InvalidArgument, fmt.Sprintf("the message is not of its form: %v", err))
+		return fail(codes.InvalidArgument, fmt.Sprintf("the message cannot be decoded: %v", err))
 	}
 	return nil
 }
@@ -248,11 +248,11 @@ func (s *openStream) unpack(packed mem.BufferSlice, limit int) (mem.BufferSlice,
 	}
 	switch n, err := reader.Read(data[size : size+1]); {
 	case n > 0:
-		return nil, notPacked(fmt.Errorf("it holds more than the %d bytes that it says", size))
+		return nil, notPacked(fmt.Errorf("it decompresses to more than the %d bytes that it announces", size))
 	case !errors.Is(err, io.EOF):
 		return nil, notPacked(err)
 	case from.Remaining() > 0:
-		return nil, notPacked(fmt.Errorf("%d bytes follow it", from.Remaining()))
+		return nil, notPacked(fmt.Errorf("%d bytes follow the compressed data", from.Remaining()))
 	}
 	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
 }
@@ -273,7 +273,7 @@ func packedSize(packed mem.BufferSlice) int {
 }
 
 func notPacked(err error) error {
-	return fail(codes.InvalidArgument, fmt.Sprintf("the message is not one of gzip: %v", err))
+	return fail(codes.InvalidArgument, fmt.Sprintf("the message is not valid gzip: %v", err))
 }
 
 // skip reads past a message. It keeps only one piece of the message in memory at a time.

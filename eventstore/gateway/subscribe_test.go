@@ -365,7 +365,7 @@ func (r repeating) Subscribe(ctx context.Context, after eventstore.Position, fil
 	}
 }
 
-func TestCaughtUpIsToldOnce(t *testing.T) {
+func TestASubscriptionGetsCaughtUpOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, repeating{memory.New()}, gateway.Options{})
 	open := []*subscription{

@@ -25,24 +25,24 @@ func TestRefusalsShowNoInternalNumbers(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, store eventstore.Store) {
 		s := serve(t, store, gateway.Options{})
-		known := several(3, "t.v1")
+		recorded := several(3, "t.v1")
 		states := map[string]func(stream string){
 			"missing":  func(string) {},
-			"there":    func(stream string) { s.write(stream, known...) },
-			"deleted":  func(stream string) { s.write(stream, known...); s.mustDelete(stream) },
-			"ended":    func(stream string) { s.write(stream, known...); s.mustTombstone(stream) },
+			"there":    func(stream string) { s.write(stream, recorded...) },
+			"deleted":  func(stream string) { s.write(stream, recorded...); s.mustDelete(stream) },
+			"ended":    func(stream string) { s.write(stream, recorded...); s.mustTombstone(stream) },
 			"metadata": func(stream string) { s.setMetadata(stream, `{}`) },
 		}
 		calls := map[string]func(stream string, expected expectation) string{
 			"append":         func(stream string, expected expectation) string { return s.told(s.appendTo(stream, expected, event())) },
 			"append nothing": func(stream string, expected expectation) string { return s.told(s.appendTo(stream, expected)) },
 			"append what is known": func(stream string, expected expectation) string {
-				return s.told(s.appendTo(stream, expected, known[1], event()))
+				return s.told(s.appendTo(stream, expected, recorded[1], event()))
 			},
 			"batch":            func(stream string, expected expectation) string { return s.toldInBatch(t, stream, expected, event()) },
 			"batch of nothing": func(stream string, expected expectation) string { return s.toldInBatch(t, stream, expected) },
 			"batch of what is known": func(stream string, expected expectation) string {
-				return s.toldInBatch(t, stream, expected, known[1], event())
+				return s.toldInBatch(t, stream, expected, recorded[1], event())
 			},
 			"metadata": func(stream string, expected expectation) string {
 				return s.toldInBatch(t, "$$"+stream, expected, document(`{}`))
@@ -96,7 +96,7 @@ func (s *served) toldInBatch(t *testing.T, stream string, expected expectation, 
 
 // The error of an append over the limit of bytes says the limit and what counts towards it. It says
 // no size, because only a part of the append was counted, and in the form of the log.
-func TestAnAppendThatIsTooLargeIsToldWhatCounts(t *testing.T) {
+func TestTheErrorOfALargeAppendSaysTheLimitAndWhatCounts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, memory.New(), gateway.Options{})
 	octets := proposal(event())

@@ -151,10 +151,10 @@ func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) 
 	})
 	select {
 	case <-ctx.Done():
-		return User{}, fmt.Errorf("authenticate %s: %w", name, ctx.Err())
+		return User{}, fmt.Errorf("authenticate a caller: %w", ctx.Err()) // the name may be a secret
 	case result := <-compared:
 		if result.Err != nil {
-			return User{}, result.Err
+			return User{Name: user.Name}, result.Err
 		}
 	}
 	if !known {

@@ -63,7 +63,7 @@ func (c *comparison) run(ctx context.Context, places []eventstore.Place) error {
 
 // endOf is the position of the last record of a log.
 func endOf(ctx context.Context, log eventstore.Store) (eventstore.Position, error) {
-	if ending, ok := log.(eventstore.Ending); ok {
+	if ending, ok := log.(eventstore.EndReader); ok {
 		return ending.End(ctx)
 	}
 	return log.Head(ctx)
@@ -137,8 +137,8 @@ const readsAtOnce = 8
 
 // readAnchors reads the events that anchors name, each event once.
 func (c *comparison) readAnchors(ctx context.Context, places []eventstore.Place) error {
-	looking, ctx := errgroup.WithContext(ctx)
-	looking.SetLimit(readsAtOnce)
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(readsAtOnce)
 	var mu sync.Mutex
 	begun := make(map[string]bool)
 	for _, p := range places {
@@ -147,7 +147,7 @@ func (c *comparison) readAnchors(ctx context.Context, places []eventstore.Place)
 			continue
 		}
 		begun[key] = true
-		looking.Go(func() error {
+		reads.Go(func() error {
 			f, err := c.locateAnchor(ctx, p.Anchor)
 			mu.Lock()
 			defer mu.Unlock()
@@ -155,7 +155,7 @@ func (c *comparison) readAnchors(ctx context.Context, places []eventstore.Place)
 			return err
 		})
 	}
-	return looking.Wait()
+	return reads.Wait()
 }
 
 // locateAnchor reads the event that an anchor names. It asks by stream and revision, because a
@@ -226,7 +226,7 @@ func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) 
 			}
 		}
 	}
-	for _, p := range places { // if positions count bytes, the server knows whether a record begins there
+	for _, p := range places { // a server whose positions count bytes refuses a position at which no record begins
 		if !p.Anchor.IsZero() && c.latest.Position.Before(p.At) {
 			if err := c.try(ctx, p); err != nil {
 				return err
@@ -246,14 +246,14 @@ func (c *comparison) findMissed(ctx context.Context, places []eventstore.Place) 
 			return err
 		}
 		if eventstore.AnchorOf(&e).IsZero() {
-			continue // a keeper that has read this event cannot have it as its anchor
+			continue // it cannot be an anchor, so the keeper may have read it all the same
 		}
 		for _, p := range beyond {
 			if !p.At.Before(e.Position) && p.Filter.Selects(e.Type, e.Stream) {
 				found := eventstore.AnchorOf(&e)
 				return &eventstore.DivergedError{
 					Keeper: p.Keeper, At: e.Position,
-					Expected: fmt.Sprintf("nothing for it between positions %s and %s", c.latest.Position, p.At), Found: found.Describe(),
+					Expected: fmt.Sprintf("no event for this reader between positions %s and %s", c.latest.Position, p.At), Found: found.Describe(),
 				}
 			}
 		}

@@ -132,7 +132,7 @@ func TestWhatIsADifference(t *testing.T) {
 		"shorter":                                                {gapped{Store: cut.log(t, "")}, place(60, 6, orders), "(order-2, revision 0, recorded at 2026-11-28T12:00:06Z), found the end of the log at position 40"},
 		"shorter than an anchor after the place":                 {gapped{Store: cut.log(t, "")}, place(10, 6, nil), "found the end of the log at position 40"},
 		"grown past the place":                                   {gapped{Store: grown.log(t, "")}, place(60, 6, orders), "found none there"},
-		"grown past the place, at which nothing was":             {gapped{Store: grown.log(t, "")}, place(60, 3, orders), "expected at position 60 nothing for it between positions 30 and 60, found event "},
+		"grown past the place, at which nothing was":             {gapped{Store: grown.log(t, "")}, place(60, 3, orders), "expected at position 60 no event for this reader between positions 30 and 60, found event "},
 		"grown past the place, with events that no keeper wants": {gapped{Store: grown.log(t, "")}, place(50, 3, orders), ""},
 		"grown past the place, and a record begins elsewhere":    {gapped{Store: grown.log(t, ""), exact: true}, place(45, 3, orders), "an exception"},
 		"another log":                                            {gapped{Store: was.log(t, "else")}, place(60, 6, orders), "(order-2, revision 0, recorded at 2026-11-28T12:00:06Z), found event "},
@@ -244,7 +244,7 @@ func TestWhatWasMissedIsFoundBehindManyForeignEvents(t *testing.T) {
 	t.Parallel()
 	was := story{"order-1 order.placed"}
 	log := was.log(t, "")
-	known := anchors(t, log)[1]
+	anchor := anchors(t, log)[1]
 	foreign := make([]eventstore.Event, 1000)
 	for i := range foreign {
 		foreign[i] = eventstore.Event{ID: uuid.New(), Type: "thing", Data: []byte(`{}`)}
@@ -262,8 +262,8 @@ func TestWhatWasMissedIsFoundBehindManyForeignEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := eventstore.At(batches*1000 + 2)
-	orders := eventstore.Place{Keeper: "the view orders", At: at, Anchor: known, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
-	carts := eventstore.Place{Keeper: "the view carts", At: at, Anchor: known, Filter: &eventstore.Filter{TypePrefixes: []string{"cart."}}}
+	orders := eventstore.Place{Keeper: "the view orders", At: at, Anchor: anchor, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
+	carts := eventstore.Place{Keeper: "the view carts", At: at, Anchor: anchor, Filter: &eventstore.Filter{TypePrefixes: []string{"cart."}}}
 	if err := guard.Compare(t.Context(), log, []eventstore.Place{carts}, own); err != nil {
 		t.Errorf("a keeper that has missed nothing: %v", err)
 	}

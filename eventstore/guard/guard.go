@@ -25,12 +25,13 @@ type Options struct {
 	// Places returns all places in the log that a database stores. They are compared at the
 	// start and after each new connection.
 	Places func(ctx context.Context) ([]eventstore.Place, error)
-	// Known, if set, compares the log with other knowledge about it, at the same times.
-	Known func(ctx context.Context, log eventstore.Store) error
+	// AlsoCompare, if set, compares the log with what a database knows of it beside the places. It
+	// is called at the same times.
+	AlsoCompare func(ctx context.Context, log eventstore.Store) error
 	// Keep, if set, is called when another log is found in place of the one that was followed.
 	// It stores the latest known event of the old log. From then on Places must return this
 	// event, because all other places may already belong to the new log.
-	Keep func(ctx context.Context, known eventstore.Anchor) error
+	Keep func(ctx context.Context, latest eventstore.Anchor) error
 	// Own tells whether an event is in a stream from which only this program may delete events.
 	Own func(eventstore.Anchor) bool
 	// Every is the pause between two comparisons with the latest event that was seen; 0 means
@@ -39,7 +40,10 @@ type Options struct {
 	// Settle is how long a difference must last before it is final, because a cluster's new
 	// leader may be behind for a moment. Until then, calls are refused with MayPass.
 	Settle time.Duration
-	Logger *slog.Logger
+	// Observe, if set, is told of each append that the engine was asked for, and of its error. It
+	// must not wait.
+	Observe func(writes []eventstore.Write, began time.Time, err error)
+	Logger  *slog.Logger
 }
 
 const (
@@ -109,9 +113,9 @@ func New(log eventstore.Store, options Options) *Store {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{log: log, options: options, final: make(chan struct{}), comparing: make(chan struct{}, 1)}
-	if connecting, ok := log.(eventstore.Connecting); ok {
+	if connecting, ok := log.(eventstore.ConnectionReporter); ok {
 		s.connections = connecting.Connections
-		connecting.AppendAfter(s.admitAppend)
+		connecting.AskBeforeAppend(s.admitAppend)
 	}
 	return s
 }
@@ -167,9 +171,9 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		looking, cancel := context.WithTimeout(ctx, compareMax)
+		limited, cancel := context.WithTimeout(ctx, compareMax)
 		// check stores a difference itself. Other errors also reach the users of the log.
-		_ = s.check(looking, s.diverged.Load() != nil || s.renewed())
+		_ = s.check(limited, s.diverged.Load() != nil || s.renewed())
 		cancel()
 	}
 }
@@ -279,8 +283,8 @@ func (s *Store) compare(ctx context.Context, whole bool) error {
 		}
 		places = append(places, kept...)
 	}
-	if whole && s.options.Known != nil {
-		if err := s.options.Known(ctx, s.log); err != nil {
+	if whole && s.options.AlsoCompare != nil {
+		if err := s.options.AlsoCompare(ctx, s.log); err != nil {
 			return err
 		}
 	}
@@ -358,38 +362,101 @@ func (s *Store) Latest() eventstore.Anchor {
 func (s *Store) at(position eventstore.Position) eventstore.Anchor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.seen.own
-	if known.IsZero() {
-		known = s.seen.latest
+	seen := s.seen.own
+	if seen.IsZero() {
+		seen = s.seen.latest
 	}
-	if position.Before(known.Position) {
+	if position.Before(seen.Position) {
 		return eventstore.Anchor{}
 	}
-	return known
+	return seen
 }
 
-// Append implements eventstore.Store. An answer is believed only if its position is after
-// everything that was seen before, and if it came from the log that was compared.
+// Append implements eventstore.Store.
 func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	if err := s.admit(ctx); err != nil {
 		return eventstore.Result{}, err
 	}
 	before := s.last()
-	result, err := s.log.Append(ctx, stream, expected, events)
+	result, err := s.append(ctx, stream, expected, events)
 	if err != nil {
 		return result, s.explain(ctx, err)
 	}
-	err = s.admit(ctx)
-	if err == nil && !result.Replayed && !before.Before(result.Position) {
+	if err := s.believe(ctx, before, result); err != nil {
+		return eventstore.Result{}, err
+	}
+	s.noteLast(stream, events, result)
+	return result, nil
+}
+
+func (s *Store) append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	if s.options.Observe == nil {
+		return s.log.Append(ctx, stream, expected, events)
+	}
+	began := time.Now()
+	result, err := s.log.Append(ctx, stream, expected, events)
+	s.options.Observe([]eventstore.Write{{Stream: stream, Expected: expected, Events: events}}, began, err)
+	return result, err
+}
+
+// believe returns an error if the results of an append may not be true. They are believed only if
+// each position is after everything that was seen before the append, and if they came from the log
+// that was compared.
+func (s *Store) believe(ctx context.Context, before eventstore.Position, results ...eventstore.Result) error {
+	err := s.admit(ctx)
+	if err == nil && slices.ContainsFunc(results, func(r eventstore.Result) bool { return !r.Replayed && !before.Before(r.Position) }) {
 		err = s.check(ctx, true)
 	}
 	if err != nil {
-		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: err}
+		return &eventstore.OutcomeUnknownError{Cause: err}
 	}
+	return nil
+}
+
+// noteLast notes the last event of an append.
+func (s *Store) noteLast(stream string, events []eventstore.Event, result eventstore.Result) {
 	s.note(eventstore.AnchorOf(&eventstore.Recorded{
 		Event: events[len(events)-1], Position: result.Position, Stream: stream, Revision: result.Revision,
 	}))
-	return result, nil
+}
+
+// MultiAppender returns a guard that can append to several streams at once, if the engine can do
+// that. See eventstore.MultiAppenderOf.
+func (s *Store) MultiAppender() (eventstore.MultiAppender, bool) {
+	log, ok := eventstore.MultiAppenderOf(s.log)
+	if !ok {
+		return nil, false
+	}
+	return multiAppender{s, log}, true
+}
+
+// multiAppender is a guard over an engine that appends to several streams at once.
+type multiAppender struct {
+	guard *Store
+	log   eventstore.MultiAppender
+}
+
+// AppendAll implements eventstore.MultiAppender.
+func (m multiAppender) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	s := m.guard
+	if err := s.admit(ctx); err != nil {
+		return nil, err
+	}
+	before, began := s.last(), time.Now()
+	results, err := m.log.AppendAll(ctx, writes)
+	if s.options.Observe != nil {
+		s.options.Observe(writes, began, err)
+	}
+	if err != nil {
+		return nil, s.explain(ctx, err)
+	}
+	if err := s.believe(ctx, before, results...); err != nil {
+		return nil, err
+	}
+	for i, w := range writes {
+		s.noteLast(w.Stream, w.Events, results[i])
+	}
+	return results, nil
 }
 
 // ReadStream implements eventstore.Store.
@@ -479,7 +546,7 @@ func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter
 				brought = brought[:0]
 			}
 			if item.Event == nil {
-				item.Known = s.at(item.Checkpoint)
+				item.Anchor = s.at(item.Checkpoint)
 			} else {
 				brought = append(brought, nameOf(item.Event))
 			}
@@ -495,7 +562,7 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 	return s.admitted(ctx, s.log.Head)
 }
 
-// End implements eventstore.Ending. Of an engine without records of its own it is the head.
+// End implements eventstore.EndReader. Of an engine without records of its own it is the head.
 func (s *Store) End(ctx context.Context) (eventstore.Position, error) {
 	return s.admitted(ctx, func(ctx context.Context) (eventstore.Position, error) { return endOf(ctx, s.log) })
 }
@@ -518,9 +585,9 @@ func (s *Store) admitted(ctx context.Context, ask func(context.Context) (eventst
 	return at, nil
 }
 
-// Pulse implements eventstore.Proving. An engine without one cannot fall silent.
+// Pulse implements eventstore.PulseReporter. An engine without one cannot fall silent.
 func (s *Store) Pulse() eventstore.Pulse {
-	if proving, ok := s.log.(eventstore.Proving); ok {
+	if proving, ok := s.log.(eventstore.PulseReporter); ok {
 		return proving.Pulse()
 	}
 	return eventstore.Pulse{Proven: time.Now()}

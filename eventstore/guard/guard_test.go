@@ -21,7 +21,7 @@ func TestStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		return guarded
-	}, storetest.Contiguous(), storetest.LogWideIDs())
+	}, storetest.Contiguous(), storetest.LogWideIDs(), storetest.AppendsAll())
 }
 
 // BenchmarkSubscribe measures what the guard costs for each event that a subscription brings. For

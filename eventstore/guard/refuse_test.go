@@ -25,10 +25,14 @@ type changing struct {
 
 func (c *changing) Connections() uint64 { return c.connected.Load() }
 
-func (c *changing) AppendAfter(func(context.Context) (uint64, error)) {}
+func (c *changing) AskBeforeAppend(func(context.Context) (uint64, error)) {}
 
 func (c *changing) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	return c.Load().Append(ctx, stream, expected, events)
+}
+
+func (c *changing) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	return c.Load().AppendAll(ctx, writes)
 }
 
 func (c *changing) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
@@ -76,6 +80,16 @@ var calls = map[string]func(ctx context.Context, log eventstore.Store) error{
 		_, err := log.Append(ctx, "order-new", eventstore.Any, one())
 		return err
 	},
+	"AppendAll": func(ctx context.Context, log eventstore.Store) error {
+		all, ok := eventstore.MultiAppenderOf(log)
+		if !ok {
+			return errors.New("it does not append to several streams at once")
+		}
+		_, err := all.AppendAll(ctx, []eventstore.Write{
+			{Stream: "order-new", Expected: eventstore.Any, Events: one()}, {Stream: "order-newer", Expected: eventstore.Any, Events: one()},
+		})
+		return err
+	},
 	"ReadStream": func(ctx context.Context, log eventstore.Store) error {
 		return firstError(log.ReadStream(ctx, "order-1", 0, 0))
 	},
@@ -101,7 +115,7 @@ var calls = map[string]func(ctx context.Context, log eventstore.Store) error{
 		return err
 	},
 	"End": func(ctx context.Context, log eventstore.Store) error {
-		_, err := log.(eventstore.Ending).End(ctx)
+		_, err := log.(eventstore.EndReader).End(ctx)
 		return err
 	},
 }
@@ -187,21 +201,23 @@ func TestAnAppendIsBelievedOnlyFromTheLogThatWasCompared(t *testing.T) {
 		connects uint64
 		is       story
 	}{"a new connection to a longer log": {1, ways["grown"]}, "the same connection to a shorter one": {0, nothing}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			log := &changing{}
-			log.Store(was.log(t, ""))
-			s := guard.New(swapping{log, func() { log.Store(c.is.log(t, "")); log.connected.Add(c.connects) }}, guard.Options{Own: own})
-			if err := s.Open(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			_, err := s.Append(t.Context(), "order-new", eventstore.NoStream, one())
-			_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
-			_, diverged := errors.AsType[*eventstore.DivergedError](err)
-			if !unknown || !diverged || s.Diverged() == nil {
-				t.Errorf("error %v", err)
-			}
-		})
+		for _, call := range []string{"Append", "AppendAll"} {
+			t.Run(name+"/"+call, func(t *testing.T) {
+				t.Parallel()
+				log := &changing{}
+				log.Store(was.log(t, ""))
+				s := guard.New(swapping{log, func() { log.Store(c.is.log(t, "")); log.connected.Add(c.connects) }}, guard.Options{Own: own})
+				if err := s.Open(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				err := calls[call](t.Context(), s)
+				_, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err)
+				_, diverged := errors.AsType[*eventstore.DivergedError](err)
+				if !unknown || !diverged || s.Diverged() == nil {
+					t.Errorf("error %v", err)
+				}
+			})
+		}
 	}
 }
 
@@ -214,6 +230,48 @@ type swapping struct {
 func (s swapping) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	s.before()
 	return s.changing.Append(ctx, stream, expected, events)
+}
+
+func (s swapping) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	s.before()
+	return s.changing.AppendAll(ctx, writes)
+}
+
+// The guard knows the latest event of each write, as it does of an append.
+func TestTheEventsOfSeveralWritesAreNoted(t *testing.T) {
+	t.Parallel()
+	s, log := guarded(t, was.log(t, ""), guard.Options{})
+	all, _ := eventstore.MultiAppenderOf(s)
+	writes := []eventstore.Write{
+		{Stream: "order-b", Expected: eventstore.NoStream, Events: append(one(), one()...)},
+		{Stream: "order-a", Expected: eventstore.NoStream, Events: one()},
+		{Stream: "other-9", Expected: eventstore.NoStream, Events: one()},
+	}
+	results, err := all.AppendAll(t.Context(), writes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := eventstore.Anchor{Position: results[1].Position, Stream: "order-a", Revision: 0, ID: writes[1].Events[0].ID}
+	if got := s.Latest(); got != want {
+		t.Errorf("the latest event is %s, want %s", got, want)
+	}
+	log.Store(was.log(t, ""))
+	if _, diverged := errors.AsType[*eventstore.DivergedError](s.Check(t.Context())); !diverged {
+		t.Error("a log without the writes was taken for the same")
+	}
+}
+
+// Before an engine without AppendAll, the guard has none.
+func TestTheGuardHasAppendAllIfItsEngineHasIt(t *testing.T) {
+	t.Parallel()
+	without := struct{ eventstore.Store }{memory.New()}
+	if _, ok := eventstore.MultiAppenderOf(guard.New(without, guard.Options{})); ok {
+		t.Error("a guard before an engine without AppendAll has it")
+	}
+	within := guard.New(guard.New(memory.New(), guard.Options{}), guard.Options{})
+	if _, ok := eventstore.MultiAppenderOf(within); !ok {
+		t.Error("a guard before a guard does not have it")
+	}
 }
 
 // If the log is replaced without a new connection, the guard notices it within a second, and
@@ -358,8 +416,8 @@ func TestMarksTellTheLatestOwnEventKnown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := guarded(t, c.log.log(t, ""), guard.Options{Places: func(context.Context) ([]eventstore.Place, error) { return c.kept, nil }})
-			if item := mark(t, s); item.Known.Stream != c.want || item.Checkpoint.Before(item.Known.Position) {
-				t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
+			if item := mark(t, s); item.Anchor.Stream != c.want || item.Checkpoint.Before(item.Anchor.Position) {
+				t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Anchor)
 			}
 		})
 	}
@@ -368,14 +426,14 @@ func TestMarksTellTheLatestOwnEventKnown(t *testing.T) {
 // If most events of a log are from other programs, each place still has an anchor of the shop. So
 // the guard notices that the log was restored and has grown since, even if the other programs'
 // events are gone.
-func TestASharedLogThatWasRestoredAndHasGrownIsTold(t *testing.T) {
+func TestARestoredSharedLogThatHasGrownIsFoundDiverged(t *testing.T) {
 	t.Parallel()
 	log := append(was[:4:4], "other-1 thing")
 	s, _ := guarded(t, log.log(t, ""), guard.Options{})
 	if err := calls["Subscribe"](t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	view := eventstore.Place{Keeper: "the view", At: eventstore.At(5), Anchor: mark(t, s).Known, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
+	view := eventstore.Place{Keeper: "the view", At: eventstore.At(5), Anchor: mark(t, s).Anchor, Filter: &eventstore.Filter{TypePrefixes: []string{"order."}}}
 	restored := append(was[:2:2], "other-2 thing", "other-2 thing", "other-2 thing", "other-2 thing")
 	err := guard.Compare(t.Context(), restored.log(t, ""), []eventstore.Place{view}, own)
 	if _, diverged := errors.AsType[*eventstore.DivergedError](err); !diverged {
@@ -388,7 +446,7 @@ func TestASharedLogThatWasRestoredAndHasGrownIsTold(t *testing.T) {
 func TestSeenEventsOfAnotherLogDoNotHideTheDifference(t *testing.T) {
 	t.Parallel()
 	var kept eventstore.Anchor
-	s, log := guarded(t, was.log(t, ""), guard.Options{Keep: func(_ context.Context, known eventstore.Anchor) error { kept = known; return nil }})
+	s, log := guarded(t, was.log(t, ""), guard.Options{Keep: func(_ context.Context, latest eventstore.Anchor) error { kept = latest; return nil }})
 	log.Store(ways["grown"].log(t, ""))
 	if _, err := s.Append(t.Context(), "order-new", eventstore.NoStream, one()); err != nil {
 		t.Fatal(err) // the difference cannot be noticed yet
@@ -418,8 +476,8 @@ func TestAnAppendToAServersStreamIsNoAnchor(t *testing.T) {
 	if _, err := s.Append(t.Context(), "$$other-1", eventstore.Any, one()); err != nil {
 		t.Fatal(err)
 	}
-	if item := mark(t, s); item.Checkpoint != eventstore.At(5) || item.Known.Stream != "order-2" {
-		t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Known)
+	if item := mark(t, s); item.Checkpoint != eventstore.At(5) || item.Anchor.Stream != "order-2" {
+		t.Errorf("the mark at %s knows %+v", item.Checkpoint, item.Anchor)
 	}
 }
 

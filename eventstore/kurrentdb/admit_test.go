@@ -22,7 +22,7 @@ func TestNothingIsAppendedOverAConnectionThatWasNotAdmitted(t *testing.T) {
 	n := serve(t, memory.New(), "127.0.0.1:0")
 	store := open(t, address(n))
 	var refused atomic.Bool
-	store.AppendAfter(func(context.Context) (uint64, error) {
+	store.AskBeforeAppend(func(context.Context) (uint64, error) {
 		if made := store.Connections(); made > 1 {
 			refused.Store(true)
 			return 1, errAnotherLog
@@ -73,7 +73,7 @@ func TestAConnectionThatIsNotAdmittedYetIsKept(t *testing.T) {
 	store := open(t, address(n))
 	const writers = 16
 	var early atomic.Int64 // appends that come before the new connection is admitted
-	store.AppendAfter(func(context.Context) (uint64, error) {
+	store.AskBeforeAppend(func(context.Context) (uint64, error) {
 		if made := store.Connections(); made == 1 || early.Add(1) > writers {
 			return made, nil
 		}
@@ -119,7 +119,7 @@ func TestNothingIsAppendedAtALeaderThatWasNotAdmitted(t *testing.T) {
 	}
 	store := open(t, (&fake{append: notLeader(host, number)}).url(t))
 	var refused atomic.Bool
-	store.AppendAfter(func(context.Context) (uint64, error) {
+	store.AskBeforeAppend(func(context.Context) (uint64, error) {
 		if store.Connections() > 1 {
 			refused.Store(true)
 			return 1, errAnotherLog

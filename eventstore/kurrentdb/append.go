@@ -47,7 +47,7 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := s.refreshHead(ctx); err != nil {
 		return eventstore.Result{}, appendError(ctx, stream, expected, events, &unsent{err})
 	}
-	known := s.known.get()
+	head := s.head.get()
 	result, err := s.send(ctx, op)
 	switch {
 	case err == nil && ends(events):
@@ -61,11 +61,11 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 		}
 		err = appendError(ctx, stream, expected, events, err)
 		if _, unknown := errors.AsType[*eventstore.OutcomeUnknownError](err); unknown {
-			s.known.mayHaveMoved()
+			s.head.mayHaveMoved()
 		}
 		return eventstore.Result{}, err
 	}
-	if !known.Before(result.Position) { // the events were in the log before they were sent
+	if !head.Before(result.Position) { // the events were in the log before they were sent
 		result.Replayed = true
 	}
 	s.appended(stream, events, result)
@@ -79,7 +79,7 @@ func ends(events []eventstore.Event) bool {
 // refreshHead reads the head if it may have moved without the store's knowledge: by an append
 // with an unknown outcome, or by any append while there is no subscription.
 func (s *Store) refreshHead(ctx context.Context) error {
-	moves, must := s.known.mustRead()
+	moves, must := s.head.mustRead()
 	if !must && s.live.flows() {
 		return nil
 	}
@@ -88,13 +88,13 @@ func (s *Store) refreshHead(ctx context.Context) error {
 	if _, err := s.readHead(ctx); err != nil {
 		return err
 	}
-	s.known.wasRead(moves)
+	s.head.wasRead(moves)
 	return nil
 }
 
 // appended tells the subscriptions how long the log is.
 func (s *Store) appended(stream string, events []eventstore.Event, result eventstore.Result) {
-	s.known.advance(result.Position)
+	s.head.advance(result.Position)
 	if !isSystem(events[len(events)-1].Type, stream) {
 		s.live.prove(result.Position)
 	}
@@ -105,7 +105,9 @@ func (s *Store) appended(stream string, events []eventstore.Event, result events
 // The server would refuse a second tombstone, even from the writer of the first.
 func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, error) {
 	until := time.Now().Add(s.supervisor.wait)
-	doubt := false // one of the attempts may have been done
+	// doubt is the error of an attempt that may have been done. The error of a later attempt must
+	// not hide it, because that one may not even have been sent.
+	var doubt error
 	for backoff := minBackoff; ; backoff *= 2 {
 		result, err := s.sendOnce(ctx, op)
 		if err == nil {
@@ -117,7 +119,7 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 			_, tried := errors.AsType[*unsent](err) // this attempt has waited already
 			again = !tried || errors.Is(err, errNewConnection)
 		case unknown, lost:
-			doubt, again = true, op.repeatable
+			doubt, again = err, op.repeatable
 		case conflict, duplicate, deleted: // these are certain, whatever earlier attempts have done
 			return eventstore.Result{}, err
 		default:
@@ -125,8 +127,8 @@ func (s *Store) send(ctx context.Context, op appending) (eventstore.Result, erro
 		switch {
 		case again && !time.Now().Add(backoff).After(until) && ctx.Err() == nil:
 			pause.For(ctx, backoff)
-		case doubt:
-			return eventstore.Result{}, &noAnswer{err}
+		case doubt != nil:
+			return eventstore.Result{}, &noAnswer{doubt}
 		default:
 			return eventstore.Result{}, err
 		}
@@ -294,13 +296,13 @@ func isAt(ctx context.Context, client *esdb.Client, stream string, expected even
 }
 
 // notRead means that an append was recorded, now or before, but could not be read back. If the
-// append is repeated, it is read back again. The cause says why the read failed, and nothing about
-// the append.
+// append is repeated, it is read back again. The cause is why the read failed. It does not mean
+// that the append failed.
 type notRead struct{ cause error }
 
 func (e *notRead) Error() string { return fmt.Sprintf("read back what was appended: %v", e.cause) }
 
-var errNotThere = errors.New("it is not there")
+var errNotThere = errors.New("the events cannot be read yet")
 
 // bringMax bounds the wait until the subscription yields what was appended.
 const bringMax = 250 * time.Millisecond
@@ -325,7 +327,7 @@ func (s *Store) confirm(ctx context.Context, stream string, events []eventstore.
 		switch fate := judge(err); {
 		case err == nil:
 			return result, nil
-		case fate == deleted: // deleted in the meantime, so nothing more will be decided on it
+		case fate == deleted: // the stream has ended meanwhile, so no later append depends on this result
 			return answer, nil
 		case left:
 			return eventstore.Result{}, err
@@ -364,7 +366,7 @@ func readBack(ctx context.Context, client *esdb.Client, stream string, last int6
 		switch {
 		case err != nil:
 			return eventstore.Result{}, err
-		case e.Revision < first || e.Revision > last: // the stream now begins later
+		case e.Revision < first || e.Revision > last: // the stream's limits hide it by now
 			continue
 		case !same(&sent[e.Revision-first], &e.Event):
 			result.Replayed = true

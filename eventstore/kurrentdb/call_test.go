@@ -134,7 +134,7 @@ func TestAnAnswerThatEndsTheConnectionIsGiven(t *testing.T) {
 
 // A call whose connection was given up waits for the next one. If none comes, the call gets an
 // error, even if the supervisor does not know a reason yet.
-func TestACallThatGetsNoOtherConnectionIsToldSo(t *testing.T) {
+func TestACallWithoutANewConnectionFails(t *testing.T) {
 	t.Parallel()
 	s, c := alone()
 	c.drop(errReplaced)

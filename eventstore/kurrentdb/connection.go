@@ -44,7 +44,7 @@ type connection struct {
 	config esdb.Configuration
 	client *esdb.Client
 	logger *slog.Logger
-	number atomic.Uint64 // this is the number-th connection; the constant never, if no append may be sent over it any more
+	number atomic.Uint64 // connections are numbered from 1; the constant never, once no append may be sent over this one
 
 	ctx  context.Context // ends when the connection is given up; its cause says why
 	drop context.CancelCauseFunc

@@ -47,7 +47,7 @@ type Store struct {
 	logger     *slog.Logger
 	supervisor *supervisor
 	live       live
-	known      knownHead
+	head       knownHead
 	idLocks    idLocks
 	admit      func(context.Context) (upTo uint64, err error) // nil: appends may be sent over every connection
 	pulse      eventstore.PulseRecorder
@@ -141,19 +141,19 @@ func diagnosis(err error) (hint string, hopeless bool) {
 		return hint, hopeless
 	}
 	text := err.Error()
-	for _, known := range []struct {
+	for _, cause := range []struct {
 		text, hint string
 		hopeless   bool
 	}{
 		{"first record does not look like a TLS handshake", "the server speaks plain text, and the connection string asks for TLS (tls=false turns it off)", true},
-		{"x509:", "the server's certificate is not trusted (tlsCaFile names the authority's)", true},
+		{"x509:", "the server's certificate is not trusted (tlsCaFile names the file with the authority's certificate)", true},
 		{errSpeaksTLS.Error(), "the server speaks TLS, and the connection string asks for plain text (leave tls=false out)", true},
 		{errAddress.Error(), "a node advertises itself by an address that cannot be used", true},
 		{"invalid EventStoreDB server version", "the server's version is not one the client can read", true},
-		{saysNoPreface, "what answers there does not speak the protocol", false},
+		{saysNoPreface, "the program that answers there does not speak EventStoreDB's protocol", false},
 	} {
-		if strings.Contains(text, known.text) {
-			return known.hint, known.hopeless
+		if strings.Contains(text, cause.text) {
+			return cause.hint, cause.hopeless
 		}
 	}
 	return "no server answers", judge(err) == denied

@@ -153,7 +153,7 @@ type ring struct {
 
 	waiting     bool                // someone waits for changed
 	changed     chan struct{}       // closed when the ring changes
-	headRequest chan struct{}       // holds one signal: is the ring's end the head?
+	headRequest chan struct{}       // holds one signal: a reader wants to know whether the ring ends at the head
 	watches     map[string][]*watch // by stream: appends that are under way
 }
 
@@ -166,8 +166,8 @@ func newRing() *ring {
 	}
 }
 
-// begin lets the ring start after a head that was read. The only certain thing is that the ring's
-// subscription was opened after this read.
+// begin lets the ring start after this head. The head was read before the ring's subscription was
+// opened. Nothing else is certain, because another node may have answered that read.
 func (r *ring) begin(head eventstore.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -352,7 +352,7 @@ func (s *Store) feed(ctx context.Context, r *ring) {
 		if time.Since(began) > maxBackoff {
 			backoff = minBackoff
 		}
-		s.logger.Warn("the subscription is opened anew", "error", err)
+		s.logger.Warn("the subscription is opened again", "error", err)
 		pause.For(ctx, backoff)
 	}
 }
@@ -398,7 +398,7 @@ func (s *Store) feedOnce(ctx context.Context, r *ring) (err error) {
 			r.flow(true)
 		}
 		if e := message.event; e != nil && !isSystem(e.Type, e.Stream) {
-			s.known.advance(e.Position)
+			s.head.advance(e.Position)
 			r.push(*e)
 		}
 	}

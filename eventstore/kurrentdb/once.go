@@ -16,7 +16,7 @@ import (
 // By default gRPC connects again by itself, and sends waiting calls over the new TCP connection. If
 // the server was restarted with another log, it would then get appends that were meant for the log
 // before. So here each TCP connection belongs to one connection of the engine, and an append waits
-// until the log behind that connection was compared (AppendAfter).
+// until the log behind that connection was compared (AskBeforeAppend).
 const onceScheme = "daybook-once"
 
 // oncePolicy is the name under which gRPC knows the balancer of such an address.

@@ -8,15 +8,15 @@ import (
 	"daybook/eventstore"
 )
 
-// Connections implements eventstore.Connecting.
+// Connections implements eventstore.ConnectionReporter.
 func (s *Store) Connections() uint64 { return s.supervisor.connections.Load() }
 
-// AppendAfter implements eventstore.Connecting.
-func (s *Store) AppendAfter(admit func(ctx context.Context) (upTo uint64, err error)) {
+// AskBeforeAppend implements eventstore.ConnectionReporter.
+func (s *Store) AskBeforeAppend(admit func(ctx context.Context) (upTo uint64, err error)) {
 	s.admit = admit
 }
 
-// End implements eventstore.Ending. The server's own events count.
+// End implements eventstore.EndReader. The server's own events count.
 func (s *Store) End(ctx context.Context) (eventstore.Position, error) {
 	p, err := s.read(ctx, eventstore.Start, backwardsFrom(esdb.End{}), 1)
 	if err != nil {

@@ -19,9 +19,9 @@ const (
 )
 
 // errStuck is the error of a subscription that yields nothing although the log has grown.
-var errStuck = errors.New("the log has gone on, and the subscription has not brought it")
+var errStuck = errors.New("the log has grown, and the subscription has not brought the new events")
 
-// Pulse implements eventstore.Proving.
+// Pulse implements eventstore.PulseReporter.
 func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
 // prove checks every pulseEvery, until the store is closed, that events still arrive.

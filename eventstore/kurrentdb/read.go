@@ -25,8 +25,8 @@ const (
 	pageBytes  = 4 << 20
 )
 
-// page is what one call reads. A page is read whole, so no call is open while its events are
-// yielded.
+// page is what one call reads. It is read to its end before its events are yielded, so no call is
+// open meanwhile.
 type page struct {
 	events []eventstore.Recorded
 	ended  bool // no events come after these
@@ -147,7 +147,7 @@ func (s *Store) readHead(ctx context.Context) (eventstore.Position, error) {
 		}
 		for i := range p.events {
 			if whole.selects(&p.events[i]) {
-				s.known.advance(p.events[i].Position)
+				s.head.advance(p.events[i].Position)
 				return p.events[i].Position, nil
 			}
 			from = place(p.events[i].Position)
@@ -284,17 +284,18 @@ type reading struct {
 	store     *Store
 	ctx       context.Context
 	what      string
-	log       bool // of the whole log; otherwise of one stream
+	log       bool // the whole log is read; otherwise one stream
 	stream    string
 	yield     func(eventstore.Recorded, error) bool
-	selection selection // of the whole log
+	selection selection // used if the whole log is read
 	limit     int       // 0: none
-	given     int
-	count     int // of the last page
+	given     int       // events yielded so far
+	count     int       // events that the last page could have had
 }
 
-// page gets the next page, from a position or from Start. It asks for as many events as are
-// still wanted, and for extra more. If it fails, it yields the error to the consumer.
+// page gets the next page, from a position or from Start. It asks for at most as many events as are
+// still wanted, plus extra. Example: extra is 1 if the page begins with an event that was yielded
+// already. If it fails, it yields the error to the consumer.
 func (r *reading) page(at eventstore.Position, open opening, extra int) (page, bool) {
 	if !r.log && !isName(r.stream) {
 		r.fail(&eventstore.NotFoundError{Stream: r.stream})

@@ -98,11 +98,11 @@ func checkSettings(address string) error {
 		return fmt.Errorf("settings: %w", err)
 	}
 	for key := range values {
-		known := false
+		found := false
 		for name := range strings.FieldsSeq(settings) {
-			known = known || strings.EqualFold(key, name)
+			found = found || strings.EqualFold(key, name)
 		}
-		if !known {
+		if !found {
 			return fmt.Errorf("unknown setting %q; there are: %s", key, settings)
 		}
 	}

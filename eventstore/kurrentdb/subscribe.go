@@ -137,9 +137,9 @@ func (s *subscription) ended(ctx context.Context) error {
 
 // catchUp reads with a subscription of its own until the ring covers its position. Only the events
 // of its own stream prove how far it has come. A head that is read separately is no proof, because
-// another node may have told it. The node that serves the stream may report "caught up" before the
-// stream has reached that head. So if the server says so while the last selected event is still
-// before the ring, everything in between is read without a filter.
+// another node may have answered that read. The node that serves the stream may report "caught up"
+// before the stream has reached that head. So if the server says so while the last selected event
+// is still before the ring, everything in between is read without a filter.
 func (s *subscription) catchUp(ctx context.Context, r *ring) error {
 	if err := s.awaitRing(ctx, r); err != nil || s.live(r) {
 		return err

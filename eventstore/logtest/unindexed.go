@@ -10,7 +10,8 @@ import (
 )
 
 // Unindexed is a log without an index of ids, like KurrentDB: it recognises events by their
-// ids only at the place where an append expects them.
+// ids only at the place where an append expects them, and it does not append to several streams at
+// once.
 type Unindexed struct{ eventstore.Store }
 
 // Append implements eventstore.Store.

@@ -42,7 +42,10 @@ func placeOf(stream string, id uuid.UUID) place {
 	return place{stream, id}
 }
 
-var _ eventstore.Store = (*Store)(nil)
+var (
+	_ eventstore.Store         = (*Store)(nil)
+	_ eventstore.MultiAppender = (*Store)(nil)
+)
 
 // Option changes how a store is made.
 type Option func(*Store)
@@ -77,18 +80,64 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := ctx.Err(); err != nil {
 		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, err)
 	}
+	result, err := s.decide(stream, expected, events)
+	if err != nil || result.Replayed {
+		return result, err
+	}
+	return s.add([]eventstore.Write{{Stream: stream, Expected: expected, Events: events}})[0], nil
+}
+
+// AppendAll implements eventstore.MultiAppender.
+func (s *Store) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	if err := eventstore.CheckAppendAll(writes); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("append to %d streams: %w", len(writes), err)
+	}
+	results := make([]eventstore.Result, len(writes))
+	repeated := 0              // how many writes were recorded before
+	var first eventstore.Write // the first of these
+	for i, w := range writes {
+		var err error
+		if results[i], err = s.decide(w.Stream, w.Expected, w.Events); err != nil {
+			return nil, err
+		}
+		if results[i].Replayed {
+			if repeated == 0 {
+				first = w
+			}
+			repeated++
+		}
+	}
+	switch repeated {
+	case 0:
+		return s.add(writes), nil
+	case len(writes):
+		return results, nil
+	}
+	return nil, &eventstore.ConflictError{Stream: first.Stream, Expected: first.Expected, Actual: s.revision(first.Stream)}
+}
+
+// decide returns an error if an append is refused, and its earlier result if it is a replay.
+// Otherwise the append must be added.
+func (s *Store) decide(stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 	if s.ended(stream) {
 		return eventstore.Result{}, &eventstore.DeletedError{Stream: stream}
 	}
 	if result, known, err := s.recordedBefore(stream, expected, events); known {
 		return result, err
 	}
-	revision := int64(len(s.streams[stream])) - 1
-	if !matches(expected, revision) {
+	if revision := s.revision(stream); !matches(expected, revision) {
 		return eventstore.Result{}, &eventstore.ConflictError{Stream: stream, Expected: expected, Actual: revision}
 	}
-	return s.add(stream, events), nil
+	return eventstore.Result{}, nil
 }
+
+// revision is the last revision of a stream; -1 if it is empty.
+func (s *Store) revision(stream string) int64 { return int64(len(s.streams[stream])) - 1 }
 
 // ended tells whether the stream's last event is a tombstone.
 func (s *Store) ended(stream string) bool {
@@ -108,7 +157,7 @@ func (s *Store) recordedBefore(stream string, expected eventstore.Expected, even
 	if last, replayed := s.replay(stream, expected, events); replayed {
 		return eventstore.Result{Revision: last.Revision, Position: last.Position, Replayed: true}, true, nil
 	}
-	taken := matches(expected, int64(len(s.streams[stream]))-1)
+	taken := matches(expected, s.revision(stream))
 	if _, begins := s.ids[placeOf(stream, events[0].ID)]; begins && expected < eventstore.NoStream {
 		taken = false
 	}
@@ -152,27 +201,32 @@ func (s *Store) indexOf(stream string, revision int64) (index int, recorded bool
 	return places[revision], true
 }
 
-func (s *Store) add(stream string, events []eventstore.Event) eventstore.Result {
+// add records all writes, and returns their results.
+func (s *Store) add(writes []eventstore.Write) []eventstore.Result {
 	recordedAt := s.now().UTC().Truncate(time.Microsecond)
 	if n := len(s.log); n > 0 && recordedAt.Before(s.log[n-1].RecordedAt) {
 		recordedAt = s.log[n-1].RecordedAt
 	}
-	for _, e := range events {
-		at := len(s.log)
-		s.log = append(s.log, eventstore.Recorded{
-			Event:      e,
-			Stream:     stream,
-			Revision:   int64(len(s.streams[stream])),
-			Position:   eventstore.At(uint64(at + 1)),
-			RecordedAt: recordedAt,
-		})
-		s.streams[stream] = append(s.streams[stream], at)
-		if _, used := s.ids[placeOf(stream, e.ID)]; !used {
-			s.ids[placeOf(stream, e.ID)] = at
+	results := make([]eventstore.Result, 0, len(writes))
+	for _, w := range writes {
+		for _, e := range w.Events {
+			at := len(s.log)
+			s.log = append(s.log, eventstore.Recorded{
+				Event:      e,
+				Stream:     w.Stream,
+				Revision:   s.revision(w.Stream) + 1,
+				Position:   eventstore.At(uint64(at + 1)),
+				RecordedAt: recordedAt,
+			})
+			s.streams[w.Stream] = append(s.streams[w.Stream], at)
+			if _, used := s.ids[placeOf(w.Stream, e.ID)]; !used {
+				s.ids[placeOf(w.Stream, e.ID)] = at
+			}
 		}
+		last := s.log[len(s.log)-1]
+		results = append(results, eventstore.Result{Revision: last.Revision, Position: last.Position})
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
-	last := s.log[len(s.log)-1]
-	return eventstore.Result{Revision: last.Revision, Position: last.Position}
+	return results
 }

@@ -12,12 +12,12 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) eventstore.Store { return memory.New() }, storetest.Contiguous(), storetest.LogWideIDs())
+	storetest.Run(t, func(*testing.T) eventstore.Store { return memory.New() }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.AppendsAll())
 }
 
 func TestSharedStore(t *testing.T) {
 	store := memory.New()
-	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs())
+	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.AppendsAll())
 }
 
 // If the clock goes backwards, recorded times must still not become earlier.

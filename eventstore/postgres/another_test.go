@@ -251,6 +251,18 @@ var askers = map[string]func(ctx context.Context, log *postgres.Store, n, turn i
 		_, err := log.Append(ctx, fmt.Sprint("repeated-", n), eventstore.NoStream, []eventstore.Event{event})
 		return err
 	},
+	"append to several streams": func(ctx context.Context, log *postgres.Store, n, turn int) error {
+		_, err := log.AppendAll(ctx, writesTo(eventstore.Any, fmt.Sprint("several-", n, "-", turn), fmt.Sprint("early-", n)))
+		return err
+	},
+	"append to several streams that conflicts": func(ctx context.Context, log *postgres.Store, n, turn int) error {
+		writes := writesTo(eventstore.NoStream, fmt.Sprint("never-", n, "-", turn), fmt.Sprint("early-", 10+n))
+		_, err := log.AppendAll(ctx, writes)
+		if _, conflict := errors.AsType[*eventstore.ConflictError](err); conflict {
+			return nil
+		}
+		return err
+	},
 	"read a stream": func(ctx context.Context, log *postgres.Store, n, _ int) error {
 		return last(log.ReadStream(ctx, fmt.Sprint("early-", n), 0, 0))
 	},

@@ -44,11 +44,11 @@ func (s *Store) connect(ctx context.Context, role string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// Connections implements eventstore.Connecting.
+// Connections implements eventstore.ConnectionReporter.
 func (s *Store) Connections() uint64 { return s.connections.Load() }
 
-// AppendAfter implements eventstore.Connecting.
-func (s *Store) AppendAfter(admit func(ctx context.Context) (upTo uint64, err error)) {
+// AskBeforeAppend implements eventstore.ConnectionReporter.
+func (s *Store) AskBeforeAppend(admit func(ctx context.Context) (upTo uint64, err error)) {
 	s.admit.Store(&admit)
 }
 

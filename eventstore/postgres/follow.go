@@ -33,34 +33,37 @@ const (
 
 // publish hands what a batch recorded to the tail, and returns the position of
 // its last event, or 0 if it recorded nothing.
-func (s *Store) publish(batch []*request, a *answer) uint64 {
-	if a.base == 0 && a.recordedAt.IsZero() {
+func (s *Store) publish(batch []*request, b *batchResult) uint64 {
+	if b.base == 0 && b.recordedAt.IsZero() {
 		return 0
 	}
 	var events []eventstore.Recorded
 	wanted := s.tail.wanted()
-	position := a.base
+	position := b.base
 	var last eventstore.Recorded
-	for i, r := range batch {
-		if a.status != nil && a.status[i] != appended {
-			continue
-		}
-		begin := 0
-		if !wanted {
-			begin = len(r.events) - 1
-			position += uint64(begin) //nolint:gosec // it has events
-		}
-		for j := begin; j < len(r.events); j++ {
-			position++
-			last = eventstore.Recorded{
-				Event:      r.events[j],
-				Stream:     r.stream,
-				Revision:   a.revision[i] - int64(len(r.events)-1-j),
-				Position:   eventstore.At(position),
-				RecordedAt: a.recordedAt,
+	for _, r := range batch {
+		for i := range r.writes {
+			w := &r.writes[i]
+			if b.statusOf(w) != appended {
+				continue
 			}
-			if wanted {
-				events = append(events, last)
+			begin := 0
+			if !wanted {
+				begin = len(w.Events) - 1
+				position += uint64(begin) //nolint:gosec // it has events
+			}
+			for j := begin; j < len(w.Events); j++ {
+				position++
+				last = eventstore.Recorded{
+					Event:      w.Events[j],
+					Stream:     w.Stream,
+					Revision:   b.revision[w.number] - int64(len(w.Events)-1-j),
+					Position:   eventstore.At(position),
+					RecordedAt: b.recordedAt,
+				}
+				if wanted {
+					events = append(events, last)
+				}
 			}
 		}
 	}
@@ -98,7 +101,7 @@ func (s *Store) follow(ctx context.Context, poll time.Duration) {
 	}
 }
 
-// Pulse implements eventstore.Proving.
+// Pulse implements eventstore.PulseReporter.
 func (s *Store) Pulse() eventstore.Pulse { return s.pulse.Pulse() }
 
 // catchUp reads from the tail's end to the head. If the log has diverged, it ends all
@@ -119,6 +122,7 @@ func (s *Store) readOn(ctx context.Context) error {
 	}
 	p := newPager(eventstore.Filter{}, s.large)
 	defer p.done()
+	s.tail.prove(head) // so that no subscription is told that it has caught up while pages are missing
 	for last := s.tail.begin(head); last < head && s.tail.wanted(); {
 		page, reached, err := p.page(ctx, s, last, head, 0)
 		if err != nil {

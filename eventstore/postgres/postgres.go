@@ -57,10 +57,10 @@ type Store struct {
 	tail       *tail
 	notify     *notifier
 	pulse      eventstore.PulseRecorder
-	latest     latest
+	latest     latestEvent
 
 	connections atomic.Uint64                                         // of the engine's own, made so far
-	admit       atomic.Pointer[func(context.Context) (uint64, error)] // see AppendAfter
+	admit       atomic.Pointer[func(context.Context) (uint64, error)] // see AskBeforeAppend
 
 	stop     context.CancelCauseFunc // ends everything that runs in the background
 	writing  sync.WaitGroup
@@ -69,7 +69,10 @@ type Store struct {
 	close    sync.Once
 }
 
-var _ eventstore.Store = (*Store)(nil)
+var (
+	_ eventstore.Store         = (*Store)(nil)
+	_ eventstore.MultiAppender = (*Store)(nil)
+)
 
 const defaultQueueWait, defaultPoll = time.Second, time.Second
 
@@ -190,34 +193,67 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	if err := eventstore.CheckAppend(stream, expected, events); err != nil {
 		return eventstore.Result{}, err
 	}
-	r := newRequest(stream, expected, events)
-	if err := s.reserve(ctx, r); err != nil {
+	r := newRequest(eventstore.Write{Stream: stream, Expected: expected, Events: events})
+	if err := s.submit(ctx, r); err != nil {
 		return eventstore.Result{}, err
+	}
+	return r.writes[0].result, nil
+}
+
+// AppendAll implements eventstore.MultiAppender.
+func (s *Store) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	if err := eventstore.CheckAppendAll(writes); err != nil {
+		return nil, err
+	}
+	r := newRequest(writes...)
+	if err := s.submit(ctx, r); err != nil {
+		return nil, err
+	}
+	results := make([]eventstore.Result, len(writes))
+	for i := range results {
+		results[i] = r.writes[i].result
+	}
+	return results, nil
+}
+
+// submit queues a request and waits for its outcome. If there is no error, the writes have their
+// results.
+func (s *Store) submit(ctx context.Context, r *request) error {
+	if err := s.reserve(ctx, r); err != nil {
+		return err
 	}
 	defer s.queueBytes.Release(r.weight())
 	if !s.queue.put(r) {
-		return eventstore.Result{}, &eventstore.UnavailableError{Cause: errClosed}
+		return &eventstore.UnavailableError{Cause: errClosed}
 	}
 	select {
-	case o := <-r.done:
-		return o.result, o.err
+	case err := <-r.done:
+		return err
 	case <-ctx.Done():
 	}
 	if s.queue.abandon(r) {
-		return eventstore.Result{}, fmt.Errorf("append to %s: %w", stream, ctx.Err())
+		return fmt.Errorf("append to %s: %w", r.describe(), ctx.Err())
 	}
 	select {
-	case o := <-r.done: // the outcome came in the meantime
-		return o.result, o.err
+	case err := <-r.done: // the outcome came in the meantime
+		return err
 	default:
-		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
+		return &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
 	}
+}
+
+// describe names the streams of the request.
+func (r *request) describe() string {
+	if len(r.writes) == 1 {
+		return r.stream()
+	}
+	return fmt.Sprintf("%d streams", len(r.writes))
 }
 
 // reserve takes space in the queue. If the queue is full, it waits for a bounded time.
 func (s *Store) reserve(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("append to %s: %w", r.stream, err)
+		return fmt.Errorf("append to %s: %w", r.describe(), err)
 	}
 	if s.queueBytes.TryAcquire(r.weight()) {
 		return nil
@@ -229,7 +265,7 @@ func (s *Store) reserve(ctx context.Context, r *request) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("append to %s: %w", r.stream, ctx.Err())
+		return fmt.Errorf("append to %s: %w", r.describe(), ctx.Err())
 	}
 	return &eventstore.UnavailableError{Cause: errors.New("too many appends are waiting")}
 }

@@ -47,5 +47,5 @@ func migrated(tb testing.TB) *pgxpool.Pool {
 
 func TestStore(t *testing.T) {
 	store := open(t, migrated(t))
-	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs())
+	storetest.Run(t, func(*testing.T) eventstore.Store { return store }, storetest.Contiguous(), storetest.LogWideIDs(), storetest.AppendsAll())
 }

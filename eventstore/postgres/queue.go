@@ -19,20 +19,31 @@ const (
 	besideWait    = 5 * time.Millisecond
 )
 
-// request is one append that waits or is being sent.
+// request is an append that waits or is being sent. It is to one stream, or to several that are
+// recorded together.
 type request struct {
-	stream   string
-	expected eventstore.Expected
-	events   []eventstore.Event
-	bytes    int
-	done     chan outcome // holds one, so that answering never waits
+	writes []write
+	alone  [1]write // room for the only write of most requests
+	bytes  int
+	done   chan error // holds one, so that answering never waits; after nil, the writes have results
 
-	state state // guarded by the queue's lock
+	// These are guarded by the queue's lock.
+	state state
+	waits int // how many of its writes stand behind an earlier request
 }
 
-type outcome struct {
-	result eventstore.Result
-	err    error
+// write is what a request appends to one stream.
+type write struct {
+	eventstore.Write
+	request *request
+	result  eventstore.Result
+
+	// first tells that no earlier request for the stream is in the queue or in a batch. It is
+	// guarded by the queue's lock.
+	first bool
+	// number is the place of the write in its batch, in the order of streams. begin is the number
+	// of its first event in the batch, from 1. The writer that sends the batch sets both.
+	number, begin int
 }
 
 type state uint8
@@ -43,23 +54,38 @@ const (
 	abandoned       // the caller gave up before it was sent
 )
 
-func newRequest(stream string, expected eventstore.Expected, events []eventstore.Event) *request {
-	r := &request{stream: stream, expected: expected, events: events, done: make(chan outcome, 1)}
-	for i := range events {
-		r.bytes += events[i].Size()
+func newRequest(writes ...eventstore.Write) *request {
+	r := &request{done: make(chan error, 1)}
+	r.writes = r.alone[:]
+	if len(writes) > 1 {
+		r.writes = make([]write, len(writes))
+	}
+	for i, w := range writes {
+		r.writes[i] = write{Write: w, request: r}
+		r.bytes += w.Size()
 	}
 	return r
 }
 
-// weight is what the request counts towards the bound of the queue.
-func (r *request) weight() int64 { return int64(r.bytes) + appendOverhead }
+// stream is the first stream of the request.
+func (r *request) stream() string { return r.writes[0].Stream }
 
-// answer tells the caller, once.
-func (r *request) answer(result eventstore.Result, err error) { r.done <- outcome{result, err} }
+// weight is what the request counts towards the bound of the queue. No request counts more than
+// the largest append of one stream.
+func (r *request) weight() int64 {
+	return min(int64(r.bytes)+int64(len(r.writes))*appendOverhead, eventstore.MaxAppendBytes+appendOverhead)
+}
 
-// queue holds appends until a writer takes them. Of each stream only the oldest append is
-// ready. The next one becomes ready when that one is answered. So a batch never contains a
-// stream twice, and the writers of one node never wait for each other at a stream's lock.
+// finish tells the caller, once.
+func (r *request) finish(err error) { r.done <- err }
+
+// queue holds appends until a writer takes them. Each stream has a line, and an append to several
+// streams stands in the lines of all of them. It is ready when it is the first in all its lines,
+// and leaves them when it is answered. Example: append 1 is to stream a, append 2 is to a and b,
+// and append 3 is to b. Append 1 is ready, append 2 waits for 1, and append 3 waits for 2. So a
+// batch never contains a stream twice, and the writers of one node never wait for each other at a
+// stream's lock. A request enters all its lines at once, so the oldest that waits never waits for a
+// younger one.
 type queue struct {
 	mu       sync.Mutex
 	filled   sync.Cond
@@ -68,12 +94,12 @@ type queue struct {
 	// overdue means that a writer must not wait longer for the batch that is in flight. timerSet
 	// means that a timer will set overdue.
 	overdue, timerSet bool
-	behind            map[string][]*request // by stream: requests that wait for an earlier one of their stream
+	behind            map[string][]*write // by stream: the line, without the first
 	closed            bool
 }
 
 func newQueue() *queue {
-	q := &queue{behind: make(map[string][]*request)}
+	q := &queue{behind: make(map[string][]*write)}
 	q.filled.L = &q.mu
 	return q
 }
@@ -85,13 +111,19 @@ func (q *queue) put(r *request) bool {
 	if q.closed {
 		return false
 	}
-	if line, busy := q.behind[r.stream]; busy {
-		q.behind[r.stream] = append(line, r)
-		return true
+	for i := range r.writes {
+		w := &r.writes[i]
+		line, busy := q.behind[w.Stream]
+		if w.first = !busy; busy {
+			line = append(line, w)
+			r.waits++
+		}
+		q.behind[w.Stream] = line
 	}
-	q.behind[r.stream] = nil
-	q.ready = append(q.ready, r)
-	q.filled.Signal()
+	if r.waits == 0 {
+		q.ready = append(q.ready, r)
+		q.filled.Signal()
+	}
 	return true
 }
 
@@ -130,13 +162,14 @@ func (q *queue) markOverdue() {
 
 func (q *queue) takeReady() []*request {
 	var batch []*request
-	bytes, taken := 0, 0
+	appends, bytes, taken := 0, 0, 0
 	for _, r := range q.ready {
-		if len(batch) == maxBatchAppends || len(batch) > 0 && bytes+r.bytes > maxBatchBytes {
+		if len(batch) > 0 && (appends+len(r.writes) > maxBatchAppends || bytes+r.bytes > maxBatchBytes) {
 			break
 		}
 		taken++
 		batch = append(batch, r)
+		appends += len(r.writes)
 		bytes += r.bytes
 	}
 	left := copy(q.ready, q.ready[taken:])
@@ -166,22 +199,38 @@ func (q *queue) release(batch []*request) {
 	defer q.mu.Unlock()
 	q.inFlight--
 	for _, r := range batch {
-		q.next(r.stream)
+		q.leave(r)
 	}
 	if len(q.ready) > 0 || q.closed {
 		q.filled.Broadcast()
 	}
 }
 
-func (q *queue) next(stream string) {
-	line := q.behind[stream]
-	if len(line) == 0 {
-		delete(q.behind, stream)
-		return
+// leave takes a request out of all its lines.
+func (q *queue) leave(r *request) {
+	for i := range r.writes {
+		w := &r.writes[i]
+		line := q.behind[w.Stream]
+		switch {
+		case !w.first:
+			at := slices.Index(line, w)
+			q.behind[w.Stream] = slices.Delete(line, at, at+1)
+		case len(line) == 0:
+			delete(q.behind, w.Stream)
+		default:
+			q.moveUp(line[0])
+			line[0] = nil // otherwise the slice would keep the request in memory after it was answered
+			q.behind[w.Stream] = line[1:]
+		}
 	}
-	q.ready = append(q.ready, line[0])
-	line[0] = nil // otherwise the slice would keep the request in memory after it was answered
-	q.behind[stream] = line[1:]
+}
+
+// moveUp makes a write the first of its line.
+func (q *queue) moveUp(w *write) {
+	w.first = true
+	if w.request.waits--; w.request.waits == 0 {
+		q.ready = append(q.ready, w.request)
+	}
 }
 
 // abandon takes a request back, unless it was sent. It removes the request from the queue, but not
@@ -193,12 +242,18 @@ func (q *queue) abandon(r *request) bool {
 	if r.state == sent {
 		return false
 	}
-	r.state, r.events = abandoned, nil
-	if at := slices.Index(q.ready, r); at >= 0 {
+	r.state = abandoned
+	for i := range r.writes {
+		r.writes[i].Events = nil
+	}
+	at := slices.Index(q.ready, r)
+	if at >= 0 {
 		q.ready = slices.Delete(q.ready, at, at+1)
-		q.next(r.stream)
-	} else if at := slices.Index(q.behind[r.stream], r); at >= 0 {
-		q.behind[r.stream] = slices.Delete(q.behind[r.stream], at, at+1)
+	}
+	if at >= 0 || r.waits > 0 {
+		q.leave(r)
+		// Requests that waited behind this one may be ready now.
+		q.filled.Signal()
 	}
 	return true
 }
@@ -207,20 +262,27 @@ func (q *queue) abandon(r *request) bool {
 func (q *queue) fail(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, r := range q.ready {
-		q.failStream(r, err)
+	failed := slices.Clone(q.ready)
+	for stream, line := range q.behind {
+		for _, w := range line {
+			failed = append(failed, w.request)
+		}
+		q.behind[stream] = nil // of the lines, only batches that are in flight are left
 	}
 	clear(q.ready)
 	q.ready = q.ready[:0]
-}
-
-// failStream answers a request that is ready, and those behind it in its stream.
-func (q *queue) failStream(r *request, err error) {
-	for _, r := range append([]*request{r}, q.behind[r.stream]...) {
+	for _, r := range failed {
+		if r.state != waiting { // it stands in several lines, and was answered already
+			continue
+		}
 		r.state = sent
-		r.answer(eventstore.Result{}, err)
+		r.finish(err)
+		for i := range r.writes {
+			if r.writes[i].first {
+				delete(q.behind, r.writes[i].Stream)
+			}
+		}
 	}
-	delete(q.behind, r.stream)
 }
 
 // close accepts no more requests. Writers end after they have taken the rest.

@@ -79,15 +79,15 @@ func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
 }
 
 func (s *Store) head(ctx context.Context) (head uint64, err error) {
-	known := s.latest.get()
+	latest := s.latest.get()
 	var e struct { // null where no event is
 		revision   *int64
 		recordedAt *time.Time
 		id         *uuid.UUID
 		stream     *string
 	}
-	if err = s.pool.QueryRow(ctx, headSQL, naming(known)...).Scan(&head, &e.revision, &e.recordedAt, &e.id, &e.stream); err != nil {
-		return 0, s.explain(ctx, known, err) // wrapped by its callers, which know what was read
+	if err = s.pool.QueryRow(ctx, headSQL, naming(latest)...).Scan(&head, &e.revision, &e.recordedAt, &e.id, &e.stream); err != nil {
+		return 0, s.explain(ctx, latest, err) // wrapped by its callers, which know what was read
 	}
 	if e.stream != nil {
 		s.latest.note(&eventstore.Recorded{
@@ -153,8 +153,8 @@ func (s *Store) readStream(ctx context.Context, way direction, stream string, fr
 // error. A read of a stream that has ended or does not exist is one.
 func (s *Store) whyEmpty(ctx context.Context, stream string) error {
 	var deleted bool
-	known := s.latest.get()
-	err := s.explain(ctx, known, s.pool.QueryRow(ctx, endedSQL, naming(known, stream)...).Scan(&deleted))
+	latest := s.latest.get()
+	err := s.explain(ctx, latest, s.pool.QueryRow(ctx, endedSQL, naming(latest, stream)...).Scan(&deleted))
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return &eventstore.NotFoundError{Stream: stream}
@@ -280,10 +280,10 @@ func (s *sizer) adapt(got int, full bool) {
 // readPage reads rows until there are no more or the page is full. It allocates memory for
 // the likely number of rows.
 func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query string, args ...any) (page []eventstore.Recorded, full bool, err error) {
-	known := s.latest.get()
-	rows, err := s.pool.Query(ctx, query, naming(known, args...)...)
+	latest := s.latest.get()
+	rows, err := s.pool.Query(ctx, query, naming(latest, args...)...)
 	if err != nil {
-		return nil, false, s.explain(ctx, known, err) // wrapped by readError
+		return nil, false, s.explain(ctx, latest, err) // wrapped by readError
 	}
 	defer rows.Close()
 	page = make([]eventstore.Recorded, 0, likely)
@@ -301,7 +301,7 @@ func (s *Store) readPage(ctx context.Context, size *sizer, likely int, query str
 	}
 	rows.Close()
 	if err := rows.Err(); err != nil {
-		return nil, false, s.explain(ctx, known, err) // wrapped by readError
+		return nil, false, s.explain(ctx, latest, err) // wrapped by readError
 	}
 	// The latest known event is either the page's last one or the one known before.
 	if len(page) > 0 {

@@ -60,7 +60,7 @@ func TestConnectAsThePoolDoes(t *testing.T) {
 	}
 }
 
-func TestErrorsAreTold(t *testing.T) {
+func TestErrorsSayWhetherTheAppendMayHaveHappened(t *testing.T) {
 	reply := func(severity, code string) error {
 		return fmt.Errorf("batch: %w", &pgconn.PgError{SeverityUnlocalized: severity, Code: code})
 	}
@@ -79,7 +79,7 @@ func TestErrorsAreTold(t *testing.T) {
 		"deadlock, again and again": {reply("ERROR", "40P01"), &eventstore.UnavailableError{}},
 		"a replica":                 {reply("ERROR", "25006"), &eventstore.UnavailableError{}},
 		"bad bytes":                 {reply("ERROR", "22021"), &eventstore.InvalidError{}},
-		"unknown answer":            {errAnswer, &eventstore.OutcomeUnknownError{}},
+		"unknown answer":            {errUnknownForm, &eventstore.OutcomeUnknownError{}},
 	} {
 		got := translate(c.err)
 		if fmt.Sprintf("%T", got) != fmt.Sprintf("%T", c.want) {

@@ -13,11 +13,12 @@ const (
 	tailBytes  = 16 << 20
 )
 
-// tail is the end of the log in memory. While there are subscriptions, it holds the latest
-// events, without gaps, from first to last. Writers of this node add what they have
-// committed, and follow reads what other nodes have committed. Every subscription that has
-// come this far is served from here. A subscription that falls behind reads from the database
-// again, so nothing waits for it.
+// tail is the end of the log in memory. While there are subscriptions, it holds the latest events,
+// without gaps, from first to last. Writers of this node add what they have committed, and follow
+// reads what other nodes have committed. Every subscription that has come this far is served from
+// here. A subscription that falls behind reads from the database again, so nothing waits for it.
+// Events can arrive too early. Example: last is 10, and one writer adds the events 13 to 15 before
+// the other writer adds 11 and 12. Then 13 to 15 wait in ahead until 11 and 12 have come.
 type tail struct {
 	mu      sync.Mutex
 	readers int
@@ -25,9 +26,9 @@ type tail struct {
 	first   uint64
 	last    uint64
 	proven  uint64                // the highest position known to be committed; last is never above
-	events  []eventstore.Recorded // the event of a position at position % tailEvents
+	events  []eventstore.Recorded // the event at a position has the index position % tailEvents
 	bytes   int
-	ahead   map[uint64][]eventstore.Recorded // by first position: events that came too early: earlier ones are still missing
+	ahead   map[uint64][]eventstore.Recorded // by first position: events that came before the ones in front of them
 	held    int                              // events in ahead
 	heldSum int                              // their bytes
 	broken  error                            // why no subscription can go on
@@ -149,8 +150,8 @@ func (t *tail) drain() (moved bool) {
 			delete(t.ahead, first)
 			t.held -= len(events)
 			t.heldSum -= size(events)
-			if known := t.last + 1 - first; known < uint64(len(events)) {
-				t.push(events[known:])
+			if present := t.last + 1 - first; present < uint64(len(events)) {
+				t.push(events[present:])
 				again, moved = true, true
 			}
 		}

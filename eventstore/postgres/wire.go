@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,48 +80,88 @@ func (a *array) value() []byte {
 type arguments struct {
 	streams, expected, counts, first array // one element per append
 	appends, ids, types, data, meta  array // one element per event
+	groups                           array // one element per append, if the batch has groups
+	sorted                           []*write
 	check                            [1]byte
-	known, knownAt                   [8]byte
-	knownID                          uuid.UUID
+	latest, latestAt                 [8]byte
+	latestID                         uuid.UUID
 }
 
-// encode returns the arguments for a batch, which must be sorted by stream.
-// They are valid until the next call.
-func (a *arguments) encode(batch []*request, checkIDs bool, known eventstore.Anchor) [][]byte {
+// encode numbers the appends of a batch and returns the arguments for it. They are valid until the
+// next call. The server wants the appends sorted by stream. The events are in the order of the
+// requests, because this is their order in the log.
+func (a *arguments) encode(batch []*request, checkIDs bool, latest eventstore.Anchor) [][]byte {
 	a.reset()
-	events := 0
-	for i, r := range batch {
-		a.streams.addText(r.stream)
+	for _, r := range batch {
+		for i := range r.writes {
+			a.sorted = append(a.sorted, &r.writes[i])
+		}
+	}
+	var groups []byte
+	if len(a.sorted) > len(batch) {
+		slices.SortFunc(a.sorted, func(a, b *write) int { return strings.Compare(a.Stream, b.Stream) })
+	}
+	for i, w := range a.sorted {
+		w.number = i
+		a.streams.addText(w.Stream)
 		// The server adds an event's number to this, and the sum must fit into 64 bits. No
 		// stream has revisions that high.
-		a.expected.addInt8(min(int64(r.expected), math.MaxInt64-eventstore.MaxAppendEvents))
-		a.counts.addInt4(len(r.events))
-		a.first.addInt4(events + 1)
-		events += len(r.events)
-		for j := range r.events {
-			e := &r.events[j]
-			a.appends.addInt4(i + 1)
-			a.ids.addID(e.ID)
-			a.types.addText(e.Type)
-			a.data.addJSON(e.Data)
-			a.meta.addJSON(e.Meta)
+		a.expected.addInt8(min(int64(w.Expected), math.MaxInt64-eventstore.MaxAppendEvents))
+		a.counts.addInt4(len(w.Events))
+	}
+	events := 0
+	for _, r := range batch {
+		for i := range r.writes {
+			w := &r.writes[i]
+			w.begin = events + 1
+			events += len(w.Events)
+			for j := range w.Events {
+				e := &w.Events[j]
+				a.appends.addInt4(w.number + 1)
+				a.ids.addID(e.ID)
+				a.types.addText(e.Type)
+				a.data.addJSON(e.Data)
+				a.meta.addJSON(e.Meta)
+			}
 		}
+	}
+	for _, w := range a.sorted {
+		a.first.addInt4(w.begin)
+	}
+	if len(a.sorted) > len(batch) {
+		a.encodeGroups(batch)
+		groups = a.groups.value()
 	}
 	a.check[0] = 0
 	if checkIDs {
 		a.check[0] = 1
 	}
-	binary.BigEndian.PutUint64(a.known[:], number(known.Position))
-	binary.BigEndian.PutUint64(a.knownAt[:], uint64(known.RecordedAt.UnixMicro()-epoch))
-	a.knownID = known.ID
+	binary.BigEndian.PutUint64(a.latest[:], number(latest.Position))
+	binary.BigEndian.PutUint64(a.latestAt[:], uint64(latest.RecordedAt.UnixMicro()-epoch))
+	a.latestID = latest.ID
 	return [][]byte{
 		a.streams.value(), a.expected.value(), a.counts.value(), a.first.value(),
-		a.appends.value(), a.ids.value(), a.types.value(), a.data.value(), a.meta.value(), a.check[:],
-		a.known[:], a.knownAt[:], a.knownID[:],
+		a.appends.value(), a.ids.value(), a.types.value(), a.data.value(), a.meta.value(), a.check[:], groups,
+		a.latest[:], a.latestAt[:], a.latestID[:],
+	}
+}
+
+// encodeGroups gives each request to several streams a number, from 1. Other appends have 0.
+func (a *arguments) encodeGroups(batch []*request) {
+	numbers := make(map[*request]int)
+	for _, r := range batch {
+		if len(r.writes) > 1 {
+			numbers[r] = len(numbers) + 1
+		}
+	}
+	for _, w := range a.sorted {
+		a.groups.addInt4(numbers[w.request])
 	}
 }
 
 func (a *arguments) reset() {
+	clear(a.sorted) // otherwise the slice would keep requests in memory after they were answered
+	a.sorted = a.sorted[:0]
 	a.streams.reset(pgtype.TextOID)
 	a.expected.reset(pgtype.Int8OID)
 	a.counts.reset(pgtype.Int4OID)
@@ -129,6 +171,7 @@ func (a *arguments) reset() {
 	a.types.reset(pgtype.TextOID)
 	a.data.reset(pgtype.JSONOID)
 	a.meta.reset(pgtype.JSONOID)
+	a.groups.reset(pgtype.Int4OID)
 }
 
 // The outcome of an append, as eventstore.append reports it.
@@ -138,10 +181,11 @@ const (
 	conflict  = 2
 	duplicate = 3
 	ended     = 4
+	leftOut   = 5 // it could be appended, but another append of its group could not
 )
 
-// answer is the result of eventstore.append.
-type answer struct {
+// batchResult is the result of eventstore.append.
+type batchResult struct {
 	base       uint64 // position before the first event appended
 	recordedAt time.Time
 	revision   []int64
@@ -150,31 +194,39 @@ type answer struct {
 	duplicate  []uuid.UUID
 }
 
-// errAnswer means that the function in the database is not the one that this program expects.
-var errAnswer = errors.New("eventstore.append answered in an unknown form")
+// statusOf is what became of an append.
+func (b *batchResult) statusOf(w *write) int16 {
+	if b.status == nil {
+		return appended
+	}
+	return b.status[w.number]
+}
 
-// decodeAnswer reads a row in binary format.
-func decodeAnswer(row [][]byte, appends int) (a answer, err error) {
+// errUnknownForm means that the function in the database is not the one that this program expects.
+var errUnknownForm = errors.New("eventstore.append answered in an unknown form")
+
+// decodeBatchResult reads a row in binary format.
+func decodeBatchResult(row [][]byte, appends int) (b batchResult, err error) {
 	if len(row) != 6 {
-		return a, errAnswer
+		return b, errUnknownForm
 	}
 	if len(row[0]) == 8 && len(row[1]) == 8 { // both are null if nothing was appended
-		a.base = binary.BigEndian.Uint64(row[0])
-		a.recordedAt = timestamp(row[1])
+		b.base = binary.BigEndian.Uint64(row[0])
+		b.recordedAt = timestamp(row[1])
 	}
-	if a.revision, err = decodeArray(row[2], appends, 8, int8Of); err != nil {
-		return a, err
+	if b.revision, err = decodeArray(row[2], appends, 8, int8Of); err != nil {
+		return b, err
 	}
-	if a.status, err = decodeArray(row[3], appends, 2, int2Of); err != nil {
-		return a, err
+	if b.status, err = decodeArray(row[3], appends, 2, int2Of); err != nil {
+		return b, err
 	}
-	if a.position, err = decodeArray(row[4], appends, 8, binary.BigEndian.Uint64); err != nil {
-		return a, err
+	if b.position, err = decodeArray(row[4], appends, 8, binary.BigEndian.Uint64); err != nil {
+		return b, err
 	}
-	if a.duplicate, err = decodeArray(row[5], appends, 16, idOf); err != nil {
-		return a, err
+	if b.duplicate, err = decodeArray(row[5], appends, 16, idOf); err != nil {
+		return b, err
 	}
-	return a, nil
+	return b, nil
 }
 
 // decodeArray reads an array whose elements have one width. A null element stays zero.
@@ -183,13 +235,13 @@ func decodeArray[T any](column []byte, length, width int, read func([]byte) T) (
 		return nil, nil
 	}
 	if len(column) < arrayHeader || int(binary.BigEndian.Uint32(column[arrayLength:])) != length {
-		return nil, errAnswer
+		return nil, errUnknownForm
 	}
 	values := make([]T, length)
 	rest := column[arrayHeader:]
 	for i := range values {
 		if len(rest) < 4 {
-			return nil, errAnswer
+			return nil, errUnknownForm
 		}
 		size := int32(binary.BigEndian.Uint32(rest))
 		rest = rest[4:]
@@ -197,7 +249,7 @@ func decodeArray[T any](column []byte, length, width int, read func([]byte) T) (
 			continue
 		}
 		if int(size) != width || len(rest) < width {
-			return nil, errAnswer
+			return nil, errUnknownForm
 		}
 		values[i] = read(rest[:width])
 		rest = rest[width:]

@@ -18,8 +18,8 @@ import (
 
 const (
 	appendSQL = `SELECT o_base, o_recorded_at, o_revision, o_status, o_position, o_duplicate
-		FROM eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		WHERE eventstore.holds($11, $12, $13)` // after it, because holds is volatile
+		FROM eventstore.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		WHERE eventstore.holds($12, $13, $14)` // runs after the append, because holds is volatile
 
 	maxTries    = 5 // of a batch that surely was not committed
 	idleTrusted = time.Second
@@ -52,7 +52,7 @@ func (w *writer) run(ctx context.Context) {
 			w.refuse(ctx, batch, err)
 			continue
 		}
-		slices.SortFunc(batch, func(a, b *request) int { return strings.Compare(a.stream, b.stream) })
+		slices.SortFunc(batch, func(a, b *request) int { return strings.Compare(a.stream(), b.stream()) })
 		w.record(ctx, w.store.queue.seal(batch), false)
 		w.store.queue.release(batch)
 		// The callers that were just answered get time to send their next appends. Without
@@ -130,9 +130,9 @@ func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 	}
 	var err error
 	for range maxTries {
-		var a answer
-		if a, err = w.call(ctx, batch, checkIDs); err == nil {
-			w.deliver(batch, &a)
+		var b batchResult
+		if b, err = w.call(ctx, batch, checkIDs); err == nil {
+			w.deliver(batch, &b)
 			return
 		}
 		fate := judge(err)
@@ -158,26 +158,26 @@ func (w *writer) record(ctx context.Context, batch []*request, checkIDs bool) {
 	w.disconnect() // a new connection may lead to a server that works
 }
 
-func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (answer, error) {
-	if w.conn == nil || w.conn.IsClosed() { // lost with an earlier part of this batch
+func (w *writer) call(ctx context.Context, batch []*request, checkIDs bool) (batchResult, error) {
+	if w.conn == nil || w.conn.IsClosed() { // it was lost while an earlier part of this batch was sent
 		if err := w.ready(ctx); err != nil {
-			return answer{}, &neverSentError{err}
+			return batchResult{}, &neverSentError{err}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()
 	binary := []int16{pgx.BinaryFormatCode}
-	known := w.store.latest.get()
-	reader := w.conn.ExecStatement(ctx, w.statement, w.arguments.encode(batch, checkIDs, known), binary, binary)
-	var a answer
-	decoded := errAnswer // no row
+	latest := w.store.latest.get()
+	reader := w.conn.ExecStatement(ctx, w.statement, w.arguments.encode(batch, checkIDs, latest), binary, binary)
+	var b batchResult
+	decoded := errUnknownForm // no row
 	for reader.NextRow() {
-		a, decoded = decodeAnswer(reader.Values(), len(batch))
+		b, decoded = decodeBatchResult(reader.Values(), int(w.arguments.counts.size)) //nolint:gosec // appends of a batch
 	}
 	if _, err := reader.Close(); err != nil {
-		return answer{}, w.store.explain(ctx, known, err) // judged by its caller, wrapped in translate
+		return batchResult{}, w.store.explain(ctx, latest, err) // judged by its caller, wrapped in translate
 	}
-	return a, decoded
+	return b, decoded
 }
 
 // neverSentError marks an error that came before a byte was sent, as pgconn does.
@@ -186,16 +186,20 @@ type neverSentError struct{ error }
 func (neverSentError) SafeToRetry() bool { return true }
 func (e neverSentError) Unwrap() error   { return e.error }
 
-// splitShared divides a batch into appends that share no event id, and the rest.
+// splitShared divides a batch into requests that share no event id, and the rest.
 func splitShared(batch []*request) (distinct, rest []*request) {
 	seen := make(map[uuid.UUID]struct{})
 	for _, r := range batch {
-		if slices.ContainsFunc(r.events, func(e eventstore.Event) bool { _, ok := seen[e.ID]; return ok }) {
+		if slices.ContainsFunc(r.writes, func(w write) bool {
+			return slices.ContainsFunc(w.Events, func(e eventstore.Event) bool { _, ok := seen[e.ID]; return ok })
+		}) {
 			rest = append(rest, r)
 			continue
 		}
-		for i := range r.events {
-			seen[r.events[i].ID] = struct{}{}
+		for i := range r.writes {
+			for j := range r.writes[i].Events {
+				seen[r.writes[i].Events[j].ID] = struct{}{}
+			}
 		}
 		distinct = append(distinct, r)
 	}
@@ -204,35 +208,61 @@ func splitShared(batch []*request) (distinct, rest []*request) {
 
 func (w *writer) fail(batch []*request, err error) {
 	for _, r := range batch {
-		r.answer(eventstore.Result{}, err)
+		r.finish(err)
 	}
 }
 
 // deliver gives what was committed to the tail and then answers the callers. So a caller that
 // has its answer finds its events in a subscription that has caught up.
-func (w *writer) deliver(batch []*request, a *answer) {
-	position := w.store.publish(batch, a)
+func (w *writer) deliver(batch []*request, b *batchResult) {
+	position := w.store.publish(batch, b)
 	if position > 0 {
 		w.store.notify.tell(position)
 	}
-	position = a.base
-	for i, r := range batch {
-		status := int16(appended)
-		if a.status != nil {
-			status = a.status[i]
-		}
-		switch status {
-		case appended:
-			position += uint64(len(r.events))
-			r.answer(eventstore.Result{Revision: a.revision[i], Position: eventstore.At(position)}, nil)
-		case replayed:
-			r.answer(eventstore.Result{Revision: a.revision[i], Position: eventstore.At(a.position[i]), Replayed: true}, nil)
-		case duplicate:
-			r.answer(eventstore.Result{}, &eventstore.DuplicateEventError{Stream: r.stream, ID: a.duplicate[i]})
-		case ended:
-			r.answer(eventstore.Result{}, &eventstore.DeletedError{Stream: r.stream})
-		default:
-			r.answer(eventstore.Result{}, &eventstore.ConflictError{Stream: r.stream, Expected: r.expected, Actual: a.revision[i]})
+	position = b.base
+	for _, r := range batch {
+		var err error
+		position, err = r.settle(b, position)
+		r.finish(err)
+	}
+}
+
+// settle reads a request's results from the result of its batch. before is the position before its
+// events, and after the position of its last event.
+func (r *request) settle(b *batchResult, before uint64) (after uint64, err error) {
+	var replay *write // the first of them
+	replays := 0
+	for i := range r.writes {
+		w := &r.writes[i]
+		status := b.statusOf(w)
+		switch {
+		case status == appended:
+			before += uint64(len(w.Events))
+			w.result = eventstore.Result{Revision: b.revision[w.number], Position: eventstore.At(before)}
+		case status == replayed:
+			w.result = eventstore.Result{Revision: b.revision[w.number], Position: eventstore.At(b.position[w.number]), Replayed: true}
+			if replays == 0 {
+				replay = w
+			}
+			replays++
+		case status == leftOut:
+		case err == nil:
+			err = b.refusal(w, status)
 		}
 	}
+	if err == nil && replays > 0 && replays < len(r.writes) {
+		err = &eventstore.ConflictError{Stream: replay.Stream, Expected: replay.Expected, Actual: eventstore.UnknownRevision}
+	}
+	return before, err
+}
+
+// refusal is the error of an append that was refused.
+func (b *batchResult) refusal(w *write, status int16) error {
+	switch status {
+	case duplicate:
+		return &eventstore.DuplicateEventError{Stream: w.Stream, ID: b.duplicate[w.number]}
+	case ended:
+		return &eventstore.DeletedError{Stream: w.Stream}
+	}
+	return &eventstore.ConflictError{Stream: w.Stream, Expected: w.Expected, Actual: b.revision[w.number]}
 }

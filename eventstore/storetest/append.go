@@ -19,7 +19,7 @@ var appendRules = []rule{
 	{"a result tells the last event's place", resultTellsPlace},
 	{"a refused append leaves no trace", noTrace},
 	{"a context that has ended appends nothing", endedContext},
-	{"a megabyte is taken", megabyte},
+	{"an append of a megabyte is accepted", megabyte},
 }
 
 func inOrderAsAppended(l *log) {

@@ -19,6 +19,7 @@ import (
 // The types of a store's methods, so that a broken engine is one function.
 type (
 	appendFunc     func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error)
+	appendAllFunc  func(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error)
 	readStreamFunc func(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error]
 	readAllFunc    func(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error]
 	subscribeFunc  func(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error]
@@ -34,6 +35,7 @@ type engine struct {
 	readAllBackwards    readAllFunc
 	subscribe           subscribeFunc
 	head                func(context.Context) (eventstore.Position, error)
+	appendAll           appendAllFunc // nil: the engine has none
 }
 
 func (e *engine) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
@@ -60,6 +62,12 @@ func (e *engine) Subscribe(ctx context.Context, after eventstore.Position, filte
 	return e.subscribe(ctx, after, filter)
 }
 
+func (e *engine) MultiAppender() (eventstore.MultiAppender, bool) { return e, e.appendAll != nil }
+
+func (e *engine) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	return e.appendAll(ctx, writes)
+}
+
 func (e *engine) Head(ctx context.Context) (eventstore.Position, error) { return e.head(ctx) }
 
 type brokenEngine struct {
@@ -76,6 +84,7 @@ func altered(change func(*engine)) eventstore.Store {
 		sound: sound, append: sound.Append, subscribe: sound.Subscribe, head: sound.Head,
 		readStream: sound.ReadStream, readStreamBackwards: sound.ReadStreamBackwards,
 		readAll: sound.ReadAll, readAllBackwards: sound.ReadAllBackwards,
+		appendAll: sound.AppendAll,
 	}
 	change(e)
 	return e
@@ -109,7 +118,7 @@ var brokenEngines = map[string]brokenEngine{
 	"looks at each id, not the first":   {"where no revision is expected, the first id decides", uniqueInStream},
 	"takes what is new of an append":    {"an append of which a part is recorded is refused", takesTheNew},
 	"keeps a part of a refused append":  {"a refused append leaves no trace", keepsFirst},
-	"writes JSON anew":                  {"bytes are kept exactly", compactsJSON},
+	"compacts JSON":                     {"bytes are kept exactly", compactsJSON},
 	"tells local time":                  {"recorded times are UTC to the microsecond and never fall", localTime},
 	"tells the first event's place":     {"a result tells the last event's place", firstPlace},
 	"takes what is not JSON":            {"an append that can never be taken is invalid", takesAnything},
@@ -121,7 +130,7 @@ var brokenEngines = map[string]brokenEngine{
 	"repeats an event in the tail":      {"reading the tail during writes equals reading it afterwards", repeatsOne},
 	"turns two events round":            {"reading the tail during writes equals reading it afterwards", turnsRound},
 	"starts at the position, not after": {"a subscriber from every position sees each later event once", startsAt},
-	"waits for a log that grows":        {"a place beyond the head is refused by its name", waitsBeyondTheHead},
+	"waits for a log that grows":        {"a subscription from beyond the head is refused, and the error names the place", waitsBeyondTheHead},
 	"says caught up too soon":           {"a subscriber at the head is told, each time it gets there", caughtUpTooSoon},
 	"never marks":                       {"marks tell how far a filtered subscription has looked", neverMarks},
 	"marks what it has not looked at":   {"marks tell how far a filtered subscription has looked", marksAhead},
@@ -141,8 +150,8 @@ var brokenEngines = map[string]brokenEngine{
 	"has no tombstones in the log":        {"what an ended stream held stays in the log", hidesTombstones},
 	"ends a stream whatever is expected":  {"a tombstone needs the stream as expected", endsAnyway},
 	"takes a tombstone between events":    {"a tombstone is the last of its append", dropsTombstone},
-	"ends a stream a moment later":        {"nothing lands after a tombstone that races appends", endsLater},
-	"ends a stream as often as asked":     {"nothing lands after a tombstone that races appends", endsTwice},
+	"ends a stream a moment later":        {"no append is recorded after a tombstone that races with it", endsLater},
+	"ends a stream as often as asked":     {"no append is recorded after a tombstone that races with it", endsTwice},
 	"needs the exact revision backwards":  {"a stream is read backwards from a revision, up to a limit", nothingBeyond},
 	"leaves out where it begins":          {"a stream is read backwards from a revision, up to a limit", leavesOutFirst},
 	"reads a stream forwards":             {"a stream is read backwards from a revision, up to a limit", forwardsAnyway},
@@ -285,7 +294,7 @@ func uniqueInStream(e *engine) {
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 		const never = 1 << 40
 		_, err := e.sound.Append(ctx, stream, never, events)
-		known, ok := errors.AsType[*eventstore.DuplicateEventError](err)
+		duplicate, ok := errors.AsType[*eventstore.DuplicateEventError](err)
 		if !ok {
 			return e.sound.Append(ctx, stream, expected, events)
 		}
@@ -295,7 +304,7 @@ func uniqueInStream(e *engine) {
 				last = r.Revision
 			}
 		}
-		if int64(expected) == last || expected < eventstore.NoStream && known.ID != events[0].ID {
+		if int64(expected) == last || expected < eventstore.NoStream && duplicate.ID != events[0].ID {
 			return eventstore.Result{}, err
 		}
 		return e.sound.Append(ctx, stream, expected, events)

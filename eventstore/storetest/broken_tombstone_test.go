@@ -112,8 +112,8 @@ func dropsTombstone(e *engine) {
 	}
 }
 
-// endsLater marks the stream after the tombstone is recorded: one append that
-// was under way still lands.
+// endsLater marks the stream as ended only a moment after the tombstone is recorded. So one append
+// that was under way is still recorded.
 func endsLater(e *engine) {
 	var mu sync.Mutex
 	late := make(map[string]int) // appends taken since the tombstone

@@ -82,9 +82,9 @@ func (c *clientele) run(client, calls int) ([]porcupine.Operation, error) {
 	random := rand.New(rand.NewPCG(1, uint64(client)))
 	var history []porcupine.Operation
 	var appends []call
-	known := int64(-1)
+	revision := int64(-1)
 	for n := range calls {
-		next := call{expected: eventstore.AtRevision(known), event: rune(client*calls + n)}
+		next := call{expected: eventstore.AtRevision(revision), event: rune(client*calls + n)}
 		switch choice := random.IntN(10); {
 		case choice < 3:
 			next = call{read: true}
@@ -102,12 +102,12 @@ func (c *clientele) run(client, calls int) ([]porcupine.Operation, error) {
 		}
 		history = append(history, porcupine.Operation{ClientId: client, Input: next, Call: began, Output: answer, Return: c.ticks.Add(1)})
 		if next.read {
-			known = int64(len([]rune(answer.content))) - 1
+			revision = int64(len([]rune(answer.content))) - 1
 			continue
 		}
 		appends = append(appends, next)
 		if answer.revision != eventstore.UnknownRevision && !answer.duplicate {
-			known = answer.revision
+			revision = answer.revision
 		}
 	}
 	return history, nil
@@ -115,7 +115,7 @@ func (c *clientele) run(client, calls int) ([]porcupine.Operation, error) {
 
 func (c *clientele) make(next call) (reply, error) {
 	if next.read {
-		return c.look()
+		return c.readAll()
 	}
 	result, err := c.Append(c.ctx, c.stream, next.expected, c.ids[next.event:next.event+1])
 	if conflict, ok := errors.AsType[*eventstore.ConflictError](err); ok {
@@ -130,7 +130,7 @@ func (c *clientele) make(next call) (reply, error) {
 	return reply{revision: result.Revision, replayed: result.Replayed}, nil
 }
 
-func (c *clientele) look() (reply, error) {
+func (c *clientele) readAll() (reply, error) {
 	var content strings.Builder
 	for e, err := range c.ReadStream(c.ctx, c.stream, 0, 0) {
 		if _, missing := errors.AsType[*eventstore.NotFoundError](err); missing {
@@ -153,19 +153,19 @@ func step(content string, in call, out reply) (bool, string) {
 	held := []rune(content)
 	exact := in.expected >= eventstore.NoStream
 	last := int64(len(held)) - 1
-	known := false
+	found := false
 	for place, event := range held {
 		if event != in.event {
 			continue
 		}
-		known = true
+		found = true
 		if !exact || int64(in.expected)+1 == int64(place) {
 			return out.replayed && out.revision == int64(place), content
 		}
 	}
 	if exact && int64(in.expected) != last {
 		told := out.conflict && (out.revision == last || out.revision == eventstore.UnknownRevision)
-		return told || known && out.duplicate, content
+		return told || found && out.duplicate, content
 	}
 	taken := !out.conflict && !out.duplicate && !out.replayed && out.revision == last+1
 	return taken, content + string(in.event)

@@ -204,7 +204,7 @@ func racingIDs(l *log) {
 		for i := range streams {
 			l.holds(l.stream(fmt.Sprintf("%d-%d", round, i)), events)
 			if results[i][0].Replayed == results[i][1].Replayed || results[i][0].Position != results[i][1].Position {
-				l.Errorf("two appends of the same to one stream are told %+v", results[i])
+				l.Errorf("two appends of the same event to one stream got the results %+v", results[i])
 			}
 		}
 	}

@@ -288,8 +288,8 @@ func (l *log) isDuplicate(name string, err error, stream string, recorded []even
 		l.Errorf("%s: error %v, want a DuplicateEventError", name, err)
 		return
 	}
-	known := slices.ContainsFunc(recorded, func(e eventstore.Event) bool { return e.ID == duplicate.ID })
-	if duplicate.Stream != stream || !known {
+	found := slices.ContainsFunc(recorded, func(e eventstore.Event) bool { return e.ID == duplicate.ID })
+	if duplicate.Stream != stream || !found {
 		l.Errorf("%s: the error names %s in %s", name, duplicate.ID, duplicate.Stream)
 	}
 }

@@ -27,6 +27,7 @@ type promises struct {
 	logWideIDs bool
 	loneEnds   bool
 	lossy      bool
+	appendsAll bool
 	patience   time.Duration
 }
 
@@ -83,7 +84,7 @@ type rule struct {
 
 func rules() []rule {
 	var all []rule
-	for _, part := range [][]rule{appendRules, replayRules, refusalRules, tombstoneRules, raceRules, linearRules, readRules, backwardsRules, subscribeRules} {
+	for _, part := range [][]rule{appendRules, replayRules, refusalRules, tombstoneRules, multiRules, multiRaceRules, raceRules, linearRules, multiLinearRules, readRules, backwardsRules, subscribeRules} {
 		all = append(all, part...)
 	}
 	return all

@@ -17,7 +17,7 @@ var subscribeRules = []rule{
 	{"marks tell how far a filtered subscription has looked", marks},
 	{"a slow subscriber holds up nobody and misses nothing", slowSubscriber},
 	{"a subscription ends with its context", endsWithContext},
-	{"a place beyond the head is refused by its name", beyondTheHead},
+	{"a subscription from beyond the head is refused, and the error names the place", beyondTheHead},
 }
 
 func fromEveryPosition(l *log) {

@@ -17,7 +17,7 @@ var tombstoneRules = []rule{
 	{"what an ended stream held stays in the log", endedStaysInLog},
 	{"a tombstone needs the stream as expected", tombstoneExpects},
 	{"a tombstone is the last of its append", tombstoneIsLast},
-	{"nothing lands after a tombstone that races appends", racingTombstones},
+	{"no append is recorded after a tombstone that races with it", racingTombstones},
 }
 
 // ending makes n events. The last one is a tombstone.

@@ -26,6 +26,7 @@ func likeEventStoreDB(e *engine) {
 		}
 		return true
 	}
+	e.appendAll = nil
 	e.append = func(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
 		if len(events) > 1 && endsStream(events) {
 			return eventstore.Result{}, &eventstore.InvalidError{Reason: "a tombstone among others"}

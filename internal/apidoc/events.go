@@ -9,12 +9,17 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 )
+
+// eventTypes is what EventTypes returns.
+var eventTypes = EventTypes()
 
 // EventTypes returns the type names of all events that this or an earlier version writes, each with
 // the Go type that it is decoded into.
@@ -25,6 +30,8 @@ func EventTypes() map[string]reflect.Type {
 	learn(all, order.Types(), order.Decode)
 	learn(all, returns.Types(), returns.Decode)
 	learn(all, stock.Types(), stock.Decode)
+	learn(all, access.Types(), access.Decode)
+	learn(all, staff.Types(), staff.Decode)
 	return all
 }
 
@@ -47,9 +54,8 @@ var ofDomain = domainNames()
 
 func domainNames() map[string]string {
 	names := map[string]string{"daybook/domain/returns.Line": "EventReturnLine"}
-	types := EventTypes()
-	for _, wire := range slices.Sorted(maps.Keys(types)) {
-		t := types[wire]
+	for _, wire := range slices.Sorted(maps.Keys(eventTypes)) {
+		t := eventTypes[wire]
 		if name := t.PkgPath() + "." + t.Name(); names[name] == "" {
 			names[name] = schemaOfEvent(wire) // versions that are read into one type have one schema
 		}
@@ -70,8 +76,8 @@ func schemaOfEvent(wire string) string {
 
 // Events adds the schemas of events as consumers get them. It returns the schema of any event: one
 // of the shop, of a known type, or one of another program. envelope is the Go type of the members
-// that all events have around their data. Its members type and data are different for each event
-// type.
+// that all events have around their data. Its members type, dataschema and data are different for
+// each event type.
 func Events(r huma.Registry, envelope reflect.Type) *huma.Schema {
 	ours, ok := r.(*Registry)
 	if !ok {
@@ -79,55 +85,65 @@ func Events(r huma.Registry, envelope reflect.Type) *huma.Schema {
 	}
 	attributes := huma.SchemaFromType(r, envelope)
 	describe("Event", attributes)
-	typeMember := attributes.Properties["type"]
-	for _, own := range []string{"type", "data"} {
+	typeMember, dataSchemaMember := attributes.Properties["type"], attributes.Properties["dataschema"]
+	for _, own := range []string{"type", "dataschema", "data"} {
 		delete(attributes.Properties, own)
 		attributes.Required = slices.DeleteFunc(attributes.Required, func(name string) bool { return name == own })
 	}
 	attributes.AdditionalProperties = nil // each event has further members
-	attributes.Description = "What every event has around its data: the attributes of CloudEvents 1.0 and this log's own."
+	attributes.Description = "The members that every event has beside its data: the attributes of CloudEvents 1.0, and those of this log."
 	base := ours.Add("EventAttributes", attributes)
 
-	types := EventTypes()
-	wires := make([]string, 0, len(types))
-	for wire := range types {
-		wires = append(wires, wire)
+	union := &huma.Schema{
+		Description:   "An event of the log: an event of the shop or of another program. dataschema says which of these forms it has.",
+		Discriminator: &huma.Discriminator{PropertyName: "dataschema", Mapping: make(map[string]string, len(eventTypes)+1)},
 	}
-	slices.Sort(wires)
-	shop := &huma.Schema{
-		Description:   "An event of the shop. Its type says what its data is.",
-		Discriminator: &huma.Discriminator{PropertyName: "type", Mapping: make(map[string]string, len(wires))},
-	}
-	known := make([]any, 0, len(wires))
-	for _, wire := range wires {
-		data := r.Schema(types[wire], true, "")
-		one := ours.Add(schemaOfEvent(wire)+"Event", &huma.Schema{
-			Description: "An event of the type " + wire + ".",
+	form := func(name, about, dataSchema string, typ, data *huma.Schema) {
+		one := ours.Add(name, &huma.Schema{
+			Description: about,
 			AllOf: []*huma.Schema{base, {
-				Type: huma.TypeObject, Required: []string{"type", "data"},
-				Properties: map[string]*huma.Schema{"type": constant(wire, typeMember.Description), "data": data},
+				Type: huma.TypeObject, Required: []string{"type", "dataschema", "data"},
+				Properties: map[string]*huma.Schema{"type": typ, "dataschema": constant(dataSchema, dataSchemaMember.Description), "data": data},
 			}},
 		})
-		shop.OneOf = append(shop.OneOf, one)
-		shop.Discriminator.Mapping[wire] = one.Ref
-		known = append(known, wire)
+		union.OneOf = append(union.OneOf, one)
+		union.Discriminator.Mapping[dataSchema] = one.Ref
 	}
-	shopEvent := ours.Add("ShopEvent", shop)
-	foreign := ours.Add("ForeignEvent", &huma.Schema{
-		Description: "An event that another program wrote to the log, or a newer version of this one. What its data is, only its writer knows.",
-		AllOf: []*huma.Schema{base, {
-			Type: huma.TypeObject, Required: []string{"type", "data"},
-			Properties: map[string]*huma.Schema{
-				"type": {Type: huma.TypeString, Description: typeMember.Description, Examples: []any{"warehouse.door_opened"}, Not: &huma.Schema{Enum: known}},
-				"data": {Type: huma.TypeObject, Description: "As it was written.", AdditionalProperties: true},
-			},
-		}},
-	})
-	return ours.Add("Event", &huma.Schema{
-		Description: "An event of the log: of the shop, or of somebody else.",
-		AnyOf:       []*huma.Schema{shopEvent, foreign},
-	})
+	for _, wire := range slices.Sorted(maps.Keys(eventTypes)) {
+		data := r.Schema(eventTypes[wire], true, "")
+		data.Description = "What happened: the members of this type of event, as they were recorded. Amounts have the digits that they were recorded with: 7.5 stays 7.5."
+		form(schemaOfEvent(wire)+"Event", "An event of the type "+wire+".", DataSchema(wire, false), constant(wire, typeMember.Description), data)
+	}
+	form("ForeignEvent", "An event that another program, or a newer version of this one, wrote to the log. This program does not know the form of its data.", unknownData,
+		&huma.Schema{Type: huma.TypeString, Description: typeMember.Description, Examples: []any{"warehouse.door_opened"}},
+		&huma.Schema{Type: huma.TypeObject, Description: "The data as it was recorded.", AdditionalProperties: true})
+	return ours.Add("Event", union)
 }
+
+// unknownData is the dataschema of events whose data may have any form.
+const unknownData = "urn:daybook:unknown"
+
+// DataSchema is the attribute dataschema of CloudEvents: it names the form of an event's data.
+// Events of the shop have one for each type. An event of another program has the one that stands
+// for any form, even if its type is one of the shop's. An event type of a newer version has it too.
+//
+// The union of all events needs such a member. Its discriminator must list all values, and nobody
+// can list the types of other programs.
+func DataSchema(wire string, foreign bool) string {
+	if name, known := dataSchemas[wire]; known && !foreign {
+		return name
+	}
+	return unknownData
+}
+
+// dataSchemas has the dataschema of each event type, so that a page of events makes no texts.
+var dataSchemas = func() map[string]string {
+	all := make(map[string]string, len(eventTypes))
+	for wire := range eventTypes {
+		all[wire] = "urn:daybook:" + wire
+	}
+	return all
+}()
 
 // constant is the schema of a string with only one value.
 func constant(text, about string) *huma.Schema {

@@ -4,27 +4,21 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/problem"
 )
 
-// openAnswers lets answers gain members later (decision 46): the schema of an object that
+// openResponses lets responses gain members later (decision 46): the schema of an object that
 // no request holds does not forbid other members. Bodies of requests stay closed, because a
 // member that the server does not know is a mistake of the caller.
-func openAnswers(document *huma.OpenAPI) {
+func openResponses(document *huma.OpenAPI) {
 	r, ok := document.Components.Schemas.(*Registry)
 	if !ok {
 		return
 	}
-	asked := make(map[string]bool)
-	for _, op := range operationsOf(document) {
-		if op.RequestBody == nil {
-			continue
-		}
-		for _, media := range op.RequestBody.Content {
-			r.reach(media.Schema, asked)
-		}
-	}
+	requested := r.inRequests(document)
 	for name, schema := range r.schemas {
-		if !asked[name] {
+		if !requested[name] {
 			each(schema, open)
 		}
 	}
@@ -33,6 +27,44 @@ func openAnswers(document *huma.OpenAPI) {
 			for _, media := range response.Content {
 				each(media.Schema, open)
 			}
+		}
+	}
+}
+
+// inRequests returns the names of all schemas that the bodies of requests have.
+func (r *Registry) inRequests(document *huma.OpenAPI) map[string]bool {
+	names := make(map[string]bool)
+	for _, op := range operationsOf(document) {
+		if op.RequestBody == nil {
+			continue
+		}
+		for _, media := range op.RequestBody.Content {
+			r.reach(media.Schema, names)
+		}
+	}
+	return names
+}
+
+// addTextPatterns gives the texts of request bodies their patterns. A schema that only responses
+// have gets none, because responses also show what other programs have written.
+func addTextPatterns(document *huma.OpenAPI) {
+	r, ok := document.Components.Schemas.(*Registry)
+	if !ok {
+		return
+	}
+	for name := range r.inRequests(document) {
+		for member, schema := range r.schemas[name].Properties {
+			pattern := problem.TextPattern(member)
+			if schema.Extensions["pattern"] == decimalForm {
+				pattern = givenDecimalForm
+			}
+			if pattern == "" || schema.Type != huma.TypeString || len(schema.Enum) > 0 {
+				continue
+			}
+			if schema.Extensions == nil {
+				schema.Extensions = make(map[string]any)
+			}
+			schema.Extensions["pattern"] = pattern
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/domain/access"
 	"daybook/internal/problem"
 )
 
@@ -31,7 +32,7 @@ func addProblems(document *huma.OpenAPI) {
 		all = append(all, code)
 	}
 	union := unionOf(all)
-	union.Description = "What is answered where a request is not carried out (RFC 9457). The type says what kind of problem it is, and which members it has."
+	union.Description = "The response to a request that is not carried out (RFC 9457). The type says what kind of problem it is and which members it has."
 	document.Extensions = map[string]any{"x-problem": r.Add("Problem", union)} // each operation lists only its own problems
 	r.types["Problem"] = reflect.TypeFor[problem.Document]()                   // huma asks for it
 }
@@ -40,7 +41,7 @@ func addProblems(document *huma.OpenAPI) {
 var catalogue = sync.OnceValue(func() map[string]problem.Entry {
 	all := map[string]problem.Entry{internalCode: {
 		Code: internalCode, Type: internalCode, Title: http.StatusText(http.StatusInternalServerError), Status: http.StatusInternalServerError,
-		Detail: "A fault of the server. Its log tells more, under the request's id.", Facts: reflect.TypeFor[struct{}](),
+		Detail: "A fault of the server. The server's log says more, with the request's id.", Facts: reflect.TypeFor[struct{}](),
 	}}
 	for _, entry := range problem.Catalogue() {
 		all[entry.Code] = entry
@@ -74,7 +75,7 @@ func problemSchema(r *Registry, entry problem.Entry) *huma.Schema {
 		s.Properties[member] = schema
 	}
 	status := float64(entry.Status)
-	s.Properties["type"] = constant(entry.Type, "What kind of problem it is. GET on it explains it.")
+	s.Properties["type"] = constant(entry.Type, "What kind of problem it is. It is also an address: a GET there explains the problem.")
 	s.Properties["title"] = constant(entry.Title, "The kind of problem, for a person.")
 	s.Properties["status"] = &huma.Schema{Type: huma.TypeInteger, Description: "The HTTP status.", Extensions: map[string]any{"const": status}}
 	s.Required = append([]string{"type", "title", "status"}, own.Required...)
@@ -99,8 +100,8 @@ func unionOf(codes []string) *huma.Schema {
 	return union
 }
 
-// answerProblems documents the problems that an operation may answer with, by status.
-func answerProblems(document *huma.OpenAPI, op *huma.Operation) {
+// addOwnProblems documents the problems that an operation may respond with, by status.
+func addOwnProblems(document *huma.OpenAPI, op *huma.Operation) {
 	all := catalogue()
 	byStatus := make(map[int][]string)
 	for _, code := range codesOf(op) {
@@ -122,22 +123,25 @@ func answerProblems(document *huma.OpenAPI, op *huma.Operation) {
 		if response.Headers == nil {
 			response.Headers = make(map[string]*huma.Header)
 		}
+		if status == http.StatusUnauthorized {
+			response.Headers["WWW-Authenticate"] = &huma.Header{Description: "Which credentials are wanted.", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`Bearer realm="daybook"`}}}
+		}
 		if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || status == http.StatusConflict {
-			about := "In how many seconds it is worth asking again; left out where waiting does not help."
+			about := "How many seconds the client should wait before it tries again. Left out if it does not help to wait."
 			always := status == http.StatusTooManyRequests
 			if always {
-				about = "In how many seconds it is worth asking again."
+				about = "How many seconds the client should wait before it tries again."
 			}
 			response.Headers["Retry-After"] = &huma.Header{Description: about, Required: always, Schema: &huma.Schema{Type: huma.TypeInteger, Examples: []any{1}}}
 		}
 		if status == http.StatusConflict && op.OperationID == "checkout-cart" {
-			response.Headers["Daybook-Position"] = &huma.Header{Description: "From where on the cart is open again; left out where the checkout did not begin.", Schema: &huma.Schema{Type: huma.TypeString}}
+			response.Headers["Daybook-Position"] = &huma.Header{Description: "The log position at which the cart is open again. A read can wait for it. Left out if the checkout did not begin.", Schema: &huma.Schema{Type: huma.TypeString}}
 		}
 		if status == http.StatusConflict && op.OperationID == "merge-cart" {
-			response.Headers["Daybook-Position"] = &huma.Header{Description: "From where on the other cart is open again; left out where it was open all the time.", Schema: &huma.Schema{Type: huma.TypeString}}
+			response.Headers["Daybook-Position"] = &huma.Header{Description: "The log position at which the other cart is open again. A read can wait for it. Left out if that cart was open all the time.", Schema: &huma.Schema{Type: huma.TypeString}}
 		}
 	}
-	shareAnswers(document, op)
+	shareResponses(document, op)
 }
 
 // describeStatus describes a status of an operation in one line.
@@ -145,12 +149,12 @@ func describeStatus(all map[string]problem.Entry, status int, codes []string) st
 	if len(codes) == 1 {
 		return all[codes[0]].Detail
 	}
-	return fmt.Sprintf("%s: one of %d problems, told apart by their type.", http.StatusText(status), len(codes))
+	return fmt.Sprintf("%s: one of %d problems. The problem's member type says which one.", http.StatusText(status), len(codes))
 }
 
-// shareAnswers moves a response with one problem to the document's components, if many operations
+// shareResponses moves a response with one problem to the document's components, if many operations
 // have it.
-func shareAnswers(document *huma.OpenAPI, op *huma.Operation) {
+func shareResponses(document *huma.OpenAPI, op *huma.Operation) {
 	if document.Components.Responses == nil {
 		document.Components.Responses = make(map[string]*huma.Response)
 	}
@@ -184,6 +188,10 @@ var shared = func() []string {
 func codesOf(op *huma.Operation) []string {
 	codes := append([]string{internalCode}, problem.OfAll...)
 	codes = append(codes, problem.Listed(op.Metadata)...)
+	if problem.Needs(op.Metadata) != access.Open {
+		// Any request may name another actor in Daybook-Actor, and is then refused.
+		codes = append(codes, problem.CodeForbidden, problem.CodeFieldForbidden)
+	}
 	if strings.HasPrefix(op.Path, "/v1/") {
 		codes = append(codes, problem.CodeDiverged)
 	}

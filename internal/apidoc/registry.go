@@ -9,6 +9,7 @@ package apidoc
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -38,6 +39,12 @@ func NewRegistry() *Registry {
 		// Money has an amount and a currency in events too.
 		aliases: map[reflect.Type]reflect.Type{reflect.TypeFor[unit.Money](): reflect.TypeFor[resource.Money]()},
 	}
+}
+
+// Fixed returns a registry with the schemas that there are now. It can be read while Complete adds
+// schemas to r.
+func (r *Registry) Fixed() *Registry {
+	return &Registry{schemas: maps.Clone(r.schemas), types: maps.Clone(r.types), aliases: maps.Clone(r.aliases)}
 }
 
 // Schema implements huma.Registry.
@@ -128,7 +135,7 @@ func sayReadsOnly(t reflect.Type, s *huma.Schema) {
 	for _, field := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if member := s.Properties[name]; member != nil && resource.OnlyInReads(field) {
-			member.Description = strings.TrimSpace(member.Description + " Only reads tell it; answers to commands leave it out.")
+			member.Description = strings.TrimSpace(member.Description + " Only reads have it; responses to commands leave it out.")
 		}
 	}
 }
@@ -232,7 +239,7 @@ func Say(schema, name string, member *huma.Schema) {
 // fill adds the parts of a schema that describe a value and that no request is checked against.
 func (w word) fill(s *huma.Schema) {
 	if s.Format != "" && s.Type == huma.TypeString && w.pattern != "" {
-		return // the name means something else here, such as the start of a period
+		return // here the name has another meaning: "from" is a location in most schemas, but a time in a period
 	}
 	add := func(key string, value any) {
 		if s.Extensions == nil {

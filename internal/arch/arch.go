@@ -1,5 +1,5 @@
-// Package arch says which packages may import which other packages, and which packages may use
-// which libraries. Its tests check the code against these rules.
+// Package arch says for each package which other packages and which libraries it may import. Its
+// tests check the code against these rules.
 package arch
 
 import (
@@ -26,37 +26,47 @@ var mayImport = map[string][]string{
 	"commands/reactor":    {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"}, // it declares an interface for what it needs from the service
 	"commands/streams":    {"domain", "eventstore"},                                                             // tells which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // works for any aggregate, so it imports none
-	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/streams", "internal/pgmigrate", "internal/pgpool"},
-	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/apidoc", "internal/etag", "internal/problem", "internal/resource"},
+	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/signin", "commands/streams", "internal/pause", "internal/pgmigrate", "internal/pgpool"},
+	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/keyring", "commands/reactor", "commands/signin", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit", "internal/resource"},
+	"commands/keyring":    {"domain/access", "domain/unit", "eventstore", "internal/pause"}, // knows the API keys, by following their stream
+	"commands/signin":     {"domain", "eventstore", "commands"},                             // lets people sign in
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests
 
-	"projections":       {"domain", "eventstore", "internal/pgmigrate", "internal/pgpool"}, // the runner gets the views from its caller
-	"projections/query": {"domain"},                                                        // what the queries of all views share
-	"projections/table": {},                                                                // makes SQL from a list of columns
+	"projections":       {"domain", "eventstore", "internal/pause", "internal/pgmigrate", "internal/pgpool"}, // the runner gets the views from its caller
+	"projections/query": {"domain"},                                                                          // what the queries of all views share
+	"projections/table": {},                                                                                  // makes SQL from a list of columns
 	"projections/*view": {"domain", "eventstore", "projections", "projections/query", "projections/table"},
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
 	// It reads rows and changes nothing.
-	"readapi": {"internal/apidoc", "internal/etag", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
+	"readapi": {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
 	"internal/apidoc":               {"domain", "internal/etag", "internal/problem", "internal/resource"}, // the texts of the OpenAPI document
 	"internal/arch":                 {},
-	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "projections"}, // it measures the APIs, and plain SQL as a baseline
+	"internal/backup":               {"eventstore/postgres"},                                                                                        // files with the whole log
+	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "internal/pause", "internal/pgpool", "projections"}, // it measures the APIs, and plain SQL as a baseline
+	"internal/certs":                {},                                                                                                             // certificates in files
 	"internal/embeddedpg":           {"internal/pgpool"},
 	"internal/etag":                 {},
-	"internal/httpapi":              {"internal/apidoc", "internal/etag", "internal/problem"},
+	"internal/gatewaytest":          {"eventstore"}, // the engine on KurrentDB, for tests
+	"internal/httpapi":              {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit"},
 	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
 	"internal/proxytest":            {},
+	"internal/racetest":             {},                                                                                                             // which tests the race detector runs
 	"internal/pause":                {},                                                                                                             // waits, at most until a context ends
+	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                               // checks JSON web tokens of OpenID Connect
 	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
 	"internal/pgmigrate":            {"internal/pgpool"},
 	"internal/pgpool":               {},
 	"internal/pgtest":               {"internal/embeddedpg", "internal/pgpool"},
 	"internal/problem":              {"domain", "eventstore", "internal/resource"}, // turns their errors into HTTP statuses
+	"internal/ratelimit":            {},                                            // how often something may happen
 	"internal/resource":             {"domain"},                                    // the types of response bodies of both APIs
-	"internal/walk":                 {},                                            // only has tests
+	// Only cmd knows it: the others have hooks that are nil if nothing is measured.
+	"internal/telemetry": {"domain/rule", "commands/aggregate", "eventstore", "internal/httpapi", "projections"},
+	"internal/walk":      {}, // only has tests
 	// It may import neither the importer nor the handlers, because it checks what they did with
 	// separate code.
 	"internal/verify": {"domain", "eventstore", "internal/pgpool", "projections", "projections/*view", "projections/query"},
@@ -75,7 +85,8 @@ var pureStandard = []string{
 	"encoding/json",
 }
 
-// pureLibraries are the libraries that domain may use, and in which packages.
+// pureLibraries are the libraries that domain may use. The value is the packages of domain that may
+// use the library.
 var pureLibraries = map[string]func(Package) bool{
 	"github.com/shopspring/decimal":               onlyInPackage("domain/unit"),
 	"github.com/bojanz/currency":                  onlyInPackage("domain/unit"), // the currencies and their digits
@@ -89,6 +100,8 @@ var onlyIn = map[string][]string{
 	"github.com/jackc/pgx/v5":                       sqlRooms,
 	"github.com/pressly/goose/v3":                   {"internal/pgmigrate"},
 	"database/sql":                                  sqlRooms,
+	"github.com/prometheus":                         {"internal/telemetry", "cmd"},
+	"go.opentelemetry.io":                           {"internal/telemetry"},
 	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/kurrentdb", "eventstore/gateway", "internal/bench", "cmd"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,8 +12,9 @@ import (
 	"testing"
 )
 
-// wordRooms are words that had several meanings, and the only packages whose exported names may
-// have them now. The glossary in ARCHITECTURE.md gives the meaning of each.
+// wordRooms has words that once had several meanings. The key is the word, and the value is the
+// packages whose exported names may still have it. The glossary in ARCHITECTURE.md gives the
+// meaning of each.
 var wordRooms = map[string][]string{
 	"Hold":     {"domain/order", "internal/resource", "projections/orderview", "readapi"}, // an order that is stopped; stock is reserved or allocated
 	"Held":     {},
@@ -27,20 +29,33 @@ var wordRooms = map[string][]string{
 // reader had to look up what they mean here. Each has a plain word in its place.
 var riddles = map[string]string{
 	"Aside": "excluded", "Club": "gateway with users", "Comeback": "return", "Comebacks": "returns", "Condemn": "exclude", "Forgetful": "what it does not keep",
-	"Glance": "read", "Paper": "document", "Papers": "documents", "Plainly": "what it does", "Purse": "payment", "Riddle": "what it is",
+	"Glance": "read", "Nudge": "what it makes somebody do", "Nudged": "what it makes somebody do", "Paper": "document", "Papers": "documents", "Plainly": "what it does", "Purse": "payment", "Riddle": "what it is",
 	"Shelf": "stock level", "Shelves": "stock keys", "Spoiled": "damaged", "Stray": "foreign or left over", "Strange": "unreadable or foreign",
 	"Tape": "source", "Till": "box", "Twisted": "changed", "World": "shop or simulation",
 }
 
 // oldNames are exported names that were replaced, because another name has the same meaning.
 var oldNames = map[string]string{
-	"StoredAnswer": "KeptAnswer",
+	"Connecting": "ConnectionReporter", "Ending": "EndReader", "Proving": "PulseReporter", "StoredAnswer": "KeptAnswer",
 }
 
 // In these packages no type has the word Answer in its name, exported or not, because an answer is
 // what is kept under an idempotency key. A handler returns a result, a route returns a response,
 // and stock or an order sends a process a reply.
 var roomsOfOtherWords = []string{"commands/aggregate", "commands/reactor", "commands/commandapi", "readapi"}
+
+// riddlesAlone are words that say nothing if they are a whole name. So no parameter, field or
+// variable may have such a name. known may stand alone if it is a bool that says whether something
+// is known.
+var riddlesAlone = map[string]string{
+	"known": "what it is, such as latest or expected",
+	"look":  "what it does, such as read",
+}
+
+// told finds the word "Told" in a name. A test must not have it in its name, as in
+// TestAFaultIsTold, because the name does not say what is told. "ToldApart" is allowed, because it
+// means distinguished.
+var told = regexp.MustCompile(`Told(?:[^A]|A[^p]|$)`)
 
 var camelWord = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|$)|[A-Z][a-z0-9]*`)
 
@@ -81,6 +96,99 @@ func TestNamesUseWordsWithOneMeaning(t *testing.T) {
 	}
 	if seen < 4000 {
 		t.Errorf("%d exported names are seen, want more", seen)
+	}
+}
+
+// No parameter, field or variable is a riddle that stands alone, and the name of a test says what
+// is told.
+func TestNamesInFunctionsSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, path := range sourceFiles(t, moduleRoot) {
+		for _, fault := range namesInside(t, path) {
+			t.Error(path, fault)
+		}
+	}
+}
+
+func namesInside(t *testing.T, path string) (faults []string) {
+	t.Helper()
+	source, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(name ast.Expr, saysWhether bool) {
+		ident, ok := name.(*ast.Ident)
+		if plain, riddle := riddlesAlone[nameOf(ident)]; ok && riddle && (!saysWhether || ident.Name != "known") {
+			faults = append(faults, "declares "+ident.Name+": instead say "+plain)
+		}
+	}
+	ast.Inspect(source, func(node ast.Node) bool {
+		switch n := node.(type) {
+		case *ast.FuncDecl:
+			if strings.HasPrefix(n.Name.Name, "Test") && told.MatchString(n.Name.Name) {
+				faults = append(faults, "declares "+n.Name.Name+", but it does not say what is told")
+			}
+			check(n.Name, returnsBool(n.Type))
+		case *ast.Field:
+			for _, name := range n.Names {
+				check(name, nameOf(n.Type) == "bool")
+			}
+		case *ast.ValueSpec:
+			for _, name := range n.Names {
+				check(name, nameOf(n.Type) == "bool")
+			}
+		case *ast.AssignStmt:
+			if n.Tok == token.DEFINE {
+				for i, name := range n.Lhs {
+					check(name, i > 0) // the second of value, known := values[key]
+				}
+			}
+		case *ast.RangeStmt:
+			check(n.Key, false)
+			check(n.Value, false)
+		}
+		return true
+	})
+	return faults
+}
+
+// nameOf is the name of an expression that is one, and otherwise empty.
+func nameOf(e ast.Expr) string {
+	if ident, ok := e.(*ast.Ident); ok && ident != nil {
+		return ident.Name
+	}
+	return ""
+}
+
+func returnsBool(f *ast.FuncType) bool {
+	return f.Results != nil && len(f.Results.List) == 1 && nameOf(f.Results.List[0].Type) == "bool"
+}
+
+// The rules about single names report the riddles, and do not report plain names.
+func TestRiddlesThatStandAloneAreFound(t *testing.T) {
+	t.Parallel()
+	for source, faults := range map[string]int{
+		"func view(look func()) {}":                                   1,
+		"func view() { look := 1; _ = look }":                         1,
+		"func keep(known string) {}":                                  1,
+		"func keep() { for known := range 3 { _ = known } }":          1,
+		"func keep() { known, err := f(); _, _ = known, err }":        1,
+		"type a struct{ known string }":                               1,
+		"func known(err error) error { return nil }":                  1,
+		"func TestAFaultIsTold() {}":                                  1,
+		"type a struct{ known bool }":                                 0,
+		"func f() { v, known := m[1]; _, _ = v, known }":              0,
+		"func f() (value int, known bool) { return 0, false }":        0,
+		"func TestTwoCodesCanBeToldApart() {}":                        0,
+		"func (c Condition) known() bool { return c == \"damaged\" }": 0,
+	} {
+		path := filepath.Join(t.TempDir(), "a.go")
+		if err := os.WriteFile(path, []byte("package a\n"+source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found := namesInside(t, path); len(found) != faults {
+			t.Errorf("%s: found %q, want %d faults", source, found, faults)
+		}
 	}
 }
 

@@ -39,21 +39,42 @@ func TestProseIsWrapped(t *testing.T) {
 	}
 }
 
-// A comment that has lines of its own is wrapped, too. A tab counts as four characters.
+// No other tool complains if a page of Markdown still has both sides of a conflict.
+func TestNoPageHasTheMarksOfAConflict(t *testing.T) {
+	t.Parallel()
+	for page, text := range tracked(t, "*.md") {
+		if mark := conflict.FindString(text); mark != "" {
+			t.Errorf("%s has the line %s", page, mark)
+		}
+	}
+}
+
+var conflict = regexp.MustCompile(`(?m)^(?:<{7}|>{7})(?: .*)?$`)
+
+// A comment that has lines of its own is wrapped, too, in each language. A tab counts as four
+// characters.
 func TestCommentsAreWrapped(t *testing.T) {
 	t.Parallel()
-	files := tracked(t, "*.go")
-	if len(files) < 300 {
-		t.Errorf("%d files are found, want more", len(files))
-	}
-	for file, text := range files {
-		for number, line := range strings.Split(text, "\n") {
-			comment, is := strings.CutPrefix(strings.TrimLeft(line, "\t"), "// ")
-			if !is || strings.Contains(comment, "://") {
-				continue
-			}
-			if width := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); width > proseWidth {
-				t.Errorf("%s:%d has %d characters, want at most %d", file, number+1, width, proseWidth)
+	for kind, language := range map[string]struct {
+		comment string // what a line of a comment begins with
+		least   int    // how many files there are, or more
+	}{
+		"*.go": {"// ", 300}, "*.ts": {"// ", 2}, "*.js": {"// ", 5}, "*.mjs": {"// ", 2}, "*.sql": {"-- ", 15},
+		"*.sh": {"# ", 1}, "*Makefile": {"# ", 1}, "*.yaml": {"# ", 3}, "*.yml": {"# ", 1},
+	} {
+		files := tracked(t, kind)
+		if len(files) < language.least {
+			t.Errorf("%d files of %s are found, want more", len(files), kind)
+		}
+		for file, text := range files {
+			for number, line := range strings.Split(text, "\n") {
+				comment, is := strings.CutPrefix(strings.TrimLeft(line, "\t "), language.comment)
+				if !is || strings.Contains(comment, "://") {
+					continue
+				}
+				if width := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); width > proseWidth {
+					t.Errorf("%s:%d has %d characters, want at most %d", file, number+1, width, proseWidth)
+				}
 			}
 		}
 	}

@@ -13,15 +13,15 @@ import (
 
 const (
 	appendCallers = 256
-	insertCallers = 2 // the database has two cores for them
+	insertCallers = 2 // the database has two cores, so more callers insert no faster
 	insertRows    = 1000
 )
 
 // eventBody has about the size of a stock event.
 var eventBody = []byte(`{"sku":"85123A","location":"main","reservation_id":"8a5c3c1e-0b77-5d0e-9f0a-6f1f0f1f2a3b","order_id":"536365","quantity":6,"expires_at":"2026-01-01T00:00:00Z"}`)
 
-// appends measures appends of one event, each to its caller's stream at an exact revision.
-// The baseline is the most that the database can do: inserts of many rows into a table with
+// appends measures appends of one event, each to its caller's stream at an exact revision. The
+// baseline is the most that the database can do: statements that insert many rows into a table with
 // the same indexes, without any check.
 func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	start, err := env.Store.Head(ctx)
@@ -34,7 +34,7 @@ func appends(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		return nil, nil, err
 	}
 	if row.calls > 0 {
-		row.Note = fmt.Sprintf("%.2f calls to the log's server an append", float64(row.calls)/float64(max(row.done, 1)))
+		row.Note = fmt.Sprintf("%.2f calls to the log's server for each append", float64(row.calls)/float64(max(row.done, 1)))
 	}
 	found, err := countEvents(ctx, env, start, eventstore.Filter{StreamPrefixes: []string{prefix}})
 	if err != nil {

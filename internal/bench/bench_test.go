@@ -22,21 +22,13 @@ import (
 	"daybook/internal/pgtest"
 )
 
-// noAnswers keeps no answers, because no request here is repeated.
-type noAnswers struct{}
-
-func (noAnswers) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
-	return nil, nil
-}
-func (noAnswers) Keep(commands.KeptAnswer) {}
-
 // openNode starts a node over a log in memory. The handler around wraps the node's handler.
 func openNode(t *testing.T, around func(http.Handler) http.Handler) Env {
 	t.Helper()
 	store := memory.New()
 	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
-		commandapi.Register(api, service, commandapi.Options{Answers: noAnswers{}})
+		commandapi.Register(api, service, commandapi.Options{})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +42,13 @@ func openNode(t *testing.T, around func(http.Handler) http.Handler) Env {
 	}
 }
 
+func always(env Env) func() Env { return func() Env { return env } }
+
 func asItIs(handler http.Handler) http.Handler { return handler }
 
 func sale(t *testing.T, env Env, newCarts bool) (Row, error) {
 	t.Helper()
-	buyers, err := dial(t.Context(), env.BaseURL, clients)
+	buyers, err := dial(t.Context(), env.BaseURL, env.Key, clients)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +136,7 @@ func TestAppendsTellTheirCalls(t *testing.T) {
 		store eventstore.Store
 		note  string
 	}{
-		"to a server":      {log, "3.00 calls to the log's server an append"},
+		"to a server":      {log, "3.00 calls to the log's server for each append"},
 		"without a server": {memory.New(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,6 +189,95 @@ func TestAFaultEndsTheLoad(t *testing.T) {
 	}
 }
 
+// If the program stands still, all operations that are due meanwhile are late, and not only the one
+// that had begun.
+func TestLatencyCountsFromTheScheduledArrival(t *testing.T) {
+	t.Parallel()
+	const standstill = 200 * time.Millisecond
+	row, err := load{callers: 1, limit: 100, rate: 1000, operate: func(_ context.Context, _ int, n int64) error {
+		if n == 0 {
+			<-time.After(standstill)
+		}
+		return nil
+	}}.run(t.Context())
+	if err != nil || row.Rate != 1000 {
+		t.Fatalf("%+v, %v; want a rate of 1000", row, err)
+	}
+	// The 51st of 100 was due 50 ms after the first, so it waited for the other 150 ms.
+	if row.P50Ms < 100 {
+		t.Errorf("half of the operations took %v ms or less, and the program stood still for %s", row.P50Ms, standstill)
+	}
+}
+
+func TestOperationsArriveAtTheirRate(t *testing.T) {
+	t.Parallel()
+	begun := time.Now()
+	var early atomic.Int64
+	_, err := load{callers: 8, limit: 50, rate: 1000, operate: func(_ context.Context, _ int, n int64) error {
+		if time.Since(begun) < time.Duration(n)*time.Millisecond {
+			early.Add(1)
+		}
+		return nil
+	}}.run(t.Context())
+	if err != nil || early.Load() > 0 {
+		t.Errorf("%d operations began before they were due, %v", early.Load(), err)
+	}
+}
+
+func TestFiguresAreMediansOfAllRuns(t *testing.T) {
+	t.Parallel()
+	run := 0
+	rows, err := Benchmark{Name: "append", run: func(context.Context, Env) ([]Row, []Row, error) {
+		run++
+		rate := []float64{10, 90, 30}[run-1]
+		return []Row{{PerSecond: rate, P99Ms: 2 * rate}}, []Row{{PerSecond: 100, ours: 0}}, nil
+	}}.Run(t.Context(), always(Env{Flush: FlushSlow, Runs: 3}))
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%d rows, %v; want 2", len(rows), err)
+	}
+	if rows[0].PerSecond != 30 || rows[0].P99Ms != 60 || rows[1].Ratio != 0.3 {
+		t.Errorf("rows %+v; want those of the run with 30 a second", rows)
+	}
+}
+
+func TestWhereOrdersArriveAtARateLatenciesAreCompared(t *testing.T) {
+	t.Parallel()
+	rows, err := Benchmark{Name: "lag", run: func(context.Context, Env) ([]Row, []Row, error) {
+		return []Row{{PerSecond: 1}, {PerSecond: 200, Rate: 200, P50Ms: 20}}, []Row{{PerSecond: 200, Rate: 200, P50Ms: 5, ours: 1}}, nil
+	}}.Run(t.Context(), always(Env{Flush: FlushFast}))
+	if err != nil || rows[2].Ratio != 0.25 {
+		t.Errorf("rows %+v, %v; want a ratio of 5 ms to 20 ms", rows, err)
+	}
+}
+
+// A server closes connections that are idle, for example while a baseline is measured.
+func TestAClientConnectsAgainAfterItsIdleConnectionWasClosed(t *testing.T) {
+	t.Parallel()
+	served := make(chan string, 2)
+	env := openNode(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "close") // the server closes the connection after its response
+			served <- r.RemoteAddr
+		})
+	})
+	one, err := dial(t.Context(), env.BaseURL, env.Key, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := one[0].get(t.Context(), "/", ""); err != nil {
+			t.Fatal(err)
+		}
+		one[0].used = time.Now().Add(-2 * idleMax)
+	}
+	if first, second := <-served, <-served; first == second {
+		t.Errorf("both requests came from %s, want two connections", first)
+	}
+	if err := closeAll(one); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestATargetIsARateAndALatency(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -218,7 +301,7 @@ func TestBaselinesAreComparedWithTheFirstRow(t *testing.T) {
 	t.Parallel()
 	rows, err := Benchmark{Name: "append", run: func(context.Context, Env) ([]Row, []Row, error) {
 		return []Row{{PerSecond: 50_000, P99Ms: 20}, {PerSecond: 1}}, []Row{{PerSecond: 100_000}, {}}, nil
-	}}.Run(t.Context(), Env{Flush: FlushFast})
+	}}.Run(t.Context(), always(Env{Flush: FlushFast}))
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v; want 4", len(rows), err)
 	}

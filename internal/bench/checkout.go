@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/commands"
+	"daybook/domain/access"
 	"daybook/domain/product"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -27,47 +28,129 @@ const (
 
 // checkout measures the everyday work of a shop over HTTP: one request fills a cart, and
 // another checks it out, pays and confirms. The baseline does the same as CRUD: one request,
-// one SQL transaction.
+// one SQL transaction. In a second measurement of both, orders arrive at a constant rate.
 func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	goods, err := listGoods(ctx, env, products, ampleUnits)
 	if err != nil {
 		return nil, nil, err
 	}
-	start, err := env.Store.Head(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("head: %w", err)
-	}
-	shoppers, err := dial(ctx, env.BaseURL, clients)
+	shoppers, err := dial(ctx, env.BaseURL, env.Key, clients)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, closeAll(shoppers)) }()
+	shop, err := openShop(ctx, env, goods, shoppers)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, rate := range []float64{0, env.Rate} {
+		row, err := shop.sell(ctx, env, rate)
+		if err != nil {
+			return nil, nil, err
+		}
+		if rate == 0 && env.OpenURL != "" {
+			open, err := shop.sellOpenly(ctx, env)
+			if err != nil {
+				return nil, nil, err
+			}
+			baselines = append(baselines, open)
+		}
+		crud, err := crudCheckout(ctx, env, rate)
+		if err != nil {
+			return nil, nil, err
+		}
+		crud.ours = i
+		ours, baselines = append(ours, row), append(baselines, crud)
+	}
+	return ours, baselines, nil
+}
+
+// sellOpenly measures checkouts over the same API without access control, so that the cost of
+// access control can be seen in one run.
+func (s *shop) sellOpenly(ctx context.Context, env Env) (row Row, err error) {
+	env.BaseURL, env.Key, env.Profile = env.OpenURL, "", nil // a profile is of Daybook's own row
+	shoppers, err := dial(ctx, env.BaseURL, env.Key, len(s.shoppers))
+	if err != nil {
+		return Row{}, err
+	}
+	defer func() { err = errors.Join(err, closeAll(shoppers)) }()
+	keyed := s.shoppers
+	s.shoppers = shoppers
+	defer func() { s.shoppers = keyed }()
+	row, err = s.sell(ctx, env, 0)
+	row.Variant = "the same, without access control"
+	return row, err
+}
+
+// shop is what the shoppers of checkout can buy, and what they have bought.
+type shop struct {
+	goods    []stock.Key
+	sold     []atomic.Int64 // acknowledged units, for each of the goods
+	before   []promised     // units of each of the goods that orders had before
+	shoppers []*client
+}
+
+// promised is how many units of a SKU are not for sale any more.
+type promised struct{ reserved, allocated unit.Quantity }
+
+// openShop notes how many units of the goods are already promised to orders.
+func openShop(ctx context.Context, env Env, goods []stock.Key, shoppers []*client) (*shop, error) {
+	s := &shop{goods: goods, sold: make([]atomic.Int64, len(goods)), before: make([]promised, len(goods)), shoppers: shoppers}
+	now := env.Service.Now()
+	for i, key := range goods {
+		err := env.Service.ViewStock(ctx, key, func(state stock.State, _ int64) {
+			s.before[i] = promised{reserved: state.Reserved(now), allocated: state.Allocated()}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// sell measures checkouts, and checks what they have recorded.
+func (s *shop) sell(ctx context.Context, env Env, rate float64) (Row, error) {
+	start, err := env.Store.Head(ctx)
+	if err != nil {
+		return Row{}, fmt.Errorf("head: %w", err)
+	}
+	name := "checkout"
+	if rate > 0 {
+		name += "-at-a-rate"
+	}
 	run := uuid.NewString()[:8]
-	sold := make([]atomic.Int64, len(goods)) // acknowledged units
-	row, err := daybook(ctx, env, "checkout", load{callers: clients, seconds: env.Seconds, operate: func(ctx context.Context, caller int, n int64) error {
-		lines := fillCart(len(goods))
-		if err := buy(ctx, shoppers[caller], run+"-"+strconv.FormatInt(n, 10), goods, lines); err != nil {
+	row, err := daybook(ctx, env, name, load{callers: len(s.shoppers), seconds: env.Seconds, rate: rate, operate: func(ctx context.Context, caller int, n int64) error {
+		lines := fillCart(len(s.goods))
+		if err := buy(ctx, s.shoppers[caller], run+"-"+strconv.FormatInt(n, 10), s.goods, lines[:]); err != nil {
 			return err
 		}
 		for _, line := range lines {
-			sold[line.product].Add(line.units)
+			s.sold[line.product].Add(line.units)
 		}
 		return nil
 	}})
 	if err != nil {
-		return nil, nil, err
+		return Row{}, err
 	}
-	row.Note = "two requests an order"
+	row.Variant, row.Note = atRate(row.Variant, rate), "two requests an order"
 	if err := checkOrders(ctx, env, start, row.done); err != nil {
-		return nil, nil, err
+		return Row{}, err
 	}
-	for i, key := range goods {
-		if err := checkStock(ctx, env, key, 0, unit.Quantity(sold[i].Load())); err != nil {
-			return nil, nil, err
+	for i, key := range s.goods {
+		before := s.before[i]
+		if err := checkStock(ctx, env, key, before.reserved, before.allocated+unit.Quantity(s.sold[i].Load())); err != nil {
+			return Row{}, err
 		}
 	}
-	crud, err := crudCheckout(ctx, env)
-	return []Row{row}, []Row{crud}, err
+	return row, nil
+}
+
+// atRate adds to the name of a row that its operations arrive at a constant rate.
+func atRate(variant string, rate float64) string {
+	if rate == 0 {
+		return variant
+	}
+	return fmt.Sprintf("%s, %g arriving a second", variant, rate)
 }
 
 // line is one line of a cart: the number of a product, and a quantity.
@@ -91,7 +174,7 @@ func fillCart(among int) [cartLines]line {
 }
 
 // buy takes a cart to a confirmed order.
-func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lines [cartLines]line) error {
+func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lines []line) error {
 	body := make([]byte, 0, 256)
 	body = fmt.Appendf(body, `{"cart_id":"c-%s","currency":"GBP","country":"United Kingdom","lines":[`, id)
 	for i, line := range lines {
@@ -110,7 +193,7 @@ func checkoutBody(id string) string {
 	return `{"order_id":"o-` + id + `","payment":{"provider":"bench"},"confirm":true}`
 }
 
-// listGoods puts new products on sale, with so many units of each.
+// listGoods puts n new products on sale, with this number of units of each.
 func listGoods(ctx context.Context, env Env, n int, units unit.Quantity) ([]stock.Key, error) {
 	run := uuid.NewString()[:8]
 	keys := make([]stock.Key, n)
@@ -121,7 +204,7 @@ func listGoods(ctx context.Context, env Env, n int, units unit.Quantity) ([]stoc
 			return err
 		}
 		keys[i] = stock.Key{SKU: sku, Location: unit.DefaultLocation}
-		_, err = env.Service.Product(ctx, commands.Call{Meta: newMeta(), New: true}, sku,
+		_, err = env.Service.Product(ctx, commands.Call{Who: access.System("bench"), Meta: newMeta(), New: true}, sku,
 			product.List{SKU: sku, Title: "A thing to be sold", Kind: unit.Stocked}, product.SetPrice{Price: price})
 		if err != nil {
 			return err

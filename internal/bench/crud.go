@@ -17,7 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// crudTables are a small shop's, with the keys such a shop needs.
+// crudTables makes the tables of a small shop that updates its rows, with the keys that such a shop
+// needs.
 var crudTables = fmt.Sprintf(`
 	CREATE TABLE baseline.stock (sku text PRIMARY KEY, available bigint NOT NULL, allocated bigint NOT NULL DEFAULT 0);
 	CREATE TABLE baseline.carts (id uuid PRIMARY KEY, currency text NOT NULL, country text NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
@@ -42,7 +43,7 @@ type crudLine struct {
 
 // crudCheckout measures the same work as rows that are updated, behind a plain
 // HTTP handler: no events, no history, no read models.
-func crudCheckout(ctx context.Context, env Env) (row Row, err error) {
+func crudCheckout(ctx context.Context, env Env, rate float64) (row Row, err error) {
 	if err := makeTables(ctx, env, crudTables); err != nil {
 		return Row{}, err
 	}
@@ -57,7 +58,7 @@ func crudCheckout(ctx context.Context, env Env) (row Row, err error) {
 		return Row{}, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	row, err = load{callers: clients, seconds: env.Seconds, operate: func(ctx context.Context, caller int, _ int64) error {
+	row, err = load{callers: clients, seconds: env.Seconds, rate: rate, operate: func(ctx context.Context, caller int, _ int64) error {
 		var order crudOrder
 		for _, line := range fillCart(products) {
 			order.Lines = append(order.Lines, crudLine{SKU: "SKU-" + strconv.Itoa(line.product), Quantity: line.units})
@@ -71,13 +72,13 @@ func crudCheckout(ctx context.Context, env Env) (row Row, err error) {
 	if err != nil {
 		return Row{}, fmt.Errorf("CRUD: %w", err)
 	}
-	row.Variant, row.Note = "CRUD in one SQL transaction", "by HTTP too, one request an order"
+	row.Variant, row.Note = atRate("CRUD in one SQL transaction", rate), "by HTTP too, one request an order"
 	return row, crudCheck(ctx, env.Pool, row.done)
 }
 
-// crudPlace sends the statements in four round trips: what does not depend on
-// an answer goes together. The stock is taken first, in sorted order, so that
-// no two orders wait for each other.
+// crudPlace places an order in four round trips: statements that do not need the result of another
+// one are sent together. It takes the stock first, in the order of the SKUs, so that no two orders
+// wait for each other.
 func crudPlace(ctx context.Context, pool *pgxpool.Pool, order crudOrder) error {
 	slices.SortFunc(order.Lines, func(a, b crudLine) int { return cmp.Compare(a.SKU, b.SKU) })
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
@@ -125,18 +126,23 @@ func crudCheck(ctx context.Context, pool *pgxpool.Pool, acknowledged int64) erro
 // serve puts a baseline behind HTTP, connects the clients to it, and returns
 // them with what ends both.
 func serve(ctx context.Context, handle func(http.ResponseWriter, *http.Request) (status int, err error)) ([]*client, func() error, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, fmt.Errorf("serve a baseline: %w", err)
-	}
-	server := &http.Server{ReadHeaderTimeout: requestMax, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serveAll(ctx, clients, func(w http.ResponseWriter, r *http.Request) {
 		status, err := handle(w, r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 		w.WriteHeader(status)
-	})}
+	})
+}
+
+// serveAll is serve for any handler and number of clients.
+func serveAll(ctx context.Context, clients int, handler http.HandlerFunc) ([]*client, func() error, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("serve a baseline: %w", err)
+	}
+	server := &http.Server{ReadHeaderTimeout: requestMax, Handler: handler}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	closeServer := func() error {
@@ -146,7 +152,7 @@ func serve(ctx context.Context, handle func(http.ResponseWriter, *http.Request) 
 		}
 		return err
 	}
-	all, err := dial(ctx, "http://"+listener.Addr().String(), clients)
+	all, err := dial(ctx, "http://"+listener.Addr().String(), "", clients)
 	if err != nil {
 		return nil, nil, errors.Join(err, closeServer())
 	}

@@ -29,7 +29,7 @@ const (
 // fills another cart. In a second measurement, every attempt has a new cart, so it is two
 // requests.
 func flashSale(ctx context.Context, env Env) (ours, baselines []Row, err error) {
-	buyers, err := dial(ctx, env.BaseURL, clients)
+	buyers, err := dial(ctx, env.BaseURL, env.Key, clients)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +97,8 @@ func runSale(ctx context.Context, env Env, connections []*client, attempts int64
 	return row, checkSale(ctx, env, start, goods[0], sold.Load())
 }
 
-// attempt tries to buy one unit; false is a refusal because none is left.
+// attempt tries to buy one unit. It returns false if the attempt is refused because no unit is
+// left.
 func (b *buyer) attempt(ctx context.Context, id string, key stock.Key) (bool, error) {
 	if b.cart == "" {
 		body := fmt.Sprintf(`{"cart_id":"c-%s","currency":"GBP","lines":[{"sku":%q,"quantity":1}]}`, id, string(key.SKU))

@@ -258,11 +258,12 @@ func measureDeliveries(ctx context.Context, env Env, f follower) (Row, error) {
 	}}.measure(ctx, env)
 	stop(nil)
 	<-ended
-	row.Note = "from the append's begin to the event's arrival"
+	row.Note = "from the beginning of the append to the event's arrival"
 	return row, err
 }
 
-// deliveryMax is so long that something is wrong.
+// deliveryMax is how long an event may take to arrive. If it takes longer, something is wrong and
+// the benchmark fails.
 const deliveryMax = 30 * time.Second
 
 func followByClient(ctx context.Context, client *esdb.Client, begun func(), arrived func(uuid.UUID)) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands"
+	"daybook/domain/access"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -17,7 +18,7 @@ import (
 
 const (
 	hotCallers      = 256
-	baselineCallers = 64 // each has a connection, and the database has not many more to give
+	baselineCallers = 64 // each has its own connection, and the database allows few more
 	ampleUnits      = 100_000_000
 )
 
@@ -37,7 +38,7 @@ func hotSKU(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	run := uuid.NewString()[:8]
 	row, err := daybook(ctx, env, "hot-sku", load{callers: hotCallers, seconds: env.Seconds, operate: func(ctx context.Context, _ int, n int64) error {
 		order := unit.OrderID(run + "-" + strconv.FormatInt(n, 10))
-		_, err := env.Service.MoveStock(ctx, commands.Call{Meta: newMeta()}, key, stock.Reserve{
+		_, err := env.Service.MoveStock(ctx, commands.Call{Who: access.System("bench"), Meta: newMeta()}, key, stock.Reserve{
 			At: env.Service.At(key), ReservationID: stock.ReservationIDFor(order, key.SKU, key.Location),
 			OrderID: order, Quantity: 1, ExpiresAt: until,
 		})
@@ -82,7 +83,7 @@ func newMeta() eventstore.Metadata {
 }
 
 func receive(ctx context.Context, env Env, key stock.Key, units unit.Quantity) error {
-	_, err := env.Service.MoveStock(ctx, commands.Call{Meta: newMeta(), New: true}, key, stock.Receive{At: env.Service.At(key), Quantity: units})
+	_, err := env.Service.MoveStock(ctx, commands.Call{Who: access.System("bench"), Meta: newMeta(), New: true}, key, stock.Receive{At: env.Service.At(key), Quantity: units})
 	return err
 }
 

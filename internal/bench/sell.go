@@ -44,9 +44,8 @@ func checkSales(ctx context.Context, env Env, units, sold int64) error {
 	return nil
 }
 
-// sellOptimistically is what most event-sourced shops do: read the version,
-// decide, write the event and the new level if the version still stands, and
-// otherwise start over.
+// sellOptimistically is what most event-sourced shops do. It reads the version and decides. If the
+// version is still the same, it writes the event and the new level. If not, it starts again.
 func sellOptimistically(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	for ctx.Err() == nil {
 		var available, version int64
@@ -81,8 +80,8 @@ func isUniqueViolation(err error) bool {
 	return ok && failed.Code == "23505"
 }
 
-// sellConditionally is the textbook's way: one statement takes the unit if it is there, and
-// writes its event.
+// sellConditionally is the way that textbooks show: one statement takes the unit, if there is one,
+// and writes its event.
 func sellConditionally(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	tag, err := pool.Exec(ctx, `
 		WITH taken AS (UPDATE baseline.stock SET available = available - 1, version = version + 1

@@ -31,19 +31,20 @@ const (
 	maxSocketPath = 103
 )
 
-// SQLSTATE codes that starting meets.
+// SQLSTATE codes of the errors that are normal while the server starts.
 const (
 	codeInvalidCatalogName = "3D000" // no such database
 	codeCannotConnectNow   = "57P03" // starting up or recovering
 )
 
-// connectionURL sets everything that an environment variable could change.
+// connectionURL is the connection string of a database. It sets all parameters that an environment
+// variable such as PGHOST could change otherwise.
 func connectionURL(socketDir, database string) string {
 	host := strings.ReplaceAll(url.QueryEscape(socketDir), "+", "%20") // libpq does not read + as a blank
 	return fmt.Sprintf("postgres:///%s?host=%s&port=%s&user=%s&sslmode=disable", database, host, socketPort, userName)
 }
 
-// awaitReady returns when the database answers, making it if it is missing.
+// awaitReady makes the database if it is missing, and returns when it answers.
 func (s *Server) awaitReady(ctx context.Context) error {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()

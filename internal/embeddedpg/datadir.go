@@ -116,8 +116,8 @@ func (d dataDir) clusterMajor() (int, error) {
 	return major, nil
 }
 
-// prepareCluster makes the cluster if there is none. It makes sure that the cluster belongs
-// to the user as whom the server runs.
+// prepareCluster makes the cluster if there is none. It makes sure that the cluster belongs to the
+// user that runs the server.
 func (d dataDir) prepareCluster(ctx context.Context, install installation, who identity, settings map[string]string) error {
 	major, err := d.clusterMajor()
 	if err != nil {
@@ -132,11 +132,12 @@ func (d dataDir) prepareCluster(ctx context.Context, install installation, who i
 	return d.initialize(ctx, install, who, settings["fsync"] == "off")
 }
 
-// trustedHost is a line that initdb wrote for earlier versions of this program. It would let
-// everybody connect without a password who can reach a port of the server.
+// trustedHost is a line that initdb wrote for earlier versions of this program. If the server
+// listened on a port, this line would let everybody who reaches the port connect without a
+// password.
 var trustedHost = regexp.MustCompile(`(?m)^(host +(?:all|replication) +all +(?:127\.0\.0\.1/32|::1/128) +)trust$`)
 
-// rejectHosts changes those lines of an older cluster into refusals. It leaves all other
+// rejectHosts changes each trustedHost line of an older cluster into a refusal. It leaves all other
 // lines as they are. If there is no such line, it writes nothing.
 func (d dataDir) rejectHosts(who identity) error {
 	path := filepath.Join(d.cluster, "pg_hba.conf")
@@ -180,8 +181,8 @@ func (d dataDir) initialize(ctx context.Context, install installation, who ident
 	}
 	args := []string{
 		"--pgdata=" + unfinished, "--username=" + userName, "--encoding=UTF8", "--locale=C", "--data-checksums",
-		"--auth-local=trust", // the way in is a socket in a folder that only its owner may enter
-		"--auth-host=reject", // no other way is needed, even if the server should ever listen on a port
+		"--auth-local=trust", // clients come through a socket in a folder that only its owner may enter
+		"--auth-host=reject", // clients never come through a port; if the server listens on one, it refuses them
 		"--no-instructions",
 	}
 	if unsafe {

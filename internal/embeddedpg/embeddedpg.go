@@ -56,9 +56,9 @@ type Server struct {
 const (
 	fastShutdownMax      = 60 * time.Second
 	immediateShutdownMax = 10 * time.Second
-	// killAfter is how long a child may take for an immediate shutdown, which waits for
-	// nothing. A child that takes longer does not run any more, and the caller of Stop has
-	// already waited for long.
+	// killAfter is how long a child may take for an immediate shutdown when the time for the fast
+	// one is over. An immediate shutdown waits for nothing, so a child that takes longer is stuck.
+	// The limit is short because the caller of Stop has already waited for long.
 	killAfter = time.Second
 )
 
@@ -194,8 +194,8 @@ func (s *Server) end(ctx context.Context) error {
 	return errors.New("PostgreSQL did not shut down in time and was stopped at once; it will recover at the next start")
 }
 
-// release gives up the data directory. It may be called more than once, and also if only a
-// part was acquired.
+// release gives up the data directory. It may be called more than once, and also if Start has
+// acquired only a part of it, such as the lock without the socket.
 func (s *Server) release() {
 	s.socket.remove()
 	s.lock.release()

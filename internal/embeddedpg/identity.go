@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// identity is the user as whom the server runs. PostgreSQL refuses to run as root, so a
-// process of root needs another user for it.
+// identity is the user that runs the server. PostgreSQL refuses to run as root, so a process of
+// root needs another user for the server.
 type identity struct {
 	name     string
 	uid, gid int // owner of the server's files, as this process sees it
@@ -48,9 +48,10 @@ Run as an ordinary user, give a data directory that the user postgres can reach 
 		dir.root, strings.Join(failures, "\n"))
 }
 
-// rootCandidates are the identities that root can use, best first: the present owner of the
-// data, then an account for such work, then root under another number in a user namespace.
-// The last one also works where others have no access (a 0700 home).
+// rootCandidates are the identities that root can use, best first: the present owner of the data,
+// then the accounts postgres, _postgres and nobody, then root under another number in a user
+// namespace. The last one also works in folders that no other user may enter, such as a home folder
+// with mode 0700.
 func rootCandidates(cluster string) []identity {
 	var dropped []identity
 	for _, name := range []string{"postgres", "_postgres", "nobody"} {
@@ -113,8 +114,9 @@ func (id identity) try(ctx context.Context, install installation, dir dataDir) e
 	return err
 }
 
-// own gives a file tree to the identity. It changes the top folder last, so an interrupted
-// change is repeated.
+// own makes the identity the owner of all files below a folder. It changes the folder itself last.
+// So if it is interrupted, the folder still has the old owner, and the next call changes all files
+// again.
 func (id identity) own(path string) error {
 	owner, err := ownerOf(path)
 	if err != nil {

@@ -109,11 +109,11 @@ func (l List) Revisions() []int64 {
 	return revisions
 }
 
-// maxTags is how many tags a list may have.
+// maxTags is how many tags a list may have. ErrForm says it, too.
 const maxTags = 100
 
 // ErrForm means that a header is not a list of tags.
-var ErrForm = errors.New(`want * or ETags as they were given, with their quotes and separated by commas, such as "3.uhx0cXJUUGPW7vBT"`)
+var ErrForm = errors.New(`want * or ETags as they were given, with their quotes and separated by commas, such as "3.uhx0cXJUUGPW7vBT", at most 100`)
 
 // Parse reads the value of If-Match or If-None-Match.
 func Parse(header string) (List, error) {

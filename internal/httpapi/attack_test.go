@@ -175,7 +175,7 @@ func members(bytes int) string {
 	return b.String()
 }
 
-// A request may allocate only a few times its own size. Its answer is small, even if the body has
+// A request may allocate only a few times its own size. Its response is small, even if the body has
 // very many faults.
 func TestNoBodyCostsOutOfProportion(t *testing.T) {
 	handler := both(t) // not parallel: it counts what is allocated
@@ -215,7 +215,7 @@ func allocated(work func()) uint64 {
 }
 
 // The body has the largest allowed number of lines, and each line has a fault.
-func TestOfManyFaultsTwentyAreTold(t *testing.T) {
+func TestOfManyFaultsTwentyAreListed(t *testing.T) {
 	t.Parallel()
 	route := bodyRoute{method: "POST", path: "/v1/carts"}
 	body := `{"currency":"GBP","lines":[` + strings.Repeat(`{},`, 1999) + `{}]}`
@@ -265,7 +265,7 @@ func TestOddBodiesAreProblems(t *testing.T) {
 		"{\"currency\":\"\xff\"}":                                         400,
 		`{"currency":"\ud800"}`:                                           400,
 		`{"currency":"GBP"}{}`:                                            400,
-		`{"currency":"GBP","country":"\u0000"}`:                           400,
+		`{"currency":"GBP","country":"\u0000"}`:                           422,
 		`{"currency":"GBP","country":"` + strings.Repeat("a", 101) + `"}`: 422,
 		`null`: 422, `[]`: 422, `"x"`: 422, `1e999999`: 422, `nul`: 400, `{`: 400, `}`: 400, `]`: 400, ``: 400,
 	} {
@@ -273,6 +273,34 @@ func TestOddBodiesAreProblems(t *testing.T) {
 		var got problem.Document
 		if err := json.Unmarshal(answer, &got); err != nil || status != want || got.Status != want || len(answer) > 1000 {
 			t.Errorf("%.100s: answer %d %s, want %d", body, status, answer, want)
+		}
+	}
+}
+
+// The escape of U+0000 is JSON, but no text may hold this character. The refusal names each place.
+func TestEachTextWithANullIsNamed(t *testing.T) {
+	t.Parallel()
+	handler := both(t)
+	for body, want := range map[string][]string{
+		`{"currency":"GBP","country":"x\u0000"}`:                                     {"#/country"},
+		`{"currency":"\u0000","country":"\u0000","customer_id":"a\u0000b"}`:          {"#/currency", "#/country", "#/customer_id"},
+		`{"currency":"GBP","lines":[{"sku":"\u0000","quantity":0}]}`:                 {"#/lines/0/sku", "#/lines/0/quantity"},
+		`{"currency":"GBP","a\u0000":1}`:                                             {"#/a\x00"},
+		`{"currency":"GBP","a":"\u0000"}`:                                            {"#/a"},
+		`{"currency":"GBP","join":"\u0000"}`:                                         {"#/join"},
+		`{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}],"cart_id":"\u0000"}`: {"#/cart_id"},
+	} {
+		status, answer := attack(t, handler, bodyRoute{method: "POST", path: "/v1/carts"}, body)
+		var got problem.Document
+		if err := json.Unmarshal(answer, &got); err != nil {
+			t.Fatal(err)
+		}
+		var places []string
+		for _, fault := range got.Errors {
+			places = append(places, fault.Pointer)
+		}
+		if status != 422 || got.Code() != problem.CodeInvalid || !slices.Equal(places, want) {
+			t.Errorf("%s: answer %d %s, want 422 that names %q", body, status, answer, want)
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"golang.org/x/sync/semaphore"
 
+	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
 
@@ -30,7 +31,7 @@ const (
 	// DefaultBodyBytes is the limit of a route that sets none.
 	DefaultBodyBytes = 16 << 10
 	// DefaultBodyBudget is how many bytes all bodies in memory may have. Bodies and the values that
-	// they are decoded into take up to four times as much memory.
+	// they are decoded into take up to four times as much memory. One sender may have a quarter.
 	DefaultBodyBudget = 32 << 20
 
 	humaDefaultBodyBytes = 1 << 20 // huma's default for a route that sets no limit
@@ -45,16 +46,18 @@ const (
 // bodies reads the body of every request before the route does. It keeps to the limit of the route
 // and the budget of the node. It refuses a body with more values than the route can accept.
 type bodies struct {
+	api    huma.API
 	budget *semaphore.Weighted
 	total  int64
+	shares *shares
 	wait   time.Duration
 	routes map[*huma.Operation]*shape
-	// checks limits how many bodies are checked at once. So many large bodies still leave processor
+	// checks limits how many bodies are checked at once. So even many large bodies leave processor
 	// time for leases, timers and other requests.
 	checks *semaphore.Weighted
 }
 
-func newBodies(budget int64, wait time.Duration) *bodies {
+func newBodies(api huma.API, budget int64, wait time.Duration) *bodies {
 	if budget == 0 {
 		budget = DefaultBodyBudget
 	}
@@ -63,13 +66,13 @@ func newBodies(budget int64, wait time.Duration) *bodies {
 	}
 	budget = max(budget, 2*(MaxBodyBytes+1)) // otherwise the largest body could never be read
 	return &bodies{
-		budget: semaphore.NewWeighted(budget), total: budget, wait: wait, routes: make(map[*huma.Operation]*shape),
+		api: api, budget: semaphore.NewWeighted(budget), total: budget, shares: newShares(budget), wait: wait, routes: make(map[*huma.Operation]*shape),
 		checks: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0))),
 	}
 }
 
-// limitBody sets the default limit of a route that sets none, writes the limit into the document,
-// and makes the route refuse bodies with faults.
+// limitBody sets the default limit of a route that sets none, and writes the limit into the
+// document.
 func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
 	if op.RequestBody == nil {
 		return
@@ -81,19 +84,24 @@ func limitBody(_ *huma.OpenAPI, op *huma.Operation) {
 		op.Extensions = make(map[string]any)
 	}
 	op.Extensions["x-max-body-bytes"] = op.MaxBodyBytes
-	op.Middlewares = append(slices.Clone(op.Middlewares), refuseFaults)
-	op.MaxBodyBytes++ // huma also refuses a body that has exactly the limit
+	op.SkipValidateBody = true // the scan has found all that a schema can forbid
+	op.BodyReadTimeout = 0     // the body is in memory already
+	op.MaxBodyBytes++          // huma also refuses a body that has exactly the limit
 }
 
 // learn computes how many values the body of each route may have. It returns an error if there is
 // no limit, because a list has no maxItems or a text has no maxLength.
 func (b *bodies) learn(document *huma.OpenAPI) error {
+	schemas := document.Components.Schemas
+	if r, ours := schemas.(*apidoc.Registry); ours {
+		schemas = r.Fixed() // because requests are checked while the document is still being completed
+	}
 	for path, item := range document.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
 			if op == nil {
 				continue
 			}
-			s := &shape{limit: DefaultBodyBytes, schemas: document.Components.Schemas}
+			s := &shape{limit: DefaultBodyBytes, schemas: schemas, names: make(map[string]string), notEmpty: make(map[*huma.Schema]bool)}
 			if op.RequestBody != nil {
 				s.limit = op.MaxBodyBytes - 1
 				for _, content := range op.RequestBody.Content {
@@ -126,36 +134,84 @@ func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadMax)) // it fails only for the recorder of a test
-	body, held, err := b.read(r, route.limit)
-	defer func() { b.budget.Release(held) }()
+	held := b.hold(r)
+	defer held.release()
+	body, err := held.read(r, route.limit)
 	var faults []problem.Invalid
 	if err == nil {
 		body, faults, err = b.check(r, route, body)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotJSON):
+		r = r.WithContext(context.WithValue(r.Context(), refusalKey{}, &refusal{malformed: b.refuseMalformed(body)}))
+	case err != nil:
 		problem.Write(w, r, err)
 		return
+	case len(faults) > 0:
+		r = r.WithContext(context.WithValue(r.Context(), refusalKey{}, &refusal{faults: faults}))
 	}
-	if len(faults) > 0 {
-		r = r.WithContext(context.WithValue(r.Context(), faultsKey{}, faults))
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = newWholeBody(body)
 	next(humamux.NewContext(ctx.Operation(), r, w))
 }
 
-// faultsKey is the key of a context for the faults of a request's body.
-type faultsKey struct{}
+// wholeBody is a body that is in memory.
+type wholeBody struct {
+	bytes.Reader
 
-// refuseFaults runs after the middlewares of the routes, so that their refusals come first, such as
-// a missing key. It runs before huma's validation, because that takes long for a body with many
-// faults.
+	whole []byte
+}
+
+func newWholeBody(whole []byte) *wholeBody {
+	b := &wholeBody{whole: whole}
+	b.Reset(whole)
+	return b
+}
+
+// Whole returns the whole body. The body can still be read afterwards. The bytes must not be
+// changed.
+func (b *wholeBody) Whole() []byte { return b.whole }
+
+func (b *wholeBody) Close() error { return nil }
+
+// refusal says why a body is refused. Either the body is not JSON, or it has faults.
+type refusal struct {
+	malformed func(huma.Context) // writes the refusal of a body that is not JSON; nil if the body is JSON
+	faults    []problem.Invalid
+}
+
+// refusalKey is the key of a context for the refusal of a request's body.
+type refusalKey struct{}
+
+// refuseFaults refuses a request with the faults of its parameters and of its body at once. It runs
+// after the middlewares of the routes, so that their refusals come first, such as a missing key. If
+// the body is not JSON, the response says only that.
 func refuseFaults(ctx huma.Context, next func(huma.Context)) {
-	r, w := humamux.Unwrap(ctx)
-	if faults, found := r.Context().Value(faultsKey{}).([]problem.Invalid); found {
+	faults := problem.RequestOf(ctx.Context()).Faults()
+	if body, faulty := ctx.Context().Value(refusalKey{}).(*refusal); faulty {
+		if body.malformed != nil {
+			body.malformed(ctx)
+			return
+		}
+		faults = slices.Concat(faults, body.faults)
+	}
+	if len(faults) > 0 {
+		r, w := humamux.Unwrap(ctx)
 		problem.Write(w, r, problem.NotValid(faults...))
 		return
 	}
 	next(ctx)
+}
+
+// refuseMalformed refuses a body that is not JSON, with what the decoder says about it.
+func (b *bodies) refuseMalformed(body []byte) func(huma.Context) {
+	return func(ctx huma.Context) {
+		detail := &huma.ErrorDetail{Location: "body"}
+		var value any
+		if err := strictJSON.Unmarshal(body, &value); err != nil {
+			detail.Message = err.Error()
+		}
+		_ = huma.WriteErr(b.api, ctx, http.StatusBadRequest, "validation failed", detail) // the client may have gone
+	}
 }
 
 // check waits until few other bodies are being checked. Then it checks the body. It stops if the
@@ -185,7 +241,7 @@ func checkForm(header http.Header, wanted *huma.RequestBody) error {
 		}
 	}
 	kinds := header.Values("Content-Type")
-	if len(kinds) == 0 {
+	if len(kinds) == 0 || len(kinds) == 1 && wanted.Content[kinds[0]] != nil {
 		return nil
 	}
 	kind, params, err := mime.ParseMediaType(strings.Join(kinds, ", "))
@@ -199,52 +255,38 @@ func checkForm(header http.Header, wanted *huma.RequestBody) error {
 	return nil
 }
 
-// read returns the body, and how much of the budget it has taken. The caller must give that back,
-// also after an error. The budget is taken while the body arrives. So a client that announces a
-// large body and sends nothing takes little of it.
-func (b *bodies) read(r *http.Request, limit int64) (body []byte, held int64, err error) {
+// read returns the body. Its bytes are taken while the body arrives. So a client that announces a
+// large body and sends nothing takes little.
+func (h *holding) read(r *http.Request, limit int64) (body []byte, err error) {
 	if r.ContentLength > limit {
-		return nil, 0, problem.TooLarge(limit, "bytes")
+		return nil, problem.TooLarge(limit, "bytes")
 	}
 	size := min(int64(firstRead), limit+1)
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength+1)
 	}
 	for {
-		if err := b.take(r.Context(), size-held); err != nil {
-			return nil, held, err
+		if err := h.grow(r.Context(), size); err != nil {
+			return nil, err
 		}
 		larger := make([]byte, len(body), size)
 		copy(larger, body)
-		body, held = larger, size
+		body = larger
 		for len(body) < cap(body) {
 			n, err := r.Body.Read(body[len(body):cap(body)])
 			body = body[:len(body)+n]
 			if errors.Is(err, io.EOF) {
-				return body, held, nil
+				return body, nil
 			}
 			if err != nil {
-				return nil, held, unreadable(err)
+				return nil, unreadable(err)
 			}
 		}
 		if int64(len(body)) > limit {
-			return nil, held, problem.TooLarge(limit, "bytes")
+			return nil, problem.TooLarge(limit, "bytes")
 		}
 		size = min(2*size, limit+1)
 	}
-}
-
-// take waits a short time for a part of the budget.
-func (b *bodies) take(ctx context.Context, size int64) error {
-	if b.budget.TryAcquire(size) {
-		return nil
-	}
-	waiting, cancel := context.WithTimeout(ctx, b.wait)
-	defer cancel()
-	if err := b.budget.Acquire(waiting, size); err != nil {
-		return problem.Overloaded(fmt.Errorf("bodies of %d bytes are being read and handled: %w", b.total, err))
-	}
-	return nil
 }
 
 func unreadable(err error) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/domain/access"
 	"daybook/internal/problem"
 )
 
@@ -24,10 +25,11 @@ type boundedInput struct {
 	}
 }
 
-// waits is a part with one route. The route takes large bodies, and it answers when leave lets it.
+// waits is a part with one route, which takes large bodies. Its handler waits until the test lets
+// it respond, through the channel leave.
 func waits(entered chan<- struct{}, leave <-chan struct{}) Part {
 	return func(api huma.API) {
-		huma.Register(api, huma.Operation{OperationID: "wait", Method: http.MethodPost, Path: "/wait", MaxBodyBytes: MaxBodyBytes},
+		huma.Register(api, huma.Operation{OperationID: "wait", Method: http.MethodPost, Path: "/wait", MaxBodyBytes: MaxBodyBytes, Metadata: problem.Listing(access.Look)},
 			func(context.Context, *boundedInput) (*struct{}, error) {
 				entered <- struct{}{}
 				<-leave
@@ -78,11 +80,75 @@ func TestBodiesBeyondTheBudgetWaitAndAreRefused(t *testing.T) {
 	}
 }
 
+// One sender gets a quarter of the budget, and others get theirs, however slow its requests are.
+// Customers and strangers count by their address, too, and programs do not.
+func TestOneSenderGetsAShareOfTheBudget(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	signIn := func(api huma.API) {
+		huma.Register(api, huma.Operation{OperationID: "open", Method: http.MethodPost, Path: "/open", MaxBodyBytes: MaxBodyBytes, Metadata: problem.Listing(access.Open)},
+			func(context.Context, *boundedInput) (*struct{}, error) {
+				entered <- struct{}{}
+				<-leave
+				return nil, nil
+			})
+	}
+	handler, err := New(Options{
+		PublicHosts: []string{"example.com"}, BodyBudget: 8 * (MaxBodyBytes + 1), BodyWait: 20 * time.Millisecond, Access: someKeys,
+	}, waits(entered, leave), signIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"texts":["` + strings.Repeat("a", 90) + `"` + strings.Repeat(" ", MaxBodyBytes-200) + `]}`
+	answered := make(chan int)
+	held := 0
+	for i, one := range []struct {
+		key, from string
+		free      bool
+	}{
+		{"alice", "a", true}, {"alice", "b", true}, {"alice", "c", false}, // by her key
+		{"bob", "a", true}, {"bob", "a", false}, {"", "a", false}, // by the address, which alice and bob share
+		{"", "d", true}, {"", "d", true}, {"", "d", false}, {"shop", "d", true}, {"shop", "a", true}, {"shop", "e", false},
+	} {
+		path := "/wait"
+		if one.key == "" {
+			path = "/open"
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
+		r.RemoteAddr = one.from
+		if one.key != "" {
+			r.Header.Set("Authorization", "Bearer "+one.key)
+		}
+		go func() {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			answered <- w.Code
+		}()
+		select {
+		case <-entered:
+			held++
+			if !one.free {
+				t.Errorf("body %d is beyond the share of its sender, and is read", i)
+			}
+		case status := <-answered:
+			if one.free || status != http.StatusServiceUnavailable {
+				t.Errorf("body %d: answer %d", i, status)
+			}
+		}
+	}
+	close(leave)
+	for range held {
+		if status := <-answered; status != http.StatusNoContent {
+			t.Errorf("a body within the share of its sender: answer %d", status)
+		}
+	}
+}
+
 // Only a few bodies are checked at once. A request that waits for its check ends when its client
 // goes away, or after BodyWait.
 func TestChecksOfBodiesAreBounded(t *testing.T) {
 	t.Parallel()
-	b := newBodies(0, 50*time.Millisecond)
+	b := newBodies(nil, 0, 50*time.Millisecond)
 	if err := b.checks.Acquire(t.Context(), int64(2*runtime.GOMAXPROCS(0))); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +201,7 @@ func TestBodiesThatDoNotComeHoldLittle(t *testing.T) {
 
 func TestABodyIsReadInPieces(t *testing.T) {
 	t.Parallel()
-	b := newBodies(0, 0)
+	b := newBodies(nil, 0, 0)
 	for _, size := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 2 * firstRead, 9999, 10_000} {
 		for _, announced := range []bool{true, false} {
 			text := strings.Repeat("abc", size)[:size]
@@ -144,15 +210,20 @@ func TestABodyIsReadInPieces(t *testing.T) {
 			if announced {
 				r.ContentLength = int64(size)
 			}
-			body, held, err := b.read(r, 10_000)
-			if err != nil || string(body) != text || held < int64(size) {
-				t.Errorf("%d bytes, announced: %t: %d are read, %d held, %v", size, announced, len(body), held, err)
+			r = r.WithContext(problem.NewContext(r.Context(), &problem.Request{Client: "192.0.2.1", Who: someKeys["alice"]}))
+			held := b.hold(r)
+			body, err := held.read(r, 10_000)
+			if err != nil || string(body) != text || held.bytes < int64(size) {
+				t.Errorf("%d bytes, announced: %t: %d are read, %d held, %v", size, announced, len(body), held.bytes, err)
 			}
-			b.budget.Release(held)
+			held.release()
 		}
 	}
 	if !b.budget.TryAcquire(b.total) {
 		t.Error("not all of the budget was given back")
+	}
+	if len(b.shares.taken) > 0 {
+		t.Errorf("%d shares are remembered after the requests that used them", len(b.shares.taken))
 	}
 }
 
@@ -199,6 +270,6 @@ func TestARouteWithoutBoundsIsRefused(t *testing.T) {
 }
 
 func route[I any](api huma.API) {
-	huma.Register(api, huma.Operation{OperationID: "one", Method: http.MethodPost, Path: "/one"},
+	huma.Register(api, huma.Operation{OperationID: "one", Method: http.MethodPost, Path: "/one", Metadata: problem.Listing(access.Look)},
 		func(context.Context, *I) (*struct{}, error) { return nil, nil })
 }

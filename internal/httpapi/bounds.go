@@ -15,8 +15,8 @@ func bounded(schema *huma.Schema, digits string) (value int64, fits bool) {
 	return value, err == nil && value >= least && value <= most
 }
 
-// bounds says which whole numbers a schema allows. It is the message about every number that is not
-// one of them, however large that number is.
+// bounds says which whole numbers a schema allows, such as "does not fit: want a whole number from
+// 1 to 9". Every other number gets this message, whether it is 10 or too large for 64 bits.
 func bounds(schema *huma.Schema) string {
 	least, most := limits(schema)
 	return fmt.Sprintf("does not fit: want a whole number from %d to %d", least, most)

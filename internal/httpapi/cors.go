@@ -36,7 +36,7 @@ func ParseOrigin(text string) (string, error) {
 	}
 	name, port := splitPort(host)
 	if number, err := strconv.ParseUint(port, 10, 16); name != host && (err != nil || number == 0 || port[0] == '0') {
-		return "", wrong // no browser sends it so
+		return "", wrong // browsers send no port of this form, such as 0443
 	}
 	if _, err := ParsePublicHost(name); err != nil {
 		return "", wrong
@@ -74,8 +74,8 @@ func newSharing(origins []string, document *huma.OpenAPI) (*sharing, error) {
 
 // headersOf returns the headers of all requests and of all responses in a document.
 func headersOf(document *huma.OpenAPI) (asked, answered []string) {
-	asked = []string{"Accept", "Content-Type", "X-Request-ID"}
-	answered = []string{"Retry-After", "X-Request-ID"}
+	asked = []string{"Accept", "Authorization", "Content-Type", headerActFor, headerPage, "X-Request-ID"}
+	answered = []string{"Retry-After", "WWW-Authenticate", "X-Request-ID"}
 	for _, item := range document.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
 			if op == nil {
@@ -115,13 +115,13 @@ func (s *sharing) expose(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerPreflight responds to a preflight, which a browser sends before the request of an allowed
+// respondPreflight responds to a preflight, which a browser sends before the request of an allowed
 // page. It returns false if the request is not a preflight.
-func (s *sharing) answerPreflight(w http.ResponseWriter, r *http.Request) bool {
+func (s *sharing) respondPreflight(w http.ResponseWriter, r *http.Request) bool {
 	if !isPreflight(r) || !s.allows(r) {
 		return false
 	}
-	w.Header().Del("Vary") // it must be there only once
+	w.Header().Del("Vary") // expose has set it already, and HandlerFunc sets it again
 	s.cors.HandlerFunc(w, r)
 	return true
 }

@@ -3,19 +3,21 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gorilla/mux"
 
+	"daybook/domain/access"
 	"daybook/internal/apidoc"
-	"daybook/internal/etag"
 	"daybook/internal/problem"
 )
 
@@ -32,37 +34,58 @@ var docsPage []byte
 const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// serveDocs adds the routes of the OpenAPI document, its page and the catalogue of problems. The
-// document is made when it is first read.
-func serveDocs(router *mux.Router, document *huma.OpenAPI) error {
-	serve := func(path, contentType string, generate func() ([]byte, error)) {
-		once := sync.OnceValues(generate)
-		router.Path(path).Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := once()
-			if err != nil {
-				problem.Write(w, r, fmt.Errorf("OpenAPI document: %w", err))
-				return
-			}
-			serveConstant(w, r, contentType, body)
-		})
-	}
-	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
-	serve("/openapi.json", "application/openapi+json", func() ([]byte, error) {
-		complete()
-		return json.Marshal(document)
-	})
-	serve("/openapi.yaml", "application/openapi+yaml", func() ([]byte, error) {
-		complete()
-		return document.YAML()
-	})
-	router.Path("/docs").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+// serveDocs adds the routes of the OpenAPI document, its page and the catalogue of problems.
+func serveDocs(router *mux.Router, api huma.API) {
+	registerDocument(api)
+	registerProblems(api)
+	router.Path("/docs").Methods(http.MethodGet).Handler(guarded{access.Look, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", docsPolicy)
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		_, _ = w.Write(docsPage)
+	}})
+	router.Path("/docs/scalar.js").Methods(http.MethodGet).Handler(guarded{access.Look, serveScalar})
+}
+
+// hiddenDocument is the address of the document's YAML form. The document does not list it.
+const hiddenDocument = "/openapi.yaml"
+
+// documentOutput is the document in one of its forms.
+type documentOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+// registerDocument adds the routes of the document. It is made when it is first read. The document
+// does not list its YAML form, because generators of clients cannot read YAML.
+func registerDocument(api huma.API) {
+	document := api.OpenAPI()
+	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
+	serve := func(op huma.Operation, contentType string, generate func() ([]byte, error)) {
+		op.Method, op.Tags, op.Metadata = http.MethodGet, []string{apidoc.TagAPI}, problem.Listing(access.Look, problem.CodeInvalid)
+		op.Responses = map[string]*huma.Response{"200": {Description: "The document.", Content: map[string]*huma.MediaType{
+			contentType: {Schema: apidoc.OfDocument(document)},
+		}}}
+		once := sync.OnceValues(generate)
+		huma.Register(api, op, func(ctx context.Context, _ *struct{}) (*documentOutput, error) {
+			body, err := once()
+			if err != nil {
+				return nil, problem.From(ctx, fmt.Errorf("OpenAPI document: %w", err))
+			}
+			return &documentOutput{ContentType: contentType, Body: body}, nil
+		})
+	}
+	serve(huma.Operation{
+		OperationID: "get-document", Path: "/openapi.json", Summary: "Show this document",
+		Description: "The OpenAPI document of the API. `/openapi.yaml` has it in YAML, and `/docs` shows it to people.",
+	}, "application/openapi+json", func() ([]byte, error) {
+		complete()
+		return json.Marshal(document)
 	})
-	router.Path("/docs/scalar.js").Methods(http.MethodGet).HandlerFunc(serveScalar)
-	return serveProblems(router)
+	serve(huma.Operation{OperationID: "get-document-in-yaml", Path: hiddenDocument, Hidden: true}, "application/openapi+yaml", func() ([]byte, error) {
+		complete()
+		return document.YAML()
+	})
 }
 
 func serveScalar(w http.ResponseWriter, r *http.Request) {
@@ -81,52 +104,47 @@ func serveScalar(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, plain) //nolint:gosec // our own file
 }
 
-// serveProblems adds routes that explain the problem types, because the type of a problem is an
-// address.
-func serveProblems(router *mux.Router) error {
-	catalogue := problem.Catalogue()
-	all, err := json.Marshal(map[string]any{"problems": catalogue})
-	if err != nil {
-		return fmt.Errorf("catalogue of problems: %w", err)
-	}
-	router.Path("/problems").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		serveConstant(w, r, "application/json", all)
-	})
-	one := make(map[string][]byte, len(catalogue))
-	for _, entry := range catalogue {
-		if one[entry.Code], err = json.Marshal(entry); err != nil {
-			return fmt.Errorf("catalogue of problems: %w", err)
-		}
-	}
-	router.Path("/problems/{code}").Methods(http.MethodGet).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, known := one[mux.Vars(r)["code"]]
-		if !known {
-			problem.Write(w, r, problem.NotFound("There is no problem with this code."))
-			return
-		}
-		serveConstant(w, r, "application/json", body)
-	})
-	return nil
+// ProblemType explains a type of problems.
+type ProblemType struct {
+	Code   string `json:"code" pattern:"^[a-z]+(-[a-z]+)*$" example:"stock-insufficient" doc:"The code. It never changes."`
+	Type   string `json:"type" pattern:"^/problems/[a-z-]+$" example:"/problems/stock-insufficient" doc:"The type of its problems. It is the address of this explanation."`
+	Title  string `json:"title" example:"Stock insufficient" doc:"The code in words."`
+	Status int    `json:"status" minimum:"400" maximum:"599" example:"409" doc:"The HTTP status of its problems."`
+	Detail string `json:"detail" example:"There is not enough of it." doc:"When it is returned, and what helps."`
 }
 
-// serveConstant responds with a body that is the same as long as the server runs. The response has
-// an ETag, and is a 304 if If-None-Match names it. Query parameters are refused, because there are
-// none.
-func serveConstant(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
-	conditions := []*huma.Param{{In: "header", Name: headerIfNoneMatch}}
-	if faults := append(queryFaults(r.URL.RawQuery, nil), headerFaults(r.Header, conditions)...); len(faults) > 0 {
-		problem.Write(w, r, problem.NotValid(faults...))
-		return
+// ProblemTypes are all types of problems.
+type ProblemTypes struct {
+	Problems []ProblemType `json:"problems" doc:"All types, sorted by status and then by code."`
+}
+
+type (
+	problemTypesOutput struct{ Body ProblemTypes }
+	problemTypeOutput  struct{ Body ProblemType }
+	problemTypeInput   struct {
+		Code string `path:"code" maxLength:"64" example:"stock-insufficient" doc:"The last part of the problem's type."`
 	}
-	tag := etag.Of(-1, body)
-	if known, given := listIn(r, headerIfNoneMatch); given {
-		if found, is := known.Find(tag); is {
-			w.Header().Set(headerETag, found.As(tag))
-			w.WriteHeader(http.StatusNotModified)
-			return
+)
+
+// registerProblems adds routes that explain the problem types, because the type of a problem is an
+// address.
+func registerProblems(api huma.API) {
+	var all ProblemTypes
+	for _, entry := range problem.Catalogue() {
+		all.Problems = append(all.Problems, ProblemType{Code: entry.Code, Type: entry.Type, Title: entry.Title, Status: entry.Status, Detail: entry.Detail})
+	}
+	huma.Register(api, huma.Operation{
+		OperationID: "list-problem-types", Method: http.MethodGet, Path: "/problems", Summary: "List the types of problems", Tags: []string{apidoc.TagAPI},
+		Description: "Every type of problem that a response can have.", Metadata: problem.Listing(access.Look, problem.CodeInvalid),
+	}, func(context.Context, *struct{}) (*problemTypesOutput, error) { return &problemTypesOutput{all}, nil })
+	huma.Register(api, huma.Operation{
+		OperationID: "get-problem-type", Method: http.MethodGet, Path: "/problems/{code}", Summary: "Explain a type of problems", Tags: []string{apidoc.TagAPI},
+		Description: "The type of a problem is an address of this form. For example, GET /problems/stock-insufficient explains the type /problems/stock-insufficient.", Metadata: problem.Listing(access.Look, problem.CodeInvalid, problem.CodeNotFound),
+	}, func(ctx context.Context, in *problemTypeInput) (*problemTypeOutput, error) {
+		at := slices.IndexFunc(all.Problems, func(p ProblemType) bool { return p.Code == in.Code })
+		if at < 0 {
+			return nil, problem.From(ctx, problem.NotFound("There is no problem with this code."))
 		}
-	}
-	w.Header().Set(headerETag, tag)
-	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(body) // an error means that the client has gone
+		return &problemTypeOutput{all.Problems[at]}, nil
+	})
 }

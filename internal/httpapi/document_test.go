@@ -2,10 +2,12 @@ package httpapi_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,46 +20,62 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore/memory"
 	"daybook/internal/httpapi"
+	"daybook/internal/problem"
 	"daybook/readapi"
 )
-
-// noAnswers keeps no answers.
-type noAnswers struct{}
-
-func (noAnswers) Find(context.Context, string, string) (*commands.KeptAnswer, error) {
-	return nil, nil
-}
-func (noAnswers) Keep(commands.KeptAnswer) {}
 
 // both returns a handler of both APIs over an empty log.
 func both(t *testing.T) http.Handler {
 	t.Helper()
-	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
-	handler, err := httpapi.New(httpapi.Options{Version: "1.2.3", PublicHosts: []string{"example.com"}},
-		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{Answers: noAnswers{}}) },
-		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
+	handler, err := newBoth()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return handler
 }
 
-// document is the OpenAPI document of both APIs, as it is served.
+func newBoth() (http.Handler, error) {
+	service := commands.NewService(memory.New(), commands.DefaultPolicy(), time.Now, aggregate.Options{})
+	return httpapi.New(httpapi.Options{Version: "1.2.3", PublicHosts: []string{"example.com"}},
+		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{}) },
+		func(api huma.API) { readapi.Register(api, readapi.Config{}) })
+}
+
+// served is the OpenAPI document of both APIs, as it is served to all tests.
+var served = sync.OnceValues(func() ([]byte, error) {
+	handler, err := newBoth()
+	if err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/openapi.json", nil))
+	if w.Code != http.StatusOK {
+		return nil, fmt.Errorf("document: %d", w.Code)
+	}
+	return w.Body.Bytes(), nil
+})
+
+// document is a copy of the OpenAPI document of both APIs.
 func document(t *testing.T) map[string]any {
 	t.Helper()
-	handler := both(t)
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
-	var got map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusOK {
-		t.Fatalf("document: %d, %v", w.Code, err)
+	text, err := served()
+	if err != nil {
+		t.Fatal(err)
 	}
+	var got map[string]any
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestTheDocumentIsServedAsYAML(t *testing.T) {
+	t.Parallel()
 	yaml := httptest.NewRecorder()
-	handler.ServeHTTP(yaml, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.yaml", nil))
+	both(t).ServeHTTP(yaml, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.yaml", nil))
 	if !strings.Contains(yaml.Body.String(), "openapi: 3.1.0") {
 		t.Errorf("as YAML it is %d, %.60s", yaml.Code, yaml.Body)
 	}
-	return got
 }
 
 // object takes a member that has to be an object.
@@ -98,7 +116,7 @@ func TestOneDocumentDescribesBothAPIs(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"checkout-cart", "get-order", "list-stock", "follow-events", "is-ready"} {
+	for _, want := range []string{"checkout-cart", "get-order", "list-stock", "follow-events", "is-ready", "get-document", "list-problem-types", "get-problem-type"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is missing among %d operations", want, len(names))
 		}
@@ -113,7 +131,7 @@ func describes(operation map[string]any, name string) bool {
 	})
 }
 
-// The document must not list the values of an answer's header. Such a list has no name, so ogen
+// The document must not list the values of a response's header. Such a list has no name, so ogen
 // makes a type of it for each operation. Then it confuses these types, and the client that it makes
 // does not compile.
 func TestNoHeaderOfAnAnswerListsItsValues(t *testing.T) {
@@ -138,11 +156,11 @@ func TestNoHeaderOfAnAnswerListsItsValues(t *testing.T) {
 	}
 }
 
-// If the answers of an operation always have a header, the document says that it is required. So a
-// client in a typed language need not check whether it is there.
+// If the responses of an operation always have a header, the document says that it is required. So
+// a client in a typed language need not check whether it is there.
 func TestHeadersThatAreAlwaysSentAreRequired(t *testing.T) {
 	t.Parallel()
-	sometimes := []string{"Idempotency-Replayed", "Daybook-More", "read-stream Daybook-Position", "list-events Daybook-Position"}
+	sometimes := []string{"Idempotency-Replayed", "Daybook-More", "Set-Cookie", "read-stream Daybook-Position", "list-events Daybook-Position", "open-cart Daybook-Guest-Token"}
 	doc := document(t)
 	seen := map[string]int{}
 	for path, methods := range object(t, doc, "paths") {
@@ -168,12 +186,12 @@ func TestHeadersThatAreAlwaysSentAreRequired(t *testing.T) {
 			t.Errorf("%s is required %d times, want at least %d", name, seen[name], least)
 		}
 	}
-	if object(t, doc, "components", "responses", "TooManyAtOnce", "headers", "Retry-After")["required"] != true {
+	if object(t, doc, "components", "responses", "RateLimited", "headers", "Retry-After")["required"] != true {
 		t.Error("Retry-After of 429 is not required")
 	}
 }
 
-// A list in an answer has at most as many items as the parameter limit says. A list without this
+// A list in a response has at most as many items as the parameter limit says. A list without this
 // parameter has another bound, which is named here.
 func TestEveryListOfTheDocumentIsBounded(t *testing.T) {
 	t.Parallel()
@@ -181,6 +199,8 @@ func TestEveryListOfTheDocumentIsBounded(t *testing.T) {
 		"list-projections": "the read models of this program",
 		"list-sku-stock":   "the shop's locations",
 		"total-sales":      "10,000; more are refused",
+		"list-sessions":    "the latest 100",
+		"list-roles":       "those that every shop has, and up to 100 of its own",
 	}
 	doc := document(t)
 	lists := 0
@@ -377,8 +397,8 @@ func requestsAndAnswers(t *testing.T, doc map[string]any) (requests, answers map
 	return requests, answers
 }
 
-// A member that is added to an answer tomorrow must not break a strict client of today, and
-// a request with a member that the server does not know is refused (decision 46).
+// A member that is added to a response tomorrow must not break a strict client of today, and a
+// request with a member that the server does not know is refused (decision 46).
 func TestAnswersMayGainMembersAndRequestsMayNot(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -407,21 +427,22 @@ func TestAnswersMayGainMembersAndRequestsMayNot(t *testing.T) {
 	}
 }
 
-// freeTexts are the members of answers whose values no list can name: what people and other
+// freeTexts are the members of responses whose values no list can name: what people and other
 // programs write, names, and sentences.
 var freeTexts = []string{
 	"actor", "carrier", "causationid", "channel", "correlationid", "country", "detail", "dismissed_by", "dismissed_reason", "document", "entry",
-	"error", "expected", "found", "hold_reason", "keeper", "next", "note", "override", "owner", "parameter", "pointer", "provider",
+	"error", "expected", "found", "hold_reason", "keeper", "name", "next", "note", "override", "owner", "parameter", "pointer", "provider",
 	"reason", "recorded_with", "ref", "reference", "request_id", "requested_with", "sku_text", "source", "stream", "subject", "title",
 	"traceparent", "tracking", "wanted",
 	"Process.step",                                                                                     // an id or a type, by the kind
 	"opening",                                                                                          // an id
 	"ProjectionStatus.view",                                                                            // names of views
 	"CartTextTooLongProblem.field", "OrderTextInvalidProblem.field", "ProductTextTooLongProblem.field", // names of members
-	"ReturnTextInvalidProblem.field", "StockTextTooLongProblem.field",
+	"ReturnTextInvalidProblem.field", "StockTextTooLongProblem.field", "KeyInvalidProblem.field", "RoleInvalidProblem.field", "PersonInvalidProblem.field",
+	"email", "recovery_codes", "recovery_hashes",
 }
 
-// A member of an answer that has only some values says which.
+// A member of a response that has only some values says which.
 func TestEveryTextOfAnAnswerIsFreeOrSaysItsForm(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -451,5 +472,43 @@ func TestEveryTextOfAnAnswerIsFreeOrSaysItsForm(t *testing.T) {
 		if object(t, doc, "components", "schemas", shortage, "properties", "reason")["enum"] == nil {
 			t.Errorf("%s.reason is any text", shortage)
 		}
+	}
+}
+
+// One rule says which code tells that something does not exist: a read responds with not-found. A
+// write responds with a code that names the thing, such as product-not-found, because it may need
+// several. Parked work is no thing of the shop, so writes about it respond with not-found too.
+func TestOneRuleSaysWhichCodeAMissingThingHas(t *testing.T) {
+	t.Parallel()
+	for _, entry := range problem.Catalogue() {
+		names := entry.Code != problem.CodeOutcomeUnknown && (strings.HasSuffix(entry.Code, "-not-found") || strings.HasSuffix(entry.Code, "-unknown"))
+		if want := names || entry.Code == problem.CodeNotFound; want != (entry.Status == http.StatusNotFound) {
+			t.Errorf("%s has the status %d", entry.Code, entry.Status)
+		}
+	}
+	doc := document(t)
+	reads, writes := 0, 0
+	for _, op := range operations(t) {
+		response, _ := object(t, op.described, "responses")["404"].(map[string]any)
+		if ref, is := response["$ref"].(string); is {
+			response = object(t, doc, "components", "responses", strings.TrimPrefix(ref, "#/components/responses/"))
+		}
+		text, err := json.Marshal(response)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := strings.Contains(string(text), `schemas/NotFoundProblem"`)
+		named := strings.Contains(strings.ReplaceAll(string(text), `schemas/NotFoundProblem"`, ""), `Problem"`)
+		switch read := op.method == http.MethodGet || strings.HasPrefix(op.path, "/v1/processes/"); {
+		case read && named, !read && plain:
+			t.Errorf("%s %s: its problems with 404 are %s", op.method, op.path, text)
+		case plain:
+			reads++
+		case named:
+			writes++
+		}
+	}
+	if reads < 8 || writes < 30 {
+		t.Errorf("%d reads and %d writes may find nothing, want more", reads, writes)
 	}
 }

@@ -13,28 +13,53 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/mux"
 
+	"daybook/domain/access"
 	"daybook/internal/problem"
 )
+
+// headerRequestID is X-Request-ID as net/http writes it. Another form would be converted each time.
+const headerRequestID = "X-Request-Id"
+
+// dataPolicy is for responses that are data and not pages. A browser that shows such a response
+// loads nothing for it, and does not show it within another page. The page of the documentation has
+// docsPolicy.
+const dataPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // front is the outermost handler.
 type front struct {
 	next   http.Handler
 	logger *slog.Logger
 	slow   time.Duration
-	// origin refuses writes of other sites' pages. Such a page could use the browser of somebody
-	// who can reach this server.
+	// origin refuses writes that a page of another site made a browser send. Without this check,
+	// such a page could change the shop through the browser of somebody who can reach this server.
 	origin *http.CrossOriginProtection
 	hosts  hosts
 	shared *sharing
-	refuse func(path string) error
+	// proxies are believed when they say who their client is.
+	proxies *proxies
+	refuse  func(path string) error
+	access  Access
+	// observer is nil if nobody measures requests.
+	observer   Observer
+	allowances allowances
+	guests     func() access.Principal // nil: a request without a key is refused
+	refusals   *Refusals
+	// open are the paths that need no credentials, in addition to the probes: those for signing in.
+	open map[string]bool
 
 	document *huma.OpenAPI
+	router   *mux.Router
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
-	record := &problem.Request{ID: requestID(r.Header.Get("X-Request-ID")), Client: clientOf(r.RemoteAddr)}
-	r = r.WithContext(problem.NewContext(r.Context(), record))
+	from := f.proxies.originOf(r)
+	record := &problem.Request{ID: requestID(r.Header.Get(headerRequestID)), Client: from.client, Secure: from.secure}
+	ctx := r.Context()
+	if f.observer != nil {
+		ctx = f.observer.Begin(ctx, r.Header)
+	}
+	r = r.WithContext(problem.NewContext(ctx, record))
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // the server leaves the body out
 	}
@@ -43,34 +68,48 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBodyBytes)
 	}
 	headers := w.Header()
-	headers.Set("X-Request-ID", record.ID)
+	headers.Set(headerRequestID, record.ID)
 	headers.Set("X-Content-Type-Options", "nosniff")
 	headers.Set("Cache-Control", "no-cache")
 	headers.Set("Cross-Origin-Resource-Policy", "same-origin")
-	answer := &answer{ResponseWriter: w}
+	headers.Set("Content-Security-Policy", dataPolicy)
+	headers.Set("Referrer-Policy", "no-referrer")
+	if record.Secure {
+		headers.Set("Strict-Transport-Security", "max-age=31536000") // a year
+	}
+	response := &response{ResponseWriter: w}
+	if f.observer != nil {
+		defer f.observe(response, r, record, started)
+	}
 	defer func() {
 		if cause := recover(); cause != nil {
-			f.panicked(answer, r, record, cause)
+			f.panicked(response, r, record, cause)
 		}
-		f.log(answer, r, record, time.Since(started))
+		f.refusals.note(f.logger, response.status, r, record)
+		f.log(response, r, record, time.Since(started))
 	}()
-	f.shared.expose(answer, r)
+	f.shared.expose(response, r)
 	if err := f.hosts.check(r); err != nil {
-		problem.Write(answer, r, err)
+		problem.Write(response, r, err)
 		return
 	}
-	if f.shared.answerPreflight(answer, r) {
+	if f.shared.respondPreflight(response, r) {
 		return
 	}
-	if err := f.admit(r); err != nil {
-		problem.Write(answer, r, err)
+	if err := from.checkProxy(r.URL.Path); err != nil {
+		problem.Write(response, r, err)
 		return
 	}
-	f.next.ServeHTTP(answer, r)
+	if err := f.admit(r, record); err != nil {
+		problem.Write(response, r, err)
+		return
+	}
+	f.next.ServeHTTP(response, r)
 }
 
-// admit refuses requests of other sites' pages, and requests whose address or headers are too long.
-func (f *front) admit(r *http.Request) error {
+// admit refuses requests of other sites' pages, requests whose address or headers are too long,
+// requests without good credentials, and requests over a limit.
+func (f *front) admit(r *http.Request, record *problem.Request) error {
 	if err := f.origin.Check(r); err != nil {
 		return problem.CrossOrigin(err)
 	}
@@ -80,13 +119,16 @@ func (f *front) admit(r *http.Request) error {
 	if err := checkHead(r); err != nil {
 		return err
 	}
+	if err := f.limited(r, record); err != nil {
+		return err
+	}
 	if f.refuse != nil {
 		return f.refuse(r.URL.Path)
 	}
 	return nil
 }
 
-func (f *front) panicked(w *answer, r *http.Request, record *problem.Request, cause any) {
+func (f *front) panicked(w *response, r *http.Request, record *problem.Request, cause any) {
 	wrong := problem.Panicked(cause, debug.Stack())
 	if w.status == 0 {
 		problem.Write(w, r, wrong)
@@ -94,13 +136,13 @@ func (f *front) panicked(w *answer, r *http.Request, record *problem.Request, ca
 	}
 	// The response has begun, so all that can be done is to break it off.
 	problem.Note(r.Context(), wrong)
-	f.logger.ErrorContext(r.Context(), "answer broken off", "request_id", record.ID, "error", record.Cause())
+	f.logger.ErrorContext(r.Context(), "response broken off", "request_id", record.ID, "error", record.Cause())
 	panic(http.ErrAbortHandler)
 }
 
 // log writes a line about a request. Most lines have the level debug, because a shop may have
 // thousands of requests each second. A slow request is a warning, and a failed one is an error.
-func (f *front) log(w *answer, r *http.Request, record *problem.Request, took time.Duration) {
+func (f *front) log(w *response, r *http.Request, record *problem.Request, took time.Duration) {
 	level, message := slog.LevelDebug, "request"
 	switch {
 	case w.status >= http.StatusInternalServerError && record.Cause() != nil:
@@ -115,13 +157,37 @@ func (f *front) log(w *answer, r *http.Request, record *problem.Request, took ti
 		return
 	}
 	attributes := []slog.Attr{
-		slog.String("request_id", record.ID), slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()),
+		slog.String("request_id", record.ID), slog.String("method", r.Method), slog.String("path", pathToLog(r)),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took),
 	}
 	if cause := record.Cause(); cause != nil {
 		attributes = append(attributes, slog.String("error", cause.Error()))
 	}
 	f.logger.LogAttrs(r.Context(), level, message, attributes...)
+}
+
+// secretMarks begin the secrets that a client may write into a path by mistake: keys, tokens of
+// guests and of people, sessions, and what tells browsers apart.
+var secretMarks = []string{"dbk_", "dbg_", "dbt_", "dbs_", "dbb_"}
+
+// pathToLog returns the path of a request without secrets, and without the id of a customer,
+// because the program's log must not have personal data.
+func pathToLog(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	for _, mark := range secretMarks {
+		if strings.Contains(path, mark) || strings.Contains(r.URL.Path, mark) {
+			return "(it has a secret)"
+		}
+	}
+	before, after, found := strings.Cut(path, "/customers/")
+	if !found {
+		return path
+	}
+	_, rest, more := strings.Cut(after, "/")
+	if more {
+		rest = "/" + rest
+	}
+	return before + "/customers/-" + rest
 }
 
 // requestID returns the id that the caller gave, if it can be written to a log. Otherwise it
@@ -133,8 +199,8 @@ func requestID(given string) string {
 	return uuid.NewString()
 }
 
-// answer is a ResponseWriter that notes the status and the size of the response.
-type answer struct {
+// response is a ResponseWriter that notes the status and the size of the response.
+type response struct {
 	http.ResponseWriter
 
 	status  int
@@ -142,14 +208,14 @@ type answer struct {
 	streams bool // it was flushed before its end
 }
 
-func (a *answer) WriteHeader(status int) {
+func (a *response) WriteHeader(status int) {
 	if a.status == 0 {
 		a.status = status
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
-func (a *answer) Write(data []byte) (int, error) {
+func (a *response) Write(data []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
@@ -159,7 +225,7 @@ func (a *answer) Write(data []byte) (int, error) {
 }
 
 // Flush lets a response stream.
-func (a *answer) Flush() {
+func (a *response) Flush() {
 	a.streams = true
 	if flusher, ok := a.ResponseWriter.(http.Flusher); ok {
 		flusher.Flush()
@@ -167,7 +233,7 @@ func (a *answer) Flush() {
 }
 
 // Unwrap lets http.ResponseController find the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a *response) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // unescapeVars decodes the variables of the path, because the router matches the encoded path.
 func unescapeVars(next http.Handler) http.Handler {
@@ -179,9 +245,8 @@ func unescapeVars(next http.Handler) http.Handler {
 				continue
 			}
 			plain, wrong := plainText(value, url.PathUnescape)
-			if wrong != "" {
-				problem.Write(w, r, problem.NotValid(problem.InParameter("path", name, wrong)))
-				return
+			if wrong != "" { // refuseFaults refuses the request
+				problem.RequestOf(r.Context()).Fault(problem.InParameter("path", name, wrong))
 			}
 			if decoded == nil {
 				decoded = make(map[string]string, len(vars))

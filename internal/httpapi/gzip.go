@@ -9,8 +9,8 @@ import (
 	"daybook/internal/etag"
 )
 
-// compressing sends responses of a kilobyte or more in gzip if the client accepts it. This goes for
-// JSON in all its forms and for the pages of the documentation. A live stream of events is not
+// compressing sends responses of a kilobyte or more in gzip if the client accepts it. It compresses
+// JSON in all its forms, and the pages of the documentation. A live stream of events is not
 // compressed, because each event must be sent at once.
 func compressing(next http.Handler) (http.Handler, error) {
 	wrap, err := gzhttp.NewWrapper(

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"daybook/internal/problem"
@@ -44,24 +42,4 @@ func checkHead(r *http.Request) error {
 		return problem.HeadersTooLarge(maxHeaders, "headers")
 	}
 	return nil
-}
-
-// clientOf is the client that a request counts for, by the address that it came from.
-func clientOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is4() || ip.IsLoopback() {
-		return ip.String()
-	}
-	network, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return network.String()
 }

@@ -28,7 +28,7 @@ func serveHosts(t *testing.T, public ...string) (address string) {
 	return server.Listener.Addr().String()
 }
 
-// raw sends bytes as they are, and returns the answer.
+// raw sends bytes as they are, and returns the response.
 func raw(t *testing.T, address, request string) (status int, body string) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
@@ -154,7 +154,7 @@ func TestAPublicHostIsANameOrAnAddress(t *testing.T) {
 	}
 }
 
-// A request line or header that is too large is refused before routing. The answer is small and
+// A request line or header that is too large is refused before routing. The response is small and
 // says what is too large.
 func TestRequestLinesAndHeadersAreBounded(t *testing.T) {
 	t.Parallel()
@@ -199,11 +199,16 @@ func TestAClientIsItsAddress(t *testing.T) {
 		"127.0.0.1:50000": "127.0.0.1", "[::1]:5": "::1", "[::ffff:10.0.0.1]:5": "10.0.0.1",
 		"[2001:db8:1:2:3:4:5:6]:5": "2001:db8:1:2::/64", "[fe80::1%eth0]:5": "fe80::/64", "@": "@", "": "",
 	} {
-		if got := clientOf(remote); got != want {
-			t.Errorf("clientOf(%q) = %q, want %q", remote, got, want)
+		if got := clientAt(remote); got != want {
+			t.Errorf("clientAt(%q) = %q, want %q", remote, got, want)
 		}
 	}
-	if a, b := clientOf("[2001:db8::1]:1"), clientOf("[2001:db8::2]:2"); a != b {
+	if a, b := clientAt("[2001:db8::1]:1"), clientAt("[2001:db8::2]:2"); a != b {
 		t.Errorf("%s and %s count as two, though one client has both", a, b)
 	}
+}
+
+// clientAt is the client of a request from an address, if there is no proxy.
+func clientAt(remote string) string {
+	return (*proxies)(nil).originOf(&http.Request{RemoteAddr: remote}).client
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
 
+	"daybook/domain/access"
 	"daybook/internal/problem"
 )
 
@@ -34,7 +35,7 @@ type echoOutput struct {
 
 // echo is a part with one route. The route answers with the name that is in its path.
 func echo(api huma.API) {
-	huma.Register(api, huma.Operation{OperationID: "echo", Method: http.MethodPost, Path: "/echo/{name}"},
+	huma.Register(api, huma.Operation{OperationID: "echo", Method: http.MethodPost, Path: "/echo/{name}", Metadata: problem.Listing(access.Look)},
 		func(_ context.Context, in *echoInput) (*echoOutput, error) {
 			switch in.Name {
 			case "panic":
@@ -89,7 +90,7 @@ func TestWhatIsWrongIsAProblem(t *testing.T) {
 		"a parameter too large":  {"POST", "/echo/a?limit=11", "", 422, problem.CodeInvalid, `"parameter":"limit"`},
 		"an unknown parameter":   {"POST", "/echo/a?limti=1", "", 422, problem.CodeInvalid, `"parameter":"limti"`},
 		"a body too large":       {"POST", "/echo/a", `{"text":"` + strings.Repeat("a", MaxBodyBytes) + `"}`, 413, problem.CodeTooLarge, ""},
-		"a text no row can hold": {"POST", "/echo/a", `{"text":"a\u0000"}`, 400, problem.CodeMalformed, "U+0000"},
+		"a text no row can hold": {"POST", "/echo/a", `{"text":"a\u0000"}`, 422, problem.CodeInvalid, "U+0000"},
 		"an unknown problem":     {"GET", "/problems/nothing", "", 404, problem.CodeNotFound, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +115,7 @@ func TestWhatIsWrongIsAProblem(t *testing.T) {
 	}
 }
 
-func TestAWrongMethodIsToldTheRightOnes(t *testing.T) {
+func TestTheAnswerToAWrongMethodNamesTheRightOnes(t *testing.T) {
 	t.Parallel()
 	w := send(t, newTestHandler(t, io.Discard), "DELETE", "/echo/a", "")
 	if got := w.Header().Get("Allow"); got != "POST" {
@@ -240,6 +241,23 @@ func TestEveryProblemIsExplained(t *testing.T) {
 		w := send(t, handler, "GET", entry.Type, "")
 		if w.Code != 200 || !strings.Contains(w.Body.String(), entry.Code) {
 			t.Errorf("%s answers %d %s", entry.Type, w.Code, w.Body)
+		}
+	}
+}
+
+// Without access control a client names its actor, but not as one that was authenticated.
+func TestNobodyLooksAuthenticatedWithoutAccessControl(t *testing.T) {
+	t.Parallel()
+	handler := newTestHandler(t, io.Discard)
+	for actor, want := range map[string]int{
+		"operator:eve": http.StatusOK, "keyboard": http.StatusOK, "": http.StatusOK,
+		"key:k1": http.StatusUnprocessableEntity, "staff:p1": http.StatusUnprocessableEntity, "system:reactor": http.StatusUnprocessableEntity,
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/problems", http.NoBody)
+		request.Header.Set("Daybook-Actor", actor)
+		answer := httptest.NewRecorder()
+		if handler.ServeHTTP(answer, request); answer.Code != want {
+			t.Errorf("%q: %d %s, want %d", actor, answer.Code, answer.Body, want)
 		}
 	}
 }

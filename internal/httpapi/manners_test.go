@@ -15,6 +15,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+
+	"daybook/domain/access"
+	"daybook/internal/problem"
 )
 
 const shopOrigin = "https://shop.example"
@@ -126,16 +129,16 @@ type largeOutput struct {
 	Body        []byte
 }
 
-// large is a part with large answers, which are compressed, and a live stream, which sends its next
-// message when the test lets it.
+// large is a part with large responses, which are compressed, and a live stream, which sends its
+// next message when the test lets it.
 func large(next <-chan struct{}) Part {
 	return func(api huma.API) {
 		for path, kind := range map[string]string{"/v1/json": "application/json", "/v1/lines": "application/x-ndjson", "/v1/image": "image/png"} {
-			huma.Register(api, huma.Operation{OperationID: kind, Method: http.MethodGet, Path: path}, func(context.Context, *struct{}) (*largeOutput, error) {
+			huma.Register(api, huma.Operation{OperationID: kind, Method: http.MethodGet, Path: path, Metadata: problem.Listing(access.Look)}, func(context.Context, *struct{}) (*largeOutput, error) {
 				return &largeOutput{ETag: `"7"`, ContentType: kind, Body: []byte(strings.Repeat(`{"a":"b"}`+"\n", 1000))}, nil
 			})
 		}
-		huma.Register(api, huma.Operation{OperationID: "live", Method: http.MethodGet, Path: "/v1/live"}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
+		huma.Register(api, huma.Operation{OperationID: "live", Method: http.MethodGet, Path: "/v1/live", Metadata: problem.Listing(access.Look)}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 			return &huma.StreamResponse{Body: func(to huma.Context) {
 				_, w := humamux.Unwrap(to)
 				w.Header().Set("Content-Type", "text/event-stream")
@@ -195,9 +198,9 @@ func TestLargeAnswersAreCompressed(t *testing.T) {
 		if same := tag == plain.Header().Get("ETag"); tag != "" && same == zipped {
 			t.Errorf("%s: ETags %s and %s", path, plain.Header().Get("ETag"), tag)
 		}
-		for _, known := range []string{tag, "W/" + tag} {
-			if known := get(path, "Accept-Encoding", "gzip", "If-None-Match", known); tag != "" && (known.Code != http.StatusNotModified || known.Header().Get("ETag") != tag || known.Body.Len() > 0) {
-				t.Errorf("%s: a client that has ETag %s gets %d, ETag %s, %d bytes", path, tag, known.Code, known.Header().Get("ETag"), known.Body.Len())
+		for _, condition := range []string{tag, "W/" + tag} {
+			if response := get(path, "Accept-Encoding", "gzip", "If-None-Match", condition); tag != "" && (response.Code != http.StatusNotModified || response.Header().Get("ETag") != tag || response.Body.Len() > 0) {
+				t.Errorf("%s: a client that has ETag %s gets %d, ETag %s, %d bytes", path, tag, response.Code, response.Header().Get("ETag"), response.Body.Len())
 			}
 		}
 	}

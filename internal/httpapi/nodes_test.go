@@ -23,6 +23,7 @@ import (
 	"daybook/eventstore"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/httpapi"
+	"daybook/internal/httpapi/contracttest"
 	"daybook/internal/live"
 	"daybook/internal/pgtest"
 	"daybook/projections"
@@ -75,7 +76,7 @@ func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ran := make(chan error, 1)
 	go func() { ran <- runner.Run(ctx) }()
-	n := &node{T: t, server: httptest.NewServer(handler), answers: answers}
+	n := &node{T: t, server: httptest.NewServer(new(contracttest.Server).Checked(t, handler)), answers: answers}
 	t.Cleanup(func() {
 		n.server.Close()
 		cancel()

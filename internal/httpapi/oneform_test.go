@@ -10,7 +10,7 @@ import (
 	"daybook/internal/problem"
 )
 
-// Money is one schema in all answers, so no other schema of an answer has a decimal of its own.
+// Money is one schema in all responses, so no other schema of a response has a decimal of its own.
 // Events keep the form that they were recorded in.
 func TestMoneyHasOneSchemaInAllAnswers(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -21,21 +22,38 @@ const (
 	faultNull     = "holds the character U+0000, which no text here may hold"
 	faultTwice    = "given more than once"
 	faultEmpty    = "empty: give it a value, or leave it out"
+	faultHole     = "holds an empty value: give one before and after each comma"
 )
 
-// checkParameters refuses faults of parameters that huma does not notice: an unknown name, a
-// parameter that is given twice (the second would be lost), a value that is empty (it would be
-// ignored), and a value that is not text in UTF-8. It names each faulty parameter.
-func checkParameters(ctx huma.Context, next func(huma.Context)) {
-	r, w := humamux.Unwrap(ctx)
-	op := ctx.Operation()
-	faults := append(queryFaults(r.URL.RawQuery, op.Parameters), headerFaults(r.Header, op.Parameters)...)
-	faults = append(faults, numberFaults(ctx, op.Parameters)...)
-	if len(faults) > 0 {
-		problem.Write(w, r, problem.NotValid(faults...))
-		return
+// checkParameters notes the faults of parameters. Some of these faults would pass without it: an
+// unknown name (?colour=red), a parameter that is given twice (?limit=1&limit=2, where the second
+// value would be lost), an empty value, alone (?limit=) or in a list (?status=open,,merged), and a
+// value that is not text in UTF-8. checkParameters refuses nothing itself. refuseFaults does that
+// later, so that one response can name the faults of the body, too.
+func checkParameters(schemas huma.Registry) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, _ := humamux.Unwrap(ctx)
+		params := ctx.Operation().Parameters
+		found := problem.RequestOf(r.Context())
+		found.Fault(queryFaults(r.URL.RawQuery, params)...)
+		found.Fault(headerFaults(r.Header, params)...)
+		found.Fault(valueFaults(ctx, params, schemas)...)
+		if ctx.Operation().Hidden {
+			refuseFaults(ctx, next) // a hidden operation is not in the document, so refuseLast was not called for it
+			return
+		}
+		next(ctx)
 	}
-	next(ctx)
+}
+
+// refuseLast adds the refusal of faults after all other middlewares of an operation.
+func refuseLast(_ *huma.OpenAPI, op *huma.Operation) {
+	for _, param := range op.Parameters {
+		if param.Schema != nil {
+			param.Schema.PrecomputeMessages()
+		}
+	}
+	op.Middlewares = append(slices.Clone(op.Middlewares), refuseFaults)
 }
 
 // queryFaults returns the faults of a query. params are the parameters of the operation.
@@ -73,14 +91,30 @@ func queryFaults(query string, params []*huma.Param) (faults []problem.Invalid) 
 			fault(name, wrong)
 		case value == "":
 			fault(name, faultEmpty)
+		case param.Schema != nil && param.Schema.Type == huma.TypeArray && hasEmptyValue(value):
+			fault(name, faultHole)
 		}
 	}
 	return faults
 }
 
-// headerFaults returns the headers of an operation that are given twice. Headers that are lists may
-// be, because their lines were joined before. Lists of ETags are parsed here, even an empty one,
-// because a condition that cannot be read must not be ignored.
+// hasEmptyValue tells whether a list of values has an empty one, such as "a,,b". The values are
+// separated by commas, and a comma that belongs to a value has a backslash before it.
+func hasEmptyValue(list string) bool {
+	begins := true
+	for part := range strings.SplitSeq(list, ",") {
+		if begins && part == "" {
+			return true
+		}
+		begins = !strings.HasSuffix(part, `\`)
+	}
+	return false
+}
+
+// headerFaults returns the faults of an operation's headers. A header that is given twice is a
+// fault. A header that is a list may have several lines, but joinLists has made one of them before.
+// A list of ETags that cannot be parsed is a fault, too, even an empty one, because a condition
+// must not be ignored.
 func headerFaults(headers http.Header, params []*huma.Param) (faults []problem.Invalid) {
 	for _, param := range params {
 		if param.In != "header" {
@@ -102,11 +136,11 @@ func headerFaults(headers http.Header, params []*huma.Param) (faults []problem.I
 	return faults
 }
 
-// numberFaults returns the parameters that are not one of the whole numbers that are allowed. A
-// parameter without a value counts as not given.
-func numberFaults(ctx huma.Context, params []*huma.Param) (faults []problem.Invalid) {
+// valueFaults returns the parameters whose values their schemas do not allow. A parameter without a
+// value counts as not given.
+func valueFaults(ctx huma.Context, params []*huma.Param, schemas huma.Registry) (faults []problem.Invalid) {
 	for _, param := range params {
-		if param.Schema == nil || param.Schema.Type != huma.TypeInteger {
+		if param.Schema == nil {
 			continue
 		}
 		var text string
@@ -118,11 +152,40 @@ func numberFaults(ctx huma.Context, params []*huma.Param) (faults []problem.Inva
 		case "header":
 			text = ctx.Header(param.Name)
 		}
-		if _, fits := bounded(param.Schema, text); text != "" && !fits {
-			faults = append(faults, problem.InParameter(param.In, param.Name, bounds(param.Schema)))
+		switch {
+		case text == "":
+			if param.Required && param.In == "query" {
+				faults = append(faults, problem.InParameter(param.In, param.Name, "required query parameter is missing"))
+			}
+		case param.Schema.Type == huma.TypeInteger:
+			if _, fits := bounded(param.Schema, text); !fits {
+				faults = append(faults, problem.InParameter(param.In, param.Name, bounds(param.Schema)))
+			}
+		case param.Schema.Type == huma.TypeBoolean:
+			if _, err := strconv.ParseBool(text); err != nil {
+				faults = append(faults, problem.InParameter(param.In, param.Name, "want true or false"))
+			}
+		case param.Schema.Type == huma.TypeArray:
+			var list []any
+			for value := range strings.SplitSeq(text, ",") {
+				list = append(list, value)
+			}
+			faults = append(faults, schemaFaults(param, list, schemas)...)
+		default:
+			faults = append(faults, schemaFaults(param, text, schemas)...)
 		}
 	}
 	return faults
+}
+
+// schemaFaults lets huma check the value of a parameter.
+func schemaFaults(param *huma.Param, value any, schemas huma.Registry) []problem.Invalid {
+	place := huma.NewPathBuffer(nil, 0)
+	place.Push(param.In)
+	place.Push(param.Name)
+	var found huma.ValidateResult
+	huma.Validate(schemas, param.Schema, place, huma.ModeWriteToServer, value, &found)
+	return problem.Found(found.Errors)
 }
 
 func paramOf(params []*huma.Param, in, name string) *huma.Param {

@@ -17,13 +17,13 @@ import (
 	"daybook/internal/resource"
 )
 
-// twin is the read that shows the same thing as the answer of a command.
+// twin is the read that shows the same thing as the response to a command.
 type twin struct {
 	path   string // of the read, or of a list that has the thing as an item
-	member string // the member of the command's answer that is the thing; empty if the whole answer is the thing
+	member string // the member of the command's response that is the thing; empty if the whole response is the thing
 }
 
-// twins has the twins of those commands whose path does not tell the twin.
+// twins has the reads of the commands for which twinOf cannot derive the read from the path.
 var twins = map[string]twin{
 	"checkout-cart":       {"/v1/orders/{order_id}", "order"},
 	"ship-order":          {"/v1/orders/{order_id}", "order"},
@@ -35,6 +35,25 @@ var twins = map[string]twin{
 	"commit-reservation":  {"/v1/stock/{sku}/{location}", "stock"},
 	"retry-process":       {"/v1/processes", "process"},
 	"dismiss-process":     {"/v1/processes", ""},
+	"create-key":          {"/v1/keys", "key"},
+	"rotate-key":          {"/v1/keys", "key"},
+	"revoke-key":          {"/v1/keys", ""},
+	"define-role":         {"/v1/roles", ""},
+	"remove-role":         {"/v1/roles", ""},
+	"sign-in":             {"/v1/auth/sessions", "session"},
+	"enter-code":          {"/v1/auth/sessions", "session"},
+	"confirm-factor":      {"/v1/auth/sessions", "session"},
+	"redeem-token":        {"/v1/staff", ""},
+	"invite-staff":        {"/v1/staff", "person"},
+	"give-token":          {"/v1/staff", "person"},
+}
+
+// unread are the commands that answer with nothing that a read shows, with the reason.
+var unread = map[string]string{
+	"begin-factor":    "the secret is shown once",
+	"change-password": "no session is left that could be read",
+	"end-session":     "the session has ended",
+	"sign-out":        "the session has ended",
 }
 
 // twinOf finds the read of the thing that a command changes or makes, from the command's path.
@@ -108,6 +127,9 @@ func TestACommandAndAReadOfTheSameThingHaveOneSchema(t *testing.T) {
 	doc := document(t)
 	pairs := 0
 	writes(doc, func(id, method, path string, operation map[string]any) {
+		if unread[id] != "" {
+			return
+		}
 		pair, found := twinOf(doc, id, path)
 		if !found {
 			t.Errorf("%s: no read shows what it answers with: give it a row in twins", id)
@@ -131,7 +153,7 @@ func TestACommandAndAReadOfTheSameThingHaveOneSchema(t *testing.T) {
 	}
 }
 
-// If a list and a single answer both have a member, the member has the same form in both.
+// If a list and a single response both have a member, the member has the same form in both.
 func TestAListShowsThingsInTheFormOfASingleAnswer(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
@@ -179,7 +201,7 @@ func form(t *testing.T, schema any) string {
 	return string(text)
 }
 
-// The types of the domain give stored events their form. Answers have their own types, so they do
+// The types of the domain give stored events their form. Responses have their own types, so they do
 // not change when a State of the domain changes.
 func TestNoTypeOfTheDomainStandsInAnAnswer(t *testing.T) {
 	t.Parallel()
@@ -215,7 +237,7 @@ func TestNoTypeOfTheDomainStandsInAnAnswer(t *testing.T) {
 	}
 }
 
-// story runs commands. It compares the answer of each command with the answer of a read at the
+// story runs commands. It compares the response of each command with the response of a read at the
 // command's position.
 type story struct {
 	*node
@@ -223,9 +245,9 @@ type story struct {
 	ran  map[string]bool // "POST /v1/carts/{cart_id}/lines"
 }
 
-// do runs a command and compares its answer with a read. read is the path of the read. member is
-// the member of the command's answer that is the thing; if it is empty, the whole answer is the
-// thing.
+// do runs a command and compares its response with that of a read. read is the path of the read.
+// member names the member of the command's response that has the thing; if it is empty, the whole
+// response is the thing.
 func (s *story) do(method, template, path, body, member, read string, as any) {
 	s.Helper()
 	s.keys++
@@ -255,7 +277,7 @@ func (s *story) do(method, template, path, body, member, read string, as any) {
 	}
 }
 
-// withoutReadsOnly returns the answer of a read without the members that only reads have.
+// withoutReadsOnly returns the response of a read without the members that only reads have.
 func (s *story) withoutReadsOnly(text string, as any) []byte {
 	s.Helper()
 	into := reflect.New(reflect.TypeOf(as))
@@ -352,8 +374,10 @@ func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 
 	doc := document(t)
 	writes(doc, func(id, method, path string, _ map[string]any) {
-		// This server has no reactor, so it parks no work; see cmd/daybook.
-		if !s.ran[strings.ToUpper(method)+" "+path] && !strings.HasSuffix(id, "-process") {
+		// This server has no reactor, so it parks no work, and no keyring, so it lists no API keys
+		// and roles, and nobody has signed in; see cmd/daybook.
+		beside := strings.HasPrefix(path, "/v1/auth/") || strings.HasPrefix(path, "/v1/staff") || strings.HasSuffix(id, "-process") || strings.HasSuffix(id, "-key") || strings.HasSuffix(id, "-role")
+		if !s.ran[strings.ToUpper(method)+" "+path] && !beside {
 			t.Errorf("the story does not run %s (%s %s)", id, method, path)
 		}
 	})
@@ -389,7 +413,7 @@ func (s *story) ofStock() {
 	s.stockAt("west", "PUT", "/policy", "/policy", `{"safety_stock":4,"backorder_limit":1,"reorder_point":0}`, "")
 }
 
-// reservation extends a reservation and compares the reservation in the answer with the entry in
+// reservation extends a reservation and compares the reservation in the response with the entry in
 // the list.
 func (s *story) reservation(id string) {
 	s.Helper()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
@@ -19,8 +20,8 @@ import (
 
 // Errors that end a scan early.
 var (
-	errNotJSON = errors.New("not JSON") // the decoder says what is wrong with the body
-	errEnough  = errors.New("enough faults")
+	errNotJSON = errors.New("not JSON")      // the decoder then says what is wrong with the body
+	errEnough  = errors.New("enough faults") // there are enough faults, or a fault after which the scan looks for no others
 )
 
 // tokensPerLook is how many tokens the scan reads before it checks again whether its context has
@@ -28,9 +29,9 @@ var (
 const tokensPerLook = 512
 
 // check compares a body with its schema, and stops after problem.MaxFaults faults. huma's own
-// validation would collect all faults first. A body that is not JSON passes, because the decoder
-// reports that better. check returns an error if the body has more values than the route accepts,
-// or if ctx has ended.
+// validation would collect all faults first. It also stops if the body has more values than the
+// route accepts. check returns errNotJSON if the body is not JSON, and another error if ctx has
+// ended.
 //
 // It returns the body with its whole numbers in plain digits, because the decoder cannot read 5.0
 // or 1e3 as a whole number.
@@ -38,13 +39,11 @@ func (s *shape) check(ctx context.Context, body []byte) (plain []byte, faults []
 	if s.root == nil || len(body) == 0 {
 		return body, nil, nil
 	}
-	scan := scanner{
-		shape: s, decoder: jsontext.NewDecoder(bytes.NewBuffer(body)), within: make([]container, 0, 4),
-		path: huma.NewPathBuffer(nil, 0),
-	}
+	scan := newScanner(s, body)
+	defer scan.free()
 	switch err := scan.all(ctx); {
 	case errors.Is(err, errNotJSON):
-		return body, nil, nil
+		return body, nil, errNotJSON
 	case err == nil, errors.Is(err, errEnough):
 		return scan.rewritten(body), scan.faults, nil
 	default:
@@ -52,7 +51,7 @@ func (s *shape) check(ctx context.Context, body []byte) (plain []byte, faults []
 	}
 }
 
-// container is a list or an object that is being read.
+// container is a list or an object of which the scan has read the beginning and not yet the end.
 type container struct {
 	schema *huma.Schema // nil if the route does not know it
 	list   bool
@@ -73,6 +72,29 @@ type scanner struct {
 	path    *huma.PathBuffer // always empty, because the decoder knows the place
 	found   huma.ValidateResult
 }
+
+// scanners are scanners that can be used again.
+var scanners = sync.Pool{New: func() any {
+	return &scanner{decoder: new(jsontext.Decoder), within: make([]container, 0, maxDepth), path: huma.NewPathBuffer(nil, 0)}
+}}
+
+func newScanner(shape *shape, body []byte) *scanner {
+	s, _ := scanners.Get().(*scanner)
+	s.shape = shape
+	s.decoder.Reset(bytes.NewBuffer(body))
+	return s
+}
+
+// free lets another scan use the scanner. First it clears what the scanner knows of the body and
+// the faults.
+func (s *scanner) free() {
+	s.decoder.Reset(nothing)
+	*s = scanner{decoder: s.decoder, within: s.within[:0], path: s.path}
+	scanners.Put(s)
+}
+
+// nothing is an empty body.
+var nothing = strings.NewReader("")
 
 func (s *scanner) all(ctx context.Context) error {
 	for tokens := 0; ; tokens++ {
@@ -172,11 +194,6 @@ func (s *scanner) quoted() ([]byte, error) {
 	if bytes.IndexByte(plain, '\\') >= 0 {
 		plain, _ = jsontext.AppendUnquote(nil, raw) // it was just read as a text, so there is no error
 	}
-	if bytes.IndexByte(plain, 0) >= 0 {
-		// PostgreSQL refuses this character in texts. If it were in the log, no view could store
-		// it.
-		return nil, problem.Malformed("The body is not valid JSON: a text holds the character U+0000.")
-	}
 	return plain, nil
 }
 
@@ -188,7 +205,7 @@ func (s *scanner) member() error {
 	if len(plain) > maxNameBytes {
 		return s.last(s.pointer().Parent(), fmt.Sprintf("a member whose name has more than %d bytes", maxNameBytes))
 	}
-	s.name, s.naming = string(plain), false
+	s.name, s.naming = s.shape.nameOf(plain), false
 	in := &s.within[len(s.within)-1]
 	if in.schema == nil {
 		return nil
@@ -211,10 +228,26 @@ func (s *scanner) text() error {
 	if err != nil || schema == nil {
 		return err
 	}
-	if err := s.validate(schema, string(plain)); err != nil {
+	text := string(plain)
+	if strings.ContainsRune(text, 0) {
+		// PostgreSQL refuses this character in texts. If it were in the log, no view could store
+		// it.
+		return s.fault(s.pointer(), faultNull)
+	}
+	before := len(s.faults)
+	if err := s.validate(schema, text); err != nil {
 		return err
 	}
-	if fault := s.freeTextFault(schema, string(plain)); fault != "" {
+	if text == "" && schema.MinLength == nil && s.shape.notEmpty[schema] {
+		return s.fault(s.pointer(), "must not be empty")
+	}
+	if fault := s.freeTextFault(schema, text); fault != "" {
+		return s.fault(s.pointer(), fault)
+	}
+	if len(s.faults) > before || schema.Type != huma.TypeString || len(schema.Enum) > 0 {
+		return nil
+	}
+	if fault := problem.FormFault(s.name, text); fault != "" {
 		return s.fault(s.pointer(), fault)
 	}
 	return nil
@@ -244,8 +277,11 @@ func (s *scanner) literal() error {
 	}
 	switch raw.Kind() { //nolint:exhaustive // the others are read elsewhere
 	case 'n':
-		if s.mayBeNull() {
+		switch {
+		case schema.Nullable:
 			return nil
+		case s.mayBeMissing():
+			return s.fault(s.pointer(), "must not be null; leave it out instead")
 		}
 		return s.validate(schema, nil)
 	case 't', 'f':
@@ -261,7 +297,7 @@ func (s *scanner) number(schema *huma.Schema, raw string) error {
 		if err != nil && schema.Type == huma.TypeNumber {
 			return s.fault(s.pointer(), "does not fit into 64 bits")
 		}
-		return s.validate(schema, number) // a number is not allowed here, so any is wrong
+		return s.validate(schema, number) // no number is allowed here, so each is wrong
 	}
 	digits, whole := wholeNumber(raw)
 	if !whole {
@@ -305,6 +341,9 @@ const (
 // wholeNumber writes a JSON number in plain digits if it is whole: 5.0 becomes 5, and 1e3 becomes
 // 1000. A number that is far too large for 64 bits becomes one with too many digits.
 func wholeNumber(raw string) (digits string, whole bool) {
+	if raw[0] > '0' && strings.Trim(raw, "0123456789") == "" {
+		return raw, true
+	}
 	mantissa, exponentText, hasExponent := cutAny(raw, "eE")
 	exponent := 0
 	if hasExponent {
@@ -340,13 +379,13 @@ func cutAny(text, chars string) (before, after string, found bool) {
 	return text[:at], text[at+1:], true
 }
 
-// mayBeNull tells whether null means the same as a missing member.
-func (s *scanner) mayBeNull() bool {
+// mayBeMissing tells whether the value that was just read is of a member that is not required.
+func (s *scanner) mayBeMissing() bool {
 	if len(s.within) == 0 {
 		return false
 	}
 	in := s.within[len(s.within)-1]
-	return !in.list && (in.schema.Nullable || !slices.Contains(in.schema.Required, s.name))
+	return !in.list && !slices.Contains(in.schema.Required, s.name)
 }
 
 // value counts a value whose first token was read, and returns its schema.
@@ -397,5 +436,6 @@ func (s *scanner) fault(pointer jsontext.Pointer, detail string) error {
 
 // last adds a fault that ends the scan.
 func (s *scanner) last(pointer jsontext.Pointer, detail string) error {
-	return problem.NotValid(append(s.faults, problem.InBody(string(pointer), detail))...)
+	s.faults = append(s.faults, problem.InBody(string(pointer), detail))
+	return errEnough
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -15,13 +16,26 @@ const (
 )
 
 // shape is what the body of a route may be. It is checked once, token by token. A body that passes
-// has no fault that its schema could show. So the decoder and huma's own validation need no more
-// time for it than for the largest valid body.
+// the check fits its schema. So huma does not validate it again, and the decoder needs no more time
+// for it than for the largest valid body.
 type shape struct {
 	limit   int64        // bytes
 	root    *huma.Schema // nil if the route takes no body
 	values  int          // how many values a body may have in all: objects, lists, texts, numbers and so on
 	schemas huma.Registry
+	names   map[string]string // the names of all members that a body may have; key and value are the same
+	// notEmpty are the texts that must not be empty, because their pattern in the document forbids
+	// it. The check uses the patterns only for this. The parsers of package unit check the form of
+	// a text.
+	notEmpty map[*huma.Schema]bool
+}
+
+// nameOf is the name of a member. If the schema has the name, its text is used again.
+func (s *shape) nameOf(plain []byte) string {
+	if name, known := s.names[string(plain)]; known {
+		return name
+	}
+	return string(plain)
 }
 
 // count is how many values a value of this schema may have in it, including itself.
@@ -34,7 +48,7 @@ func (s *shape) count(schema *huma.Schema, pointer string, depth int) (int, erro
 		return 0, fmt.Errorf("#%s is nested deeper than %d", pointer, maxDepth)
 	case len(schema.OneOf)+len(schema.AnyOf)+len(schema.AllOf) > 0 || schema.Not != nil:
 		return 0, fmt.Errorf("#%s is a choice of schemas (oneOf and the like), whose size cannot be computed", pointer)
-	case schema.UniqueItems || len(schema.DependentRequired) > 0 || len(schema.Required) > maxRequired:
+	case schema.UniqueItems || schema.MinProperties != nil || schema.MaxProperties != nil || len(schema.DependentRequired) > 0 || len(schema.Required) > maxRequired:
 		return 0, fmt.Errorf("#%s has a rule that the scan of bodies does not check", pointer)
 	}
 	switch schema.Type {
@@ -50,6 +64,7 @@ func (s *shape) count(schema *huma.Schema, pointer string, depth int) (int, erro
 		}
 		values := 1
 		for name, member := range schema.Properties {
+			s.names[name] = name
 			n, err := s.count(member, pointer+"/"+name, depth+1)
 			if err != nil {
 				return 0, err
@@ -58,6 +73,13 @@ func (s *shape) count(schema *huma.Schema, pointer string, depth int) (int, erro
 		}
 		return values, nil
 	case huma.TypeString:
+		if pattern, is := schema.Extensions["pattern"].(string); is {
+			form, err := regexp.Compile(pattern)
+			if err != nil {
+				return 0, fmt.Errorf("#%s: %w", pointer, err)
+			}
+			s.notEmpty[schema] = !form.MatchString("")
+		}
 		if schema.MaxLength == nil && len(schema.Enum) == 0 && schema.Format != "date-time" {
 			return 0, fmt.Errorf("#%s is a text without maxLength", pointer)
 		}

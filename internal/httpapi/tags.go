@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,19 +19,19 @@ const (
 	headerIfNoneMatch = "If-None-Match"
 )
 
-// tagAnswers gives each response of an operation an ETag that no other body has. The ETag begins
+// tagResponses gives each response of an operation an ETag that no other body has. The ETag begins
 // with the revision of the thing in the body, which the handler sets. So the body is held back
-// until the handler has ended. Then tagAnswers checks the conditions of a read: the status is 412
+// until the handler has ended. Then tagResponses checks the conditions of a read: the status is 412
 // if If-Match does not name the body, and 304 if If-None-Match names it.
 //
 // A response that streams is not held back after its first flush.
-func tagAnswers(ctx huma.Context, next func(huma.Context)) {
+func tagResponses(ctx huma.Context, next func(huma.Context)) {
 	r, w := humamux.Unwrap(ctx)
 	if !isTagged(ctx.Operation()) {
 		next(ctx)
 		return
 	}
-	held := &heldAnswer{ResponseWriter: w, header: make(http.Header), status: http.StatusOK}
+	held := &heldResponse{ResponseWriter: w, header: make(http.Header), status: http.StatusOK}
 	next(humamux.NewContext(ctx.Operation(), r, held))
 	if held.through {
 		return
@@ -44,8 +44,8 @@ func tagAnswers(ctx huma.Context, next func(huma.Context)) {
 				problem.Write(w, r, problem.OtherBody(revision))
 				return
 			}
-			if known, given := listIn(r, headerIfNoneMatch); given {
-				held.leaveOut(known, tag)
+			if had, given := listIn(r, headerIfNoneMatch); given {
+				held.leaveOut(had, tag)
 			}
 		}
 	}
@@ -68,26 +68,34 @@ func names(list etag.List, tag string) bool {
 }
 
 // isTagged tells whether the responses of an operation have ETags. Those of probes have none.
-func isTagged(op *huma.Operation) bool { return strings.HasPrefix(op.Path, "/v1/") }
+func isTagged(op *huma.Operation) bool {
+	return slices.ContainsFunc([]string{"/v1/", "/problems", "/openapi."}, func(prefix string) bool { return strings.HasPrefix(op.Path, prefix) })
+}
 
-// heldAnswer holds a response back until its handler ends or flushes it.
-type heldAnswer struct {
+// heldResponse holds a response back until its handler ends or flushes it.
+type heldResponse struct {
 	http.ResponseWriter
 
 	header  http.Header
 	status  int
-	body    bytes.Buffer
+	body    []byte
 	through bool // the response streams
 }
 
-func (h *heldAnswer) Header() http.Header {
+// Response returns what was written of the response so far. Package commandapi keeps it under the
+// key of the request, so it must not be changed.
+func (h *heldResponse) Response() (status int, header http.Header, body []byte) {
+	return h.status, h.header, h.body
+}
+
+func (h *heldResponse) Header() http.Header {
 	if h.through {
 		return h.ResponseWriter.Header()
 	}
 	return h.header
 }
 
-func (h *heldAnswer) WriteHeader(status int) {
+func (h *heldResponse) WriteHeader(status int) {
 	if h.through {
 		h.ResponseWriter.WriteHeader(status)
 		return
@@ -95,15 +103,16 @@ func (h *heldAnswer) WriteHeader(status int) {
 	h.status = status
 }
 
-func (h *heldAnswer) Write(data []byte) (int, error) {
+func (h *heldResponse) Write(data []byte) (int, error) {
 	if h.through {
 		return h.ResponseWriter.Write(data)
 	}
-	return h.body.Write(data)
+	h.body = append(h.body, data...)
+	return len(data), nil
 }
 
 // FlushError begins to stream.
-func (h *heldAnswer) FlushError() error {
+func (h *heldResponse) FlushError() error {
 	if !h.through {
 		h.pass()
 		h.through = true
@@ -112,43 +121,43 @@ func (h *heldAnswer) FlushError() error {
 }
 
 // Unwrap lets http.ResponseController find the connection.
-func (h *heldAnswer) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+func (h *heldResponse) Unwrap() http.ResponseWriter { return h.ResponseWriter }
 
 // tag sets the ETag of the response. revision is the revision of the thing in the body, or below 0
 // if it has none.
-func (h *heldAnswer) tag() (revision int64, tag string) {
+func (h *heldResponse) tag() (revision int64, tag string) {
 	revision, err := strconv.ParseInt(strings.Trim(h.header.Get(headerETag), `"`), 10, 64)
 	if err != nil {
 		revision = -1
 	}
-	tag = etag.Of(revision, h.body.Bytes())
+	tag = etag.Of(revision, h.body)
 	h.header.Set(headerETag, tag)
 	return revision, tag
 }
 
 // leaveOut turns the response into a 304 if the client has the body already.
-func (h *heldAnswer) leaveOut(known etag.List, tag string) {
-	found, is := known.Find(tag)
+func (h *heldResponse) leaveOut(had etag.List, tag string) {
+	found, is := had.Find(tag)
 	if !is {
 		return
 	}
 	h.header.Set(headerETag, found.As(tag))
 	h.status = http.StatusNotModified
 	h.header.Del("Content-Type")
-	h.body.Reset()
+	h.body = nil
 }
 
 // pass writes what was held back.
-func (h *heldAnswer) pass() {
+func (h *heldResponse) pass() {
 	to := h.ResponseWriter.Header()
 	for name, values := range h.header {
 		if name == "Vary" {
-			values = append(to[name], values...) // the front has named Origin and Accept-Encoding there
+			values = append(to[name], values...) // the header Vary: the front has written Origin and Accept-Encoding into it already
 		}
 		to[name] = values
 	}
 	h.ResponseWriter.WriteHeader(h.status)
-	_, _ = h.ResponseWriter.Write(h.body.Bytes()) // an error means that the client has gone
+	_, _ = h.ResponseWriter.Write(h.body) // an error means that the client has gone
 }
 
 // describeTags documents the ETag of an operation's responses, and the conditions of reads. A 304
@@ -170,25 +179,25 @@ func describeTags(_ *huma.OpenAPI, op *huma.Operation) {
 		if !reads {
 			continue
 		}
-		known := &huma.Response{Description: "The body is one that If-None-Match names.", Headers: make(map[string]*huma.Header)}
+		unchanged := &huma.Response{Description: "The body is one that If-None-Match names.", Headers: make(map[string]*huma.Header)}
 		for name, header := range response.Headers {
 			own, schema := *header, *header.Schema
-			own.Schema, known.Headers[name] = &schema, &own
+			own.Schema, unchanged.Headers[name] = &schema, &own
 		}
-		op.Responses["304"] = known
+		op.Responses["304"] = unchanged
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: headerIfMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"4.uhx0cXJUUGPW7vBT"`}},
-			Description: "ETags of bodies, separated by commas, or `*`. If this body is none of them, the answer is 412.",
+			Description: "ETags, separated by commas, or `*`. If none of them is the ETag of the body that the response would have, the response is 412.",
 		}, &huma.Param{
 			Name: headerIfNoneMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{`"4.uhx0cXJUUGPW7vBT"`}},
-			Description: "ETags of bodies that the reader has, separated by commas, or `*`. If it has this one, the answer is 304 without a body.",
+			Description: "ETags of bodies that the client has, separated by commas, or `*`. If the body of the response would be one of them, the response is 304 without a body.",
 		})
 	}
 }
 
 func tagHeader() *huma.Header {
 	return &huma.Header{
-		Description: "Names this body: no other has the same. It begins with the revision of the thing in it, if there is one, for If-Match on a write.",
+		Description: "Names this body. No other body has the same ETag. It begins with the revision of the thing in the body, if the thing has one. So a write can send it in If-Match.",
 		Schema:      &huma.Schema{Type: huma.TypeString},
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/domain/access"
+	"daybook/internal/problem"
 )
 
 type thingInput struct {
@@ -22,21 +25,21 @@ type thingOutput struct {
 	}
 }
 
-// thing is a part with several answers that show one thing at one revision.
+// thing is a part with several responses that show one thing at one revision.
 func thing(api huma.API) {
 	show := func(extra string) *thingOutput {
 		out := &thingOutput{ETag: `"5"`}
 		out.Body.Revision, out.Body.Extra = 5, extra
 		return out
 	}
-	huma.Register(api, huma.Operation{OperationID: "get-thing", Method: http.MethodGet, Path: "/v1/thing"},
+	huma.Register(api, huma.Operation{OperationID: "get-thing", Method: http.MethodGet, Path: "/v1/thing", Metadata: problem.Listing(access.Look)},
 		func(_ context.Context, in *thingInput) (*thingOutput, error) { return show(in.Include), nil })
-	huma.Register(api, huma.Operation{OperationID: "change-thing", Method: http.MethodPost, Path: "/v1/thing"},
+	huma.Register(api, huma.Operation{OperationID: "change-thing", Method: http.MethodPost, Path: "/v1/thing", Metadata: problem.Listing(access.Look)},
 		func(context.Context, *struct{}) (*thingOutput, error) { return show("changed"), nil })
 }
 
-// One thing at one revision has several bodies: the answer of a read, the same with more members
-// that the client asked for, and the answer of a command. Each of them has its own ETag.
+// One thing at one revision has several bodies: the response of a read, the same with more members
+// that the client asked for, and the response of a command. Each of them has its own ETag.
 func TestTwoBodiesNeverShareATag(t *testing.T) {
 	t.Parallel()
 	handler, err := New(Options{PublicHosts: []string{"example.com"}}, thing)

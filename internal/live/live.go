@@ -1,8 +1,8 @@
-// Package live implements the interfaces with which the read API sees the running program:
-// how far the read models are, the movements of a stock, and the event stream. It turns
+// Package live implements the interfaces with which the read API sees the running program: how far
+// the read models are, the history of a stock, an order or a return, and the event stream. It turns
 // positions into text, and events into the form that consumers get.
 //
-// It answers no request itself. Package readapi does.
+// Package readapi responds to the requests.
 package live
 
 import (
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,13 +21,18 @@ import (
 	"daybook/eventstore"
 	"daybook/internal/pause"
 	"daybook/projections"
+	"daybook/projections/orderview"
 	"daybook/projections/query"
 	"daybook/projections/stockview"
 	"daybook/readapi"
 )
 
 // Progress is readapi.Progress over the runner of this node.
-type Progress struct{ Runner *projections.Runner }
+type Progress struct {
+	Runner *projections.Runner
+	// Cluster has the meaning that it has in Log.
+	Cluster bool
+}
 
 // Position implements readapi.Progress.
 func (p Progress) Position(ctx context.Context, views ...string) (string, error) {
@@ -45,7 +51,7 @@ func (p Progress) Position(ctx context.Context, views ...string) (string, error)
 
 // Wait implements readapi.Progress.
 func (p Progress) Wait(ctx context.Context, position string, views ...string) error {
-	want, err := eventstore.ParsePosition(position)
+	want, err := place(position, p.Cluster)
 	if err != nil {
 		return &readapi.PositionError{In: "header", Name: "Daybook-Min-Position", Text: position}
 	}
@@ -77,6 +83,16 @@ func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error
 // History is readapi.History over the log.
 type History struct{ Store eventstore.Store }
 
+// OrderTimeline implements readapi.History.
+func (h History) OrderTimeline(ctx context.Context, orderID string, last int64) ([]orderview.Entry, error) {
+	return orderview.History{Log: h.Store}.Order(ctx, orderID, last)
+}
+
+// ReturnTimeline implements readapi.History.
+func (h History) ReturnTimeline(ctx context.Context, returnID string, last int64) ([]orderview.Entry, error) {
+	return orderview.History{Log: h.Store}.Return(ctx, returnID, last)
+}
+
 // Movements implements readapi.History.
 func (h History) Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error) {
 	return stockview.History{Log: h.Store}.Movements(ctx, db, unit.SKU(sku), unit.LocationID(location), f, p)
@@ -85,13 +101,14 @@ func (h History) Movements(ctx context.Context, db query.DB, sku, location strin
 // Log is readapi.Log over an event store.
 type Log struct {
 	Store eventstore.Store
-	// Cluster says that a server keeps the log, whose nodes elect a leader, as KurrentDB's do.
-	// A node that has just begun to lead may be behind what another gave out, so what it does
-	// not know is asked for again for a while.
+	// Cluster says that the log is on a cluster of KurrentDB, whose nodes elect a leader. A new
+	// leader may not have the latest events yet, although the leader before it has shown them to
+	// readers. So if a reader names a position that the leader does not have, Log asks again for
+	// the time settling before it refuses the position.
 	Cluster bool
 }
 
-// settling is how long a node of a cluster may be behind.
+// settling is how long a new leader of a cluster may lack the latest events.
 const settling = 2 * time.Second
 
 // Head implements readapi.Log.
@@ -102,7 +119,7 @@ func (l Log) Head(ctx context.Context) (string, error) {
 
 // Components implements readapi.Log.
 func (l Log) Components() []readapi.Component {
-	proving, ok := l.Store.(eventstore.Proving)
+	proving, ok := l.Store.(eventstore.PulseReporter)
 	if !ok {
 		return nil
 	}
@@ -133,7 +150,7 @@ func (l Log) Components() []readapi.Component {
 
 // Page implements readapi.Log.
 func (l Log) Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[readapi.Event, error] {
-	from, err := eventstore.ParsePosition(after)
+	from, err := place(after, l.Cluster)
 	if err != nil {
 		return failedRead(&readapi.PositionError{In: "query", Name: "after", Text: after})
 	}
@@ -153,6 +170,14 @@ func (l Log) Page(ctx context.Context, after string, types []string, limit int) 
 	}
 }
 
+// place reads a position. Only a position of KurrentDB may have two numbers, such as "1042/1040".
+func place(text string, cluster bool) (eventstore.Position, error) {
+	if !cluster && strings.Contains(text, "/") {
+		return eventstore.Start, fmt.Errorf("position %q: this log has only positions of one number", text)
+	}
+	return eventstore.ParsePosition(text)
+}
+
 // checkNotBeyondEnd is an error if a position is beyond the end of the log.
 func (l Log) checkNotBeyondEnd(ctx context.Context, from eventstore.Position) error {
 	for began := time.Now(); ; pause.For(ctx, 50*time.Millisecond) {
@@ -166,10 +191,10 @@ func (l Log) checkNotBeyondEnd(ctx context.Context, from eventstore.Position) er
 	}
 }
 
-// end is the position of the last record of the log. The records of KurrentDB itself count,
-// because their positions are given out, too.
+// end is the position of the last record of the log. Records that KurrentDB wrote for itself count,
+// because readers get their positions, too.
 func (l Log) end(ctx context.Context) (eventstore.Position, error) {
-	if ending, ok := l.Store.(eventstore.Ending); ok {
+	if ending, ok := l.Store.(eventstore.EndReader); ok {
 		return ending.End(ctx)
 	}
 	return l.Store.Head(ctx)
@@ -178,7 +203,7 @@ func (l Log) end(ctx context.Context) (eventstore.Position, error) {
 // checkPlace is an error if nothing can be read from a position: it is beyond the end of the log,
 // or the log has no record there.
 func (l Log) checkPlace(ctx context.Context, from eventstore.Position) error {
-	if l.Cluster && !from.IsStart() { // the positions of others have no gaps
+	if l.Cluster && !from.IsStart() { // on other logs each position up to the end has an event
 		for _, err := range l.Store.ReadAll(ctx, from, eventstore.Filter{}, 1) {
 			if err != nil {
 				return placed(err)
@@ -189,7 +214,9 @@ func (l Log) checkPlace(ctx context.Context, from eventstore.Position) error {
 	return l.checkNotBeyondEnd(ctx, from)
 }
 
-// placed makes of an error of the log what it means to who gave the position.
+// placed replaces the log's error about a position without a record by an error of readapi. It is a
+// BeyondError if the position is beyond the end of the log, else a PositionError. All other errors
+// stay as they are.
 func placed(err error) error {
 	unknown, is := errors.AsType[*eventstore.UnknownPlaceError](err)
 	switch {
@@ -208,7 +235,7 @@ func (l Log) Stream(ctx context.Context, stream string, from int64, limit int) i
 
 // Follow implements readapi.Log.
 func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq2[readapi.Event, error], error) {
-	from, err := eventstore.ParsePosition(after)
+	from, err := place(after, l.Cluster)
 	if err != nil {
 		return nil, &readapi.PositionError{In: "query", Name: "after", Text: after}
 	}
@@ -225,7 +252,7 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 			case item.CaughtUp:
 				event.Position = item.Checkpoint.String()
 			default:
-				continue // a mark that says how far the subscription has read
+				continue // a mark without an event, which says how far the subscription has read
 			}
 			if !yield(event, err) || err != nil {
 				return

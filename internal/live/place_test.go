@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -17,42 +15,12 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/eventstore"
-	"daybook/eventstore/gateway"
-	"daybook/eventstore/kurrentdb"
 	"daybook/eventstore/memory"
+	"daybook/internal/gatewaytest"
 	"daybook/internal/httpapi"
 	"daybook/internal/live"
 	"daybook/readapi"
 )
-
-// overGateway is the engine on KurrentDB over a log of some events, which our gateway serves.
-func overGateway(t *testing.T) *kurrentdb.Store {
-	t.Helper()
-	server, err := gateway.New(filled3(t), gateway.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go server.Serve(listener) //nolint:errcheck // its client tells
-	t.Cleanup(func() { closed(t, server.Close) })
-	store, err := kurrentdb.Open(t.Context(), "esdb://"+listener.Addr().String()+"?tls=false", kurrentdb.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { closed(t, store.Close) })
-	return store
-}
-
-func closed(t *testing.T, end func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
-	defer cancel()
-	if err := end(ctx); err != nil {
-		t.Error(err)
-	}
-}
 
 // filled3 is a log in memory with three events.
 func filled3(t *testing.T) eventstore.Store {
@@ -98,7 +66,7 @@ func asked(t *testing.T, handler http.Handler, target, last string) (status int,
 	return w.Code, problem
 }
 
-// untilFlushed ends a request when its answer begins to stream.
+// untilFlushed ends a request when its response begins to stream.
 type untilFlushed struct {
 	*httptest.ResponseRecorder
 
@@ -113,7 +81,7 @@ func TestAPositionBeyondTheEndIsRefusedOnEveryEngine(t *testing.T) {
 	t.Parallel()
 	for name, log := range map[string]live.Log{
 		"memory":                 {Store: filled3(t)},
-		"KurrentDB":              {Store: overGateway(t), Cluster: true},
+		"KurrentDB":              {Store: gatewaytest.Open(t, filled3(t)), Cluster: true},
 		"own records at the end": {Store: &ending{Store: filled3(t), end: eventstore.At(9)}, Cluster: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,8 +146,26 @@ func TestAPositionAtNoEventIsRefused(t *testing.T) {
 	}
 }
 
-// ending is a log whose server has records of its own after the last event, up to end. It
-// may be behind some times, and has no record at nothingAt.
+// Only KurrentDB has positions of two numbers. On other engines they are refused.
+func TestAPositionOfAnotherEngineIsRefused(t *testing.T) {
+	t.Parallel()
+	for cluster, want := range map[bool]int{false: http.StatusUnprocessableEntity, true: http.StatusOK} {
+		handler := handlerOf(t, live.Log{Store: filled3(t), Cluster: cluster})
+		for _, target := range []string{"/v1/events?after=2/1", "/v1/events/live?after=2/1"} {
+			status, problem := asked(t, handler, target, "")
+			if status != want {
+				t.Errorf("%s, cluster %v: answer %d %v, want %d", target, cluster, status, problem, want)
+			}
+			if errors, _ := problem["errors"].([]any); want != http.StatusOK && (len(errors) != 1 || errors[0].(map[string]any)["parameter"] != "after") {
+				t.Errorf("%s: %v, want it to name after", target, problem)
+			}
+		}
+	}
+}
+
+// ending is a log whose server has written records of its own after the last event, up to the
+// position end. The first calls of End, as many as behind says, do not see these records yet. The
+// log has no record at the position nothingAt.
 type ending struct {
 	eventstore.Store
 	end, nothingAt eventstore.Position

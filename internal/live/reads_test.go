@@ -204,7 +204,7 @@ func (w *writer) readWithExtremeTimes(t *testing.T, handler http.Handler, path, 
 }
 
 // detailsEach is how many things of each kind are read one by one.
-const detailsEach = 60/shareDivisor + 10
+const detailsEach = 70
 
 // detailTargets fills the parameters of a path with ids that are in the log.
 func (w *writer) detailTargets(path string) (targets []string) {

@@ -135,8 +135,9 @@ func extremesAt(value any) []string {
 	return nil
 }
 
-// longList is how many elements the longest lists have. It is more than any command accepts. Not
-// all kinds of elements fit into an event so often.
+// longList is how many elements the longest lists have. It is more than any command accepts. A list
+// with large elements, such as lines, may make the event too large for the log. The log then
+// refuses it, and no reader meets it.
 const longList = 3000
 
 // variants returns variants of an event's JSON. Each value is replaced by each of its extremes, and

@@ -134,7 +134,7 @@ func (g *grouping) excluded() []ExcludedRow {
 		case why != nil && why.Row == seen.row:
 			set.Column, set.Reason = why.Column, why.Reason
 		case why != nil:
-			set.Reason = fmt.Sprintf("invoice %s is set aside whole, for row %d is bad", seen.invoice, why.Row)
+			set.Reason = fmt.Sprintf("all rows of invoice %s are excluded, because row %d is bad", seen.invoice, why.Row)
 		default:
 			continue
 		}
@@ -169,7 +169,7 @@ func check(invoice Invoice) *Problem {
 		case invoice.Kind != BadDebt && line.Price.Sign() < 0:
 			return bad(colPrice, "a price below zero")
 		case invoice.Kind == AdjustOut && line.Price.Sign() != 0:
-			return bad(colPrice, "goods are taken out of stock at a price, and nobody is named who owes it")
+			return bad(colPrice, "goods leave the stock at a price, but the invoice names no customer who owes it")
 		case line.Number > maxLines:
 			return bad(0, fmt.Sprintf("more than %d lines", maxLines))
 		}

@@ -9,7 +9,7 @@ import (
 // Match is how a line of a cancellation was matched to earlier sales.
 type Match string
 
-// The ends of matching a line.
+// How the matching of a line can end.
 const (
 	MatchExact      Match = "exact_line"               // the customer has a line of that quantity and price, and nothing of it has come back
 	MatchCovered    Match = "covered"                  // the customer still has enough units
@@ -26,7 +26,8 @@ type Link struct {
 	Quantity unit.Quantity
 }
 
-// Tally counts lines, units (above zero) and their worth (above zero).
+// Tally counts lines, their units and their worth. Units and worth are above zero, although a
+// cancellation has them below zero.
 type Tally struct {
 	Lines  int
 	Units  int64
@@ -41,10 +42,12 @@ type Matching struct {
 }
 
 // MatchCancellations finds what each cancellation takes back, in the order of the invoices. No
-// cancellation names its sale, so it searches by customer and SKU. It takes a line of the same
-// quantity and price, if there is one and nothing of it has come back. Otherwise it takes what the
-// customer still has. In both cases the newest sale comes first. A sale's units are taken back
-// once.
+// cancellation names its sale, so the search goes by customer and SKU. First it looks for a sold
+// line of the same quantity and price, of which nothing has come back. If there is none, it takes
+// units that the customer still has, from any lines. In both cases the newest sale comes first.
+// Each unit of a sale is taken back at most once. Example: a customer bought 3 mugs, and later 5. A
+// cancellation of 3 mugs takes back the first sale, because its quantity is the same. A
+// cancellation of 4 mugs takes 4 of the 5.
 func MatchCancellations(invoices []Invoice) Matching {
 	m := Matching{Links: map[int][][]Link{}, Tally: make(map[Match]Tally)}
 	held := map[customerSKU][]soldLine{}

@@ -1,7 +1,6 @@
-// Package onlineretail reads invoices in the layout of the UCI "Online Retail"
-// data set: one CSV row for each invoice line, eight columns, real traps. It
-// knows what kind each invoice is, what stock must have been there before the
-// first one, and which earlier sales a cancellation takes back.
+// Package onlineretail reads invoices in the layout of the UCI "Online Retail" data set: one CSV
+// row for each invoice line, and eight columns. It knows what kind each invoice is, what stock must
+// have been there before the first one, and which earlier sales a cancellation takes back.
 //
 // It only reads what it is given. It records nothing: commands/importer does that.
 package onlineretail
@@ -54,8 +53,8 @@ type Invoice struct {
 	Lines      []Line
 }
 
-// Line is one row. Two equal rows are two scans and not an error. So a line is identified by
-// its invoice and number, and never by its content.
+// Line is one row. Two equal rows are not an error: the goods were scanned twice. So a line is
+// identified by its invoice and its number, and never by its content.
 type Line struct {
 	Number   int // 1, 2, ... within the invoice
 	Row      int // in the file
@@ -67,10 +66,10 @@ type Line struct {
 	Price    decimal.Decimal
 }
 
-// Amount is the exact worth of the line, signed as in the file.
+// Amount is the exact worth of the line: its quantity, with the file's sign, times its price.
 func (l Line) Amount() decimal.Decimal { return l.Price.Mul(decimal.NewFromInt(int64(l.Quantity))) }
 
-// services are the codes that are sold and never held in stock: postage, fees,
+// services are the codes that are sold and never kept in stock: postage, fees,
 // discounts, samples, corrections by hand.
 var services = map[unit.SKU]bool{
 	"POST": true, "DOT": true, "M": true, "C2": true, "D": true, "S": true,

@@ -53,17 +53,17 @@ func StockChange(kind Kind, line Line) unit.Quantity {
 
 // Movement sums up what invoices do to the stock of one SKU.
 type Movement struct {
-	// Needed is the smallest opening stock with which no line is short, if the invoices come
-	// in their order.
+	// Needed is the smallest opening stock with which no line is short, if the invoices come in the
+	// sequence of the file.
 	Needed unit.Quantity
-	// Out is everything that leaves. With that opening stock no order of the invoices is
-	// short.
+	// Out is how many units leave in all. With this opening stock no line is short, in whatever
+	// sequence the invoices come.
 	Out unit.Quantity
-	// Change is closing stock less opening stock.
+	// Change is the stock after all invoices minus the opening stock.
 	Change unit.Quantity
 }
 
-// Movements are those of every stocked SKU of the invoices.
+// Movements returns the movement of each stocked SKU of the invoices.
 func Movements(invoices []Invoice) map[unit.SKU]Movement {
 	moved := map[unit.SKU]Movement{}
 	for _, invoice := range invoices {

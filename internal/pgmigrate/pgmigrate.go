@@ -29,7 +29,7 @@ const (
 	// lockPause. In that pause the others can go on.
 	lockMax   = 2 * time.Second
 	lockPause = time.Second
-	// lockPatience is for how long it tries again.
+	// lockPatience is for how long a script tries to get its lock, with all its tries.
 	lockPatience = 2 * time.Minute
 	// codeLockNotAvailable is PostgreSQL's code when lock_timeout is over.
 	codeLockNotAvailable = "55P03"
@@ -99,9 +99,9 @@ func up(ctx context.Context, pool *pgxpool.Pool, scripts fs.FS, versions string,
 // refuseNewer is called after all scripts. A database of a newer program already has all of
 // them, so none was run on it.
 func refuseNewer(ctx context.Context, provider *goose.Provider, versions string) error {
-	have, known, err := provider.GetVersions(ctx)
-	if err == nil && have > known {
-		err = &NewerError{Versions: versions, Have: have, Known: known}
+	have, supported, err := provider.GetVersions(ctx)
+	if err == nil && have > supported {
+		err = &NewerError{Versions: versions, Have: have, Known: supported}
 	}
 	return err
 }

@@ -39,9 +39,10 @@ const (
 	startMax = 5 * time.Minute
 	dropMax  = 2 * time.Minute
 
-	// poolConns is enough for tests of races, which use sixteen writers.
+	// poolConns is how many connections the pool of a test has. It is enough for tests of races,
+	// which use sixteen writers.
 	poolConns = 20
-	// adminConns create and drop databases for tests that run in parallel.
+	// adminConns is how many connections create and drop databases, for tests that run in parallel.
 	adminConns = 4
 )
 

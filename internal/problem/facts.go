@@ -4,12 +4,14 @@ import (
 	"reflect"
 	"time"
 
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
@@ -22,18 +24,30 @@ import (
 // Some problems may also have order_id (see MayNameOrder).
 var facts = rows(
 	// Of the API itself.
-	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
+	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
 		CodeConflict, CodeGone, CodeMediaType, CodeKeyReused, CodeOverloaded, CodeUnavailable, CodeTimeout, CodeOutcomeUnknown),
 	having[limitFacts](CodeAddressLong, CodeHeaderLong, CodeTooManyHere),
+	having[rateFacts](CodeRateLimited),
 	having[sizeFacts](CodeTooLarge),
+	having[permissionFacts](CodeForbidden),
+	having[forbiddenFieldFacts](CodeFieldForbidden),
 	having[faultFacts](CodeInvalid),
 	having[staleFacts](CodeStale),
 	having[positionFacts](CodePositionNotYet),
 	having[divergedFacts](CodeDiverged),
 	having[beyondFacts](CodeBeyondHead),
 
+	// Of API keys and roles.
+	nothing(access.ErrKeyNotFound, access.ErrKeyExists, access.ErrKeyEnded, access.ErrKeyLimit, access.ErrRoleFixed, access.ErrRoleInUse, access.ErrLastAdmin),
+	facing[fieldFacts](access.ErrKeyInvalid, access.ErrRoleInvalid),
+	facing[roleFacts](access.ErrRoleNotFound),
+
+	// Of people who sign in.
+	nothing(staff.ErrNotFound, staff.ErrExists, staff.ErrDisabled, staff.ErrNotJoined, staff.ErrLimit, staff.ErrTokenRefused, staff.ErrChanged, staff.ErrCodeRefused, staff.ErrFactorExists),
+	facing[fieldFacts](staff.ErrInvalid),
+
 	// Of products.
-	facing[refusedLineFacts](product.ErrNotFound, product.ErrRetired),
+	facing[RefusedLineFacts](product.ErrNotFound, product.ErrRetired),
 	nothing(product.ErrTitleInvalid, product.ErrPriceNegative),
 	facing[currencyFacts](product.ErrNotPriced),
 	facing[kindFacts](product.ErrKindFixed, product.ErrKindUnknown),
@@ -44,12 +58,14 @@ var facts = rows(
 		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers),
 	facing[otherCartFacts](cart.ErrNotFound, cart.ErrEmpty),
 	facing[cartStateFacts](cart.ErrNotOpen),
-	facing[lineFacts](cart.ErrLineUnknown),
+	facing[unknownLinesFacts](cart.ErrLineUnknown),
 	facing[cartTextFacts](cart.ErrTextTooLong),
 	facing[currenciesFacts](cart.ErrCurrencyMismatch),
 	facing[fullFacts](cart.ErrFull),
-	facing[unitLimitFacts](cart.ErrUnitLimit, returns.ErrUnitLimit),
-	facing[worthFacts](cart.ErrAmountLimit, returns.ErrAmountLimit),
+	facing[cartUnitsFacts](cart.ErrUnitLimit),
+	facing[cartWorthFacts](cart.ErrAmountLimit),
+	facing[UnitLimitFacts](returns.ErrUnitLimit),
+	facing[WorthFacts](returns.ErrAmountLimit),
 	facing[totalFacts](cart.ErrTotalNegative),
 	nothing(cart.ErrCheckoutUnknown),
 	facing[outcomeFacts](cart.ErrCheckoutDecided),
@@ -97,7 +113,8 @@ var facts = rows(
 	facing[returnTextFacts](returns.ErrTextInvalid),
 	facing[linkFacts](returns.ErrLinkExceeded),
 	facing[awaitedFacts](returns.ErrNotFinished),
-	facing[lineFacts](returns.ErrLineUnknown, returns.ErrServiceLine, returns.ErrPriceNegative),
+	facing[unknownLinesFacts](returns.ErrLineUnknown),
+	facing[lineFacts](returns.ErrServiceLine, returns.ErrPriceNegative),
 	facing[awaitedRequestedFacts](returns.ErrQuantityExceeded),
 	facing[nextFacts](returns.ErrReceiptOrder),
 	facing[refundableFacts](returns.ErrAmountExceeded),
@@ -143,7 +160,7 @@ type Common struct {
 
 // AboutOrder is the other member that the problems of MayNameOrder have.
 type AboutOrder struct {
-	OrderID unit.OrderID `json:"order_id,omitempty" doc:"The order that it is about, or that was placed before this was refused."`
+	OrderID unit.OrderID `json:"order_id,omitempty" doc:"The order that the problem is about, or that was placed before the request was refused."`
 }
 
 // namingOrder are the codes of MayNameOrder, besides those of orders.
@@ -173,20 +190,35 @@ func MayNameOrder(code string) bool { return namingOrder[code] }
 
 type (
 	limitFacts struct {
-		Limit int64 `json:"limit" example:"100" doc:"How much there may be at most; detail says of what."`
+		Limit int64 `json:"limit" example:"100" doc:"The highest number that is allowed. The detail says of what."`
+	}
+	rateFacts struct {
+		PerSecond float64 `json:"per_second" example:"100" doc:"How many such requests are served each second, on average."`
 	}
 	sizeFacts struct {
-		Limit int64 `json:"limit,omitzero" example:"16384" doc:"How much there may be at most; detail says of what, most often bytes."`
+		Limit int64 `json:"limit,omitzero" example:"16384" doc:"The highest number that is allowed. The detail says of what; most often of bytes."`
 	}
 	faultFacts struct {
 		Errors []Invalid `json:"errors" doc:"What is wrong with the request, one by one; the first 20 of many."`
 	}
+	permissionFacts struct {
+		Permission access.Permission `json:"permission" example:"orders.ship" doc:"The permission that the caller lacks."`
+	}
+	forbiddenFieldFacts struct {
+		Errors []Invalid `json:"errors" doc:"The members and headers, each with the permission that it needs."`
+	}
+	fieldFacts struct {
+		Field string `json:"field" example:"name" doc:"Which member is refused."`
+	}
+	roleFacts struct {
+		Role access.Role `json:"role,omitempty" example:"picker" doc:"The role that does not exist. Left out if the path has it."`
+	}
 	staleFacts struct {
-		Expected *int64 `json:"expected_revision,omitempty" example:"3" doc:"The revision that If-Match named, if it named one."`
-		Actual   *int64 `json:"actual_revision,omitempty" example:"5" doc:"The revision that it is at; left out if it does not exist, or has no revision, such as a list."`
+		Expected *int64 `json:"expected_revision,omitempty" example:"3" doc:"The revision in If-Match, if it names exactly one."`
+		Actual   *int64 `json:"actual_revision,omitempty" example:"5" doc:"The present revision. Left out if the thing does not exist, or has no revision, such as a list."`
 	}
 	positionFacts struct {
-		Position string `json:"position" doc:"Up to which position the read model has come."`
+		Position string `json:"position" doc:"The position that the read model has reached."`
 		Wanted   string `json:"wanted" example:"1042" doc:"The position that was asked for."`
 	}
 	beyondFacts struct {
@@ -194,19 +226,19 @@ type (
 		Head     string `json:"head" example:"1042" doc:"The position of the last event of the log."`
 	}
 	divergedFacts struct {
-		Keeper   string `json:"keeper" example:"this node" doc:"Who noticed it."`
-		Position string `json:"position" doc:"Where the log differs."`
-		Expected string `json:"expected" example:"order.placed.v1 of order-1001" doc:"Which event was there."`
+		Keeper   string `json:"keeper" example:"this node" doc:"The reader of the log that noticed the difference."`
+		Position string `json:"position" doc:"The position at which the log differs."`
+		Expected string `json:"expected" example:"order.placed.v1 of order-order-bob" doc:"The event that was there before."`
 		Found    string `json:"found" example:"nothing" doc:"What is there now."`
 	}
-	refusedLineFacts struct {
-		SKU    unit.SKU  `json:"sku,omitempty" example:"85123A" doc:"The SKU of the first line that is refused; left out if the request names no lines."`
+	// RefusedLineFacts name the lines that the catalogue refuses.
+	RefusedLineFacts struct {
+		SKU    unit.SKU  `json:"sku,omitempty" example:"MUG" doc:"The SKU of the first line that is refused; left out if the request names no lines."`
 		Errors []Invalid `json:"errors,omitempty" doc:"Each line that the catalogue refuses, perhaps for several reasons, by its place in the body; the first 20 of many. Left out if the request names no lines."`
 	}
 	currencyFacts struct {
-		SKU      unit.SKU      `json:"sku,omitempty" example:"85123A" doc:"The SKU of the first line that is refused; left out if the request names no lines."`
-		Errors   []Invalid     `json:"errors,omitempty" doc:"Each line that the catalogue refuses, perhaps for several reasons, by its place in the body; the first 20 of many. Left out if the request names no lines."`
-		Currency unit.Currency `json:"currency" doc:"The currency in which there is no price."`
+		RefusedLineFacts
+		Currency unit.Currency `json:"currency" doc:"The currency in which the product has no price."`
 	}
 	kindFacts struct {
 		Kind unit.Kind `json:"kind"`
@@ -232,19 +264,24 @@ type (
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	otherCartFacts struct {
-		CartID unit.CartID `json:"cart_id,omitempty" doc:"Of a merge: the cart that it is about, if that is not the one in the path."`
+		CartID unit.CartID `json:"cart_id,omitempty" doc:"In a merge: the cart that the problem is about, if that is not the cart in the path."`
 	}
 	cartStateFacts struct {
 		// Every problem has the member "status", which is the HTTP status.
-		Status     cart.Phase  `json:"cart_status" enum:"open,completing,completed,expired,abandoned,merged" doc:"How the cart stands."`
+		Status     cart.Phase  `json:"cart_status" enum:"open,completing,completed,expired,abandoned,merged" doc:"The state of the cart."`
 		MergedInto unit.CartID `json:"merged_into,omitempty" doc:"The cart that its lines went into."`
-		CartID     unit.CartID `json:"cart_id,omitempty" doc:"Of a merge: the cart that it is about, if that is not the one in the path."`
+		CartID     unit.CartID `json:"cart_id,omitempty" doc:"In a merge: the cart that the problem is about, if that is not the cart in the path."`
 	}
 	lineFacts struct {
 		Line int `json:"line"`
 	}
+	unknownLinesFacts struct {
+		Line   int       `json:"line"`
+		Errors []Invalid `json:"errors,omitempty" doc:"Each line that does not exist, by its place in the body; the first 20 of many. Left out if the body names no lines."`
+	}
 	orderLineFacts struct {
-		Line int `json:"line,omitzero"`
+		Line   int       `json:"line,omitzero"`
+		Errors []Invalid `json:"errors,omitempty" doc:"Each line that the order does not have, by its place in the body; the first 20 of many."`
 		// A refused admission has all three.
 		Returnable unit.Quantity `json:"returnable,omitzero"`
 		Requested  unit.Quantity `json:"requested,omitzero"`
@@ -254,21 +291,37 @@ type (
 		Price unit.Currency `json:"price"`
 	}
 	fullFacts struct {
+		TooMuchFacts
 		Lines    int `json:"lines" example:"2000" doc:"How many lines there are."`
-		MaxLines int `json:"max_lines" example:"2000" doc:"How many there may be."`
-		MaxBytes int `json:"max_text_bytes" example:"262144" doc:"How many bytes the texts of all lines may have."`
+		MaxLines int `json:"max_lines" example:"2000" doc:"How many lines are allowed."`
+		MaxBytes int `json:"max_text_bytes" example:"262144" doc:"How many bytes the texts of all lines may have together."`
 	}
-	unitLimitFacts struct {
-		Limit    unit.Quantity `json:"limit" example:"1000000000" doc:"How many units there may be in all."`
-		Units    unit.Quantity `json:"units" doc:"How many there are."`
-		Quantity unit.Quantity `json:"quantity" doc:"How many were to come."`
+	cartUnitsFacts struct {
+		TooMuchFacts
+		UnitLimitFacts
 	}
-	worthFacts struct {
-		Worth    unit.Money    `json:"worth" doc:"What the lines are worth, each without its sign."`
-		Quantity unit.Quantity `json:"quantity" doc:"How many units were to come."`
+	// TooMuchFacts name the line that is too much for its cart.
+	TooMuchFacts struct {
+		SKU    unit.SKU  `json:"sku,omitempty" example:"MUG" doc:"The SKU of the line that is too much; left out if the request names no lines."`
+		Errors []Invalid `json:"errors,omitempty" doc:"The place in the body of the line that is too much, or of its quantity. Left out if the request names none."`
+	}
+	// UnitLimitFacts are those of a cart or a return that would have too many units.
+	UnitLimitFacts struct {
+		Limit    unit.Quantity `json:"limit" example:"1000000000" doc:"How many units are allowed in all."`
+		Units    unit.Quantity `json:"units" doc:"How many units there are without these."`
+		Quantity unit.Quantity `json:"quantity" doc:"How many units the request would add."`
+	}
+	cartWorthFacts struct {
+		TooMuchFacts
+		WorthFacts
+	}
+	// WorthFacts are those of a cart or a return that would be worth too much.
+	WorthFacts struct {
+		Worth    unit.Money    `json:"worth" doc:"The sum of all line totals as it would be after the request. Each total counts without its sign, so -5 counts as 5."`
+		Quantity unit.Quantity `json:"quantity" doc:"How many units the request would add."`
 	}
 	totalFacts struct {
-		Total unit.Money `json:"total" doc:"What the cart is worth."`
+		Total unit.Money `json:"total" doc:"The total of the cart, below zero."`
 	}
 	outcomeFacts struct {
 		Outcome string `json:"outcome" example:"refused" doc:"How the checkout ended."`
@@ -277,14 +330,14 @@ type (
 		Shortages []resource.Shortage `json:"shortages"`
 	}
 	spentFacts struct {
-		Shortages []resource.Shortage `json:"shortages" doc:"What stock was short of when the checkout was refused."`
+		Shortages []resource.Shortage `json:"shortages" doc:"What was missing in stock when the checkout was refused."`
 	}
 	insufficientFacts struct {
 		SKU       unit.SKU            `json:"sku"`
-		Location  unit.LocationID     `json:"location,omitempty" doc:"Where; left out where a checkout looked at several places."`
+		Location  unit.LocationID     `json:"location,omitempty" doc:"The location. Left out if a checkout looked at several locations."`
 		Available unit.Quantity       `json:"available" doc:"How many units were left."`
 		Requested unit.Quantity       `json:"requested"`
-		Shortages []resource.Shortage `json:"shortages,omitempty" doc:"All that a checkout was short of."`
+		Shortages []resource.Shortage `json:"shortages,omitempty" doc:"Everything that a checkout asked for and could not get."`
 	}
 	belowZeroFacts struct {
 		OnHand      *unit.Quantity `json:"on_hand,omitempty"`
@@ -297,7 +350,7 @@ type (
 		Expected unit.Quantity `json:"expected"`
 	}
 	notAllocatedFacts struct {
-		Allocated unit.Quantity `json:"allocated" doc:"Units that are promised to the order here."`
+		Allocated unit.Quantity `json:"allocated" doc:"How many units are allocated to the order at this location."`
 		Requested unit.Quantity `json:"requested"`
 	}
 	notOnHandFacts struct {
@@ -314,23 +367,23 @@ type (
 		Condition string `json:"condition"`
 	}
 	reasonFacts struct {
-		Reason string         `json:"reason" example:"weather" doc:"What was given, and is no reason."`
+		Reason string         `json:"reason" example:"weather" doc:"The text in the request, which is not a reason."`
 		Known  []stock.Reason `json:"known"`
 	}
 	movementFacts struct {
-		Recorded      unit.Quantity `json:"recorded" example:"2" doc:"How many units it was recorded with."`
+		Recorded      unit.Quantity `json:"recorded" example:"2" doc:"The quantity that the movement was recorded with."`
 		Requested     unit.Quantity `json:"requested"`
-		RecordedWith  string        `json:"recorded_with,omitempty" example:"east" doc:"With which location or order it was recorded."`
-		RequestedWith string        `json:"requested_with,omitempty" example:"west" doc:"With which location or order it was asked for."`
+		RecordedWith  string        `json:"recorded_with,omitempty" example:"east" doc:"The location or the order that the movement was recorded with."`
+		RequestedWith string        `json:"requested_with,omitempty" example:"west" doc:"The location or the order in the request."`
 	}
 	stockLimitFacts struct {
 		Limit    unit.Quantity `json:"limit" example:"1000000000000" doc:"How many units can be on hand."`
 		OnHand   unit.Quantity `json:"on_hand"`
-		Quantity unit.Quantity `json:"quantity" doc:"How many units were to come."`
+		Quantity unit.Quantity `json:"quantity" doc:"How many units the request would add."`
 	}
 	belongsFacts struct {
-		Forcible bool          `json:"forcible" example:"true" doc:"It can be forced, with a reason."`
-		ReturnID unit.ReturnID `json:"return_id,omitempty" doc:"The return that it belongs to."`
+		Forcible bool          `json:"forcible" example:"true" doc:"Whether the change can be forced with a reason."`
+		ReturnID unit.ReturnID `json:"return_id,omitempty" doc:"The return that the stock belongs to."`
 	}
 	endedFacts struct {
 		ReservationID unit.ReservationID `json:"reservation_id"`
@@ -342,9 +395,9 @@ type (
 	reservationDiffersFacts struct {
 		ReservationID  unit.ReservationID `json:"reservation_id"`
 		Direct         bool               `json:"direct,omitzero"`
-		ExpiresAt      time.Time          `json:"expires_at,omitzero" doc:"The deadline that it was made with."`
-		ReserveSeconds int64              `json:"hold_seconds,omitzero" doc:"The length that it was made with, in seconds."`
-		Quantity       unit.Quantity      `json:"quantity,omitzero" doc:"How many units it holds."`
+		ExpiresAt      time.Time          `json:"expires_at,omitzero" doc:"The deadline that the reservation was made with."`
+		ReserveSeconds int64              `json:"hold_seconds,omitzero" doc:"The length that the reservation was made with, in seconds."`
+		Quantity       unit.Quantity      `json:"quantity,omitzero" doc:"How many units are reserved."`
 	}
 	unfinishedFacts struct {
 		Payment     order.PaymentState     `json:"payment_state,omitempty"`
@@ -358,7 +411,7 @@ type (
 	locationFacts struct {
 		SKU       unit.SKU        `json:"sku"`
 		Location  unit.LocationID `json:"location"`
-		Remaining unit.Quantity   `json:"remaining" doc:"How many units the order has left there."`
+		Remaining unit.Quantity   `json:"remaining" doc:"How many units the order still has at this location."`
 	}
 	openFacts struct {
 		Line      int           `json:"line"`
@@ -366,17 +419,17 @@ type (
 		Requested unit.Quantity `json:"requested"`
 	}
 	amountExceededFacts struct {
-		Limit     unit.Money `json:"limit" doc:"How much can be voided or given back."`
+		Limit     unit.Money `json:"limit" doc:"The largest amount that can still be voided or given back."`
 		Requested unit.Money `json:"requested" doc:"How much was asked for."`
 	}
 	amountLimitFacts struct {
 		Type   order.TransactionType `json:"transaction_type"`
-		Before unit.Money            `json:"before" doc:"What the others of the type add up to."`
-		Amount unit.Money            `json:"amount" doc:"What was asked for."`
+		Before unit.Money            `json:"before" doc:"The sum of the order's other transactions of this type."`
+		Amount unit.Money            `json:"amount" doc:"The amount in the request."`
 	}
 	linkFacts struct {
 		Line     int           `json:"line"`
-		Linked   unit.Quantity `json:"linked" example:"3" doc:"How many units of orders the line is linked to."`
+		Linked   unit.Quantity `json:"linked" example:"3" doc:"How many units of order lines this line is linked to."`
 		Quantity unit.Quantity `json:"quantity"`
 	}
 	awaitedFacts struct {
@@ -389,7 +442,7 @@ type (
 		Requested unit.Quantity `json:"requested"`
 	}
 	nextFacts struct {
-		Next int `json:"next" example:"2" doc:"The number that the next receipt has."`
+		Next int `json:"next" example:"2" doc:"The number that the next receipt must have."`
 	}
 	refundableFacts struct {
 		Refundable unit.Money `json:"refundable" doc:"How much can still be given back."`

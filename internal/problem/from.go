@@ -29,11 +29,15 @@ import (
 //	an ended context                   503 timeout
 //	anything else                      500 about:blank, its text in the log only
 //
-// This package may not import some packages. Those that import them turn their errors into a
-// Document, with the functions of this package.
+// This package may import only some packages (see internal/arch), so this table cannot have the
+// errors of all others. Example: readapi turns its own BeyondError into the Document of
+// PositionBeyondHead before it calls From.
 func From(ctx context.Context, err error) *Document {
 	d := *table(err) // a copy, because several requests may share the document
-	d.RequestID = RequestOf(ctx).ID
+	request := RequestOf(ctx)
+	d.RequestID = request.ID
+	request.refused(d.Code())
+	request.noteRefusal(&d, err)
 	if d.Status >= http.StatusInternalServerError {
 		if d.cause == nil {
 			d.cause = err
@@ -54,8 +58,9 @@ func table(err error) *Document {
 		}
 		return d
 	}
-	// This comes first, because it says more than the errors that can be its cause. Its cause is
-	// usually an ended context, or a log that diverged before the response came.
+	// This error comes first, because it can wrap other errors of the table, and it says more than
+	// they do. It usually wraps the error of an ended context, or a DivergedError of a log that was
+	// replaced before the response came.
 	if _, ok := errors.AsType[*eventstore.OutcomeUnknownError](err); ok {
 		return OutcomeUnknown(err)
 	}
@@ -63,7 +68,7 @@ func table(err error) *Document {
 		return Diverged(diverged).because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.ConflictError](err); ok {
-		return New(http.StatusConflict, CodeConflict, "Others were changing it at the same time; try again.").retryIn(retrySoon).because(err)
+		return New(http.StatusConflict, CodeConflict, "Other requests changed the same thing at the same time. Try again.").retryIn(retrySoon).because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.DuplicateEventError](err); ok {
 		return KeyReused().because(err)
@@ -72,10 +77,10 @@ func table(err error) *Document {
 		return TooLarge(int64(large.Limit), large.What).because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.NotFoundError](err); ok {
-		return NotFound("There is nothing by that name.").because(err)
+		return NotFound("There is nothing with this name.").because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.DeletedError](err); ok {
-		return New(http.StatusConflict, CodeGone, "Its history was deleted for good.").because(err)
+		return New(http.StatusConflict, CodeGone, "The stream of this thing was deleted for good.").because(err)
 	}
 	if _, ok := errors.AsType[*eventstore.UnavailableError](err); ok {
 		return Unavailable(err)
@@ -84,7 +89,7 @@ func table(err error) *Document {
 		return Unavailable(err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return New(http.StatusServiceUnavailable, CodeTimeout, "It took too long; nothing more is done about it.").
+		return New(http.StatusServiceUnavailable, CodeTimeout, "The request took too long. Nothing more will be done.").
 			retryIn(retrySoon).because(err)
 	}
 	return internal(err)

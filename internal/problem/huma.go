@@ -57,19 +57,15 @@ func fromHuma(ctx context.Context, status int, message string, errs []error) *Do
 	case http.StatusBadRequest:
 		return From(ctx, Malformed(malformed(message, errs)))
 	case http.StatusUnprocessableEntity:
-		// It takes longer to translate a finding than to find it.
-		errs = errs[:min(len(errs), MaxFaults)]
-		faults := make([]Invalid, 0, len(errs))
-		for _, err := range errs {
-			faults = append(faults, invalid(err))
-		}
-		return From(ctx, NotValid(faults...))
+		// Only this many are translated, because the translation of a finding takes longer than
+		// its search.
+		return From(ctx, NotValid(Found(errs[:min(len(errs), MaxFaults)])...))
 	case http.StatusRequestEntityTooLarge:
 		return From(ctx, New(status, CodeTooLarge, "The body is too large."))
 	case http.StatusUnsupportedMediaType:
 		return From(ctx, WrongForm("Send JSON, with Content-Type: application/json."))
 	case http.StatusNotAcceptable:
-		return From(ctx, New(status, CodeNotAcceptable, "Only JSON is to be had here."))
+		return From(ctx, New(status, CodeNotAcceptable, "Only JSON is served here."))
 	case http.StatusRequestTimeout:
 		return From(ctx, TooSlow())
 	}
@@ -91,6 +87,15 @@ func malformed(message string, errs []error) string {
 		}
 	}
 	return "The body is not valid JSON."
+}
+
+// Found translates the findings of huma's validation.
+func Found(errs []error) []Invalid {
+	faults := make([]Invalid, 0, len(errs))
+	for _, err := range errs {
+		faults = append(faults, invalid(err))
+	}
+	return faults
 }
 
 // invalid translates one of huma's findings. It leaves out the value, because that may be large or

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/access"
 	"daybook/eventstore"
 )
 
@@ -23,10 +24,18 @@ const (
 	CodeNotFound       = "not-found"
 	CodeMethod         = "method-not-allowed"
 	CodeCrossOrigin    = "cross-origin"
+	CodeCredentials    = "credentials-required"
+	CodeForbidden      = "forbidden"
+	CodeSignIn         = "sign-in-refused"
+	CodeSignInDelayed  = "sign-in-delayed"
+	CodeSession        = "session-required"
+	CodeFieldForbidden = "field-forbidden"
 	CodeMisdirected    = "host-unknown-here"
+	CodeProxyRequired  = "proxy-required"
 	CodeAddressLong    = "address-too-long"
 	CodeHeaderLong     = "headers-too-large"
 	CodeTooManyHere    = "too-many-at-once"
+	CodeRateLimited    = "rate-limited"
 	CodeKeyRequired    = "idempotency-key-required"
 	CodeKeyReused      = "idempotency-key-reused"
 	CodeStale          = "revision-stale"
@@ -105,9 +114,63 @@ func NotFound(detail string) *Document {
 
 // MethodNotAllowed means that the address exists, but only with other methods.
 func MethodNotAllowed(method string, allowed []string) *Document {
-	d := New(http.StatusMethodNotAllowed, CodeMethod, method+" is not for this address.")
+	d := New(http.StatusMethodNotAllowed, CodeMethod, "This address does not accept "+method+".")
 	d.allow = strings.Join(allowed, ", ")
 	return d
+}
+
+// Unauthenticated means that a request has no credentials, or that they are not good. The caller
+// does not learn why they are not good, but the program's log has the cause.
+func Unauthenticated(cause error) *Document {
+	detail := "Send an API key (Authorization: Bearer dbk_...), or sign in."
+	challenge := `Bearer realm="daybook"`
+	if cause != nil {
+		detail = "The API key, the token or the session is not good here. It may be misspelt, revoked or expired."
+		challenge += `, error="invalid_token"`
+	}
+	d := New(http.StatusUnauthorized, CodeCredentials, detail).because(cause)
+	d.challenge = challenge
+	return d
+}
+
+// Forbidden means that the caller is known and lacks a permission.
+func Forbidden(permission access.Permission) *Document {
+	return New(http.StatusForbidden, CodeForbidden, fmt.Sprintf("You do not have the permission %s.", permission)).
+		With(map[string]any{"permission": permission})
+}
+
+// FieldsForbidden means that the request has members or headers that only a trusted program may
+// send.
+func FieldsForbidden(fields ...Invalid) *Document {
+	d := New(http.StatusForbidden, CodeFieldForbidden, "The request has members or headers that need a permission which you do not have.")
+	d.Errors = fields
+	return d
+}
+
+// SignInRefused means that a password, a code or a token of a sign-in is not good. The caller does
+// not learn which one, or whether there is such a person.
+func SignInRefused() *Document {
+	d := New(http.StatusUnauthorized, CodeSignIn, "The sign-in is refused. The address, the password or the code is wrong, or the access has ended.")
+	d.challenge = `Bearer realm="daybook"`
+	return d
+}
+
+// SignInDelayed means that too many tries have failed. The next try is allowed after the given
+// time.
+func SignInDelayed(after time.Duration) *Document {
+	return New(http.StatusTooManyRequests, CodeSignInDelayed, "Too many tries have failed. Wait before the next one.").retryIn(after)
+}
+
+// SessionRequired means that only a person who has signed in can do this, and the caller has no
+// session.
+func SessionRequired() *Document {
+	return New(http.StatusForbidden, CodeSession, "Only a person who has signed in can do this. Your request has an API key, or the server has no access control.")
+}
+
+// HeaderRequired means that a request in a session changes something, and lacks the header that
+// pages of other sites cannot send.
+func HeaderRequired(name string) *Document {
+	return New(http.StatusForbidden, CodeCrossOrigin, "A request that changes something in a session needs the header "+name+", with any value. Pages of other sites cannot send it.")
 }
 
 // CrossOrigin means that a page of another site made a browser send the request.
@@ -115,14 +178,21 @@ func CrossOrigin(cause error) *Document {
 	return New(http.StatusForbidden, CodeCrossOrigin, "Pages of other sites may not send requests here.").because(cause)
 }
 
-// Misdirected means that the request is for a host name that is not this server's. Its operator may
-// have forgotten to set the name, or a page of another site may have sent a browser here.
+// ProxyRequired means that a request did not come through the proxy in front of the server, and had
+// no TLS. So others may have read its key.
+func ProxyRequired() *Document {
+	return New(http.StatusForbidden, CodeProxyRequired, "This server is reached through its proxy only. The request came past it, without TLS. If it had a key, replace the key.")
+}
+
+// Misdirected means that the request is for a host name that is not this server's. The server's
+// operator may have forgotten to set the name, or a page of another site may have sent a browser
+// here.
 func Misdirected(host string) *Document {
 	if host == "" {
 		return New(http.StatusMisdirectedRequest, CodeMisdirected, "The request names no host.")
 	}
 	return New(http.StatusMisdirectedRequest, CodeMisdirected, fmt.Sprintf(
-		"This server does not answer to the host %q. It answers to localhost, to loopback addresses, and to names given by --public-host.", cut(host)))
+		"The host %q is not a name of this server. Its names are localhost, the loopback addresses, and the names in --public-host.", cut(host)))
 }
 
 // AddressTooLong means that the path or the query is over a limit; what says which.
@@ -138,11 +208,21 @@ func HeadersTooLarge(limit int, what string) *Document {
 		fmt.Sprintf("The request has more than %d %s.", limit, what)).With(map[string]any{"limit": limit})
 }
 
-// TooManyAtOnce means that this client has the most things open that one client may have. what
-// names the things.
-func TooManyAtOnce(limit int, what string) *Document {
+// RateLimited means that somebody sends more requests than perSecond. what and by say which
+// requests count together, such as "requests" and "from one address". wait is the time until one
+// more request is served.
+func RateLimited(perSecond float64, what, by string, wait time.Duration) *Document {
+	return New(http.StatusTooManyRequests, CodeRateLimited,
+		fmt.Sprintf("There are more than %g %s each second %s. Wait, and send fewer.", perSecond, what, by)).
+		With(map[string]any{"per_second": perSecond}).retryIn(wait)
+}
+
+// TooManyAtOnce means that this client already has as many things open as one client may have. what
+// names the things, such as "live streams". by says who counts as a client, such as "from one
+// address".
+func TooManyAtOnce(limit int, what, by string) *Document {
 	return New(http.StatusTooManyRequests, CodeTooManyHere,
-		fmt.Sprintf("%d %s are open from this address, which is as many as one may have; close one first.", limit, what)).
+		fmt.Sprintf("%d %s are open %s, and more are not allowed. Close one first.", limit, what, by)).
 		With(map[string]any{"limit": limit}).retryIn(retrySoon)
 }
 
@@ -158,7 +238,7 @@ func cut(text string) string {
 // KeyRequired means that a write that moves stock or money has no Idempotency-Key.
 func KeyRequired() *Document {
 	return New(http.StatusBadRequest, CodeKeyRequired,
-		"This request moves stock or money and needs the header Idempotency-Key, so that repeating it cannot do it twice.")
+		"This request moves stock or money. It needs the header Idempotency-Key, so that it is not carried out twice if it is repeated.")
 }
 
 // KeyReused means that the Idempotency-Key was used for another request before.
@@ -167,33 +247,35 @@ func KeyReused() *Document {
 }
 
 // Stale means that If-Match or If-None-Match does not hold. expected are the revisions that
-// If-Match named, and actual is the one that the thing is at; below 0 it does not exist.
+// If-Match named. actual is the present revision of the thing, or below 0 if the thing does not
+// exist.
 func Stale(expected []int64, actual int64) *Document {
 	facts := make(map[string]any, 2)
 	if actual >= 0 {
 		facts["actual_revision"] = actual
 	}
-	detail := fmt.Sprintf("It is at revision %d, which the condition of the request does not allow: look at it again.", actual)
+	detail := fmt.Sprintf("The present revision is %d, which the condition of the request does not allow. Read it again.", actual)
 	switch {
 	case actual < 0:
 		detail = "It does not exist."
 	case len(expected) == 1:
 		facts["expected_revision"] = expected[0]
-		detail = fmt.Sprintf("It is at revision %d, not %d: look at it again.", actual, expected[0])
+		detail = fmt.Sprintf("The present revision is %d, not %d. Read it again.", actual, expected[0])
 	}
 	return New(http.StatusPreconditionFailed, CodeStale, detail).With(facts)
 }
 
-// Unrevised means that a thing exists without a revision, but a condition names revisions of it or
-// asks that it does not exist.
+// Unrevised means that the condition of a request cannot be met, because the thing exists and has
+// no revision, such as a process. The condition names a revision (If-Match: "4"), or it asks that
+// the thing does not exist (If-None-Match: *).
 func Unrevised() *Document {
-	return New(http.StatusPreconditionFailed, CodeStale, "What is asked for has no revision, and no condition but If-Match: * holds for it: leave the condition out.")
+	return New(http.StatusPreconditionFailed, CodeStale, "The thing that you asked for has no revision. Only the condition If-Match: * fits it, so leave the condition out.")
 }
 
 // OtherBody means that the If-Match of a read does not name the body that the response would have.
 // revision is the revision of the thing in the body, or below 0 if it has none.
 func OtherBody(revision int64) *Document {
-	d := New(http.StatusPreconditionFailed, CodeStale, "If-Match names other bodies than this read has now.")
+	d := New(http.StatusPreconditionFailed, CodeStale, "The body of the response would have none of the ETags in If-Match. The body may have changed since you got those ETags, or they are wrong.")
 	if revision >= 0 {
 		d = d.With(map[string]any{"actual_revision": revision})
 	}
@@ -202,7 +284,7 @@ func OtherBody(revision int64) *Document {
 
 // Overloaded means that too many requests wait. The caller should try again later.
 func Overloaded(cause error) *Document {
-	return New(http.StatusServiceUnavailable, CodeOverloaded, "Too much is waiting; come back later.").
+	return New(http.StatusServiceUnavailable, CodeOverloaded, "Too many requests are waiting. Try again later.").
 		retryIn(retrySoon).because(cause)
 }
 
@@ -221,7 +303,7 @@ func Unavailable(cause error) *Document {
 
 // DatabaseSlow means that the database has not responded within the time that a request may take.
 func DatabaseSlow(cause error) *Document {
-	return New(http.StatusServiceUnavailable, CodeTimeout, "The database has not answered in time; nothing more is done about it.").
+	return New(http.StatusServiceUnavailable, CodeTimeout, "The database did not answer in time. Nothing more will be done.").
 		retryIn(retrySoon).because(cause)
 }
 
@@ -241,7 +323,7 @@ func Stopping(cause error) *Document {
 // time. The facts say which position the view has reached.
 func PositionNotReached(want, reached string, waited time.Duration) *Document {
 	return New(http.StatusServiceUnavailable, CodePositionNotYet,
-		fmt.Sprintf("After %s the read model is at position %s, not yet at %s.", waited.Round(time.Millisecond), reached, want)).
+		fmt.Sprintf("After %s the read model has reached position %s, and not yet %s.", waited.Round(time.Millisecond), reached, want)).
 		With(map[string]any{"position": reached, "wanted": want}).retryIn(retrySoon)
 }
 
@@ -249,7 +331,7 @@ func PositionNotReached(want, reached string, waited time.Duration) *Document {
 // reached. It does not help to wait.
 func PositionBeyondHead(position, head string) *Document {
 	return New(http.StatusConflict, CodeBeyondHead,
-		fmt.Sprintf("Position %s is beyond the head of the log, which is %s: it is of another log, or of one that was restored since. Go on from a position that this log has.", position, head)).
+		fmt.Sprintf("The log has not reached position %s; its last event is at %s. The position belongs to another log, or the log was restored since then. Continue from a position that this log has.", position, head)).
 		With(map[string]any{"position": position, "head": head})
 }
 
@@ -257,10 +339,10 @@ func PositionBeyondHead(position, head string) *Document {
 func OutcomeUnknown(cause error) *Document {
 	if diverged, ok := errors.AsType[*eventstore.DivergedError](cause); ok {
 		return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
-			"It may have been done before the log was replaced, and may be lost with it: "+diverged.Error()).because(cause)
+			"The request may have been carried out before the log was replaced, and may be lost with the old log: "+diverged.Error()).because(cause)
 	}
 	return New(http.StatusServiceUnavailable, CodeOutcomeUnknown,
-		"Whether it was done is not known. Repeat it with the same Idempotency-Key to find out; it will not be done twice.").
+		"It is not known whether the request was carried out. Repeat it with the same Idempotency-Key to find out. It will not be carried out twice.").
 		retryIn(retrySoon).because(cause)
 }
 

@@ -42,8 +42,9 @@ type Document struct {
 
 	retryAfter time.Duration
 	allow      string
+	challenge  string
 	position   string
-	cause      error // for the log
+	cause      error // why it happened; only the log gets it
 }
 
 // Invalid is one fault of a request: in the body, by a JSON pointer, or in a
@@ -132,6 +133,9 @@ func (d *Document) GetHeaders() http.Header {
 	}
 	if d.allow != "" {
 		headers.Set("Allow", d.allow)
+	}
+	if d.challenge != "" {
+		headers.Set("WWW-Authenticate", d.challenge)
 	}
 	if d.position != "" {
 		headers.Set("Daybook-Position", d.position)

@@ -3,20 +3,109 @@ package problem
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"sync"
+
+	"daybook/domain/access"
+)
+
+// Cookies of people who sign in. Their prefix makes browsers accept them only from this host, over
+// a secure connection, and for all paths.
+const (
+	SessionCookie = "__Host-daybook"         // the token of a session
+	BrowserCookie = "__Host-daybook-browser" // tells a browser with which somebody has signed in before
 )
 
 // Request is a record about a request: its id in the log, and why it failed. The request's context
 // has it.
 type Request struct {
 	ID string
-	// Client is the address that the request came from, without its port. Limits for each client
-	// use it. For IPv6 it is the network of 64 bits, because one client has all addresses of such a
-	// network.
+	// Client is the address that the request came from, without its port. If it came through a
+	// trusted proxy, it is the address that the proxy names. Limits for each client use it. For
+	// IPv6 it is the network of 64 bits, because one client has all addresses of such a network.
 	Client string
+	// Secure tells whether the client's connection has TLS, to this server or to a trusted proxy.
+	Secure bool
+	// Who sends the request. It is nobody until package httpapi has read the credentials.
+	Who access.Principal
+	// WhileAllowed returns a context that ends when the rights of Who change. It is for requests
+	// that go on for long, such as live streams. The caller must call stop. It may be nil.
+	WhileAllowed func(ctx context.Context) (_ context.Context, stop func())
 
-	mu    sync.Mutex
-	cause error
+	// Route is the template of the route that was found for the request. It is empty if none was.
+	Route string
+	// Browser is the token of BrowserCookie; empty if the request has none.
+	Browser string
+
+	mu      sync.Mutex
+	code    string
+	cause   error
+	faults  []Invalid
+	refusal Refusal
+}
+
+// Refusal says why a request was refused because of who sent it.
+type Refusal struct {
+	Code   string // of the problem
+	Detail string // of the problem; only for a lack of rights and for limits
+	Cause  error  // only the log gets it
+	Hidden bool   // the thing belongs to somebody else, and the client was told that it does not exist
+}
+
+// Refusal returns what was noted by NoteHidden, or when the request's problem was made.
+func (r *Request) Refusal() Refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refusal
+}
+
+// NoteHidden notes that the request is about a thing of somebody else.
+func (r *Request) NoteHidden() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusal.Hidden = true
+}
+
+// noteRefusal notes a problem that has to do with who sent the request.
+func (r *Request) noteRefusal(d *Document, err error) {
+	_, hidden := errors.AsType[*access.HiddenError](err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusal.Hidden = r.refusal.Hidden || hidden
+	switch d.Status {
+	case http.StatusUnauthorized:
+		r.refusal.Code, r.refusal.Cause = d.Code(), d.cause
+	case http.StatusForbidden, http.StatusTooManyRequests:
+		r.refusal.Code, r.refusal.Detail = d.Code(), d.Detail
+	}
+}
+
+// Fault notes faults of the request's parameters, so that one response names them all. Of several
+// faults of one parameter, only the first is noted.
+func (r *Request) Fault(faults ...Invalid) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, fault := range faults {
+		if !slices.ContainsFunc(r.faults, func(f Invalid) bool { return f.In == fault.In && f.Parameter == fault.Parameter }) {
+			r.faults = append(r.faults, fault)
+		}
+	}
+}
+
+// Faults returns the faults that were noted.
+func (r *Request) Faults() []Invalid {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.faults
+}
+
+// Code is the code of the request's problem. It is empty if there was none, or if the problem has
+// no code.
+func (r *Request) Code() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.code
 }
 
 // Cause is why the status is 5xx. It is nil for other statuses.
@@ -40,6 +129,13 @@ func RequestOf(ctx context.Context) *Request {
 		return r
 	}
 	return &Request{}
+}
+
+// refused notes the code of the problem that was made last, because that one is sent.
+func (r *Request) refused(code string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.code = code
 }
 
 // Note keeps the cause, so that the request's line in the log has it. It returns the request's id.

@@ -86,7 +86,9 @@ func isName(e ast.Expr, name string) bool {
 	return is && identifier.Name == name
 }
 
-// textOf is the value of a text that is written out. Within one, the place of a line is lines/0.
+// textOf is the text that an expression of the code makes. A part that is known only at run time is
+// replaced by an example: the call that writes a number is "0", and the variable with the place of
+// a line is "lines/0".
 func textOf(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -14,8 +14,8 @@ type CartFacts struct {
 	CustomerID string `json:"customer_id,omitempty"`
 	Currency   string `json:"currency"`
 	Country    string `json:"country,omitempty"`
-	OrderID    string `json:"order_id,omitempty" doc:"Of the checkout under way, or of the order it became."`
-	MergedInto string `json:"merged_into,omitempty" doc:"The cart that its lines went into. A merge that is under way may still be refused; then this cart is open again."`
+	OrderID    string `json:"order_id,omitempty" doc:"The order that the present checkout will place, or that the cart became."`
+	MergedInto string `json:"merged_into,omitempty" doc:"The cart that its lines went into. The other cart may still refuse them. If it does, this cart is open again."`
 	LineCount  int    `json:"line_count"`
 	Units      int64  `json:"units"`
 	Total      Money  `json:"total"`
@@ -36,7 +36,7 @@ type CartSummary struct {
 // order has them.
 type Cart struct {
 	CartFacts
-	Lines []CartLine `json:"lines" doc:"Empty once the cart became an order, which has them then."`
+	Lines []CartLine `json:"lines" doc:"The lines. A cart that became an order has none, because the order has them."`
 
 	Channel      string     `json:"channel,omitempty" reads:"only"`
 	Short        *bool      `json:"short,omitempty" reads:"only"`
@@ -56,7 +56,7 @@ type CartLine struct {
 	Title      string `json:"title,omitempty"`
 	Kind       string `json:"kind" enum:"stocked,service"`
 	Quantity   int64  `json:"quantity"`
-	Price      Money  `json:"price" doc:"Of one unit, from the catalogue, as it was when the line was added."`
+	Price      Money  `json:"price" doc:"The price of one unit, from the catalogue, as it was when the line was added."`
 	Overridden bool   `json:"overridden,omitzero"`
 	Total      Money  `json:"total" doc:"Quantity times price; it is not rounded."`
 }

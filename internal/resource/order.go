@@ -7,8 +7,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// OrderFacts are the members of an order that both lists and single responses have.
-type OrderFacts struct {
+// OrderCommon are the members of an order that both lists and single responses have.
+type OrderCommon struct {
 	OrderID          string `json:"order_id"`
 	Reference        string `json:"reference,omitempty"`
 	CustomerID       string `json:"customer_id,omitempty"`
@@ -33,7 +33,7 @@ type OrderFacts struct {
 
 // OrderSummary is an order as lists show it.
 type OrderSummary struct {
-	OrderFacts
+	OrderCommon
 	Channel   string    `json:"channel,omitempty"`
 	PlacedAt  time.Time `json:"placed_at"`
 	ChangedAt time.Time `json:"changed_at"`
@@ -41,7 +41,7 @@ type OrderSummary struct {
 
 // Order is an order with all that belongs to it.
 type Order struct {
-	OrderFacts
+	OrderCommon
 	HoldReason       string             `json:"hold_reason,omitempty"`
 	ConfirmBy        time.Time          `json:"confirm_by"`
 	AllocationFailed bool               `json:"allocation_failed"`
@@ -67,7 +67,7 @@ type OrderLine struct {
 	SKU        string `json:"sku"`
 	Kind       string `json:"kind" enum:"stocked,service"`
 	Quantity   int64  `json:"quantity" doc:"As placed."`
-	Price      Money  `json:"price" doc:"Of one unit."`
+	Price      Money  `json:"price" doc:"The price of one unit."`
 	Total      Money  `json:"total" doc:"Quantity times price, as placed; it is not rounded."`
 	Canceled   int64  `json:"canceled"`
 	Shipped    int64  `json:"shipped"`
@@ -94,12 +94,12 @@ type OrderReservation struct {
 type Payment struct {
 	TransactionID string `json:"transaction_id"`
 	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback" doc:"What the transaction does."`
-	State         string `json:"state" enum:"pending,succeeded,failed" doc:"How the transaction stands."`
+	State         string `json:"state" enum:"pending,succeeded,failed" doc:"The state of the transaction."`
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
 	Provider      string `json:"provider,omitempty"`
-	Reference     string `json:"reference,omitempty" example:"ch_3P1" doc:"The provider's own number."`
-	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund is of."`
+	Reference     string `json:"reference,omitempty" example:"ch_3P1" doc:"The payment provider's own number for it."`
+	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund belongs to."`
 
 	RecordedAt time.Time `json:"at,omitzero" reads:"only"`
 	SettledAt  time.Time `json:"settled_at,omitzero" reads:"only"`
@@ -153,7 +153,7 @@ func OrderOf(s order.State, revision int64) Order {
 		placed.Amount, units = placed.Amount.Add(l.Price.Times(l.Quantity).Amount), units+l.Quantity
 	}
 	return Order{
-		OrderFacts: OrderFacts{
+		OrderCommon: OrderCommon{
 			OrderID: string(s.OrderID), Reference: s.Reference, CustomerID: string(s.CustomerID), CartID: string(s.CartID),
 			Currency: string(s.Currency()), Country: s.Country,
 			Status: string(s.Status), PaymentState: string(s.PaymentState()), FulfillmentState: string(s.FulfillmentState()),

@@ -72,11 +72,11 @@ type TimelineEntry struct {
 
 // TimelineFacts are the members of an entry that say the same as its sentence.
 type TimelineFacts struct {
-	Amount          *Money         `json:"amount,omitzero" doc:"Of the order, the payment or the refund."`
-	Quantity        int64          `json:"quantity,omitzero" doc:"Units in all."`
-	Lines           []TimelineLine `json:"lines,omitempty" doc:"Which units, where they are not all."`
+	Amount          *Money         `json:"amount,omitzero" doc:"The amount of the order, the payment or the refund."`
+	Quantity        int64          `json:"quantity,omitzero" doc:"How many units the entry is about, in all."`
+	Lines           []TimelineLine `json:"lines,omitempty" doc:"Which units the entry is about. Left out if it is about all units."`
 	TransactionType string         `json:"transaction_type,omitempty" doc:"What the payment transaction does." example:"capture"`
-	State           string         `json:"state,omitempty" doc:"How the payment transaction stands." example:"succeeded"`
+	State           string         `json:"state,omitempty" doc:"The state of the payment transaction." example:"succeeded"`
 	TransactionID   string         `json:"transaction_id,omitempty"`
 	ShipmentID      string         `json:"shipment_id,omitempty"`
 	Location        string         `json:"location,omitempty"`
@@ -85,8 +85,8 @@ type TimelineFacts struct {
 	OrderID         string         `json:"order_id,omitempty"`
 	CartID          string         `json:"cart_id,omitempty"`
 	Receipt         int            `json:"receipt,omitzero" doc:"The number of the arrival." example:"1"`
-	Attempt         int            `json:"attempt,omitzero" doc:"How often stock was asked again by then." example:"1"`
-	Step            string         `json:"step,omitempty" doc:"What asked stock, or orders, for something." example:"confirm"`
+	Attempt         int            `json:"attempt,omitzero" doc:"How many times stock had been asked again when this happened." example:"1"`
+	Step            string         `json:"step,omitempty" doc:"The step that asked stock or orders for something." example:"confirm"`
 	Remedy          string         `json:"remedy,omitempty" doc:"What is done about lost stock or late money." example:"backorder"`
 	Shortages       []Shortage     `json:"shortages,omitempty"`
 	Reason          string         `json:"reason,omitempty"`

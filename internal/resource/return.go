@@ -7,12 +7,12 @@ import (
 	"daybook/domain/unit"
 )
 
-// ReturnFacts are the members of a return or a credit note that both lists and single responses
+// ReturnCommon are the members of a return or a credit note that both lists and single responses
 // have.
-type ReturnFacts struct {
+type ReturnCommon struct {
 	ReturnID   string `json:"return_id"`
 	Reference  string `json:"reference,omitempty"`
-	OrderID    string `json:"order_id,omitempty" doc:"Where all of it is of one order."`
+	OrderID    string `json:"order_id,omitempty" doc:"The order, if all lines of the return are from one order."`
 	CustomerID string `json:"customer_id,omitempty"`
 	Currency   string `json:"currency"`
 	Country    string `json:"country,omitempty"`
@@ -26,7 +26,7 @@ type ReturnFacts struct {
 
 // ReturnSummary is a return or a credit note as lists show it.
 type ReturnSummary struct {
-	ReturnFacts
+	ReturnCommon
 	Channel   string    `json:"channel,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	ChangedAt time.Time `json:"changed_at"`
@@ -34,7 +34,7 @@ type ReturnSummary struct {
 
 // Return is a return or a credit note with all that belongs to it.
 type Return struct {
-	ReturnFacts
+	ReturnCommon
 	Lines    []ReturnLine    `json:"lines" doc:"Empty for a credit note, which has credit_lines."`
 	Receipts []ReturnReceipt `json:"receipts"`
 	Refunds  []ReturnRefund  `json:"refunds"`
@@ -56,7 +56,7 @@ type ReturnLine struct {
 	Title    string       `json:"title,omitempty"`
 	Kind     string       `json:"kind" enum:"stocked,service"`
 	Quantity int64        `json:"quantity"`
-	Price    Money        `json:"price" doc:"Credited for one unit."`
+	Price    Money        `json:"price" doc:"What is credited for one unit."`
 	Awaited  int64        `json:"awaited"`
 	Links    []ReturnLink `json:"links,omitempty"`
 }
@@ -87,7 +87,7 @@ type ReturnRefund struct {
 	TransactionID string        `json:"transaction_id"`
 	Amount        Money         `json:"amount"`
 	Provider      string        `json:"provider,omitempty"`
-	Reference     string        `json:"reference,omitempty" example:"ch_3P1" doc:"The provider's own number."`
+	Reference     string        `json:"reference,omitempty" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	Shares        []RefundShare `json:"shares,omitempty"`
 }
 
@@ -104,14 +104,14 @@ type CreditLine struct {
 	SKUText  string `json:"sku_text,omitempty"`
 	Title    string `json:"title,omitempty"`
 	Quantity int64  `json:"quantity"`
-	Price    Money  `json:"price" doc:"Of one unit. Quantity times price is the change of the shop's sales."`
+	Price    Money  `json:"price" doc:"The price of one unit. Quantity times price is the change of the shop's sales."`
 }
 
 // ReturnOf makes a Return from the state of a return or a credit note.
 func ReturnOf(s returns.State, revision int64) Return {
 	r := Return{
-		ReturnFacts: ReturnFacts{Status: string(s.Status), Revision: revision},
-		Lines:       []ReturnLine{}, Receipts: listed(s.Receipts, returnReceipt), Refunds: listed(s.Refunds, returnRefund),
+		ReturnCommon: ReturnCommon{Status: string(s.Status), Revision: revision},
+		Lines:        []ReturnLine{}, Receipts: listed(s.Receipts, returnReceipt), Refunds: listed(s.Refunds, returnRefund),
 	}
 	if s.Status == returns.StatusNoted {
 		r.fillNote(s.Noted)

@@ -9,7 +9,7 @@ type SalesTotal struct {
 	SKU       string `json:"sku,omitempty"`
 	Country   string `json:"country,omitempty"`
 	Channel   string `json:"channel,omitempty"`
-	Kind      string `json:"kind,omitempty" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit" doc:"What kind of documents; told where the totals are broken down by it."`
+	Kind      string `json:"kind,omitempty" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit" doc:"What kind of documents the totals are made of. Left out if the totals are not divided by kind."`
 	Currency  string `json:"currency"`
 	Documents int64  `json:"documents"`
 	Lines     int64  `json:"lines"`

@@ -8,10 +8,12 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -28,6 +30,8 @@ type Book struct {
 	Returns  map[unit.ReturnID]*Return
 	Stock    map[stock.Key]*StockLevel
 	Sales    *Ledger
+	Access   access.State // API keys and roles
+	Staff    staff.State  // people who sign in
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -93,7 +97,6 @@ type Order struct {
 	placedTotal decimal.Decimal
 	lines       uint64               // hash of the lines as placed
 	times       map[string]time.Time // effective times, see timeOf
-	history     []historyEntry
 	last        lastEvent
 }
 
@@ -104,20 +107,9 @@ type Return struct {
 	channel   string
 	createdAt time.Time // effective
 	times     map[string]time.Time
-	history   []historyEntry
 	last      lastEvent
 	admitted  bool     // its orders have admitted it
 	overpaid  []string // describes refunds that were larger than the worth of the goods received until then
-}
-
-// historyEntry is an event as the history of an order or a return shows it.
-type historyEntry struct {
-	revision       int64
-	eventType      string
-	actor, channel string
-	at, recordedAt time.Time
-	position       eventstore.Position
-	words, facts   uint64 // hashes, because the texts of a whole log would need too much memory
 }
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
@@ -143,7 +135,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		promises:     &Check{Name: "stock: never promised beyond policy, never below zero"},
 		reservations: &Check{Name: "reservations: one beginning, at most one end"},
 		readable:     &Check{Name: "log: every event can be read and follows from those before it"},
-		outOfBounds:  &Check{Name: "log: values beyond all bounds, read as the nearest within (examined: how many)"},
+		outOfBounds:  &Check{Name: "log: values out of bounds, each read as the nearest value within bounds (examined: how many)"},
 	}
 }
 
@@ -159,7 +151,7 @@ func (b *Book) checks() []*Check {
 // eventChecks returns the checks that were made while the log was read.
 func (b *Book) eventChecks() []*Check {
 	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations}
-	if b.outOfBounds.Examined > 0 { // a check of no events would only confuse
+	if b.outOfBounds.Examined > 0 { // the report has this check only if there are such events
 		checks = append(checks, b.outOfBounds)
 	}
 	return checks
@@ -220,6 +212,10 @@ func (b *Book) foldEvent(e *event) {
 		b.foldReturn(e, unit.ReturnID(id), value)
 	case stock.Event:
 		b.foldStock(e, value)
+	case access.Event:
+		b.foldAccess(e, value)
+	case staff.Event:
+		b.foldStaff(e, value)
 	}
 }
 
@@ -263,12 +259,12 @@ func (e *event) lastEvent() lastEvent { return lastEvent{e.Revision, e.RecordedA
 
 // intern returns the one copy of a string that the book keeps.
 func (b *Book) intern(word string) string {
-	known, ok := b.interned[word]
+	kept, ok := b.interned[word]
 	if !ok {
-		known = strings.Clone(word)
-		b.interned[known] = known
+		kept = strings.Clone(word)
+		b.interned[kept] = kept
 	}
-	return known
+	return kept
 }
 
 // underWay tells whether a process whose last event is last may still be in progress.

@@ -11,8 +11,8 @@ import (
 	"daybook/domain/unit"
 )
 
-// totals are the documents of the log or of a file, and their sums. Both use the kinds of
-// document that the file has.
+// totals are the documents of the log or of a file, and their sums. The totals of the log are
+// counted under the file's kinds of document, so that the two can be compared.
 type totals struct {
 	documents  map[string]*document  // by number
 	byDay      map[[2]string]*Sum    // kind, day of the document

@@ -38,7 +38,7 @@ type outcome struct {
 	came    map[offer]unit.Quantity
 }
 
-// offer is what two lines must have in common before their units are added up.
+// offer is what two lines must have in common so that a cart adds up their units.
 type offer struct {
 	sku        unit.SKU
 	kind       unit.Kind

@@ -76,11 +76,11 @@ func (b *Book) checkReturnsOfOrder(check *Check, id unit.OrderID, o *Order) {
 		}
 		check.Examined++
 		r := b.Returns[t.ReturnID]
-		known := r != nil && slices.ContainsFunc(r.Refunds, func(refund returns.Refunded) bool {
+		found := r != nil && slices.ContainsFunc(r.Refunds, func(refund returns.Refunded) bool {
 			return refund.TransactionID == t.ID &&
 				slices.ContainsFunc(refund.Shares, func(share returns.Share) bool { return share.OrderID == id })
 		})
-		if !known {
+		if !found {
 			check.differ("order %s: %s %s belongs to return %s, which has not recorded it", id, t.Type, t.ID, t.ReturnID)
 		}
 	}

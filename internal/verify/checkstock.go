@@ -15,8 +15,8 @@ func compareKeys(x, y stock.Key) int {
 	return cmp.Or(cmp.Compare(x.SKU, y.SKU), cmp.Compare(x.Location, y.Location))
 }
 
-// checkStock compares the quantities of the domain's folds with the sums that verify makes.
-// Commands are decided on these folds.
+// checkStock compares the quantities of the domain's folds with the sums that verify makes. The
+// domain decides commands on these folds, so a wrong quantity would lead to wrong decisions.
 func (b *Book) checkStock() *Check {
 	check := &Check{Name: "stock: every quantity is the sum of its events"}
 	for _, key := range b.stockKeys() {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// unreadableStream is a stream that has a name of the shop's, such as order-o-1, but in which no
-// event is the shop's so far.
+// unreadableStream is a stream that is named like a stream of the shop, such as order-o-1, but in
+// which no event is the shop's so far.
 type unreadableStream struct {
 	events int64
 	first  string
@@ -38,13 +38,13 @@ func (b *Book) noteUnreadableAsDifferences(stream string) (last int64) {
 	return s.last
 }
 
-// checkStreamNames reports the streams that have a name of the shop's, but in which no event is
-// the shop's.
+// checkStreamNames reports the streams that are named like a stream of the shop, but in which no
+// event is the shop's. Example: another program writes its own orders into the stream order-7.
 func (b *Book) checkStreamNames() *Check {
-	check := &Check{Name: "log: streams with names of the shop's are the shop's", Examined: int64(len(b.streams) + len(b.unreadable))}
+	check := &Check{Name: "log: each stream that is named like one of the shop has events of the shop", Examined: int64(len(b.streams) + len(b.unreadable))}
 	for _, stream := range sorted(b.unreadable) {
 		s := b.unreadable[stream]
-		check.differ("stream %s has a name of the shop's, and none of its %d events is the shop's (%s)", stream, s.events, s.first)
+		check.differ("stream %s is named like a stream of the shop, but none of its %d events is an event of the shop (%s)", stream, s.events, s.first)
 	}
 	return check
 }

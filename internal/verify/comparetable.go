@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
+
+	"daybook/domain/unit"
 )
 
 // build is the database schema with the tables of one build of a view.
@@ -55,13 +57,16 @@ func (c column[V]) asText() column[V] {
 }
 
 // rowDifference collects the differences of one row.
-type rowDifference struct{ columns []string }
+type rowDifference struct {
+	currency unit.Currency // of the row's amounts
+	columns  []string
+}
 
 // column compares one column. Times are compared to the microsecond, because PostgreSQL keeps
 // no more of them. Amounts are compared as numbers, so 2.5 equals 2.50.
 func (d *rowDifference) column(name string, got, want any) {
 	if !same(got, want) {
-		d.columns = append(d.columns, fmt.Sprintf("%s is %v, want %v", name, display(got), display(want)))
+		d.columns = append(d.columns, fmt.Sprintf("%s is %v, want %v", name, d.display(got), d.display(want)))
 	}
 }
 
@@ -83,15 +88,19 @@ func same(got, want any) bool {
 	return got == want
 }
 
-func display(value any) any {
+// display is a value as a difference shows it: an amount with its currency and the currency's
+// digits, a text in quotes, a time in UTC.
+func (d *rowDifference) display(value any) any {
 	switch value := value.(type) {
+	case decimal.Decimal:
+		return unit.Money{Amount: value, Currency: d.currency}
 	case time.Time:
 		return value.UTC().Format(time.RFC3339Nano)
 	case *time.Time:
 		if value == nil {
 			return "none"
 		}
-		return display(*value)
+		return d.display(*value)
 	case string:
 		return fmt.Sprintf("%q", value)
 	}
@@ -123,8 +132,12 @@ func compareTable[K comparable, V any](ctx context.Context, from build, table st
 	check := &Check{Name: "read." + table}
 	columns := r.columns()
 	names, into := make([]string, len(columns)), make([]any, len(columns))
+	currency := new(string) // of the row that was scanned; empty if the table has none
 	for i, c := range columns {
 		names[i], into[i] = cmp.Or(c.sql, c.name), c.into
+		if text, is := c.into.(*string); is && c.name == "currency" {
+			currency = text
+		}
 	}
 	query := `SELECT ` + strings.Join(names, ", ") + ` FROM ` + pgx.Identifier{from.schema, table}.Sanitize()
 	matched := 0
@@ -138,7 +151,7 @@ func compareTable[K comparable, V any](ctx context.Context, from build, table st
 			return
 		}
 		matched++
-		var d rowDifference
+		d := rowDifference{currency: unit.Currency(*currency)}
 		for _, c := range columns {
 			if c.compare != nil {
 				c.compare(should, &d)
@@ -148,8 +161,8 @@ func compareTable[K comparable, V any](ctx context.Context, from build, table st
 			wrong = append(wrong, fmt.Sprintf("%v: %s", key, strings.Join(d.columns, "; ")))
 		}
 	})
-	// Rows are missing, because keys are unique. Only now it is worth the memory to find which
-	// rows.
+	// Rows are missing, because keys are unique. To find out which rows takes memory for all keys,
+	// so it is done only in this case.
 	if err == nil && matched < len(want) {
 		seen := make(map[K]struct{}, len(want))
 		err = from.each(ctx, query, into, func() { seen[r.key()] = struct{}{} })

@@ -9,10 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/eventstore"
 	"daybook/projections"
@@ -68,6 +70,8 @@ var decoders = map[string]func(eventType string, data []byte) (any, error){
 	cart.Category:    func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
 	order.Category:   func(t string, data []byte) (any, error) { return order.Decode(t, data) },
 	returns.Category: func(t string, data []byte) (any, error) { return returns.Decode(t, data) },
+	access.Category:  func(t string, data []byte) (any, error) { return access.Decode(t, data) },
+	staff.Category:   func(t string, data []byte) (any, error) { return staff.Decode(t, data) },
 	stock.Category:   func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
 }
 

@@ -26,7 +26,7 @@ func TestTimesThatEarlierVersionsAcceptedAreNoDifference(t *testing.T) {
 			s.wantClean(report)
 			read := int64(0)
 			for _, check := range report.Checks {
-				if check.Name == "log: values beyond all bounds, read as the nearest within (examined: how many)" {
+				if check.Name == "log: values out of bounds, each read as the nearest value within bounds (examined: how many)" {
 					read = check.Examined
 				}
 			}

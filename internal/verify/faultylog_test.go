@@ -82,7 +82,7 @@ func (f faultyLog) other(events ...cart.Event) {
 	facts(f.t, f.log, cart.Stream("c2"), cart.Encode, events...)
 }
 
-// inCart is a line of so many mugs.
+// inCart is a line of a cart, with a number of mugs.
 func inCart(line int, units unit.Quantity) cart.Event {
 	return cart.LineAdded{Line: cart.Line{Number: line, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}}
 }
@@ -109,7 +109,7 @@ func (f faultyLog) commit(units unit.Quantity) {
 	f.stock(stock.ReservationCommitted{Key: mugs, ReservationID: reservationOfO1, OrderID: "o1", Quantity: units})
 }
 
-// placed is order o1 with this many mugs at 2.50.
+// placed is order o1 with a number of mugs at 2.50 each.
 func placed(units unit.Quantity) order.Placed {
 	total := gbp("2.50").Times(units)
 	return order.Placed{

@@ -13,7 +13,6 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
-	"daybook/projections/orderview"
 )
 
 func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
@@ -47,7 +46,6 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}
-	o.history = append(o.history, b.entry(e, orderview.OrderWords(value), orderview.OrderFacts(value)))
 }
 
 // noteLostAllocation notes that an order has recorded which units were taken from it by force.
@@ -79,7 +77,6 @@ func (b *Book) foldReturn(e *event, id unit.ReturnID, value returns.Event) {
 	if word := b.intern(lastWord(e.Type)); r.times[word].IsZero() {
 		r.times[word] = e.at // of several receipts or refunds, the view shows the time of the first
 	}
-	r.history = append(r.history, b.entry(e, orderview.ReturnWords(value), orderview.ReturnFacts(value)))
 }
 
 // beginsReturn tells whether an event is the first of its stream.
@@ -110,10 +107,11 @@ func (r *Return) checkRefund(id unit.ReturnID, refund returns.Refunded) {
 	}
 }
 
-// lastWord is the last word of an event type: "confirmed" for "order.confirmed.v1".
+// lastWord is the last word of an event type without its version: "confirmed" for
+// "order.confirmed.v1" and for "order.confirmed.v2".
 func lastWord(eventType string) string {
-	_, word, _ := strings.Cut(strings.TrimSuffix(eventType, ".v1"), ".")
-	return word
+	parts := strings.Split(eventType, ".")
+	return parts[max(0, len(parts)-2)]
 }
 
 // timeOf is the name under which the view keeps the time of an event. It is empty if the view
@@ -135,13 +133,4 @@ func timeOf(eventType string, value order.Event) string {
 		order.RefundClaimed, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
-}
-
-// entry makes the entry of the history for an event. The words and facts come from the view's own
-// code, because they are presentation. So this finds a wrong row, but no wrong words.
-func (b *Book) entry(e *event, words string, facts orderview.Facts) historyEntry {
-	return historyEntry{
-		revision: e.Revision, eventType: b.intern(e.Type), actor: b.intern(e.meta.Actor), channel: b.intern(e.meta.Channel),
-		at: e.at, recordedAt: e.RecordedAt, position: e.Position, words: maphash.String(b.seed, words), facts: maphash.Bytes(b.seed, facts.Text()),
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,17 +19,18 @@ import (
 	"daybook/commands/aggregate"
 	commandspg "daybook/commands/postgres"
 	"daybook/commands/reactor"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
+	"daybook/domain/staff"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 	"daybook/eventstore"
-	"daybook/eventstore/gateway"
-	"daybook/eventstore/kurrentdb"
 	"daybook/eventstore/memory"
 	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/gatewaytest"
 	"daybook/internal/pgtest"
 	"daybook/internal/verify"
 	"daybook/projections"
@@ -44,8 +44,9 @@ type aggregateKind struct {
 	types []string
 	// state returns the state that service s has of the stream.
 	state func(s *commands.Service, stream string) (state any, revision int64, err error)
-	// live are ids of aggregates that shop.trade begins and that still take commands. command
-	// sends one of them a command, at the revision at if it is not nil.
+	// live are the ids of aggregates that shop.trade begins and that still take commands. command
+	// sends a command to the aggregate with an id. If the argument at is not nil, the command is
+	// carried out only at this revision.
 	live    []string
 	command func(s *shop, id string, at *int64) error
 	// foreignOnly is an id that shop.trade does not use. begin begins an aggregate with this
@@ -126,6 +127,33 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			},
 		},
 	}
+	// All API keys are in one stream, which shop.trade does not begin.
+	all[access.Category] = aggregateKind{
+		types: access.Types(), foreignOnly: strings.TrimPrefix(access.Stream(), access.Category+"-"),
+		state: func(s *commands.Service, stream string) (state any, revision int64, err error) {
+			if stream != access.Stream() {
+				return access.State{}, -1, nil
+			}
+			err = s.ViewAccess(ctx, func(now access.State, at int64) { state, revision = now, at })
+			return state, revision, err
+		},
+		begin: func(s *shop) {
+			s.must(s.Access(ctx, callAt(autumn), access.IssueKey{Key: "k1", Name: "owner", Role: access.Admin, Hash: strings.Repeat("0", 64), Now: time.Now()}))
+		},
+	}
+	all[staff.Category] = aggregateKind{
+		types: staff.Types(), foreignOnly: strings.TrimPrefix(staff.Stream(), staff.Category+"-"),
+		state: func(s *commands.Service, stream string) (state any, revision int64, err error) {
+			if stream != staff.Stream() {
+				return staff.State{}, -1, nil
+			}
+			err = s.ViewStaff(ctx, func(now staff.State, at int64) { state, revision = now, at })
+			return state, revision, err
+		},
+		begin: func(s *shop) {
+			s.must(s.Staff(ctx, callAt(autumn), staff.Invite{Person: "p1", Role: access.Admin, Token: strings.Repeat("0", 64), Until: time.Now().Add(time.Hour), Now: time.Now()}))
+		},
+	}
 	codecs, err := filepath.Glob("../../domain/*/codec.go")
 	if err != nil || len(codecs) != len(all) {
 		t.Fatalf("the domain has %d codecs (%v), and this test knows %d", len(codecs), err, len(all))
@@ -173,7 +201,7 @@ func newRunningShop(t *testing.T, log eventstore.Store) *runningShop {
 	}
 	s := &runningShop{
 		log: log, parking: commandspg.Parking{Pool: pool},
-		shop: &shop{Bench: &viewtest.Bench{TB: t, Pool: pool, Runner: runner}, where: time.UTC},
+		shop: &shop{Bench: &viewtest.Bench{TB: t, Pool: pool, Runner: runner, Log: log}, where: time.UTC},
 		service: func() *commands.Service {
 			return commands.NewService(log, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 		},
@@ -197,20 +225,6 @@ func newRunningShop(t *testing.T, log eventstore.Store) *runningShop {
 		s.Close(context.WithoutCancel(t.Context()))
 	})
 	return s
-}
-
-// waitForViews waits until the views have read the whole log.
-func (s *runningShop) waitForViews() {
-	s.Helper()
-	head, err := s.log.Head(s.Context())
-	if err != nil {
-		s.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
-	defer cancel()
-	if err := s.Runner.WaitFor(ctx, head); err != nil {
-		s.Fatal(err)
-	}
 }
 
 // waitForParked waits until as many events are parked as the other program has written.
@@ -324,28 +338,7 @@ func onEachEngine(t *testing.T, test func(s *runningShop)) {
 			t.Cleanup(func() { log.Close(context.WithoutCancel(t.Context())) })
 			return log
 		},
-		"KurrentDB": func(t *testing.T) eventstore.Store {
-			server, err := gateway.New(memory.New(), gateway.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			go server.Serve(listener) //nolint:errcheck // its client reports the error
-			log, err := kurrentdb.Open(t.Context(), "esdb://"+listener.Addr().String()+"?tls=false", kurrentdb.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-				defer cancel()
-				log.Close(ctx)
-				server.Close(ctx)
-			})
-			return log
-		},
+		"KurrentDB": func(t *testing.T) eventstore.Store { return gatewaytest.Open(t, memory.New()) },
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
@@ -434,7 +427,7 @@ func TestAnEventThatAnotherProgramWroteChangesNothing(t *testing.T) {
 func (s *runningShop) wantForeignReported() {
 	s.Helper()
 	s.waitForParked()
-	parked := map[string]reactor.Process{}
+	parked := map[string]reactor.UnfinishedWork{}
 	for after := uuid.Nil; ; {
 		page, err := s.parking.Parked(s.Context(), after, 500)
 		if err != nil {
@@ -472,8 +465,8 @@ func (s *runningShop) wantForeignReported() {
 	}
 }
 
-// A stream may have a name of the shop's and only events of another program. Then it is one
-// difference, which names the stream, and no row is made of it. The shop can still begin an
+// A stream may be named like a stream of the shop and have only events of another program. Then it
+// is one difference, which names the stream, and no row is made of it. The shop can still begin an
 // aggregate in it.
 func TestAStreamThatHoldsOnlyEventsOfAnotherProgramIsOneDifference(t *testing.T) {
 	onEachEngine(t, func(s *runningShop) {
@@ -514,7 +507,7 @@ func TestAStreamThatHoldsOnlyEventsOfAnotherProgramIsOneDifference(t *testing.T)
 		}
 		for _, words := range named {
 			if !slices.ContainsFunc(streams, func(stream string) bool {
-				return strings.HasPrefix(words, "stream "+stream+" has a name of the shop's, and none of its ")
+				return strings.HasPrefix(words, "stream "+stream+" is named like a stream of the shop, but none of its ")
 			}) || !strings.Contains(words, "another program wrote ") {
 				t.Errorf("named as %q", words)
 			}

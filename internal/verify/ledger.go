@@ -27,7 +27,7 @@ const (
 	credit         = "credit"
 )
 
-// Shop is the setting of the sales view: where the merchant is.
+// Shop is the setting of the sales view: where the shop is.
 type Shop struct {
 	Location          *time.Location // nil is UTC
 	Country, Currency string         // of stock adjustments, because their events name neither
@@ -87,8 +87,8 @@ type customer struct {
 	lastID                 string
 }
 
-// Ledger has the documents of the log and their sums. Amounts and units are positive if they
-// add to the merchant's sales, and negative if they reduce them: a return has negative ones.
+// Ledger has the documents of the log and their sums. Amounts and units are positive if they add to
+// the shop's sales, and negative if they reduce them. A return has negative ones.
 type Ledger struct {
 	shop      Shop
 	documents map[string]*document

@@ -14,22 +14,12 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/unit"
-	"daybook/eventstore"
 	"daybook/projections"
 )
 
 func compareOrders(ctx context.Context, b *Book, from build) ([]*Check, error) {
-	orderHistory, returnHistory := map[historyKey]*historyEntry{}, map[historyKey]*historyEntry{}
-	for id, o := range b.Orders {
-		for i := range o.history {
-			orderHistory[historyKey{string(id), o.history[i].revision}] = &o.history[i]
-		}
-	}
 	links := map[link]struct{}{}
 	for id, r := range b.Returns {
-		for i := range r.history {
-			returnHistory[historyKey{string(id), r.history[i].revision}] = &r.history[i]
-		}
 		for _, of := range r.orders() {
 			links[link{of, string(id)}] = struct{}{}
 		}
@@ -46,15 +36,7 @@ func compareOrders(ctx context.Context, b *Book, from build) ([]*Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	orderTimeline, err := compareTable(ctx, from, "order_timeline", orderHistory, &historyRow{seed: b.seed, of: "order_id"})
-	if err != nil {
-		return nil, err
-	}
-	returnTimeline, err := compareTable(ctx, from, "return_timeline", returnHistory, &historyRow{seed: b.seed, of: "return_id"})
-	if err != nil {
-		return nil, err
-	}
-	return []*Check{orders, returned, linked, orderTimeline, returnTimeline}, nil
+	return []*Check{orders, returned, linked}, nil
 }
 
 type orderRow struct {
@@ -181,57 +163,11 @@ func compareFold(d *rowDifference, state []byte, fold any, times map[string]time
 	d.document("state.fold", document.Fold, want)
 	for _, name := range sorted(times) {
 		if got := document.Times[name]; !got.Equal(times[name]) {
-			d.columns = append(d.columns, fmt.Sprintf("state.times[%q] is %v, want %v", name, display(got), display(times[name])))
+			d.columns = append(d.columns, fmt.Sprintf("state.times[%q] is %v, want %v", name, d.display(got), d.display(times[name])))
 		}
 	}
 	d.column("state.times", len(document.Times), len(times))
 }
-
-// historyKey is the key of an entry of a history.
-type historyKey struct {
-	id       string
-	revision int64
-}
-
-func (m historyKey) String() string { return fmt.Sprintf("%s, revision %d", m.id, m.revision) }
-
-type historyRow struct {
-	seed maphash.Seed
-	of   string // the key column of the table: order_id or return_id
-
-	historyKey                                     historyKey
-	words, eventType, actor, channel, positionText string
-	facts                                          []byte
-	at, recordedAt                                 time.Time
-}
-
-func (r *historyRow) columns() []column[*historyEntry] {
-	return []column[*historyEntry]{
-		keyColumn[*historyEntry](r.of, &r.historyKey.id), keyColumn[*historyEntry]("revision", &r.historyKey.revision),
-		comparedBy("entry", &r.words, func(e *historyEntry, d *rowDifference) {
-			if maphash.String(r.seed, r.words) != e.words {
-				d.columns = append(d.columns, fmt.Sprintf("entry is %q, which is not what happened", r.words))
-			}
-		}),
-		comparedBy("facts", &r.facts, func(e *historyEntry, d *rowDifference) {
-			if maphash.Bytes(r.seed, r.facts) != e.facts {
-				d.columns = append(d.columns, fmt.Sprintf("facts are %s, which is not what happened", r.facts))
-			}
-		}),
-		equals("type", &r.eventType, func(e *historyEntry) string { return e.eventType }),
-		equals("actor", &r.actor, func(e *historyEntry) string { return e.actor }),
-		equals("channel", &r.channel, func(e *historyEntry) string { return e.channel }),
-		equals("effective_at", &r.at, func(e *historyEntry) time.Time { return e.at }),
-		equals("recorded_at", &r.recordedAt, func(e *historyEntry) time.Time { return e.recordedAt }),
-		comparedBy("position", &r.positionText, func(e *historyEntry, d *rowDifference) {
-			if position, err := eventstore.ParsePosition(r.positionText); err != nil || position != e.position {
-				d.column("position", r.positionText, e.position.String())
-			}
-		}),
-	}
-}
-
-func (r *historyRow) key() historyKey { return r.historyKey }
 
 type returnRow struct {
 	id, reference, order, customer, currency, country, channel, status, reason string

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -17,16 +16,15 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/eventstore"
-	"daybook/eventstore/gateway"
-	"daybook/eventstore/kurrentdb"
 	"daybook/eventstore/memory"
 	"daybook/eventstore/postgres"
+	"daybook/internal/gatewaytest"
 	"daybook/internal/pgtest"
 	"daybook/internal/verify"
 )
 
 const (
-	ownNames = "log: streams with names of the shop's are the shop's"
+	ownNames = "log: each stream that is named like one of the shop has events of the shop"
 	readable = "log: every event can be read and follows from those before it"
 )
 
@@ -47,8 +45,9 @@ func appendForeign(ctx context.Context, log eventstore.Store, stream, data strin
 	return err
 }
 
-// onEachLog runs a test on each engine. The test writes into theirs what other programs write,
-// because our engine for KurrentDB would refuse a part of it.
+// onEachLog runs a test on each engine. The shop s and the store theirs have the same log. The test
+// uses theirs to write what other programs write. On KurrentDB, theirs is not our engine, because
+// our engine would refuse a part of these events.
 func onEachLog(t *testing.T, test func(t *testing.T, s *shop, theirs eventstore.Store)) {
 	t.Helper()
 	t.Parallel()
@@ -73,28 +72,7 @@ func onEachLog(t *testing.T, test func(t *testing.T, s *shop, theirs eventstore.
 	t.Run("kurrentdb", func(t *testing.T) { // served by our gateway
 		t.Parallel()
 		behind := memory.New()
-		server, err := gateway.New(behind, gateway.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		served := make(chan error, 1)
-		go func() { served <- server.Serve(listener) }()
-		t.Cleanup(func() {
-			closeAtEnd(t, server.Close)
-			if err := <-served; err != nil {
-				t.Error(err)
-			}
-		})
-		log, err := kurrentdb.Open(t.Context(), "esdb://"+listener.Addr().String()+"?tls=false", kurrentdb.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { closeAtEnd(t, log.Close) })
-		test(t, newShopOver(t, log), behind)
+		test(t, newShopOver(t, gatewaytest.Open(t, behind)), behind)
 	})
 }
 
@@ -127,7 +105,7 @@ func likeKurrentDB(log eventstore.Store) eventstore.Store {
 }
 
 // write1000Foreign writes 1,000 streams of other programs. Some are ended. Some of their event
-// types are unknown, and some have names of the shop's types.
+// types are unknown, and some are named like types of the shop.
 func write1000Foreign(t *testing.T, log eventstore.Store) {
 	t.Helper()
 	var group errgroup.Group
@@ -200,7 +178,7 @@ func TestAStreamWithANameOfTheShopsThatIsNotTheShopsIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantOnly(t, report, ownNames, `stream order-theirs has a name of the shop's, and none of its 3 events is the shop's (OrderPlaced at revision 1: its type is of another kind than its stream)`)
+		wantOnly(t, report, ownNames, `stream order-theirs is named like a stream of the shop, but none of its 3 events is an event of the shop (OrderPlaced at revision 1: its type is of another kind than its stream)`)
 		if report.Differences != 1 {
 			t.Errorf("%d differences, want one", report.Differences)
 		}
@@ -301,7 +279,7 @@ func TestATableThatIsNotThereIsADifference(t *testing.T) {
 		EXECUTE format('ALTER TABLE %I.stock_items RENAME TO elsewhere', s);
 	END $$`)
 	report := s.verify()
-	wantOnly(t, report, "views: each is in use and has posted the log", "view stock cannot be compared: ")
+	wantOnly(t, report, "views: each is in use and has read the log", "view stock cannot be compared: ")
 	names := map[string]bool{}
 	for _, check := range report.Checks {
 		names[check.Name] = true

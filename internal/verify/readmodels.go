@@ -46,7 +46,7 @@ var comparers = map[string]func(context.Context, *Book, build) ([]*Check, error)
 // openReadModels finds the active builds. It makes the first query of the transaction, so the
 // transaction sees the database as it is now.
 func openReadModels(ctx context.Context, tx pgx.Tx, views []projections.View) (*readModels, error) {
-	m := &readModels{tx: tx, posted: &Check{Name: "views: each is in use and has posted the log"}}
+	m := &readModels{tx: tx, posted: &Check{Name: "views: each is in use and has read the log"}}
 	if err := m.readParked(ctx); err != nil {
 		return nil, fmt.Errorf("read parked work: %w", err)
 	}

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -120,8 +121,11 @@ func wantOnly(t *testing.T, report *verify.Report, check, words string) {
 	}
 }
 
+// amounts is how a difference shows two amounts.
+var amounts = regexp.MustCompile(` is -?[0-9]+[.][0-9]{2,} [A-Z]{3}, want -?[0-9]+[.][0-9]{2,} [A-Z]{3}`)
+
 // A row with a wrong value is found, whichever column of whichever table has it. The difference
-// names the column.
+// names the column, and shows amounts with their currency and its digits.
 func TestAChangedRowIsFound(t *testing.T) {
 	s := newShop(t)
 	s.trade()
@@ -149,7 +153,11 @@ func TestAChangedRowIsFound(t *testing.T) {
 				if c.isKey(s) {
 					words = "nothing in the log makes it"
 				}
-				wantOnly(t, s.verify(), "read."+c.table, words)
+				report := s.verify()
+				wantOnly(t, report, "read."+c.table, words)
+				if shown := strings.Join(differences(report)["read."+c.table], "\n"); c.kind == "numeric" && words == c.name && !amounts.MatchString(shown) {
+					t.Errorf("the amounts of %q have no currency, or not its digits", shown)
+				}
 			})
 		}
 	}
@@ -215,7 +223,7 @@ func TestARowTooManyIsFound(t *testing.T) {
 	s.wantClean(s.verify())
 }
 
-const posted = "views: each is in use and has posted the log"
+const posted = "views: each is in use and has read the log"
 
 func TestACheckpointAheadOfTheLogIsFound(t *testing.T) {
 	s := newShop(t)

@@ -9,6 +9,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -115,7 +116,7 @@ func callAt(at string) commands.Call {
 	if err != nil {
 		panic(err)
 	}
-	return commands.Call{Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web", OccurredAt: when}}
+	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web", OccurredAt: when}}
 }
 
 const (

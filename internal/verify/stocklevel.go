@@ -62,24 +62,10 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 		}
 		s.onHand = e.Counted
 	case stock.Reserved:
-		once.Examined++
-		_, open := s.reservations[e.ReservationID]
-		if end := s.endedReservations[e.ReservationID]; open || end != "" {
-			once.differ("%s: reservation %s begins again (%s)", stream, e.ReservationID, cmp.Or(string(end), "open"))
-		}
-		if e.Direct {
-			s.directReservations[e.ReservationID] = true
-		}
-		s.reserve(e.ReservationID, reservation{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
+		s.beginReservation(recorded, e, once)
 		return true
 	case stock.ReservationExtended:
-		reserved, open := s.reservations[e.ReservationID]
-		if !open {
-			once.differ("%s: reservation %s is extended, but it is not open", stream, e.ReservationID)
-			return false
-		}
-		reserved.expiresAt = e.ExpiresAt
-		s.reserve(e.ReservationID, reserved)
+		s.extendReservation(e, once, stream)
 	case stock.ReservationReleased:
 		s.endReservation(e.ReservationID, e.Quantity, stock.EndReleased, once, stream)
 	case stock.ReservationExpired:
@@ -93,7 +79,11 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 		s.allocate(e.OrderID, e.Quantity, promises, stream)
 		return late // the reservation was over, so its units could be sold to others
 	case stock.Allocated:
-		s.allocatedDirectly[e.OrderID] += e.Quantity
+		if e.ReservationID == "" {
+			s.allocatedDirectly[e.OrderID] += e.Quantity
+		} else {
+			s.noteCommitted(e.ReservationID, once, stream)
+		}
 		s.allocate(e.OrderID, e.Quantity, promises, stream)
 		return true
 	case stock.Deallocated:
@@ -123,10 +113,42 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 	return false
 }
 
+func (s *StockLevel) beginReservation(recorded *event, e stock.Reserved, once *Check) {
+	once.Examined++
+	_, open := s.reservations[e.ReservationID]
+	if end := s.endedReservations[e.ReservationID]; open || end != "" {
+		once.differ("%s: reservation %s begins again (%s)", recorded.Stream, e.ReservationID, cmp.Or(string(end), "open"))
+	}
+	if e.Direct {
+		s.directReservations[e.ReservationID] = true
+	}
+	s.reserve(e.ReservationID, reservation{order: e.OrderID, quantity: e.Quantity, expiresAt: e.ExpiresAt, reservedAt: recorded.at})
+}
+
+func (s *StockLevel) extendReservation(e stock.ReservationExtended, once *Check, stream string) {
+	reserved, open := s.reservations[e.ReservationID]
+	if !open {
+		once.differ("%s: reservation %s is extended, but it is not open", stream, e.ReservationID)
+		return
+	}
+	reserved.expiresAt = e.ExpiresAt
+	s.reserve(e.ReservationID, reserved)
+}
+
 func (s *StockLevel) changeUnavailable(c stock.Condition, change unit.Quantity) {
 	if c != stock.Available && c != "" {
 		s.unavailable[c] += change
 	}
+}
+
+// noteCommitted notes a reservation that was made and committed in one event.
+func (s *StockLevel) noteCommitted(id unit.ReservationID, once *Check, stream string) {
+	once.Examined++
+	_, open := s.reservations[id]
+	if end := s.endedReservations[id]; open || end != "" {
+		once.differ("%s: reservation %s begins again (%s)", stream, id, cmp.Or(string(end), "open"))
+	}
+	s.endedReservations[id] = stock.EndCommitted
 }
 
 func (s *StockLevel) endReservation(id unit.ReservationID, quantity unit.Quantity, how stock.End, once *Check, stream string) {

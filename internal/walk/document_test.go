@@ -68,10 +68,11 @@ type requestMaker struct {
 	minted          int
 	keys            int
 	etags           []string
-	optionalPercent int // how many, of a hundred, optional members the next body has
+	optionalPercent int // how many of a hundred optional members the next body has
 
-	// luck counts, by operation and status, how often a thing of that status took the operation. An
-	// operation that was often refused is tried less often.
+	// luck counts, by operation and status, how often the operation was tried on a thing with this
+	// status, and how often it was accepted. An operation that was often refused is tried less
+	// often.
 	status      map[string]string // of a thing, by its id
 	luck        map[string]*[2]int
 	operationID string // the operation whose request is being made
@@ -80,7 +81,7 @@ type requestMaker struct {
 	createdIDName string // the name of the id of what the request makes
 	// acceptedBodies are the latest bodies that an operation accepted.
 	acceptedBodies map[string][]any
-	// seenTogether are the values that were in one request, or its answer, together with a value.
+	// seenTogether are the values that were in one request, or its response, together with a value.
 	seenTogether map[string]map[string][]string
 	requestIDs   []string // ids in the request that is being made
 }
@@ -103,14 +104,15 @@ func pick[T any](m *requestMaker, values ...T) T { return values[m.IntN(len(valu
 // createdIDNameOf is the name of the id that an operation gives to what it creates. For the path
 // "…/shipments" it is "shipment_id".
 func createdIDNameOf(op operation) string {
-	if op.OperationID == "checkout-cart" { // whose address does not say it
+	if op.OperationID == "checkout-cart" { // its path names no order
 		return "order_id"
 	}
 	last := op.Path[strings.LastIndex(op.Path, "/")+1:]
 	return strings.TrimSuffix(last, "s") + "_id"
 }
 
-// text makes a string for a member. With a probability of mint percent it is a new one.
+// text makes a string for a member. With a probability of mint percent it is a new string, else one
+// that was seen before.
 func (m *requestMaker) text(name string, s *huma.Schema, mint int) string {
 	pool := poolOf(name)
 	if m.operationID == "merge-cart" && name == "from" {
@@ -316,8 +318,8 @@ func (m *requestMaker) parameter(p *huma.Param) string {
 	return fmt.Sprint(m.value(p.Name, p.Schema, mint))
 }
 
-// repair changes the parts of a request that the answer says are wrong. It adds a missing part. It
-// makes another value for a wrong part, or it leaves the part out.
+// repair changes the parts of a request that the response says are wrong. It adds a missing part.
+// It makes another value for a wrong part, or it leaves the part out.
 func (m *requestMaker) repair(op operation, r request, a answer) (request, bool) {
 	problem, _ := a.body.(map[string]any)
 	faults, _ := problem["errors"].([]any)

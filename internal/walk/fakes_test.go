@@ -153,6 +153,7 @@ type cuttableLog struct {
 	cut           bool
 	appendsLeft   int  // appends that still succeed
 	lose          bool // the append after those is recorded, but its caller gets an error
+	stepByStep    bool // it hides that the log can append to several streams at once
 }
 
 var errCut = errors.New("cut off by the walk")
@@ -189,6 +190,20 @@ func (c *cuttableLog) lastForReactor(ctx context.Context) (eventstore.Position, 
 }
 
 func (c *cuttableLog) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	return cuttable(c, func() (eventstore.Result, error) { return c.Store.Append(ctx, stream, expected, events) })
+}
+
+// MultiAppender tells that the log can append to several streams at once, unless that is hidden.
+func (c *cuttableLog) MultiAppender() (eventstore.MultiAppender, bool) { return c, !c.stepByStep }
+
+// AppendAll counts as one append.
+func (c *cuttableLog) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	all, _ := eventstore.MultiAppenderOf(c.Store)
+	return cuttable(c, func() ([]eventstore.Result, error) { return all.AppendAll(ctx, writes) })
+}
+
+// cuttable carries out an append, unless it is cut off.
+func cuttable[R any](c *cuttableLog, carryOut func() (R, error)) (result R, err error) {
 	c.mu.Lock()
 	cut, lose := c.cut && c.appendsLeft <= 0, c.cut && c.appendsLeft <= 0 && c.lose
 	if c.cut {
@@ -199,15 +214,15 @@ func (c *cuttableLog) Append(ctx context.Context, stream string, expected events
 	}
 	c.mu.Unlock()
 	if lose {
-		if result, err := c.Store.Append(ctx, stream, expected, events); err != nil {
+		if result, err := carryOut(); err != nil {
 			return result, err
 		}
-		return eventstore.Result{}, &eventstore.OutcomeUnknownError{Cause: errCut}
+		return result, &eventstore.OutcomeUnknownError{Cause: errCut}
 	}
 	if cut {
-		return eventstore.Result{}, &eventstore.UnavailableError{Cause: errCut}
+		return result, &eventstore.UnavailableError{Cause: errCut}
 	}
-	return c.Store.Append(ctx, stream, expected, events)
+	return carryOut()
 }
 
 // answers keeps answers in memory. They are lost when the program ends, as a real program loses the

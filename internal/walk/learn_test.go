@@ -35,17 +35,18 @@ const poolSize = 14
 
 // learn puts a value into a pool. The latest values are drawn most often.
 func (m *requestMaker) learn(pool, value string) {
-	known := slices.DeleteFunc(m.pools[pool], func(v string) bool { return v == value })
-	known = append(known, value)
-	if len(known) > poolSize {
-		// A value whose status no answer has told may not be the id of anything.
-		first := max(0, slices.IndexFunc(known, func(v string) bool { return m.status[v] == "" }))
-		known = slices.Delete(known, first, first+1)
+	values := slices.DeleteFunc(m.pools[pool], func(v string) bool { return v == value })
+	values = append(values, value)
+	if len(values) > poolSize {
+		// The first value to leave the pool is one without a known status, because there may be no
+		// thing with this id.
+		first := max(0, slices.IndexFunc(values, func(v string) bool { return m.status[v] == "" }))
+		values = slices.Delete(values, first, first+1)
 	}
-	m.pools[pool] = known
+	m.pools[pool] = values
 }
 
-// learnFrom learns from a request that was accepted, and from its answer.
+// learnFrom learns from a request that was accepted, and from its response.
 func (m *requestMaker) learnFrom(r request, answer any) {
 	found := map[string][]string{}
 	var body any
@@ -57,7 +58,7 @@ func (m *requestMaker) learnFrom(r request, answer any) {
 		shapes := append(m.acceptedBodies[r.Operation], body)
 		m.acceptedBodies[r.Operation] = shapes[max(0, len(shapes)-most):]
 	}
-	told := map[string]bool{} // things whose status the answer tells
+	told := map[string]bool{} // things whose status the response tells
 	m.collect(r, "", body, found, map[string]bool{})
 	m.collect(r, "", answer, found, told)
 	for part := range strings.SplitSeq(r.Target, "/") {
@@ -101,7 +102,7 @@ func (m *requestMaker) collect(r request, name string, value any, found map[stri
 }
 
 // idOf is the name of the member that has the id of a thing. For the member "order" it is
-// "order_id". For the answer of the path "/v1/carts/…" it is "cart_id".
+// "order_id". For the response of the path "/v1/carts/…" it is "cart_id".
 func idOf(r request, name string) string {
 	if name == "" || name == "items" {
 		name, _, _ = strings.Cut(strings.TrimPrefix(r.Target, "/v1/"), "/")

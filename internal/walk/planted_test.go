@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"daybook/commands"
 	"daybook/domain/order"
 	"daybook/domain/stock"
+	"daybook/internal/racetest"
 	"daybook/projections"
 )
 
@@ -35,7 +34,7 @@ func viewBug(name string, misses func(any) bool) bug {
 	return bug{view: func(view projections.View) projections.View {
 		if view.Name == name {
 			apply := view.Apply
-			view.Apply = func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+			view.Apply = func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 				return apply(ctx, tx, slices.DeleteFunc(slices.Clone(batch), func(e projections.Event) bool { return misses(e.Value) }))
 			}
 		}
@@ -43,10 +42,10 @@ func viewBug(name string, misses func(any) bool) bug {
 	}}
 }
 
-// planted are faults that the walk must find. These numbers of steps were needed last, including
-// the 15 steps of the opening: the refund 15, the unit too many 35, the second deallocation 91, the
-// safety stock 192, the payments 327, the counts 2971, the reservation 4801. With other seeds it
-// may take a tenth of these steps, or ten times as many.
+// planted are faults that the walk must find. When this was written, the walk needed these numbers
+// of steps, including the 15 steps of the opening: the refund 15, the unit too many 35, the second
+// deallocation 91, the safety stock 192, the payments 327, the counts 2971, the reservation 4801.
+// With other seeds it may need a tenth of these steps, or ten times as many.
 var planted = map[string]bug{
 	"stock deallocates twice when an order is canceled": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
 		events, err := stock.Decide(cmd, s)
@@ -97,11 +96,14 @@ var planted = map[string]bug{
 }
 
 // slowToFind are planted faults that only longer walks look for.
-var slowToFind = []string{"a reservation is not released", "the view of stock misses counts"}
+var slowToFind = []string{
+	"a reservation is not released", "the view of stock misses counts", "stock sells its safety stock", "a return admits a unit too many",
+}
 
 // The walk finds each planted fault within a limited number of steps. With -v, the test logs how
 // many steps it took.
 func TestTheWalkFindsPlantedBugs(t *testing.T) {
+	racetest.Skip(t, "it repeats walks")
 	t.Parallel()
 	const seeds, steps = 8, 1500
 	for _, name := range slowToFind {

@@ -47,7 +47,18 @@ type settings struct {
 	light    bool
 	postgres bool // the log is in PostgreSQL, and the clock is the real one
 	bug      bug
+	// recording is how the program records checkouts.
+	recording recording
 }
+
+// recording is a way to record checkouts.
+type recording int
+
+const (
+	inTurn     recording = iota // together, and after each restart the other way
+	together                    // in one append
+	stepByStep                  // as on a log that cannot append to several streams at once
+)
 
 // Every answer is compared with the OpenAPI document. A light shop has only the command API, so it
 // has another document.
@@ -64,6 +75,7 @@ type shop struct {
 	runner  *projections.Runner
 	journal *journal
 
+	starts              int
 	finishing, finished atomic.Int64 // calls of the reactor's finisher
 
 	mu       sync.Mutex
@@ -158,6 +170,8 @@ func (w *shop) start() {
 	if w.bug.rules != nil {
 		w.bug.rules(&rules)
 	}
+	w.store.stepByStep = w.recording == stepByStep || w.recording == inTurn && w.starts%2 == 1
+	w.starts++
 	w.service = commands.NewServiceWith(rules, w.store, policy, w.clock.now, options)
 	ended := make(chan struct{}) // live streams end at once
 	close(ended)

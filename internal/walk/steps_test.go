@@ -18,7 +18,7 @@ type step struct {
 	Restart bool          `json:"restart,omitempty"` // kills the program, after the request
 	Cut     bool          `json:"cut,omitempty"`     // the request is cut off after some appends
 	After   int           `json:"after,omitempty"`
-	Lose    bool          `json:"lose,omitempty"` // the answer to the next append is lost
+	Lose    bool          `json:"lose,omitempty"` // the response to the next append is lost
 }
 
 func (s step) String() string {
@@ -102,7 +102,7 @@ func (w *shop) take(s step) (a answer, err error) {
 	return a, w.verifyLog()
 }
 
-// checkAnswer checks that the document describes an answer.
+// checkAnswer checks that the document describes a response.
 func (w *shop) checkAnswer(r request, a answer, cut bool) error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("answer %d: %s: %s", a.status, fmt.Sprintf(format, args...), a.text)

@@ -2,8 +2,9 @@
 // memory or in PostgreSQL. After each step it runs package verify.
 //
 // It takes the operations and the form of their requests from the OpenAPI document, so it also
-// tests a new route without a change here. It draws ids from earlier answers. A step may also move
-// the clock, repeat a request, cut a request off after some of its appends, or restart the program.
+// tests a new route without a change here. It draws ids from earlier responses. A step may also
+// move the clock, repeat a request, cut a request off after some of its appends, or restart the
+// program.
 //
 // It reports a failure with the seed and with all steps up to it. Then it looks for a shorter list
 // of steps that also fails, and reports that one. The seed also chooses what the node consists of.
@@ -12,7 +13,7 @@
 //
 //	DAYBOOK_WALK=10m       walk for ten minutes (as make walk does); the default is a few short walks
 //	DAYBOOK_WALK_SEED=7    walk only this seed
-//	DAYBOOK_WALK_TRACE=1   log every answer
+//	DAYBOOK_WALK_TRACE=1   log every response
 //
 // TestTheWalkFindsPlantedBugs plants faults in the program and checks that the walk finds each.
 package walk

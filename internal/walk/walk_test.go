@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"daybook/internal/racetest"
 )
 
 // walker takes the steps of a walk and keeps a list of them.
@@ -22,15 +24,15 @@ type walker struct {
 	taken       []step
 	done        []sentRequest // requests that may be repeated
 	tally       map[string]*[2]int
-	lastInvalid *request // the latest invalid request, and its answer
+	lastInvalid *request // the latest invalid request, and its response
 	why         answer
 }
 
-// sentRequest is a request that changed something, with its answer.
+// sentRequest is a request that changed something, with its response.
 type sentRequest struct {
 	request
 	answer
-	start int // number of the program's start; a restart loses the answers that were kept only in memory
+	start int // how many times the program had been started; a restart loses the answers that were kept only in memory
 }
 
 func newWalker(w *shop, seed uint64) *walker {
@@ -100,7 +102,7 @@ func (k *walker) walk(steps int, until time.Time) error {
 	return k.verifyViews()
 }
 
-// takeStep takes a step and learns from its answer.
+// takeStep takes a step and learns from its response.
 func (k *walker) takeStep(s step) error {
 	k.taken = append(k.taken, s)
 	var before map[string]string
@@ -146,7 +148,7 @@ func (k *walker) starts() (n int) {
 }
 
 // checkRepeated checks a request whose key was used before. The same request must get the first
-// answer, and another request must be refused.
+// response, and another request must be refused.
 func (k *walker) checkRepeated(r request, a answer, s step) error {
 	key := r.Headers[headerKey]
 	i := slices.IndexFunc(k.done, func(p sentRequest) bool { return key != "" && p.Headers[headerKey] == key })
@@ -280,7 +282,8 @@ func replay(t *testing.T, s settings, steps []step) (err error) {
 }
 
 // shrink leaves out steps while the walk still fails, at most until a time. In a shorter walk the
-// program makes other random ids. So steps with such an id seldom can be left out.
+// program makes other random ids. So if later steps have such an id, the steps before them can
+// seldom be left out.
 func shrink(t *testing.T, s settings, steps []step, until time.Time) []step {
 	t.Helper()
 	for size := len(steps) / 2; size > 0; size /= 2 {
@@ -309,10 +312,12 @@ func reportFailure(t *testing.T, seed uint64, s settings, err error, taken []ste
 	}
 }
 
-// How long the walks of `make test` are: this many seeds, with this many steps each. On a slow
-// machine the walks stop after the time bounded, but each seed gets at least the steps of least.
+// How long the walks of `make test` are: there is one walk for each of the seeds, with this number
+// of steps. On a slow machine the walks stop after the time bounded, but each walk has at least as
+// many steps as the constant least says.
 const (
 	seeds           = 8
+	racedSeeds      = 2 // of make race
 	steps           = 200
 	least           = 50
 	bounded         = 40 * time.Second
@@ -321,7 +326,7 @@ const (
 
 func TestARandomWalkLeavesTheBooksTrue(t *testing.T) {
 	t.Parallel()
-	first, last, length, until, far := uint64(1), uint64(seeds), steps, time.Now().Add(bounded), false
+	first, last, length, until, far := uint64(1), racetest.Few[uint64](seeds, racedSeeds), steps, time.Now().Add(bounded), false
 	if duration, err := time.ParseDuration(os.Getenv("DAYBOOK_WALK")); err == nil {
 		first, last, length, until, far = uint64(time.Now().Unix()), 1<<62, stepsOfLongWalk, time.Now().Add(duration), true
 	}
@@ -332,7 +337,7 @@ func TestARandomWalkLeavesTheBooksTrue(t *testing.T) {
 	walked, started := 0, time.Now()
 	for seed := first; seed <= last && (!far || time.Now().Before(until)) && !t.Failed(); seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			s := settings{light: seed%4 > 1, postgres: seed%8 == 0}
+			s := settings{light: seed%4 > 1, postgres: seed%8 == 0, recording: recording((seed + 1) % 3)}
 			k := newWalker(newShop(t, s), seed)
 			err := k.walk(length, until)
 			walked += len(k.taken)

@@ -33,7 +33,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
-		Version:  6,                                        // which cart it was merged into
+		Version:  6,                                        // 6 added the cart that it was merged into
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + "."},
 		Tables:   tables,
@@ -74,7 +74,7 @@ type record struct {
 	total    decimal.Decimal
 }
 
-func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 	records := make(map[string]*record)
 	var inOrder []*record
 	var absent []string
@@ -107,7 +107,7 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 		r.apply(e, event)
 	}
 	inOrder = slices.DeleteFunc(inOrder, func(r *record) bool { return !r.changed })
-	if err := store(ctx, tx, inOrder); err != nil {
+	if err := store(tx, inOrder); err != nil {
 		return fmt.Errorf("store carts: %w", err)
 	}
 	return nil
@@ -115,7 +115,7 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 
 func cartID(stream string) string { return strings.TrimPrefix(stream, cart.Category+"-") }
 
-func load(ctx context.Context, tx pgx.Tx, ids []string, into map[string]*record) error {
+func load(ctx context.Context, tx *projections.Tx, ids []string, into map[string]*record) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Shortages, r.Dropped = nil, nil
 	case cart.CheckoutRefused:
 		r.Shortages = event.Shortages
-		if event.Asked != nil { // it stands for the start, too
+		if event.Asked != nil { // no CheckoutStarted came before it
 			r.Dropped = nil
 		}
 	case cart.CheckedOut:
@@ -179,7 +179,7 @@ var carts = table.New("carts",
 
 var upsertCarts = carts.Upsert()
 
-func store(ctx context.Context, tx pgx.Tx, records []*record) (err error) {
+func store(tx *projections.Tx, records []*record) (err error) {
 	slices.SortFunc(records, func(a, b *record) int { return strings.Compare(a.id, b.id) })
 	for _, r := range records {
 		if r.document, err = json.Marshal(r.stored); err != nil {
@@ -189,5 +189,6 @@ func store(ctx context.Context, tx pgx.Tx, records []*record) (err error) {
 			r.units, r.total = r.units+l.Quantity, r.total.Add(l.Total().Amount)
 		}
 	}
-	return upsertCarts.Exec(ctx, tx, records)
+	upsertCarts.Queue(tx.Writes(), records)
+	return nil
 }

@@ -33,7 +33,7 @@ type Summary struct {
 }
 
 // columns are those of a Summary.
-var columns = carts.List("state")
+var columns = carts.AllExcept("state")
 
 // Cart is a cart's row, with the aggregate's state. A cart that became an order has no lines,
 // because the order has them.
@@ -41,8 +41,8 @@ type Cart struct {
 	Summary
 	Fold      cart.State
 	Shortages []cart.Shortage // what the last checkout could not get
-	Dropped   []int           // lines that it left out
-	Reason    string          // why it was abandoned
+	Dropped   []int           // numbers of the lines that the last checkout left out
+	Reason    string          // why the cart was abandoned
 }
 
 type row struct {

@@ -5,15 +5,15 @@ CREATE TABLE carts (
     currency    text        NOT NULL,
     country     text        NOT NULL,
     channel     text        NOT NULL,
-    order_id    text        NOT NULL, -- of the checkout under way, or of the order it became
-    merged_into text        NOT NULL, -- the cart that has, or soon will have, its lines
+    order_id    text        NOT NULL, -- of the checkout under way, or of the order that the cart became
+    merged_into text        NOT NULL, -- the cart that has its lines, or soon will have them
     line_count  integer     NOT NULL,
     units       bigint      NOT NULL,
     total       numeric     NOT NULL, -- exact
     short       boolean     NOT NULL, -- the last checkout was refused, or took less than all
     opened_at   timestamptz NOT NULL, -- effective time
     changed_at  timestamptz NOT NULL, -- effective time of the last event
-    recorded_at timestamptz NOT NULL, -- and its recorded time
+    recorded_at timestamptz NOT NULL, -- recorded time of the last event
     revision    bigint      NOT NULL,
     state       json        NOT NULL
 ) WITH (fillfactor = 80);

@@ -1,12 +1,12 @@
 -- +goose Up
 
--- What readers query: one SQL view per published table of a read model, always
--- on the build in use. Nothing but the runner writes here.
+-- What readers query: one SQL view for each published table of a read model. It always shows the
+-- build in use. Only the runner changes this schema.
 CREATE SCHEMA IF NOT EXISTS read;
 
--- A build is one copy of a read model's tables, in a schema of its own, with
--- the place in the log it has been posted to. The position is the text form of
--- eventstore.Position; it moves only in the transaction that writes the rows.
+-- A build is one copy of a read model's tables, in a schema of its own. position says how far the
+-- build has read the log, in the text form of eventstore.Position. It moves only in the transaction
+-- that writes the rows.
 CREATE TABLE projections.builds (
     view         text        NOT NULL,
     build        integer     NOT NULL CHECK (build > 0),
@@ -15,23 +15,23 @@ CREATE TABLE projections.builds (
     schema_name  text        NOT NULL UNIQUE,
     state        text        NOT NULL CHECK (state IN ('building', 'active', 'old')),
     position     text        NOT NULL DEFAULT '0',
-    -- The lease under which rows may be written; a writer of an earlier epoch is refused.
+    -- The epoch of the latest lease. A writer with an earlier lease is refused.
     epoch        bigint      NOT NULL DEFAULT 0,
-    events       bigint      NOT NULL DEFAULT 0, -- applied since event 0
+    events       bigint      NOT NULL DEFAULT 0, -- how many events were applied since the beginning of the log
     indexed      boolean     NOT NULL DEFAULT false,
     error        text        NOT NULL DEFAULT '',
     failed_at    timestamptz,
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     activated_at timestamptz,
     PRIMARY KEY (view, build)
-) WITH (fillfactor = 50); -- the position changes with every batch: room for HOT updates
+) WITH (fillfactor = 50); -- leaves room for HOT updates, because the position changes with every batch
 
 CREATE UNIQUE INDEX builds_one_active ON projections.builds (view) WHERE state = 'active';
 CREATE UNIQUE INDEX builds_one_building ON projections.builds (view) WHERE state = 'building';
 
--- Who posts to which view. A lease saves double work; it is the epoch in builds
--- that keeps rows right. Kept apart from builds so that renewing never waits
--- for a batch.
+-- Which node writes the rows of which view. A lease only saves double work: rows stay right because
+-- each batch compares the epoch in builds. Leases have a table of their own, so that a node that
+-- renews its lease never waits for a batch.
 CREATE TABLE projections.leases (
     view       text        NOT NULL,
     version    integer     NOT NULL,
@@ -41,8 +41,8 @@ CREATE TABLE projections.leases (
     PRIMARY KEY (view, version)
 ) WITH (fillfactor = 50);
 
--- The nodes that run, so that each takes its share. Nodes with other views or
--- other versions do not count as peers.
+-- The nodes that run, so that each takes its share of the views. Nodes share only with nodes that
+-- have the same views in the same versions.
 CREATE TABLE projections.nodes (
     owner      text        PRIMARY KEY,
     views      text        NOT NULL,

@@ -1,6 +1,6 @@
 -- +goose Up
 
--- How many events a build read within bounds they did not keep, or skipped.
+-- How many events of a build were skipped, or had a value out of bounds.
 ALTER TABLE projections.builds ADD COLUMN odd bigint NOT NULL DEFAULT 0;
 
 -- +goose Down

@@ -1,9 +1,8 @@
 -- +goose Up
 
--- When a build had posted everything there was for the first time; until then what
--- is older than the log's head may be missing from it. Builds of an older program
--- are taken to have been there, because it did not note it and may be the one that
--- posts to them while this one is started beside it.
+-- When a build had applied every event of the log for the first time. Until then, old events may be
+-- missing from its rows. An older program does not note this time, and it may still write to its
+-- builds while this program is started beside it. So such builds count as if they had been there.
 ALTER TABLE projections.builds ADD COLUMN reached_head_at timestamptz;
 UPDATE projections.builds SET reached_head_at = coalesce(activated_at, clock_timestamp()) WHERE state <> 'building';
 

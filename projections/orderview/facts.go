@@ -1,10 +1,6 @@
 package orderview
 
 import (
-	"fmt"
-
-	"github.com/go-json-experiment/json"
-
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -38,15 +34,6 @@ type Facts struct {
 type LineFacts struct {
 	Line     int           `json:"line"`
 	Quantity unit.Quantity `json:"quantity"`
-}
-
-// Text is the stored form. Equal facts have the same text.
-func (f Facts) Text() []byte {
-	text, err := json.Marshal(f)
-	if err != nil {
-		panic(fmt.Errorf("orderview: facts that cannot be written: %w", err))
-	}
-	return text
 }
 
 // OrderFacts are the facts of an order's event.

@@ -49,7 +49,11 @@ func TestFactsAreWhatTheEventSays(t *testing.T) {
 		if err := json.Unmarshal(data, &said); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal(facts.Text(), &got); err != nil {
+		written, err := json.Marshal(facts)
+		if err == nil {
+			err = json.Unmarshal(written, &got)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		for name, value := range said {

@@ -57,7 +57,7 @@ type record struct {
 	placedAt  time.Time
 	changedAt time.Time
 	revision  int64
-	begins    bool // its stream begins in this batch
+	begins    bool // the first event of its stream is in this batch
 	present   bool // there is, or will be, a row
 	changed   bool // an event of this batch changed it
 
@@ -66,9 +66,8 @@ type record struct {
 
 // orders folds the orders of one batch.
 type orders struct {
-	records  map[string]*record
-	inOrder  []*record // in the order of their first events, so that a batch always writes in the same order
-	timeline timeline
+	records map[string]*record
+	inOrder []*record // in the order of their first events, so that a batch always writes in the same order
 }
 
 func newOrders() *orders { return &orders{records: make(map[string]*record)} }
@@ -89,7 +88,7 @@ func (o *orders) note(e *projections.Event) {
 }
 
 // load reads the orders that were placed before this batch.
-func (o *orders) load(ctx context.Context, tx pgx.Tx) error {
+func (o *orders) load(ctx context.Context, tx *projections.Tx) error {
 	var ids []string
 	for _, r := range o.inOrder {
 		if !r.begins {
@@ -133,15 +132,14 @@ func (o *orders) apply(e *projections.Event, value order.Event) {
 		r.Times[key] = at
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
-	o.timeline.add(r.id, e, OrderWords(value), OrderFacts(value))
 }
 
-// timeKey is the key in Times of an event's time. It is empty if the time is not kept.
+// timeKey is the key under which Times keeps the time of an event. It is empty if Times does not
+// keep it.
 func timeKey(eventType string, e order.Event) string {
 	switch e := e.(type) {
 	case order.Confirmed, order.Canceled, order.Expired, order.Completed:
-		_, word, _ := strings.Cut(strings.TrimSuffix(eventType, ".v1"), ".")
-		return word
+		return wordOf(eventType)
 	case order.TransactionRecorded:
 		return recordedKey(e.TransactionID)
 	case order.TransactionSettled:
@@ -155,6 +153,15 @@ func timeKey(eventType string, e order.Event) string {
 		order.RefundClaimed, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
+}
+
+// wordOf is what an event type says: "confirmed" for each version of "order.confirmed.v1".
+func wordOf(eventType string) string {
+	_, word, _ := strings.Cut(eventType, ".")
+	if i := strings.LastIndex(word, ".v"); i >= 0 {
+		return word[:i]
+	}
+	return word
 }
 
 func recordedKey(id unit.TransactionID) string { return "recorded " + string(id) }
@@ -180,8 +187,11 @@ func units(lines []cart.Line) int64 {
 	return int64(sum)
 }
 
+// maxInserted is the largest number of orders that are written by INSERT. COPY is faster for more.
+const maxInserted = 200
+
 // store writes each order of the batch once.
-func (o *orders) store(ctx context.Context, tx pgx.Tx) (err error) {
+func (o *orders) store(ctx context.Context, tx *projections.Tx) (err error) {
 	var placed, changed []*record
 	for _, r := range o.inOrder {
 		if !r.changed {
@@ -199,11 +209,10 @@ func (o *orders) store(ctx context.Context, tx pgx.Tx) (err error) {
 		}
 		placed = append(placed, r)
 	}
-	if err := orderTable.Copy(ctx, tx, placed); err != nil {
-		return err
+	updateOrders.Queue(tx.Writes(), changed)
+	if len(placed) > maxInserted {
+		return orderTable.Copy(ctx, tx, placed)
 	}
-	if err := updateOrders.Exec(ctx, tx, changed); err != nil {
-		return err
-	}
-	return orderTimeline.Copy(ctx, tx, o.timeline)
+	insertOrders.Queue(tx.Writes(), placed)
+	return nil
 }

@@ -32,26 +32,27 @@ type Summary struct {
 }
 
 // summaryColumns are those of a Summary.
-var summaryColumns = orderTable.List("skus", "lines", "state")
+var summaryColumns = orderTable.AllExcept("skus", "lines", "state")
 
-// Order is an order's row, with all that belongs to it.
+// Order is an order's row, with its returns. History has its timeline.
 type Order struct {
 	Summary
-	Fold     order.State // of the aggregate
-	Lines    []cart.Line // as placed; Fold says what became of them
-	Times    Times
-	Returns  []ReturnSummary
-	Timeline []Entry
+	Fold    order.State // of the aggregate
+	Lines   []cart.Line // as placed; Fold says what became of them
+	Times   Times
+	Returns []ReturnSummary
 }
 
 type orderRow struct {
 	Summary
 	Lines, State []byte
+	Returned     bool // returns bring back some of it
 }
 
 // Get reads one order, or query.ErrNotFound.
 func Get(ctx context.Context, db query.DB, orderID string) (Order, error) {
-	row, err := query.One[orderRow](ctx, db, `SELECT `+summaryColumns+`, lines, state FROM read.orders WHERE order_id = $1`, orderID)
+	row, err := query.One[orderRow](ctx, db, `SELECT `+summaryColumns+`, lines, state,
+		EXISTS (SELECT FROM read.return_orders r WHERE r.order_id = o.order_id) AS returned FROM read.orders o WHERE order_id = $1`, orderID)
 	if err != nil {
 		return Order{}, fmt.Errorf("order %s: %w", orderID, err)
 	}
@@ -64,12 +65,11 @@ func Get(ctx context.Context, db query.DB, orderID string) (Order, error) {
 		return Order{}, fmt.Errorf("order %s: %w", orderID, err)
 	}
 	o := Order{Summary: row.Summary, Fold: state.Fold, Lines: lines, Times: state.Times}
+	if !row.Returned { // as nearly always; so there is nothing to read
+		return o, nil
+	}
 	if o.Returns, err = ofOrder(ctx, db, orderID); err != nil {
 		return Order{}, fmt.Errorf("returns of order %s: %w", orderID, err)
-	}
-	o.Timeline, err = entries(ctx, db, orderTimeline, "order_id", orderID)
-	if err != nil {
-		return Order{}, fmt.Errorf("timeline of order %s: %w", orderID, err)
 	}
 	return o, nil
 }

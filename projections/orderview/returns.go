@@ -26,12 +26,12 @@ type storedReturn struct {
 type returnRecord struct {
 	storedReturn
 	id        string
-	fresh     bool // it begins in this batch
+	fresh     bool // this batch has the event with which it begins: Requested or CreditNoted
 	channel   string
 	createdAt time.Time
 	changedAt time.Time
 	revision  int64
-	begins    bool // its stream begins in this batch
+	begins    bool // the first event of its stream is in this batch
 	present   bool // there is, or will be, a row
 	changed   bool // an event of this batch changed it
 
@@ -40,9 +40,8 @@ type returnRecord struct {
 }
 
 type returnRecords struct {
-	records  map[string]*returnRecord
-	inOrder  []*returnRecord
-	timeline timeline
+	records map[string]*returnRecord
+	inOrder []*returnRecord
 }
 
 func newReturns() *returnRecords { return &returnRecords{records: make(map[string]*returnRecord)} }
@@ -59,7 +58,7 @@ func (c *returnRecords) note(e *projections.Event) {
 	c.inOrder = append(c.inOrder, r)
 }
 
-func (c *returnRecords) load(ctx context.Context, tx pgx.Tx) error {
+func (c *returnRecords) load(ctx context.Context, tx *projections.Tx) error {
 	var ids []string
 	for _, r := range c.inOrder {
 		if !r.begins {
@@ -96,12 +95,11 @@ func (c *returnRecords) apply(e *projections.Event, value returns.Event) {
 		r.channel, r.createdAt, r.Times = e.Meta.Channel, at, make(map[string]time.Time)
 	}
 	r.Fold = returns.Evolve(r.Fold, value)
-	_, word, _ := strings.Cut(strings.TrimSuffix(e.Type, ".v1"), ".")
+	word := wordOf(e.Type)
 	if _, known := r.Times[word]; !known {
 		r.Times[word] = at // the first, if there are several arrivals or refunds
 	}
 	r.changedAt, r.revision = e.RecordedAt, e.Revision
-	c.timeline.add(r.id, e, ReturnWords(value), ReturnFacts(value))
 }
 
 // beginsReturn tells whether an event can be the first of a stream.
@@ -151,7 +149,7 @@ func headerOf(s returns.State) header {
 	return h
 }
 
-func (c *returnRecords) store(ctx context.Context, tx pgx.Tx) (err error) {
+func (c *returnRecords) store(tx *projections.Tx) (err error) {
 	var fresh, changed []*returnRecord
 	var links []returnOrder
 	for _, r := range c.inOrder {
@@ -171,16 +169,10 @@ func (c *returnRecords) store(ctx context.Context, tx pgx.Tx) (err error) {
 			links = append(links, returnOrder{order, r.id})
 		}
 	}
-	if err := returnTable.Copy(ctx, tx, fresh); err != nil {
-		return err
-	}
-	if err := returnOrders.Copy(ctx, tx, links); err != nil {
-		return err
-	}
-	if err := updateReturns.Exec(ctx, tx, changed); err != nil {
-		return err
-	}
-	return returnTimeline.Copy(ctx, tx, c.timeline)
+	insertReturns.Queue(tx.Writes(), fresh)
+	insertReturnOrders.Queue(tx.Writes(), links)
+	updateReturns.Queue(tx.Writes(), changed)
+	return nil
 }
 
 func (r *returnRecord) refunded() (sum decimal.Decimal) {

@@ -27,14 +27,13 @@ type ReturnSummary struct {
 }
 
 // returnColumns are those of a ReturnSummary.
-var returnColumns = returnTable.List("state")
+var returnColumns = returnTable.AllExcept("state")
 
-// Return is the row of a return or a credit note, with all that belongs to it.
+// Return is the row of a return or a credit note. History has its timeline.
 type Return struct {
 	ReturnSummary
 	Fold                 returns.State // of the aggregate
 	ApprovedAt, ClosedAt time.Time
-	Timeline             []Entry
 }
 
 type returnRow struct {
@@ -52,15 +51,10 @@ func GetReturn(ctx context.Context, db query.DB, returnID string) (Return, error
 	if err := json.Unmarshal(row.State, &state); err != nil {
 		return Return{}, fmt.Errorf("return %s: %w", returnID, err)
 	}
-	r := Return{
+	return Return{
 		ReturnSummary: row.ReturnSummary, Fold: state.Fold,
 		ApprovedAt: state.Times["approved"], ClosedAt: state.Times["closed"],
-	}
-	r.Timeline, err = entries(ctx, db, returnTimeline, "return_id", returnID)
-	if err != nil {
-		return Return{}, fmt.Errorf("timeline of return %s: %w", returnID, err)
-	}
-	return r, nil
+	}, nil
 }
 
 // ofOrder returns the returns that bring back units of an order.

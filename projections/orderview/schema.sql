@@ -1,5 +1,6 @@
--- One row an order: columns to find and sort by, and two documents. "lines" is
--- written once; "state" is the aggregate's fold and changes with most events.
+-- One row for each order. Most columns serve to find and sort orders. Two columns are documents:
+-- "lines" is written once, and "state" is the folded state of the aggregate, which changes with
+-- most events.
 CREATE TABLE orders (
     order_id          text        PRIMARY KEY,
     reference         text        NOT NULL,
@@ -15,8 +16,8 @@ CREATE TABLE orders (
     archived          boolean     NOT NULL,
     needs_attention   boolean     NOT NULL, -- stock lost, or money to give back
     placed_total      numeric     NOT NULL,
-    total             numeric     NOT NULL, -- exact, of what is not taken off
-    owed              numeric     NOT NULL, -- total rounded to be charged
+    total             numeric     NOT NULL, -- exact, without what was taken off
+    owed              numeric     NOT NULL, -- total, rounded to an amount that can be paid
     captured          numeric     NOT NULL,
     refunded          numeric     NOT NULL,
     line_count        integer     NOT NULL,
@@ -29,21 +30,6 @@ CREATE TABLE orders (
     state             json        NOT NULL
 ) WITH (fillfactor = 85);
 
--- Who did what when: one row an event, of orders and of returns.
-CREATE TABLE order_timeline (
-    order_id     text        NOT NULL,
-    revision     bigint      NOT NULL,
-    entry        text        NOT NULL,
-    type         text        NOT NULL,
-    actor        text        NOT NULL,
-    channel      text        NOT NULL,
-    effective_at timestamptz NOT NULL,
-    recorded_at  timestamptz NOT NULL,
-    position     text        NOT NULL,
-    facts        json        NOT NULL, -- what the entry says in words, as members
-    PRIMARY KEY (order_id, revision)
-);
-
 CREATE TABLE returns (
     return_id   text        PRIMARY KEY,
     reference   text        NOT NULL,
@@ -54,7 +40,7 @@ CREATE TABLE returns (
     channel     text        NOT NULL,
     status      text        NOT NULL,
     reason      text        NOT NULL,
-    value       numeric     NOT NULL, -- of all lines, as asked for
+    value       numeric     NOT NULL, -- of all lines, as requested
     refunded    numeric     NOT NULL,
     units       bigint      NOT NULL,
     created_at  timestamptz NOT NULL, -- effective time
@@ -67,18 +53,4 @@ CREATE TABLE return_orders (
     order_id  text NOT NULL,
     return_id text NOT NULL,
     PRIMARY KEY (order_id, return_id)
-);
-
-CREATE TABLE return_timeline (
-    return_id    text        NOT NULL,
-    revision     bigint      NOT NULL,
-    entry        text        NOT NULL,
-    type         text        NOT NULL,
-    actor        text        NOT NULL,
-    channel      text        NOT NULL,
-    effective_at timestamptz NOT NULL,
-    recorded_at  timestamptz NOT NULL,
-    position     text        NOT NULL,
-    facts        json        NOT NULL, -- what the entry says in words, as members
-    PRIMARY KEY (return_id, revision)
 );

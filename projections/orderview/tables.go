@@ -40,7 +40,7 @@ var orderTable = table.New("orders",
 	table.Set("state", table.Document, func(r *record) []byte { return r.document }),
 )
 
-var updateOrders = orderTable.Update()
+var insertOrders, updateOrders = orderTable.Insert(), orderTable.Update()
 
 // The fixed columns of returns come from the header. It is set in the batch that creates the
 // row.
@@ -63,7 +63,7 @@ var returnTable = table.New("returns",
 	table.Set("state", table.Document, func(r *returnRecord) []byte { return r.document }),
 )
 
-var updateReturns = returnTable.Update()
+var insertReturns, updateReturns = returnTable.Insert(), returnTable.Update()
 
 // returnOrder links a return with an order.
 type returnOrder struct{ order, returned string }
@@ -73,19 +73,4 @@ var returnOrders = table.New("return_orders",
 	table.Key("return_id", table.Text, func(r returnOrder) string { return r.returned }),
 )
 
-var orderTimeline, returnTimeline = timelineTable("order_timeline", "order_id"), timelineTable("return_timeline", "return_id")
-
-func timelineTable(name, id string) *table.Table[timelineRow] {
-	return table.New(name,
-		table.Key(id, table.Text, func(t timelineRow) string { return t.id }),
-		table.Key("revision", table.Number, func(t timelineRow) int64 { return t.event.Revision }),
-		table.Fixed("entry", table.Text, func(t timelineRow) string { return t.words }),
-		table.Fixed("type", table.Text, func(t timelineRow) string { return t.event.Type }),
-		table.Fixed("actor", table.Text, func(t timelineRow) string { return t.event.Meta.Actor }),
-		table.Fixed("channel", table.Text, func(t timelineRow) string { return t.event.Meta.Channel }),
-		table.Fixed("effective_at", table.Time, func(t timelineRow) time.Time { return t.event.EffectiveAt() }),
-		table.Fixed("recorded_at", table.Time, func(t timelineRow) time.Time { return t.event.RecordedAt }),
-		table.Fixed("position", table.Text, func(t timelineRow) string { return t.event.Position.String() }),
-		table.Fixed("facts", table.Document, func(t timelineRow) []byte { return t.facts.Text() }),
-	)
-}
+var insertReturnOrders = returnOrders.Insert()

@@ -33,7 +33,7 @@ CREATE INDEX products_by_listing ON products (listed_at, sku);`
 func View() projections.View {
 	return projections.View{
 		Name:     "products",
-		Version:  4, // indexes for each order of the list
+		Version:  4, // 4 added an index for each order of the list
 		Claims:   []string{product.Category + "."},
 		Tables:   tables,
 		Columns:  map[string][]string{products.Name(): products.Names(), prices.Name(): prices.Names()},
@@ -58,7 +58,7 @@ type entry struct {
 
 type priceKey struct{ sku, currency string }
 
-func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+func apply(_ context.Context, tx *projections.Tx, batch []projections.Event) error {
 	entries, latest := make(map[string]*entry), make(map[priceKey]decimal.Decimal)
 	for i := range batch {
 		e := &batch[i]
@@ -86,12 +86,8 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 			p.retired = &retired
 		}
 	}
-	var b pgx.Batch
-	queueProducts(&b, entries)
-	queuePrices(&b, latest)
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("store products: %w", err)
-	}
+	queueProducts(tx.Writes(), entries)
+	queuePrices(tx.Writes(), latest)
 	return nil
 }
 

@@ -31,7 +31,7 @@ type Price struct {
 }
 
 // columns are those of a Product.
-var columns = `SELECT ` + products.List() + ` FROM read.products`
+var columns = `SELECT ` + products.All() + ` FROM read.products`
 
 // Get reads one product, or query.ErrNotFound.
 func Get(ctx context.Context, db query.DB, sku string) (Product, error) {
@@ -98,7 +98,7 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	return list, price(ctx, db, list.Items)
 }
 
-// price reads the prices of products into found.
+// price reads the prices of the products in found, and puts them there.
 func price(ctx context.Context, db query.DB, found []Product) error {
 	skus, at := make([]string, len(found)), make(map[string]*Product, len(found))
 	for i := range found {

@@ -51,7 +51,7 @@ type Rows[T any] struct {
 	Select string
 	// Sorts are the orders by their names. "-" before a name reverses the order.
 	Sorts map[string]Sort[T]
-	// Usual is the order if none is asked for.
+	// DefaultSort is the order if none is asked for.
 	DefaultSort string
 }
 

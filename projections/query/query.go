@@ -51,7 +51,7 @@ const (
 type Page struct {
 	After string // the cursor of the last page; empty for the first
 	Limit int    // 0 is DefaultLimit; more than MaxLimit is MaxLimit
-	Sort  string // the name of an order, with "-" before it to reverse it; empty is the list's usual order
+	Sort  string // the name of an order, with "-" before it to reverse it; empty is the list's default order
 	Count bool   // also count the rows of all pages
 }
 

@@ -76,10 +76,10 @@ func (l *ledger) open(name, kind string, h head, at time.Time) *document {
 	return d
 }
 
-// count adds a line to a document, and to the sums of the day on which it happened. The sums
-// use the kind and head of the event itself, not those of the document. The document in a
-// batch has the head of its first event in that batch, and another batch may begin with
-// another event.
+// count adds a line to a document, and to the sums of the day on which it happened. The sums use
+// the kind and the head of the event itself, and not those of the document. In a batch, a document
+// has the head of its first event in this batch. With other batches, another event could be the
+// first, and the sums must not depend on that.
 func (l *ledger) count(d *document, kind string, h head, at time.Time, sku string, s sums) {
 	d.add(s)
 	day := l.day(at)
@@ -100,7 +100,7 @@ func (l *ledger) count(d *document, kind string, h head, at time.Time, sku strin
 	l.skus[sk].add(s)
 }
 
-// worth returns the sums for that many units of a line.
+// worth returns the sums for a number of units at a price. lines is how many lines it counts as.
 func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
 	return sums{lines: lines, units: int64(units), amount: price.Mul(decimal.NewFromInt(int64(units)))}
 }

@@ -157,7 +157,7 @@ type DocumentFilter struct {
 
 // ListedDocuments says how the list of documents is read and sorted.
 var ListedDocuments = query.Rows[Document]{
-	Select: `SELECT ` + documents.List("day") + `, to_char(day, 'YYYY-MM-DD') AS day FROM read.sales_documents`,
+	Select: `SELECT ` + documents.AllExcept("day") + `, to_char(day, 'YYYY-MM-DD') AS day FROM read.sales_documents`,
 	Sorts: map[string]query.Sort[Document]{
 		"occurred_at": {
 			By:  []query.Column{{Name: "occurred_at", Kind: query.Time}, {Name: "document", Kind: query.Text}},
@@ -200,7 +200,7 @@ type Customer struct {
 }
 
 // customerColumns are those of a Customer.
-var customerColumns = customers.List()
+var customerColumns = customers.All()
 
 // CustomerTotals reads a customer's totals, one row for each currency. If there are none, it
 // returns query.ErrNotFound. Package orderview lists the customer's orders.

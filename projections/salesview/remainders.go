@@ -59,15 +59,16 @@ func newRemainders() *remainders {
 	return &remainders{byStream: make(map[string]*remainder), stored: make(map[string]bool)}
 }
 
-// settle forgets the remainder of a stream if nothing is left. So a later event of the stream has
-// the same effect in this batch as in another one.
+// settle forgets the remainder of a stream if nothing is left. Otherwise a later event of the
+// stream could have another effect in this batch than in the next one, which does not find the
+// remainder.
 func (o *remainders) settle(stream string) {
 	if r := o.byStream[stream]; r != nil && r.done() {
 		o.byStream[stream] = nil
 	}
 }
 
-// note notes that the remainder of a stream will be needed.
+// note marks the remainder of an event's stream as needed, so that load reads it.
 func (o *remainders) note(e *projections.Event) {
 	if _, known := o.byStream[e.Stream]; known {
 		return
@@ -83,7 +84,7 @@ func (o *remainders) note(e *projections.Event) {
 	o.byStream[e.Stream] = nil
 }
 
-func (o *remainders) load(ctx context.Context, tx pgx.Tx) error {
+func (o *remainders) load(ctx context.Context, tx *projections.Tx) error {
 	if len(o.absent) == 0 {
 		return nil
 	}
@@ -104,7 +105,7 @@ func (o *remainders) load(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-func (o *remainders) store(ctx context.Context, tx pgx.Tx) error {
+func (o *remainders) store(tx *projections.Tx) error {
 	var left, gone []openRow
 	for _, stream := range slices.Sorted(maps.Keys(o.byStream)) {
 		r := o.byStream[stream]
@@ -120,14 +121,7 @@ func (o *remainders) store(ctx context.Context, tx pgx.Tx) error {
 		}
 		left = append(left, openRow{stream, text})
 	}
-	var b pgx.Batch
-	upsertOpen.Queue(&b, left)
-	deleteOpen.Queue(&b, gone)
-	if b.Len() == 0 {
-		return nil
-	}
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("store what is open: %w", err)
-	}
+	upsertOpen.Queue(tx.Writes(), left)
+	deleteOpen.Queue(tx.Writes(), gone)
 	return nil
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -56,7 +54,7 @@ func View(o Options) projections.View {
 	}
 	return projections.View{
 		Name:    "sales",
-		Version: 3, // events of other programs are skipped
+		Version: 3, // 3 skips events of other programs
 		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency}, "|"),
 		Claims: []string{
 			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.",
@@ -72,7 +70,7 @@ func View(o Options) projections.View {
 		Belongs:  projections.OfItsKind,
 		Decode:   decode,
 		Metadata: true,
-		Apply: func(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+		Apply: func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 			return apply(ctx, tx, o, batch)
 		},
 	}
@@ -89,7 +87,7 @@ func decode(eventType string, data []byte) (any, error) {
 	return stock.Decode(eventType, data)
 }
 
-func apply(ctx context.Context, tx pgx.Tx, o Options, batch []projections.Event) error {
+func apply(ctx context.Context, tx *projections.Tx, o Options, batch []projections.Event) error {
 	l := newLedger(o.Location)
 	left := newRemainders()
 	for i := range batch {
@@ -112,7 +110,7 @@ func apply(ctx context.Context, tx pgx.Tx, o Options, batch []projections.Event)
 			l.adjusted(o, e, value, at)
 		}
 	}
-	if err := left.store(ctx, tx); err != nil {
+	if err := left.store(tx); err != nil {
 		return err
 	}
 	return l.store(ctx, tx)

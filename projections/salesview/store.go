@@ -8,10 +8,12 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"daybook/projections"
 )
 
 // store adds a batch's sums to the tables, in the order of their keys.
-func (l *ledger) store(ctx context.Context, tx pgx.Tx) error {
+func (l *ledger) store(ctx context.Context, tx *projections.Tx) error {
 	fresh, err := l.storeDocuments(ctx, tx)
 	if err != nil {
 		return fmt.Errorf("store documents: %w", err)
@@ -24,21 +26,14 @@ func (l *ledger) store(ctx context.Context, tx pgx.Tx) error {
 			l.customer(d.head).returns++
 		}
 	}
-	var b pgx.Batch
-	upsertDays.Queue(&b, l.dayRows(newDocuments))
-	upsertSKUs.Queue(&b, l.skuRows())
-	upsertCustomers.Queue(&b, l.customerRows())
-	if b.Len() == 0 {
-		return nil
-	}
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("store sums: %w", err)
-	}
+	upsertDays.Queue(tx.Writes(), l.dayRows(newDocuments))
+	upsertSKUs.Queue(tx.Writes(), l.skuRows())
+	upsertCustomers.Queue(tx.Writes(), l.customerRows())
 	return nil
 }
 
 // storeDocuments writes the documents of a batch and returns the names of the new ones.
-func (l *ledger) storeDocuments(ctx context.Context, tx pgx.Tx) ([]string, error) {
+func (l *ledger) storeDocuments(ctx context.Context, tx *projections.Tx) ([]string, error) {
 	rows := make([]documentRow, 0, len(l.documents))
 	for _, name := range slices.Sorted(maps.Keys(l.documents)) {
 		rows = append(rows, documentRow{name, l.documents[name]})

@@ -2,8 +2,6 @@ package stockview
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -122,16 +120,11 @@ func keyOf(stream string) stock.Key {
 	return key
 }
 
-// store writes a batch's changes, in the order of their keys.
-func (f *fold) store(ctx context.Context, tx pgx.Tx) error {
-	var b pgx.Batch
-	f.queueItems(&b)
-	f.queueReservations(&b)
-	f.queuePromises(&b)
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return fmt.Errorf("store stock: %w", err)
-	}
-	return nil
+// store queues a batch's changes, in the order of their keys.
+func (f *fold) store(b *pgx.Batch) {
+	f.queueItems(b)
+	f.queueReservations(b)
+	f.queuePromises(b)
 }
 
 func byKey(a, b stock.Key) int {
@@ -178,12 +171,12 @@ func (f *fold) queuePromises(b *pgx.Batch) {
 	for _, key := range slices.SortedFunc(maps.Keys(f.promises), func(x, y promise) int {
 		return cmp.Or(byKey(x.Key, y.Key), cmp.Compare(x.orderID, y.orderID))
 	}) {
-		if quantity := f.promises[key]; quantity != 0 { // 0: promised and kept within the batch
+		if quantity := f.promises[key]; quantity != 0 { // 0: the batch has taken off what it added
 			rows = append(rows, promiseRow{key, quantity})
 		}
 	}
 	addPromises.Queue(b, rows)
 	// This also runs if the batch only adds to promises. In a log that makes no sense, the sum
 	// may still be 0.
-	dropKeptPromises.Queue(b, rows)
+	deleteEmptyPromises.Queue(b, rows)
 }

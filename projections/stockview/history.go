@@ -2,9 +2,7 @@ package stockview
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"time"
 
@@ -15,14 +13,9 @@ import (
 	"daybook/projections/query"
 )
 
-// StreamReader is what History needs of the log.
-type StreamReader interface {
-	ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error]
-}
-
 // History lists an item's movements. It reads them from the item's stream, because a table of
 // all movements would be a second copy of the log.
-type History struct{ Log StreamReader }
+type History struct{ Log projections.StreamReader }
 
 // Movement is one entry of an item's history.
 type Movement struct {
@@ -157,11 +150,12 @@ func (f MovementFilter) selects(m Movement) bool {
 }
 
 func (h History) read(ctx context.Context, stream string, from int64, count int) ([]Movement, error) {
+	events, err := projections.ReadRevisions(ctx, h.Log, stream, from, count)
+	if err != nil {
+		return nil, err
+	}
 	movements := make([]Movement, 0, count)
-	for recorded, err := range h.Log.ReadStream(ctx, stream, from, count) {
-		if err != nil {
-			return nil, fmt.Errorf("movements of %s: %w", stream, err)
-		}
+	for _, recorded := range events {
 		m, err := movementOf(recorded)
 		if err != nil {
 			return nil, fmt.Errorf("movements of %s: %w", stream, err)
@@ -170,9 +164,6 @@ func (h History) read(ctx context.Context, stream string, from int64, count int)
 		m.Revision, m.RecordedAt, m.Position = recorded.Revision, recorded.RecordedAt, recorded.Position.String()
 		m.Actor, m.Channel, m.EffectiveAt = meta.Actor, meta.Channel, meta.EffectiveAt(recorded.RecordedAt)
 		movements = append(movements, m)
-	}
-	if len(movements) == 0 {
-		return nil, errors.New("movements of " + stream + ": the stream is shorter than the read model says")
 	}
 	return movements, nil
 }
@@ -213,7 +204,7 @@ func movement(event stock.Event) Movement {
 	case stock.ReservationCommitted:
 		m.Kind, m.Quantity, m.OrderID, m.Document = "allocated", e.Quantity, string(e.OrderID), string(e.ReservationID)
 	case stock.Allocated:
-		m.Kind, m.Quantity, m.OrderID = "allocated", e.Quantity, string(e.OrderID)
+		m.Kind, m.Quantity, m.OrderID, m.Document = "allocated", e.Quantity, string(e.OrderID), string(e.ReservationID)
 	case stock.Deallocated:
 		m.Kind, m.Quantity, m.OrderID, m.Reason = "deallocated", e.Quantity, string(e.OrderID), e.Reason
 	case stock.Shipped:

@@ -33,26 +33,26 @@ type Level struct {
 	Revision     int64     // of the item's stream
 }
 
-// known computes levels at the time $1. A reservation that is due no longer counts, even if
-// its end is not recorded yet. There are never many of those, because the node records their
+// withComputed computes levels at the time $1. A reservation that is due no longer counts, even if
+// its end is not recorded yet. There are never many such reservations, because a node records their
 // ends soon.
-const known = `WITH due AS (
+const withComputed = `WITH due AS (
 		SELECT sku, location, sum(quantity)::bigint AS quantity FROM read.stock_reservations WHERE expires_at <= $1 GROUP BY sku, location
 	), level AS (
 		SELECT i.*, i.reserved - coalesce(d.quantity, 0) AS held, i.damaged + i.quality_control + i.other_unavailable AS unavailable
 		FROM read.stock_items i LEFT JOIN due d ON d.sku = i.sku AND d.location = i.location
-	), known AS (
+	), computed AS (
 		SELECT *, on_hand - unavailable - safety_stock - allocated - held AS available FROM level
 	) `
 
 // levelColumns are those of a Level.
-var levelColumns = `SELECT ` + items.List("reserved", "reorder_crossed_at") + `, held AS reserved, unavailable, available,
+var levelColumns = `SELECT ` + items.AllExcept("reserved", "reorder_crossed_at") + `, held AS reserved, unavailable, available,
 		greatest(0, available + backorder_limit) AS sellable, greatest(0, allocated - greatest(0, on_hand - unavailable)) AS backordered,
 		reorder_point > 0 AND available <= reorder_point AS below_reorder`
 
 // LevelOf reads the level of one item now, or returns query.ErrNotFound.
 func LevelOf(ctx context.Context, db query.DB, sku, location string, now time.Time) (Level, error) {
-	level, err := query.One[Level](ctx, db, known+levelColumns+` FROM known WHERE sku = $2 AND location = $3`, now, sku, location)
+	level, err := query.One[Level](ctx, db, withComputed+levelColumns+` FROM computed WHERE sku = $2 AND location = $3`, now, sku, location)
 	if err != nil {
 		return Level{}, fmt.Errorf("stock of %s at %s: %w", sku, location, err)
 	}
@@ -72,7 +72,7 @@ type Filter struct {
 // Listed says how the list of items is read and sorted. It cannot be sorted by quantities,
 // because these change with each movement, and so would their index.
 var Listed = query.Rows[Level]{
-	Select: known + levelColumns + ` FROM known`,
+	Select: withComputed + levelColumns + ` FROM computed`,
 	Sorts: map[string]query.Sort[Level]{
 		"sku": {
 			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}},
@@ -143,7 +143,7 @@ func Alerts(ctx context.Context, db query.DB, f Filter, now time.Time, p query.P
 
 // ListedAlerts says how the list of alerts is read and sorted.
 var ListedAlerts = query.Rows[Alert]{
-	Select: known + `SELECT sku, location, available, reorder_point, reorder_crossed_at AS since FROM known`,
+	Select: withComputed + `SELECT sku, location, available, reorder_point, reorder_crossed_at AS since FROM computed`,
 	Sorts: map[string]query.Sort[Alert]{
 		"sku": {
 			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}},
@@ -169,8 +169,9 @@ type Reservation struct {
 	Expired       bool      // its deadline has passed, so its units are free again
 }
 
-// PromiseFilter chooses reservations or allocations; its zero value chooses all. One matches a
-// list if it has one of the list's values.
+// PromiseFilter chooses reservations or allocations. A reservation or an allocation matches a list
+// if it has one of the list's values, and an empty list matches all. The zero value chooses all
+// allocations, and all reservations whose deadline has not passed.
 type PromiseFilter struct {
 	SKUs, Locations, OrderIDs []string
 	// Expired includes reservations whose deadline has passed and whose end is
@@ -194,7 +195,7 @@ func Reservations(ctx context.Context, db query.DB, f PromiseFilter, now time.Ti
 
 // ListedReservations says how the list of reservations is read and sorted.
 var ListedReservations = query.Rows[Reservation]{
-	Select: `SELECT ` + reservations.List() + `, expires_at <= $1 AS expired FROM read.stock_reservations`,
+	Select: `SELECT ` + reservations.All() + `, expires_at <= $1 AS expired FROM read.stock_reservations`,
 	Sorts: map[string]query.Sort[Reservation]{
 		"sku": {
 			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}, {Name: "reservation_id", Kind: query.Text}},
@@ -225,7 +226,7 @@ func Allocations(ctx context.Context, db query.DB, f PromiseFilter, p query.Page
 
 // ListedAllocations says how the list of allocations is read and sorted.
 var ListedAllocations = query.Rows[Allocation]{
-	Select: `SELECT ` + allocations.List() + ` FROM read.stock_allocations`,
+	Select: `SELECT ` + allocations.All() + ` FROM read.stock_allocations`,
 	Sorts: map[string]query.Sort[Allocation]{
 		"sku": {
 			By:  []query.Column{{Name: "sku", Kind: query.Text}, {Name: "location", Kind: query.Text}, {Name: "order_id", Kind: query.Text}},

@@ -1,6 +1,6 @@
--- One row an item and place. Every quantity is a sum over the stream's events.
--- reserved counts reservations without a recorded end; whether a deadline has
--- passed is a question of when one looks, so readers take off those that are due.
+-- One row for each SKU at each location. Every quantity is a sum over the stream's events. reserved
+-- counts the reservations without a recorded end. The deadline of some of these may have passed
+-- since, so readers subtract those that are due.
 CREATE TABLE stock_items (
     sku                text        NOT NULL,
     location           text        NOT NULL,
@@ -13,14 +13,14 @@ CREATE TABLE stock_items (
     safety_stock       bigint      NOT NULL,
     backorder_limit    bigint      NOT NULL,
     reorder_point      bigint      NOT NULL,
-    reorder_crossed_at timestamptz,          -- effective time of the last fall to the reorder point
+    reorder_crossed_at timestamptz,          -- effective time at which available last fell to the reorder point
     changed_at         timestamptz NOT NULL, -- recorded time of the last event
     revision           bigint      NOT NULL,
     PRIMARY KEY (sku, location)
 ) WITH (fillfactor = 50);
 
--- Reservations without a recorded end. One that begins and ends within a batch
--- is never written.
+-- Reservations without a recorded end. A reservation that begins and ends within one batch gets no
+-- row.
 CREATE TABLE stock_reservations (
     sku            text        NOT NULL,
     location       text        NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE stock_reservations (
     PRIMARY KEY (sku, location, reservation_id)
 ) WITH (fillfactor = 80);
 
--- Hard promises to orders that have not shipped.
+-- Allocations: units that are promised to orders and have not been shipped.
 CREATE TABLE stock_allocations (
     sku      text   NOT NULL,
     location text   NOT NULL,
@@ -40,3 +40,7 @@ CREATE TABLE stock_allocations (
     quantity bigint NOT NULL,
     PRIMARY KEY (sku, location, order_id)
 ) WITH (fillfactor = 80);
+
+-- The allocations whose quantity a batch has lowered to 0. The same batch deletes them. So the
+-- index is needed even while a build is filled, when there are no other indexes yet.
+CREATE INDEX stock_allocations_kept ON stock_allocations (order_id) WHERE quantity = 0;

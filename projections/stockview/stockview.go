@@ -10,8 +10,6 @@ import (
 	_ "embed"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"daybook/domain/stock"
 	"daybook/projections"
 )
@@ -26,7 +24,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:    "stock",
-		Version: 4, // indexes for each order of the list
+		Version: 5, // 5 added an index of the promises that are to be deleted
 		Claims:  []string{stock.Category + "."},
 		Tables:  tables,
 		Columns: map[string][]string{
@@ -44,7 +42,7 @@ func View() projections.View {
 	}
 }
 
-func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
+func apply(_ context.Context, tx *projections.Tx, batch []projections.Event) error {
 	f := newFold()
 	for i := range batch {
 		event, ok := batch[i].Value.(stock.Event)
@@ -53,5 +51,6 @@ func apply(ctx context.Context, tx pgx.Tx, batch []projections.Event) error {
 		}
 		f.apply(&batch[i], event)
 	}
-	return f.store(ctx, tx)
+	f.store(tx.Writes())
+	return nil
 }

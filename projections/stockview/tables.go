@@ -67,4 +67,6 @@ var allocations = table.New("stock_allocations",
 	table.Sum("quantity", table.Number, func(p promiseRow) int64 { return p.quantity }),
 )
 
-var addPromises, dropKeptPromises = allocations.Upsert(), allocations.Delete("t.quantity = 0")
+// deleteEmptyPromises needs no keys, because an index has exactly the promises that are to be
+// deleted. The index is nearly always empty.
+var addPromises, deleteEmptyPromises = allocations.Upsert(), allocations.DeleteWhere("t.quantity = 0")

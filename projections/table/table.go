@@ -16,30 +16,32 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/shopspring/decimal"
 )
 
 // Kind says how values of a column are sent to the database.
 type Kind[V any] struct {
-	array string         // the SQL type of the array's elements
-	cast  string         // SQL that makes the column's value from an element, %s; empty: the element is the value
-	sent  func(V) string // makes the text that is sent; nil: the value is sent as it is
+	array  string         // the SQL type of the array's elements
+	cast   string         // SQL that makes the column's value from an element, %s; empty: the element is the value
+	sent   func(V) string // makes the text that a statement sends; nil: it sends the value as it is
+	copied func(V) any    // makes the value that COPY sends; nil: it sends what a statement does
 }
 
 // The kinds of columns. A nil value of Maybe is no value: NULL.
 var (
 	Text       = Kind[string]{array: "text"}
 	MaybeText  = Kind[*string]{array: "text"}
-	Texts      = Kind[[]string]{} // only for tables that are written with Copy
+	Texts      = Kind[[]string]{array: "text", cast: "%s::text[]", sent: arrayText, copied: func(texts []string) any { return texts }}
 	Flag       = Kind[bool]{array: "boolean"}
 	MaybeFlag  = Kind[*bool]{array: "boolean"}
 	Number     = Kind[int64]{array: "bigint"}
 	Small      = Kind[int32]{array: "integer"}
 	Time       = Kind[time.Time]{array: "timestamptz"}
 	MaybeTime  = Kind[*time.Time]{array: "timestamptz"}
-	Day        = Kind[string]{array: "text", cast: "%s::date"}                                                       // 2010-12-01
-	Amount     = Kind[decimal.Decimal]{array: "text", cast: "%s::numeric", sent: decimal.Decimal.String}             // keeps all digits
-	Normalized = Kind[decimal.Decimal]{array: "text", cast: "trim_scale(%s::numeric)", sent: decimal.Decimal.String} // without zeros at the end
+	Day        = Kind[string]{array: "text", cast: "%s::date"}                                                            // 2010-12-01
+	Amount     = Kind[decimal.Decimal]{array: "text", cast: "%s::numeric", sent: decimal.Decimal.String, copied: numeric} // keeps all digits
+	Normalized = Kind[decimal.Decimal]{array: "text", cast: "trim_scale(%s::numeric)", sent: decimal.Decimal.String}      // without zeros at the end
 	Document   = Kind[[]byte]{array: "text", cast: "%s::json", sent: func(text []byte) string { return string(text) }}
 )
 
@@ -90,6 +92,9 @@ func Merged[R, V any](name string, kind Kind[V], merge string, of func(R) V) Col
 	c := Column[R]{name: name, array: kind.array, cast: kind.cast, merge: merge}
 	if sent := kind.sent; sent != nil {
 		c.value = func(row R) any { return sent(of(row)) }
+		if copied := kind.copied; copied != nil {
+			c.value = func(row R) any { return copied(of(row)) }
+		}
 		c.values = func(rows []R) any {
 			all := make([]string, len(rows))
 			for i, row := range rows {
@@ -131,10 +136,13 @@ func (t *Table[R]) Names() []string {
 	return names
 }
 
-// List is the list of columns for a SELECT: all of them except those named.
-func (t *Table[R]) List(except ...string) string {
-	t.only(except) // panics if one of them does not exist
-	return strings.Join(slices.DeleteFunc(t.Names(), func(name string) bool { return slices.Contains(except, name) }), ", ")
+// All is the list of all columns, for a SELECT.
+func (t *Table[R]) All() string { return strings.Join(t.Names(), ", ") }
+
+// AllExcept is the list of all columns except those named, for a SELECT.
+func (t *Table[R]) AllExcept(names ...string) string {
+	t.only(names) // panics if one of them does not exist
+	return strings.Join(slices.DeleteFunc(t.Names(), func(name string) bool { return slices.Contains(names, name) }), ", ")
 }
 
 // Only is the list of the columns named, for a SELECT, in that order.
@@ -179,15 +187,6 @@ func (s Statement[R]) Queue(b *pgx.Batch, rows []R) {
 	}
 }
 
-// Exec writes some rows. Without rows it does nothing.
-func (s Statement[R]) Exec(ctx context.Context, tx pgx.Tx, rows []R) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, s.SQL, s.Args(rows)...)
-	return err
-}
-
 // Args are the statement's parameters for some rows.
 func (s Statement[R]) Args(rows []R) []any {
 	args := make([]any, len(s.columns))
@@ -207,9 +206,18 @@ func (t *Table[R]) Upsert() Statement[R] {
 			sets = append(sets, c.name+" = "+c.merged("excluded."))
 		}
 	}
-	names := t.List()
+	names := t.All()
 	return Statement[R]{`INSERT INTO ` + t.name + ` AS t (` + names + `) SELECT ` + strings.Join(sources, ", ") + ` FROM ` + incoming(t.columns) +
 		` ON CONFLICT (` + list(t.keys()) + `) DO UPDATE SET ` + strings.Join(sets, ", "), t.columns}
+}
+
+// Insert adds rows. None of them may exist already.
+func (t *Table[R]) Insert() Statement[R] {
+	sources := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		sources[i] = c.source()
+	}
+	return Statement[R]{`INSERT INTO ` + t.name + ` (` + t.All() + `) SELECT ` + strings.Join(sources, ", ") + ` FROM ` + incoming(t.columns), t.columns}
 }
 
 // Returning makes a statement that also returns some columns of each row.
@@ -249,8 +257,20 @@ func (t *Table[R]) Delete(condition string) Statement[R] {
 	return Statement[R]{sql, t.keys()}
 }
 
-// Copy adds rows with COPY. None of them may exist already.
-func (t *Table[R]) Copy(ctx context.Context, tx pgx.Tx, rows []R) error {
+// DeleteWhere deletes all rows that meet a condition. The statement has no parameters. Queue sends
+// it if the batch has any row.
+func (t *Table[R]) DeleteWhere(condition string) Statement[R] {
+	return Statement[R]{`DELETE FROM ` + t.name + ` AS t WHERE ` + condition, nil}
+}
+
+// Copier is what Copy needs of a transaction.
+type Copier interface {
+	CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error)
+}
+
+// Copy adds rows with COPY. None of them may exist already. It is faster than Insert if there are
+// many rows.
+func (t *Table[R]) Copy(ctx context.Context, tx Copier, rows []R) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -299,13 +319,39 @@ func list[R any](columns []Column[R]) string {
 	return strings.Join(names, ", ")
 }
 
+// numeric is an amount in the driver's own form. If the driver got a text, it would first fail with
+// it and only then make this form, which takes longer. Zeros at the end are left out, as in the
+// text.
+func numeric(amount decimal.Decimal) any {
+	var n pgtype.Numeric
+	if err := n.Scan(amount.String()); err != nil {
+		return amount.String() // the driver reports what is wrong with it
+	}
+	return n
+}
+
+var arrayEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// arrayText is a list of texts as PostgreSQL writes an array.
+func arrayText(texts []string) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, text := range texts {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		b.WriteString(arrayEscapes.Replace(text))
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
 // incoming is the SQL of a statement's new rows, with one array for each column.
 func incoming[R any](columns []Column[R]) string {
 	arrays := make([]string, len(columns))
 	for i, c := range columns {
-		if c.array == "" {
-			panic("column " + c.name + " cannot be sent as an array")
-		}
 		arrays[i] = fmt.Sprintf("$%d::%s[]", i+1, c.array)
 	}
 	return `unnest(` + strings.Join(arrays, ", ") + `) AS n(` + list(columns) + `)`

@@ -34,8 +34,14 @@ func TestStatementsAreMadeOfTheList(t *testing.T) {
 			" at = coalesce(excluded.at, t.at), best = CASE WHEN excluded.units > t.units THEN excluded.best ELSE t.best END"},
 		"update of some": {rows.Update("note", "worth").SQL, "UPDATE things AS t SET note = n.note, worth = trim_scale(n.worth::numeric)" +
 			" FROM unnest($1::text[], $2::text[], $3::text[]) AS n(id, note, worth) WHERE t.id = n.id"},
-		"delete":         {rows.Delete("t.units = 0").SQL, "DELETE FROM things AS t WHERE t.id = ANY ($1::text[]) AND t.units = 0"},
-		"all but some":   {rows.List("worth", "id"), "units, at, note, best"},
+		"delete": {rows.Delete("t.units = 0").SQL, "DELETE FROM things AS t WHERE t.id = ANY ($1::text[]) AND t.units = 0"},
+		"insert": {rows.Insert().SQL, "INSERT INTO things (id, units, worth, at, note, best)" +
+			" SELECT n.id, n.units, trim_scale(n.worth::numeric), n.at, n.note, n.best" +
+			" FROM unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::text[]) AS n(id, units, worth, at, note, best)"},
+		"delete by what": {rows.DeleteWhere("t.units = 0").SQL, "DELETE FROM things AS t WHERE t.units = 0"},
+		"texts":          {arrayText([]string{`a"b`, `c\d,{}`, "", "NULL"}), `{"a\"b","c\\d,{}","","NULL"}`},
+		"all but some":   {rows.AllExcept("worth", "id"), "units, at, note, best"},
+		"all":            {rows.All(), "id, units, worth, at, note, best"},
 		"some, in order": {rows.Only("note", "id"), "note, id"},
 	} {
 		if c.got != c.want {
@@ -52,9 +58,9 @@ func TestStatementsAreMadeOfTheList(t *testing.T) {
 func TestAColumnThatIsNotInTheListIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(){
-		"List":   func() { rows.List("unit") },
-		"Only":   func() { rows.Only("unit") },
-		"Update": func() { rows.Update("unit") },
+		"AllExcept": func() { rows.AllExcept("unit") },
+		"Only":      func() { rows.Only("unit") },
+		"Update":    func() { rows.Update("unit") },
 	} {
 		func() {
 			defer func() {

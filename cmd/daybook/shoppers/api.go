@@ -73,6 +73,16 @@ func (c *Client) Checkout(ctx context.Context, key, cart string, pay bool) (Orde
 	if pay {
 		body = map[string]any{"payment": map[string]any{"provider": "demo"}, "confirm": true}
 	}
+	return c.checkout(ctx, key, cart, body)
+}
+
+// CheckoutWithoutShortLines turns a cart into an order that waits for its payment and confirmation.
+// Lines whose stock is short are left out.
+func (c *Client) CheckoutWithoutShortLines(ctx context.Context, key, cart string) (Order, Reply, error) {
+	return c.checkout(ctx, key, cart, map[string]any{"policy": "line-by-line"})
+}
+
+func (c *Client) checkout(ctx context.Context, key, cart string, body map[string]any) (Order, Reply, error) {
 	var placed struct {
 		Order Order `json:"order"`
 	}

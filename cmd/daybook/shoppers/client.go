@@ -22,14 +22,15 @@ import (
 // Client speaks to one server.
 type Client struct {
 	base string
+	key  string // its API key
 	http *http.Client
 }
 
-// NewClient speaks to the server at an address such as http://127.0.0.1:8080,
-// over at most so many connections at once.
-func NewClient(base string, connections int) *Client {
+// NewClient speaks to the server at an address such as http://127.0.0.1:8080, with an API key (empty
+// for a server that asks for none), over at most so many connections at once.
+func NewClient(base, key string, connections int) *Client {
 	transport := &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
-	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	return &Client{base: strings.TrimSuffix(base, "/"), key: key, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
 }
 
 // Close ends the connections that are idle.
@@ -39,7 +40,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 type Reply struct {
 	Status   int
 	Position string // the position of the log after a write
-	Replayed bool   // the same request had been answered before
+	Replayed bool   // the request was carried out before, under the same key
 	Body     []byte
 }
 
@@ -76,6 +77,9 @@ func (c *Client) ask(ctx context.Context, method, path, key string, body, out an
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Daybook-Channel", "demo")
+	if c.key != "" {
+		request.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	if key != "" {
 		request.Header.Set("Idempotency-Key", key)
 	}
@@ -116,7 +120,7 @@ func refusal(status int, answer []byte) *Refusal {
 	return &Refusal{Status: status, Code: problem.Type[strings.LastIndexByte(problem.Type, '/')+1:], Detail: problem.Detail, SKU: problem.SKU}
 }
 
-// IsShort tells whether an error is the refusal of a checkout for want of stock.
+// IsShort tells whether an error is the refusal of a checkout because stock was short.
 func IsShort(err error) bool {
 	_, short := refused(err, "stock-insufficient")
 	return short

@@ -14,13 +14,13 @@ type Rush struct {
 	Buyers   int     // how many bought at once
 	Attempts int64   // checkouts
 	Orders   int64   // orders that were placed
-	Refused  int64   // because nothing was left
+	Refused  int64   // checkouts that were refused, because nothing was left
 	Seconds  float64 // from the first attempt to the last answer
 }
 
 // Flash sells a product to buyers who all want one unit at the same time. They try again and again,
-// until there were so many attempts or ctx ends. Attempts that have begun are finished. Flash
-// returns an error if an answer was neither an order nor a shortage.
+// until there were attempts of them all together or ctx ends. Attempts that have begun are
+// finished. Flash returns an error if an answer was neither an order nor a shortage.
 func Flash(ctx context.Context, c *Client, p Product, buyers int, attempts int64, tally *Tally) (Rush, error) {
 	rush := Rush{Units: p.Opening, Buyers: buyers, Attempts: attempts}
 	var next, orders, short atomic.Int64

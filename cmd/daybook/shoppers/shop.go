@@ -71,20 +71,20 @@ type Tally struct {
 
 	Orders    int64            // placed, canceled ones included
 	Refused   int64            // checkouts that found the stock short
-	Canceled  int64            // of Orders
-	Delivered int64            // of Orders
+	Canceled  int64            // orders that were canceled; they count in Orders, too
+	Delivered int64            // orders that were delivered; they count in Orders, too
 	Returned  int64            // units sent back
 	Units     map[string]int64 // sold by SKU, canceled orders not counted
-	Revenue   decimal.Decimal  // charged for orders less what was canceled; refunds not taken off
+	Revenue   decimal.Decimal  // what orders were charged, without canceled orders; refunds are not subtracted
 	Faults    int64            // answers that should not happen
 	Fault     error            // the first of them
 }
 
-// NewTally is an empty one.
+// NewTally returns an empty tally.
 func NewTally() *Tally { return &Tally{Units: make(map[string]int64)} }
 
-// Look calls look with the present tally. look must not use it after it has returned.
-func (t *Tally) Look(look func(t *Tally)) { t.note(func() { look(t) }) }
+// Read calls read with the present tally. read must not use it after it has returned.
+func (t *Tally) Read(read func(t *Tally)) { t.note(func() { read(t) }) }
 
 func (t *Tally) note(change func()) {
 	t.mu.Lock()

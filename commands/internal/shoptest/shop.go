@@ -11,6 +11,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -36,7 +37,7 @@ func Open(t *testing.T, store eventstore.Store, policy commands.Policy) *Shop {
 // NewCall is a call with a command id that is new.
 func NewCall() commands.Call {
 	id := uuid.New()
-	return commands.Call{Meta: eventstore.Metadata{CommandID: id, CorrelationID: id.String(), Actor: "test", Channel: "test"}}
+	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: id, CorrelationID: id.String(), Actor: "test", Channel: "test"}}
 }
 
 // Key is the stock of a SKU at the default location.

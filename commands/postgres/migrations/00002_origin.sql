@@ -1,7 +1,7 @@
 -- +goose Up
 
--- The log that everything else in this database follows, known by one of its
--- events; at most one row.
+-- One event of the log from which everything else in this database was made. A log that does not
+-- have this event is another log. There is at most one row.
 CREATE TABLE commands.origin (
     one_row     boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     stream      text COLLATE "C" NOT NULL,

@@ -1,8 +1,8 @@
 -- +goose Up
 
--- A timer is known by all of what its deadline is about. Its key was a text that
--- left out the stream of a reservation, so that the same reservation id in two
--- streams of stock had one timer. The rows that are there keep their deadlines.
+-- The key of a timer now has everything that its deadline is about. Before, it was a text without
+-- the stream of a reservation. So the same reservation id in two streams of stock had only one
+-- timer. Existing rows keep their deadlines.
 ALTER TABLE commands.timers ADD COLUMN item text COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE commands.timers ALTER COLUMN target TYPE text COLLATE "C", ALTER COLUMN kind TYPE text COLLATE "C";
 UPDATE commands.timers SET item = substr(key, length('reservation/') + 1) WHERE kind = 'reservation';

@@ -1,7 +1,7 @@
 -- +goose Up
 
--- The rule by which the timers of open carts were last set; at most one row. A
--- database without the row has carts without timers, or none.
+-- How long after its last change an open cart expires, when the timers of the carts were last set.
+-- There is at most one row. Without it, no cart has a timer yet.
 CREATE TABLE commands.cart_expiry (
     one_row      boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     expire_after interval NOT NULL, -- after a cart's last change; 0 is never

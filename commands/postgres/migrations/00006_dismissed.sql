@@ -1,7 +1,7 @@
 -- +goose Up
 
--- Parked work that somebody has decided to leave as it is. It is tried again only
--- when an event comes to its stream.
+-- Parked work that an operator has decided to leave as it is. It is tried again only when its
+-- stream gets an event, or when an operator asks for it.
 ALTER TABLE commands.parked
     ADD dismissed_at     timestamptz,
     ADD dismissed_by     text NOT NULL DEFAULT '',

@@ -65,7 +65,7 @@ func (c *Consumer) Next(ctx context.Context) ([]Delivery, error) {
 		case len(deliveries) > 0:
 			return deliveries, nil
 		}
-		if err := wait(ctx, c.filled, time.Time{}); err != nil {
+		if err := waitFor(ctx, c.filled, time.Time{}); err != nil {
 			return nil, err
 		}
 	}

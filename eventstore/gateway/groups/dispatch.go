@@ -145,11 +145,11 @@ func correlationOf(e Event) string {
 	if !bytes.Contains(meta, []byte(`"$correlationId"`)) {
 		return ""
 	}
-	var known struct {
+	var parsed struct {
 		Correlation string `json:"$correlationId"`
 	}
-	if err := json.Unmarshal(meta, &known); err != nil {
+	if err := json.Unmarshal(meta, &parsed); err != nil {
 		return "" // a foreign writer's metadata has another form
 	}
-	return known.Correlation
+	return parsed.Correlation
 }

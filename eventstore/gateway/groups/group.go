@@ -157,8 +157,8 @@ func (g *group) full() bool {
 	return g.settings.MaxSubscriberCount > 0 && len(g.consumers) >= g.settings.MaxSubscriberCount
 }
 
-// disconnect removes a consumer. Its messages go back to the front, as retries, but are not
-// parked because of that.
+// disconnect removes a consumer. Its messages are handed out again before new ones. Each of them
+// counts one more retry, but is not parked for this reason.
 func (g *group) disconnect(c *consumer, now time.Time) {
 	at := slices.Index(g.consumers, c)
 	if at < 0 {
@@ -249,8 +249,8 @@ func (g *group) wantsReplay() bool {
 	return g.asked > g.begun && !g.blocked && len(g.consumers) > 0 && len(g.replayed) < g.settings.ReadBatchSize && g.heldSize < maxBytes
 }
 
-// replay takes an event that was parked. It refuses an event that is still being parked. That
-// event must be read again, with all after it.
+// replay takes an event that was parked. It returns false if the event is still being parked. Then
+// the event and all later ones must be read again.
 func (g *group) replay(number int64, e Event, now time.Time) bool {
 	m, held := g.held[e.Place]
 	if held && m.parking {

@@ -25,9 +25,9 @@ import (
 // All is the source of a group that reads the whole log.
 const All = "$all"
 
-// Place is where an event is in the group's source. On $all it is the event's position. On a
-// stream it is the position At(revision + 1). So the places of one source are ordered. The
-// zero Place, None, is before the first event.
+// Place is where an event is in the group's source. On $all it is the event's position. On a stream
+// it is the position At(revision + 1). Example: revision 4 of a stream is at the place At(5). So
+// the places of one source are ordered. The zero Place, None, is before the first event.
 type Place = eventstore.Position
 
 // None is before every event.
@@ -61,6 +61,7 @@ type Key struct {
 	Name   string
 }
 
+// String is the key as errors and the log name it: the source, two colons and the name.
 func (k Key) String() string { return k.Source + "::" + k.Name }
 
 // OnAll tells whether the group reads the whole log.
@@ -193,9 +194,9 @@ type Item struct {
 	// that was examined and not selected.
 	Place    Place
 	CaughtUp bool // a mark: there is nothing more at the moment
-	// Known, on a mark, is a known event at or before Place. It is zero if there is none.
-	Known eventstore.Anchor
-	Ended bool // a mark: no more events will ever come, and events that were not read cannot be read any more
+	// Anchor, on a mark, is a known event at or before Place. It is zero if there is none.
+	Anchor eventstore.Anchor
+	Ended  bool // a mark: no more events will ever come, and events that were not read cannot be read any more
 }
 
 // Log is what groups read. Its implementation resolves links and applies filters.

@@ -13,30 +13,30 @@ import (
 // ConsumerInfo is the state of a consumer.
 type ConsumerInfo struct {
 	Connection
-	Total        int64 // events given to it
-	SinceLook    int64 // of these, since the last look
-	PerSecond    int   // on average since the last look
-	FreeSlots    int
-	InFlight     int
-	Measurements []Measurement // if the settings ask for extra statistics
+	Total         int64 // events given to it
+	SinceLastInfo int64 // of these, since Info was last called
+	PerSecond     int   // on average in this time
+	FreeSlots     int
+	InFlight      int
+	Measurements  []Measurement // if the settings ask for extra statistics
 }
 
 // Info is the state of a group.
 type Info struct {
 	Definition
-	Status       string
-	Consumers    []ConsumerInfo
-	Total        int64 // events handed out
-	SinceLook    int64 // of these, since the last look
-	PerSecond    int   // on average since the last look
-	Checkpoint   Place // None: no checkpoint yet
-	Last         Place // of the source's last event, None if it has none
-	ReadBuffer   int   // events that wait, read behind the head
-	LiveBuffer   int   // events that wait, read at the head
-	RetryBuffer  int   // events that wait to be handed out again
-	InFlight     int   // events that consumers work on
-	Outstanding  int   // events not handled: those in flight and those being parked
-	ParkedEvents int64
+	Status        string
+	Consumers     []ConsumerInfo
+	Total         int64 // events handed out
+	SinceLastInfo int64 // of these, since Info was last called
+	PerSecond     int   // on average in this time
+	Checkpoint    Place // None: no checkpoint yet
+	Last          Place // of the source's last event, None if it has none
+	ReadBuffer    int   // events that wait, read behind the head
+	LiveBuffer    int   // events that wait, read at the head
+	RetryBuffer   int   // events that wait to be handed out again
+	InFlight      int   // events that consumers work on
+	Outstanding   int   // events not handled: those in flight and those being parked
+	ParkedEvents  int64
 }
 
 // info is the group's state, without what only the store and the log know.
@@ -54,7 +54,7 @@ func (r *running) info() Info {
 	if s := r.definition.Settings; r.stored != nil && (s.StartFrom == eventstore.End || s.hasBegun(r.stored)) {
 		info.Checkpoint = *r.stored
 	}
-	info.SinceLook, info.PerSecond = g.stats.rates(now)
+	info.SinceLastInfo, info.PerSecond = g.stats.rates(now)
 	if g.caughtUp {
 		info.LiveBuffer = len(g.buffer)
 	} else {
@@ -66,7 +66,7 @@ func (r *running) info() Info {
 			continue
 		}
 		of := ConsumerInfo{Connection: box.who, Total: c.stats.total, FreeSlots: c.free(), InFlight: len(c.inFlight)}
-		of.SinceLook, of.PerSecond = c.stats.rates(now)
+		of.SinceLastInfo, of.PerSecond = c.stats.rates(now)
 		if g.settings.ExtraStatistics {
 			of.Measurements = c.stats.measurements()
 		}

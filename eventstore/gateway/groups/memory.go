@@ -50,14 +50,14 @@ func (m *Memory) Groups(context.Context) ([]Group, error) {
 func (m *Memory) Put(_ context.Context, _ int64, group Group) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.groups[group.Key]
-	if known == nil {
+	kept := m.groups[group.Key]
+	if kept == nil {
 		m.groups[group.Key] = &remembered{Group: group}
 		return nil
 	}
-	known.Definition = group.Definition
+	kept.Definition = group.Definition
 	if group.Checkpoint != nil {
-		known.Checkpoint = group.Checkpoint
+		kept.Checkpoint = group.Checkpoint
 	}
 	return nil
 }

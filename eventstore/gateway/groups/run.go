@@ -102,8 +102,8 @@ func signal(to chan<- struct{}) {
 	}
 }
 
-// wait waits for a token, for a time (zero: none), or for the end of ctx.
-func wait(ctx context.Context, token <-chan struct{}, until time.Time) error {
+// waitFor waits for a token, for a time (zero: none), or for the end of ctx.
+func waitFor(ctx context.Context, token <-chan struct{}, until time.Time) error {
 	var due <-chan time.Time
 	if !until.IsZero() {
 		timer := time.NewTimer(time.Until(until))
@@ -118,9 +118,9 @@ func wait(ctx context.Context, token <-chan struct{}, until time.Time) error {
 	return ctx.Err()
 }
 
-// pause waits before an attempt that has failed so many times is repeated.
-func pause(ctx context.Context, failed int) error {
-	return wait(ctx, nil, time.Now().Add(min(backoff<<min(failed-1, 10), longest)))
+// backOff waits before an attempt that has failed so many times is repeated, longer each time.
+func backOff(ctx context.Context, failed int) error {
+	return waitFor(ctx, nil, time.Now().Add(min(backoff<<min(failed-1, 10), longest)))
 }
 
 // with calls apply with the rules and passes on the effects.
@@ -159,9 +159,9 @@ func (r *running) with(apply func(g *group, now time.Time)) {
 	}
 }
 
-// read reads the source while there are consumers and space, and resumes by place. It logs
-// only once that it cannot read: a group may begin at a place that the log does not have for
-// a long time.
+// read reads the source while there are consumers and space, and resumes by place. Of several
+// failures in a row it logs only the first, because a group may begin at a place that the log does
+// not reach for a long time.
 func (r *running) read(ctx context.Context) error {
 	for failed := 0; ; {
 		if err := r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) }); err != nil {
@@ -175,9 +175,9 @@ func (r *running) read(ctx context.Context) error {
 			continue
 		}
 		if failed++; failed == 1 && ctx.Err() == nil {
-			r.logger.WarnContext(ctx, "a group cannot read its source; it is tried until it can", "error", err)
+			r.logger.WarnContext(ctx, "a group cannot read its source; it tries again until it can", "error", err)
 		}
-		if err := pause(ctx, failed); err != nil {
+		if err := backOff(ctx, failed); err != nil {
 			return err
 		}
 	}
@@ -193,12 +193,12 @@ func (r *running) follow(ctx context.Context) (read bool, err error) {
 	after := r.rules.readTo
 	r.unfollow = cancel
 	r.mu.Unlock()
-	// So the read ends if all consumers left before unfollow was set.
+	// If all consumers left before unfollow was set, this call ends the read.
 	r.with(func(*group, time.Time) {})
 	for item, err := range r.log.Follow(following, r.definition, after) {
 		if err == nil {
 			read = true
-			err = r.took(following, item)
+			err = r.passOn(following, item)
 		}
 		if following.Err() != nil {
 			break
@@ -211,29 +211,29 @@ func (r *running) follow(ctx context.Context) (read bool, err error) {
 	return read, ctx.Err()
 }
 
-// took gives an item to the rules and waits until they want another item.
-func (r *running) took(ctx context.Context, item Item) error {
-	r.see(item)
+// passOn gives an item to the rules and waits until they want another item.
+func (r *running) passOn(ctx context.Context, item Item) error {
+	r.noteSeen(item)
 	r.with(func(g *group, now time.Time) { g.read(item, now) })
-	if r.is(func(g *group) bool { return g.wants(true) }) {
+	if r.ask(func(g *group) bool { return g.wants(true) }) {
 		return nil
 	}
 	r.with(func(g *group, _ time.Time) { g.behind() })
 	return r.until(ctx, r.readable, func(g *group) bool { return g.wants(false) })
 }
 
-// see notes the latest event that was read.
-func (r *running) see(item Item) {
+// noteSeen notes the latest event that was read.
+func (r *running) noteSeen(item Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = r.seen.Later(item.Known)
+	r.seen = r.seen.Later(item.Anchor)
 	if item.Event != nil {
 		r.seen = r.seen.Later(eventstore.AnchorOf(item.Event.Original))
 	}
 }
 
-// is asks the rules a question.
-func (r *running) is(question func(*group) bool) bool {
+// ask asks the rules a question.
+func (r *running) ask(question func(*group) bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return question(r.rules)
@@ -241,8 +241,8 @@ func (r *running) is(question func(*group) bool) bool {
 
 // until waits until the rules answer yes.
 func (r *running) until(ctx context.Context, token <-chan struct{}, yes func(*group) bool) error {
-	for !r.is(yes) {
-		if err := wait(ctx, token, time.Time{}); err != nil {
+	for !r.ask(yes) {
+		if err := waitFor(ctx, token, time.Time{}); err != nil {
 			return err
 		}
 	}
@@ -261,9 +261,9 @@ func (r *running) replay(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() == nil {
-			r.logger.WarnContext(ctx, "a group cannot read the events to be replayed; it is tried again", "error", err)
+			r.logger.WarnContext(ctx, "a group cannot read the events to be replayed; it tries again", "error", err)
 		}
-		if err := pause(ctx, failed); err != nil {
+		if err := backOff(ctx, failed); err != nil {
 			return err
 		}
 	}
@@ -316,7 +316,7 @@ func (r *running) save(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := wait(ctx, r.savable, next); err != nil {
+		if err := waitFor(ctx, r.savable, next); err != nil {
 			return r.saveLast(ctx)
 		}
 	}
@@ -334,28 +334,29 @@ func (r *running) saveChanges(ctx context.Context, changes Changes) error {
 			<-ctx.Done()
 			return err
 		}
-		r.logger.WarnContext(ctx, "the state of a group is not saved; it is tried again", "error", err)
-		if pause(ctx, failed) != nil {
+		r.logger.WarnContext(ctx, "the state of a group could not be saved; the group tries again", "error", err)
+		if backOff(ctx, failed) != nil {
 			return err
 		}
 	}
 }
 
-// outlive is a context that lasts for most, but ends soon after ctx. So work that has begun
-// can finish, and does not delay the end.
+// outlive is a context for work that has begun. It does not end together with ctx, so that the work
+// can finish. It ends soon after ctx, so that the work does not delay the end, and it lasts for the
+// time most at the longest.
 func outlive(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
 	stop := context.AfterFunc(ctx, func() {
-		_ = wait(longer, nil, time.Now().Add(endMax)) // the time ends in both cases
+		_ = waitFor(longer, nil, time.Now().Add(endMax)) // the time ends in both cases
 		cancel()
 	})
 	return longer, func() { stop(); cancel() }
 }
 
-// saveOnce is not cut off at once when the group stops, but soon after. Changes that are not
-// saved then, or are saved without our knowledge, only mean that some events come again: the
-// group's next run begins with what the store holds. If that is on another node, its epoch
-// refuses changes that still come from here.
+// saveOnce tries once to save. If the group stops meanwhile, the attempt is cut off a little later.
+// It may then be unknown whether the changes were saved. This does no harm: the group's next run
+// begins with what the store holds, and some events come again. If the next run is on another node,
+// it has a new epoch, and the store refuses changes that still come from here.
 func (r *running) saveOnce(ctx context.Context, changes Changes) error {
 	ctx, cancel := outlive(ctx, saveMax)
 	defer cancel()
@@ -384,7 +385,7 @@ func (r *running) saveLast(ctx context.Context) error {
 		}
 		if err := r.saveOnce(ctx, *changes); err != nil {
 			if !errors.Is(err, ErrFenced) {
-				r.logger.WarnContext(ctx, "the last state of a group is not saved; some events come again", "error", err)
+				r.logger.WarnContext(ctx, "the last state of a group could not be saved; some events come again", "error", err)
 			}
 			return err
 		}

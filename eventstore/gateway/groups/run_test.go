@@ -28,7 +28,7 @@ type countingSource struct {
 	reads  int               // events given
 	open   int               // followers
 	broken bool              // reading fails
-	known  eventstore.Anchor // the event that marks name
+	anchor eventstore.Anchor // the event that marks name
 	grown  chan struct{}
 }
 
@@ -49,13 +49,13 @@ func (l *countingSource) breaks(broken bool) {
 }
 
 // tells sets the event that marks name.
-func (l *countingSource) tells(known eventstore.Anchor) {
+func (l *countingSource) tells(anchor eventstore.Anchor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.known = known
+	l.anchor = anchor
 }
 
-func (l *countingSource) look() (reads, open int) {
+func (l *countingSource) counts() (reads, open int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reads, l.open
@@ -69,7 +69,7 @@ func (l *countingSource) Follow(ctx context.Context, _ Definition, after Place) 
 		defer func() { l.mu.Lock(); l.open--; l.mu.Unlock() }()
 		for next := int(RevisionOf(after)) + 1; ; {
 			l.mu.Lock()
-			length, grown, broken, known := l.length, l.grown, l.broken, l.known
+			length, grown, broken, anchor := l.length, l.grown, l.broken, l.anchor
 			if next < length {
 				l.reads++
 			}
@@ -86,7 +86,7 @@ func (l *countingSource) Follow(ctx context.Context, _ Definition, after Place) 
 				next++
 				continue
 			}
-			if !yield(Item{Place: InStream(int64(next) - 1), CaughtUp: true, Known: known}, nil) {
+			if !yield(Item{Place: InStream(int64(next) - 1), CaughtUp: true, Anchor: anchor}, nil) {
 				return
 			}
 			select {
@@ -363,7 +363,7 @@ func TestAGroupWithoutConsumersReadsNothing(t *testing.T) {
 	inBubble(t, nil, func(b *bench) {
 		b.source.grow(10)
 		b.pass(time.Minute)
-		if reads, open := b.source.look(); reads != 0 || open != 0 {
+		if reads, open := b.source.counts(); reads != 0 || open != 0 {
 			b.Fatalf("without consumers %d events were read, %d readers", reads, open)
 		}
 		if status := b.info().Status; status != "Paused" {
@@ -378,7 +378,7 @@ func TestAGroupWithoutConsumersReadsNothing(t *testing.T) {
 		synctest.Wait()
 		b.source.grow(10)
 		b.pass(time.Minute)
-		if reads, open := b.source.look(); reads != 10 || open != 0 {
+		if reads, open := b.source.counts(); reads != 10 || open != 0 {
 			b.Fatalf("after the last consumer left %d events were read, %d readers", reads, open)
 		}
 	})
@@ -392,7 +392,7 @@ func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 		b.source.grow(1000)
 		c := b.connect(2)
 		first := b.want(c, "0/0", "1/0")
-		if reads, _ := b.source.look(); reads != 12 {
+		if reads, _ := b.source.counts(); reads != 12 {
 			b.Fatalf("%d events were read, want the buffer of 10 and what is in flight", reads)
 		}
 		info := b.info()
@@ -401,7 +401,7 @@ func TestReadingStopsWhenTheBufferIsFull(t *testing.T) {
 		}
 		c.Ack(first)
 		next := b.want(c, "2/0", "3/0")
-		if reads, _ := b.source.look(); reads != 12 {
+		if reads, _ := b.source.counts(); reads != 12 {
 			b.Fatalf("%d events were read before there was room for a batch", reads)
 		}
 		c.Ack(next)
@@ -505,14 +505,14 @@ func TestACheckpointIsKeptWithTheEventThatWasReadLast(t *testing.T) {
 				b.Errorf("after %d events the group keeps %q, want %q", read, got, want)
 			}
 		}
-		known := eventstore.Anchor{Position: eventstore.At(50), Stream: "other", Revision: 9, ID: [16]byte{1}}
-		b.source.tells(known)
+		anchor := eventstore.Anchor{Position: eventstore.At(50), Stream: "other", Revision: 9, ID: [16]byte{1}}
+		b.source.tells(anchor)
 		b.source.grow(1)
 		_, ids := b.got(c)
 		c.Ack(ids)
 		synctest.Wait()
-		if got := b.store.lastSeen(b.key); got != known {
-			b.Errorf("after a mark the group keeps %q, want %q", got, known)
+		if got := b.store.lastSeen(b.key); got != anchor {
+			b.Errorf("after a mark the group keeps %q, want %q", got, anchor)
 		}
 	})
 }
@@ -661,7 +661,7 @@ func TestGroupsFollowTheLeader(t *testing.T) {
 		if err := b.Delete(b.Context(), b.key); !isA[*NotLeaderError](err) {
 			b.Fatalf("delete on a node that does not lead: %v", err)
 		}
-		if _, open := b.source.look(); open != 0 {
+		if _, open := b.source.counts(); open != 0 {
 			b.Fatal("a node that does not lead reads")
 		}
 		b.node.set(Leadership{})
@@ -707,7 +707,7 @@ func TestInfoCounts(t *testing.T) {
 		c.Ack(ids[:4])
 		synctest.Wait()
 		info := b.info()
-		if info.Total != 12 || info.SinceLook != 12 || info.PerSecond != 6 || info.InFlight != 8 || info.Last != InStream(11) {
+		if info.Total != 12 || info.SinceLastInfo != 12 || info.PerSecond != 6 || info.InFlight != 8 || info.Last != InStream(11) {
 			b.Errorf("info %+v", info)
 		}
 		of := info.Consumers[0]
@@ -717,7 +717,7 @@ func TestInfoCounts(t *testing.T) {
 		if of.Measurements[0] != (Measurement{"Mean", 2000}) || of.Measurements[13] != (Measurement{"Highest", 2000}) {
 			b.Errorf("measurements %+v", of.Measurements)
 		}
-		if again := b.info(); again.SinceLook != 0 || again.Consumers[0].SinceLook != 0 {
+		if again := b.info(); again.SinceLastInfo != 0 || again.Consumers[0].SinceLastInfo != 0 {
 			b.Errorf("a second look %+v", again)
 		}
 	})

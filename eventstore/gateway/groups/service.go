@@ -56,7 +56,7 @@ func (s *Service) Run(ctx context.Context) {
 		lead, changed := s.node.Leadership()
 		var again <-chan time.Time
 		if err := s.follow(ctx, lead); err != nil && ctx.Err() == nil {
-			s.logger.WarnContext(ctx, "the groups cannot be loaded; it is tried again", "error", err)
+			s.logger.WarnContext(ctx, "the groups cannot be loaded; this node tries again", "error", err)
 			again = time.After(backoff)
 		}
 		select {
@@ -68,8 +68,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// live begins a new life context. Soon after, it ends what the one before has not finished,
-// because halt waits for that.
+// live begins a new life context. It ends the previous one, so that changes which have not finished
+// are cut off soon. halt waits for them.
 func (s *Service) live(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Service) follow(ctx context.Context, lead Leadership) error {
 	return s.load(ctx, lead.Epoch)
 }
 
-// refusal is the answer of a node that does not lead.
+// refusal is the error that a node returns if it does not lead.
 func refusal(lead Leadership) error {
 	if lead.Epoch == 0 && lead.Host != "" {
 		return &NotLeaderError{Host: lead.Host, Port: lead.Port}

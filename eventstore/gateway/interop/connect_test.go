@@ -81,7 +81,7 @@ func credentialsWrong(t *testing.T, s *session) {
 
 func credentialsNone(t *testing.T, s *session) {
 	s.Client = s.dial(t, "esdb://"+s.at.Secure)
-	s.wantRefused(t, esdb.ErrorCodeAccessDenied)
+	s.wantRefused(t, esdb.ErrorCodeUnauthenticated)
 }
 
 // accessByList uses a stream whose metadata lists who may use it.

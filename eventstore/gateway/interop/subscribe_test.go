@@ -168,15 +168,16 @@ func (s *session) subscribeToAll(t *testing.T, options esdb.SubscribeToAllOption
 	return sub
 }
 
-// next is the next item of the subscription for which is returns true.
-func next(t *testing.T, sub *esdb.Subscription, waitingFor string, is func(*esdb.SubscriptionEvent) bool) *esdb.SubscriptionEvent {
+// next returns the next item of the subscription that isWanted accepts. It skips marks, and fails
+// at an event that isWanted does not accept.
+func next(t *testing.T, sub *esdb.Subscription, waitingFor string, isWanted func(*esdb.SubscriptionEvent) bool) *esdb.SubscriptionEvent {
 	t.Helper()
 	for {
 		got := sub.Recv()
 		switch {
 		case got.SubscriptionDropped != nil:
 			t.Fatalf("waiting for %s: subscription dropped: %v", waitingFor, got.SubscriptionDropped.Error)
-		case is(got):
+		case isWanted(got):
 			return got
 		case got.EventAppeared != nil:
 			at := got.EventAppeared.OriginalEvent()

@@ -12,50 +12,52 @@ import (
 	"daybook/eventstore/gateway/groups"
 )
 
-// Back says where a group has to begin again in a log that was restored.
-type Back struct {
+// Move says where a group has to begin again in a log that was restored.
+type Move struct {
 	Source string `json:"source"` // a stream or $all
 	Name   string `json:"name"`
 	// From and To are places in the group's source. On $all they are positions, and on a
 	// stream they are revisions plus 1. From is Start if nothing was handled yet.
 	From groups.Place `json:"from"`
 	To   groups.Place `json:"to"`
-	// known is the last place up to which the log is unchanged. moves is set if the group
-	// stood after it.
-	known groups.Place
-	moves bool
+	// unchanged is the last place up to which the log is unchanged. needed is set if the group was
+	// after it.
+	unchanged groups.Place
+	needed    bool
 }
 
-// Moves tells whether the group has to begin again at an earlier place.
-func (b Back) Moves() bool { return b.moves }
+// IsNeeded tells whether the group has to begin again at an earlier place.
+func (m Move) IsNeeded() bool { return m.needed }
 
-// GroupsBack says where each group begins in a restored log. agreed is the position of the
-// last event that is unchanged. A group that stands after it begins again there. So its
-// consumers may get events again that they have handled, and miss none. A group without a
-// checkpoint counts as standing at its start.
-func GroupsBack(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, agreed eventstore.Position) ([]Back, error) {
+// FindMoves says where each group begins in a restored log. agreed is the position of the last
+// event that is unchanged. A group whose checkpoint is after it begins again there. So its
+// consumers may get events again that they have handled, and miss none. If a group has no
+// checkpoint, its start is used instead. Example: the log is unchanged up to position 60. A group
+// on $all with its checkpoint at 80 begins again after 60, and one with its checkpoint at 50 does
+// not move.
+func FindMoves(ctx context.Context, pool *pgxpool.Pool, log eventstore.Store, agreed eventstore.Position) ([]Move, error) {
 	all, err := Open(pool).Groups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var back []Back
+	var moves []Move
 	for _, g := range all {
-		b := Back{Source: g.Source, Name: g.Name, known: agreed}
+		m := Move{Source: g.Source, Name: g.Name, unchanged: agreed}
 		stands := g.Settings.StartFrom
 		if g.Checkpoint != nil {
-			b.From, stands = *g.Checkpoint, *g.Checkpoint
+			m.From, stands = *g.Checkpoint, *g.Checkpoint
 		}
 		if !g.OnAll() {
-			if b.known, err = lastInStream(ctx, log, g.Source, agreed); err != nil {
+			if m.unchanged, err = lastInStream(ctx, log, g.Source, agreed); err != nil {
 				return nil, fmt.Errorf("group %s: %w", g.Key, err)
 			}
 		}
-		if b.To = b.From; b.known.Before(stands) {
-			b.To, b.moves = b.known, true
+		if m.To = m.From; m.unchanged.Before(stands) {
+			m.To, m.needed = m.unchanged, true
 		}
-		back = append(back, b)
+		moves = append(moves, m)
 	}
-	return back, nil
+	return moves, nil
 }
 
 // lastInStream is the place of a stream's last event at or before a position. For a stream
@@ -78,33 +80,33 @@ func lastInStream(ctx context.Context, log eventstore.Store, stream string, upTo
 	return groups.None, nil
 }
 
-// SetBack moves groups to the places where they begin again. Parked events after the last
-// unchanged event are removed, because the log may not have them any more. Those that the log
-// still has are handed out again. The groups' anchors are removed, too.
-func SetBack(ctx context.Context, tx pgx.Tx, back []Back) error {
-	for _, b := range back {
-		if err := setBack(ctx, tx, b); err != nil {
-			return fmt.Errorf("set group %s of %s back: %w", b.Name, b.Source, err)
+// MoveGroups moves groups to the places where they begin again. Parked events after the last
+// unchanged event are removed, because the log may not have them any more. Those that the log still
+// has are handed out again. The groups' anchors are removed, too.
+func MoveGroups(ctx context.Context, tx pgx.Tx, moves []Move) error {
+	for _, m := range moves {
+		if err := moveGroup(ctx, tx, m); err != nil {
+			return fmt.Errorf("move group %s of %s back: %w", m.Name, m.Source, err)
 		}
 	}
 	return nil
 }
 
-func setBack(ctx context.Context, tx pgx.Tx, b Back) error {
-	if b.moves {
-		commit, prepare := numbers(&b.To)
+func moveGroup(ctx context.Context, tx pgx.Tx, m Move) error {
+	if m.needed {
+		commit, prepare := numbers(&m.To)
 		_, err := tx.Exec(ctx, `UPDATE gateway.groups SET checkpoint_commit = $3, checkpoint_prepare = $4 WHERE source = $1 AND name = $2`,
-			b.Source, b.Name, commit, prepare)
+			m.Source, m.Name, commit, prepare)
 		if err != nil {
 			return err
 		}
 	}
 	var group int64
-	err := tx.QueryRow(ctx, `UPDATE gateway.groups SET anchor = '' WHERE source = $1 AND name = $2 RETURNING group_id`, b.Source, b.Name).Scan(&group)
-	if err != nil || b.known == eventstore.End {
+	err := tx.QueryRow(ctx, `UPDATE gateway.groups SET anchor = '' WHERE source = $1 AND name = $2 RETURNING group_id`, m.Source, m.Name).Scan(&group)
+	if err != nil || m.unchanged == eventstore.End {
 		return err
 	}
-	commit, prepare := numbers(&b.known)
+	commit, prepare := numbers(&m.unchanged)
 	_, err = tx.Exec(ctx, `DELETE FROM gateway.parked WHERE group_id = $1 AND (place_commit, place_prepare) > ($2, $3)`, group, commit, prepare)
 	return err
 }

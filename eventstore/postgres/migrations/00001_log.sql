@@ -1,17 +1,18 @@
 -- +goose Up
--- There is no way down: no tool of ours drops the log.
+-- There is no down migration, because no tool of this project may drop the log.
 
 CREATE SCHEMA IF NOT EXISTS eventstore;
 
--- One row per stream. It is what writers of a stream queue up at, and it tells
--- the last revision without a look at the events. A row with revision -1 is a
--- stream that holds no event: an append made it and was then refused.
+-- One row per stream. Writers of the same stream wait for each other at this row. It has the
+-- stream's last revision, so nobody has to look for it among the events. A row with revision -1 is
+-- a stream without events: an append inserted the row and was then refused.
 CREATE TABLE eventstore.streams (
     stream    text COLLATE "C" PRIMARY KEY CHECK (octet_length(stream) BETWEEN 1 AND 256),
-    -- Short name of the stream in events; unique because only the sequence gives it.
+    -- The stream's number, by which the table of events names it. It is unique, because only the
+    -- sequence gives numbers.
     stream_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     revision  bigint NOT NULL CHECK (revision >= -1)
-) WITH (fillfactor = 70); -- room on the page: a new revision touches no index
+) WITH (fillfactor = 70); -- leaves space on each page, so that a new revision changes no index
 
 -- The log. Rows are added and never changed. data and meta are json, not jsonb,
 -- because the bytes must come back as they were given. The name of the stream
@@ -31,14 +32,13 @@ CREATE TABLE eventstore.events (
     CONSTRAINT events_id_key UNIQUE (event_id)
 );
 
--- The head: one row, the position of the last event. An append takes it last
--- and keeps it until commit, which is what makes positions follow each other
--- without gaps and become visible in order. It is updated by every batch, so
--- its page is kept nearly empty and vacuumed early.
+-- The head: one row with the position of the last event. An append locks it last, and keeps the
+-- lock until the commit. So positions have no gaps, and become visible in order. Every batch
+-- updates the row, so its page is kept nearly empty and is vacuumed early.
 CREATE TABLE eventstore.head (
     one_row     boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     position    bigint NOT NULL,
-    recorded_at timestamptz NOT NULL -- of the last event; recorded times never fall
+    recorded_at timestamptz NOT NULL -- of the last event; it never becomes earlier
 ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
 INSERT INTO eventstore.head (position, recorded_at) VALUES (0, '-infinity');

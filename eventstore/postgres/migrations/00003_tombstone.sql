@@ -1,20 +1,23 @@
 -- +goose Up
 
--- A stream that has ended takes no more events and is not read as a stream any
--- more; its last event is its tombstone, of type $streamDeleted.
+-- A stream that has ended takes no more events, and can no longer be read as a stream. Its last
+-- event is its tombstone, which has the type $streamDeleted.
 ALTER TABLE eventstore.streams ADD COLUMN ended boolean NOT NULL DEFAULT false;
 
--- append records a batch of appends, each decided on its own. It must run as a
--- transaction of its own at READ COMMITTED: every statement then sees what was
--- committed before the locks it waited for were given.
+-- append records a batch of appends, and decides on each one separately. It must run as a
+-- transaction of its own at READ COMMITTED, because then each statement sees what was committed
+-- while it waited for its locks.
 --
--- Locks are taken in one order everywhere: new streams sorted, known streams
--- sorted, then the head. So batches cannot deadlock. Nothing runs between taking
--- the head and commit but the insert of the events.
+-- Locks are always taken in this order: new streams (sorted), known streams (sorted), then the row
+-- of the head. So batches cannot deadlock. While the head is locked, this function only inserts the
+-- events.
 --
--- o_status per append: 0 appended, 1 recorded before (a replay), 2 the stream
--- is not as expected, 3 an event id is recorded elsewhere, 4 the stream has
--- ended. It is null if all were appended.
+-- o_status says for each append what became of it, and is null if all were appended:
+--   0 appended
+--   1 a replay: it was recorded before
+--   2 refused: the stream is not as expected
+--   3 refused: an event id is recorded elsewhere
+--   4 refused: the stream has ended
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstore.append(
     p_stream    text[],    -- one per append: sorted by bytes, none twice
@@ -26,8 +29,8 @@ CREATE OR REPLACE FUNCTION eventstore.append(
     p_type      text[],
     p_data      json[],
     p_meta      json[],
-    p_check_ids boolean,   -- look up all event ids first; without, a duplicate
-                           -- among appends that fit fails the whole batch (23505)
+    p_check_ids boolean,   -- look up all event ids first. If false, a recorded id in an append
+                           -- whose stream is as expected fails the whole batch (23505)
     OUT o_base        bigint,      -- position before the first event appended
     OUT o_recorded_at timestamptz,
     OUT o_revision    bigint[],    -- of the append's last event, or of the stream that is not as expected
@@ -37,8 +40,8 @@ CREATE OR REPLACE FUNCTION eventstore.append(
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog
--- The plans are known: look up each stream, each id by its index. Statistics of
--- a table that was empty when they were made must not turn them into scans.
+-- Each look-up of a stream or of an id must use its index. Without these settings the planner could
+-- choose scans, because its statistics may be from a time when a table was empty.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 DECLARE
@@ -46,7 +49,7 @@ DECLARE
     v_new       record;   -- streams that this batch made
     v_stream_id bigint[]; -- null where nothing is appended
     v_skipped   bigint[]; -- events before this append that are not appended
-    v_refused   boolean;  -- some append is
+    v_refused   boolean;  -- at least one append is refused
 BEGIN
     o_status := array_fill(0::smallint, ARRAY[cardinality(p_stream)]);
     IF p_check_ids THEN
@@ -55,15 +58,15 @@ BEGIN
         WHERE a.expected IN (-1, -2) ORDER BY a.n
         ON CONFLICT DO NOTHING;
         PERFORM FROM eventstore.streams s WHERE s.stream = ANY (p_stream) ORDER BY s.stream FOR NO KEY UPDATE;
-        -- A stream that has ended takes nothing, not even what it holds already.
+        -- A stream that has ended refuses every append, even a repetition of what it holds.
         SELECT array_agg((CASE WHEN s.ended THEN 4 ELSE 0 END)::smallint ORDER BY a.n) INTO o_status
         FROM unnest(p_stream) WITH ORDINALITY AS a(stream, n) LEFT JOIN eventstore.streams s USING (stream);
         SELECT * INTO o_status, o_revision, o_position, o_duplicate
         FROM eventstore.look_up(p_stream, p_expected, p_count, p_append, p_id, 0::smallint, o_status, o_revision);
     END IF;
 
-    -- A new stream is made at the revision it will have. Another writer of it
-    -- waits here until this batch is committed.
+    -- A new stream is inserted at the revision that it will have after this batch. Another writer
+    -- of the same stream waits here until this batch is committed.
     WITH born AS (
         INSERT INTO eventstore.streams (stream, revision)
         SELECT a.stream, CASE a.expected WHEN -1 THEN a.count - 1 ELSE -1 END
@@ -75,8 +78,9 @@ BEGIN
     SELECT array_agg(b.stream) AS streams, array_agg(b.stream_id) AS ids, array_agg(b.revision) AS revisions
     INTO v_new FROM born AS b WHERE b.revision >= 0;
 
-    -- The others are locked, checked and moved on, one by one in the order of
-    -- p_stream. One that another batch holds is checked as that batch leaves it.
+    -- The other streams are locked, checked and moved on, one by one in the order of p_stream. If
+    -- another batch has locked a stream, this statement waits for that batch, and then checks the
+    -- stream as that batch has left it.
     WITH moved AS (
         UPDATE eventstore.streams s SET revision = s.revision + a.count
         FROM unnest(p_stream, p_expected, p_count, o_status) AS a(stream, expected, count, status)
@@ -117,13 +121,14 @@ BEGIN
             FROM unnest(p_count, o_status) WITH ORDINALITY AS b(count, status, n) ORDER BY b.n
         ) AS a;
         IF v_total = 0 THEN
-            RETURN; -- the head is left alone
+            RETURN; -- nothing is appended, so the head does not move
         END IF;
     ELSE
         o_status := NULL;
     END IF;
 
-    -- A tombstone, which is rare, ends its stream: this batch holds its row.
+    -- A tombstone ends its stream, whose row this batch has locked already. Tombstones are rare, so
+    -- most batches need no UPDATE here.
     IF '$streamDeleted' = ANY (p_type) THEN
         UPDATE eventstore.streams s SET ended = true
         FROM unnest(p_stream, p_first, p_count, v_stream_id) AS a(stream, first, count, stream_id)

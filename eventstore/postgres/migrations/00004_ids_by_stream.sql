@@ -1,22 +1,23 @@
 -- +goose Up
 
--- An event id is unique in its stream, as in EventStoreDB, and only a log-wide one
--- in the whole log. event_id stays the one unique key of all events, so that
--- no index is made and none is added to what an append costs: it is the event's
--- id or, where another stream has an event with that id already, a key that is
--- derived from the stream and the id; given_id is the id then, and else null.
--- The column is added without rewriting the table.
+-- A log-wide event id is unique in the whole log. Any other id is unique only in its stream, as in
+-- EventStoreDB. event_id stays the one unique key of all events, so there is no new index, and an
+-- append costs no more than before. Usually event_id is the event's id, and given_id is null. If
+-- another stream has an event with this id already, event_id is a key that is derived from the
+-- stream and the id (key_in), and given_id is the id. Example: the first event with the id X is in
+-- stream a, so its event_id is X. If stream b then gets an event with the id X, its event_id is
+-- key_in('b', X) and its given_id is X. The column is added without rewriting the table.
 ALTER TABLE eventstore.events ADD COLUMN given_id uuid;
 
--- log_wide tells whether an event id is unique in the whole log: UUIDs of version 8
--- are, which only the domain's events have.
+-- log_wide tells whether an event id is unique in the whole log. These ids are the UUIDs of version
+-- 8, and only the domain's events have them.
 CREATE FUNCTION eventstore.log_wide(p_id uuid) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN pg_catalog.get_byte(pg_catalog.uuid_send(p_id), 6) >> 4 = 8;
 
--- key_in is the key of an event whose id another stream has used. It is a UUID of
--- version 8, so that no id that a foreign client gives is like it, and of a variant
--- (the bits 1111) that the domain's ids do not have.
+-- key_in is the key of an event whose id another stream has used. It is a UUID of version 8, so it
+-- never equals an id that a foreign client gives. Its variant (the bits 1111) is one that the
+-- domain's ids do not have, so it never equals one of these ids either.
 CREATE FUNCTION eventstore.key_in(p_stream text, p_id uuid) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
@@ -24,11 +25,11 @@ RETURN (
     FROM pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_id::text || p_stream, 'UTF8')), 'hex') AS h
 );
 
--- look_up finds, among the appends of a batch with status p_look_at, those of
--- which event ids are recorded already: in their stream or, if they are log-wide,
--- anywhere. It sets their status to 1 if all ids are recorded, in a row, where this
--- append would put them (a replay), else to 3, and for a replay tells the place of
--- its last event.
+-- look_up looks at the appends of a batch that have the status p_look_at, and finds those with
+-- event ids that are recorded already: in the stream of the append or, if an id is log-wide,
+-- anywhere. If all ids of such an append are recorded one after the other, exactly where the append
+-- would put them, the append is a replay: its status becomes 1, and look_up returns the place of
+-- its last event. Otherwise its status becomes 3.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstore.look_up(
     p_stream text[], p_expected bigint[], p_count integer[], -- one per append
@@ -76,17 +77,20 @@ END;
 $$;
 -- +goose StatementEnd
 
--- append records a batch of appends, each decided on its own. It must run as a
--- transaction of its own at READ COMMITTED: every statement then sees what was
--- committed before the locks it waited for were given.
+-- append records a batch of appends, and decides on each one separately. It must run as a
+-- transaction of its own at READ COMMITTED, because then each statement sees what was committed
+-- while it waited for its locks.
 --
--- Locks are taken in one order everywhere: new streams sorted, known streams
--- sorted, then the head. So batches cannot deadlock. Nothing runs between taking
--- the head and commit but the insert of the events.
+-- Locks are always taken in this order: new streams (sorted), known streams (sorted), then the row
+-- of the head. So batches cannot deadlock. While the head is locked, this function only inserts the
+-- events.
 --
--- o_status per append: 0 appended, 1 recorded before (a replay), 2 the stream
--- is not as expected, 3 an event id is recorded where it must not be, 4 the stream has
--- ended. It is null if all were appended.
+-- o_status says for each append what became of it, and is null if all were appended:
+--   0 appended
+--   1 a replay: it was recorded before
+--   2 refused: the stream is not as expected
+--   3 refused: an event id is recorded where it must not be
+--   4 refused: the stream has ended
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstore.append(
     p_stream    text[],    -- one per append: sorted by bytes, none twice
@@ -98,8 +102,8 @@ CREATE OR REPLACE FUNCTION eventstore.append(
     p_type      text[],
     p_data      json[],
     p_meta      json[],
-    p_check_ids boolean,   -- look up all event ids first; without, a duplicate
-                           -- among appends that fit fails the whole batch (23505)
+    p_check_ids boolean,   -- look up all event ids first. If false, a recorded id in an append
+                           -- whose stream is as expected fails the whole batch (23505)
     OUT o_base        bigint,      -- position before the first event appended
     OUT o_recorded_at timestamptz,
     OUT o_revision    bigint[],    -- of the append's last event, or of the stream that is not as expected
@@ -109,8 +113,8 @@ CREATE OR REPLACE FUNCTION eventstore.append(
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog
--- The plans are known: look up each stream, each id by its index. Statistics of
--- a table that was empty when they were made must not turn them into scans.
+-- Each look-up of a stream or of an id must use its index. Without these settings the planner could
+-- choose scans, because its statistics may be from a time when a table was empty.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 DECLARE
@@ -118,8 +122,8 @@ DECLARE
     v_new       record;   -- streams that this batch made
     v_stream_id bigint[]; -- null where nothing is appended
     v_skipped   bigint[]; -- events before this append that are not appended
-    v_refused   boolean;  -- some append is
-    v_key       uuid[];   -- the key of each event; null if that is its id for all
+    v_refused   boolean;  -- at least one append is refused
+    v_key       uuid[];   -- the key of each event; null if each key is the event's id
 BEGIN
     o_status := array_fill(0::smallint, ARRAY[cardinality(p_stream)]);
     IF p_check_ids THEN
@@ -128,7 +132,7 @@ BEGIN
         WHERE a.expected IN (-1, -2) ORDER BY a.n
         ON CONFLICT DO NOTHING;
         PERFORM FROM eventstore.streams s WHERE s.stream = ANY (p_stream) ORDER BY s.stream FOR NO KEY UPDATE;
-        -- A stream that has ended takes nothing, not even what it holds already.
+        -- A stream that has ended refuses every append, even a repetition of what it holds.
         SELECT array_agg((CASE WHEN s.ended THEN 4 ELSE 0 END)::smallint ORDER BY a.n) INTO o_status
         FROM unnest(p_stream) WITH ORDINALITY AS a(stream, n) LEFT JOIN eventstore.streams s USING (stream);
         SELECT * INTO o_status, o_revision, o_position, o_duplicate
@@ -142,8 +146,8 @@ BEGIN
         END IF;
     END IF;
 
-    -- A new stream is made at the revision it will have. Another writer of it
-    -- waits here until this batch is committed.
+    -- A new stream is inserted at the revision that it will have after this batch. Another writer
+    -- of the same stream waits here until this batch is committed.
     WITH born AS (
         INSERT INTO eventstore.streams (stream, revision)
         SELECT a.stream, CASE a.expected WHEN -1 THEN a.count - 1 ELSE -1 END
@@ -155,8 +159,9 @@ BEGIN
     SELECT array_agg(b.stream) AS streams, array_agg(b.stream_id) AS ids, array_agg(b.revision) AS revisions
     INTO v_new FROM born AS b WHERE b.revision >= 0;
 
-    -- The others are locked, checked and moved on, one by one in the order of
-    -- p_stream. One that another batch holds is checked as that batch leaves it.
+    -- The other streams are locked, checked and moved on, one by one in the order of p_stream. If
+    -- another batch has locked a stream, this statement waits for that batch, and then checks the
+    -- stream as that batch has left it.
     WITH moved AS (
         UPDATE eventstore.streams s SET revision = s.revision + a.count
         FROM unnest(p_stream, p_expected, p_count, o_status) AS a(stream, expected, count, status)
@@ -197,13 +202,14 @@ BEGIN
             FROM unnest(p_count, o_status) WITH ORDINALITY AS b(count, status, n) ORDER BY b.n
         ) AS a;
         IF v_total = 0 THEN
-            RETURN; -- the head is left alone
+            RETURN; -- nothing is appended, so the head does not move
         END IF;
     ELSE
         o_status := NULL;
     END IF;
 
-    -- A tombstone, which is rare, ends its stream: this batch holds its row.
+    -- A tombstone ends its stream, whose row this batch has locked already. Tombstones are rare, so
+    -- most batches need no UPDATE here.
     IF '$streamDeleted' = ANY (p_type) THEN
         UPDATE eventstore.streams s SET ended = true
         FROM unnest(p_stream, p_first, p_count, v_stream_id) AS a(stream, first, count, stream_id)

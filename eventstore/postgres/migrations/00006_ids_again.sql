@@ -1,14 +1,19 @@
 -- +goose Up
 
--- An event id that is not log-wide may be used again in its stream too, as in
--- EventStoreDB. event_id stays the one unique key of all events. The first event with
--- an id in its stream has the id there, or key_in where another stream has used it
--- before; each later one has key_again, and its id in given_id. So the first event
--- with an id is found by its key, as before, and any by its place in the stream.
+-- An event id that is not log-wide may be used again in its stream too, as in EventStoreDB.
+-- event_id stays the one unique key of all events:
+--
+--   - If an event is the first one with its id in its stream, its event_id is the id, or key_in if
+--     another stream has used the id before.
+--   - If an earlier event of its stream has the same id, its event_id is key_again, and its
+--     given_id is the id.
+--
+-- So the first event with an id in a stream is found by its key, as before. A later one is found by
+-- its place in the stream.
 
--- key_again is the key of an event whose id its stream has used before: of the kind
--- that key_in is of. What is hashed begins with a revision and '@', which no id has, so
--- it is never what key_in hashes.
+-- key_again is the key of an event whose id its stream has used before. It is a UUID of the same
+-- kind as key_in. key_in hashes a text that begins with an id, and key_again one that begins with a
+-- revision and '@'. No id has an '@', so the two texts are never equal.
 CREATE FUNCTION eventstore.key_again(p_stream text, p_id uuid, p_revision bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
@@ -16,16 +21,17 @@ RETURN (
     FROM pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(p_revision::text || '@' || p_id::text || p_stream, 'UTF8')), 'hex') AS h
 );
 
--- look_up finds, among the appends of a batch with status p_look_at, those of
--- which event ids are recorded already: in their stream or, if they are log-wide,
--- anywhere. It sets their status to
---   1 if that makes the append a replay, and then tells the place of its last event:
---     all ids stand in a row where the append would put them or, where it expects no
---     revision and has no log-wide id, all are in its stream, in any order;
---   3 if that keeps the append out: a log-wide id is recorded; or the first id is in
---     the stream, no revision is expected, and it is no replay; or the stream is not
---     as expected (p_look_at is 2).
--- All others keep their status: they are appended, though ids of theirs may be recorded.
+-- look_up looks at the appends of a batch that have the status p_look_at, and finds those with
+-- event ids that are recorded already: in the stream of the append or, if an id is log-wide,
+-- anywhere. It changes the status of some of them:
+--   1 A replay. look_up then returns the place of its last event. If the append expects a revision,
+--     all its ids are recorded one after the other, exactly where the append would put them. If it
+--     expects none, its stream has all its ids: one after the other if one of them is log-wide, and
+--     otherwise in any order.
+--   3 Refused, and no replay. Either a log-wide id is recorded; or no revision is expected, and the
+--     stream has the first id; or the stream is not as expected (p_look_at is 2), and has some of
+--     the ids.
+-- All others keep their status, even if some of their ids are recorded.
 DROP FUNCTION eventstore.look_up(text[], bigint[], integer[], integer[], uuid[], smallint, smallint[], bigint[]);
 
 -- +goose StatementBegin
@@ -42,7 +48,7 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 AS $$
 DECLARE
     v_found  record;
-    v_stream bigint[]; -- the short name of each append's stream
+    v_stream bigint[]; -- the stream_id of each append's stream
 BEGIN
     io_revision := coalesce(io_revision, array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]));
     io_position := coalesce(io_position, array_fill(NULL::bigint, ARRAY[cardinality(p_stream)]));
@@ -78,8 +84,9 @@ BEGIN
                 SELECT f.revision, f.position, f.stream FROM eventstore.events f
                 WHERE NOT w.wide AND f.event_id = eventstore.key_in(p_stream[i.append], i.id) AND f.stream = p_stream[i.append]
             ) AS r ON true
-            -- the event at the place asked for, if it has the id: looked for, by a key
-            -- that is not null, only if the stream has the id and that does not tell
+            -- The event at the place where the append would put this one, if it has the same
+            -- id. It is looked for only if a revision is expected, the id is not log-wide, and
+            -- the stream has the id. Otherwise the key is null, and nothing is found.
             LEFT JOIN LATERAL (
                 SELECT f.position FROM eventstore.events f
                 WHERE f.stream_id = CASE WHEN NOT w.wide AND r.position IS NOT NULL AND p_expected[i.append] >= -1 THEN v_stream[i.append] END
@@ -110,17 +117,20 @@ END;
 $$;
 -- +goose StatementEnd
 
--- append records a batch of appends, each decided on its own. It must run as a
--- transaction of its own at READ COMMITTED: every statement then sees what was
--- committed before the locks it waited for were given.
+-- append records a batch of appends, and decides on each one separately. It must run as a
+-- transaction of its own at READ COMMITTED, because then each statement sees what was committed
+-- while it waited for its locks.
 --
--- Locks are taken in one order everywhere: new streams sorted, known streams
--- sorted, then the head. So batches cannot deadlock. Nothing runs between taking
--- the head and commit but the insert of the events.
+-- Locks are always taken in this order: new streams (sorted), known streams (sorted), then the row
+-- of the head. So batches cannot deadlock. While the head is locked, this function only inserts the
+-- events.
 --
--- o_status per append: 0 appended, 1 recorded before (a replay), 2 the stream
--- is not as expected, 3 it is refused and an event id is recorded (see look_up), 4 the
--- stream has ended. It is null if all were appended.
+-- o_status says for each append what became of it, and is null if all were appended:
+--   0 appended
+--   1 a replay: it was recorded before
+--   2 refused: the stream is not as expected
+--   3 refused: an event id is recorded (see look_up)
+--   4 refused: the stream has ended
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstore.append(
     p_stream    text[],    -- one per append: sorted by bytes, none twice
@@ -132,8 +142,8 @@ CREATE OR REPLACE FUNCTION eventstore.append(
     p_type      text[],
     p_data      json[],
     p_meta      json[],
-    p_check_ids boolean,   -- look up all event ids first; without, a duplicate
-                           -- among appends that fit fails the whole batch (23505)
+    p_check_ids boolean,   -- look up all event ids first. If false, a recorded id in an append
+                           -- whose stream is as expected fails the whole batch (23505)
     OUT o_base        bigint,      -- position before the first event appended
     OUT o_recorded_at timestamptz,
     OUT o_revision    bigint[],    -- of the append's last event, or of the stream that is not as expected
@@ -143,8 +153,8 @@ CREATE OR REPLACE FUNCTION eventstore.append(
 )
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog
--- The plans are known: look up each stream, each id by its index. Statistics of
--- a table that was empty when they were made must not turn them into scans.
+-- Each look-up of a stream or of an id must use its index. Without these settings the planner could
+-- choose scans, because its statistics may be from a time when a table was empty.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 DECLARE
@@ -152,8 +162,8 @@ DECLARE
     v_new       record;   -- streams that this batch made
     v_stream_id bigint[]; -- null where nothing is appended
     v_skipped   bigint[]; -- events before this append that are not appended
-    v_refused   boolean;  -- some append is
-    v_key       uuid[];   -- the key of each event, null for key_again; itself null if all are ids
+    v_refused   boolean;  -- at least one append is refused
+    v_key       uuid[];   -- the key of each event, or null where key_again makes it; no array at all if each key is the event's id
 BEGIN
     o_status := array_fill(0::smallint, ARRAY[cardinality(p_stream)]);
     IF p_check_ids THEN
@@ -162,7 +172,7 @@ BEGIN
         WHERE a.expected IN (-1, -2) ORDER BY a.n
         ON CONFLICT DO NOTHING;
         PERFORM FROM eventstore.streams s WHERE s.stream = ANY (p_stream) ORDER BY s.stream FOR NO KEY UPDATE;
-        -- A stream that has ended takes nothing, not even what it holds already.
+        -- A stream that has ended refuses every append, even a repetition of what it holds.
         SELECT array_agg((CASE WHEN s.ended THEN 4 ELSE 0 END)::smallint ORDER BY a.n) INTO o_status
         FROM unnest(p_stream) WITH ORDINALITY AS a(stream, n) LEFT JOIN eventstore.streams s USING (stream);
         SELECT * INTO o_status, o_revision, o_position, o_duplicate
@@ -184,8 +194,8 @@ BEGIN
         END IF;
     END IF;
 
-    -- A new stream is made at the revision it will have. Another writer of it
-    -- waits here until this batch is committed.
+    -- A new stream is inserted at the revision that it will have after this batch. Another writer
+    -- of the same stream waits here until this batch is committed.
     WITH born AS (
         INSERT INTO eventstore.streams (stream, revision)
         SELECT a.stream, CASE a.expected WHEN -1 THEN a.count - 1 ELSE -1 END
@@ -197,8 +207,9 @@ BEGIN
     SELECT array_agg(b.stream) AS streams, array_agg(b.stream_id) AS ids, array_agg(b.revision) AS revisions
     INTO v_new FROM born AS b WHERE b.revision >= 0;
 
-    -- The others are locked, checked and moved on, one by one in the order of
-    -- p_stream. One that another batch holds is checked as that batch leaves it.
+    -- The other streams are locked, checked and moved on, one by one in the order of p_stream. If
+    -- another batch has locked a stream, this statement waits for that batch, and then checks the
+    -- stream as that batch has left it.
     WITH moved AS (
         UPDATE eventstore.streams s SET revision = s.revision + a.count
         FROM unnest(p_stream, p_expected, p_count, o_status) AS a(stream, expected, count, status)
@@ -237,13 +248,14 @@ BEGIN
             FROM unnest(p_count, o_status) WITH ORDINALITY AS b(count, status, n) ORDER BY b.n
         ) AS a;
         IF v_total = 0 THEN
-            RETURN; -- the head is left alone
+            RETURN; -- nothing is appended, so the head does not move
         END IF;
     ELSE
         o_status := NULL;
     END IF;
 
-    -- A tombstone, which is rare, ends its stream: this batch holds its row.
+    -- A tombstone ends its stream, whose row this batch has locked already. Tombstones are rare, so
+    -- most batches need no UPDATE here.
     IF '$streamDeleted' = ANY (p_type) THEN
         UPDATE eventstore.streams s SET ended = true
         FROM unnest(p_stream, p_first, p_count, v_stream_id) AS a(stream, first, count, stream_id)

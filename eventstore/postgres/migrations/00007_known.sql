@@ -1,9 +1,8 @@
 -- +goose Up
 
--- Each statement of a node names the latest event that the node knows, by position,
--- recorded time and id, and answers only if the log still holds it. So no command is
--- taken by, and nothing is read from, a log that was put in the place of the one that
--- was followed.
+-- Each statement of a node names the latest event that the node knows: its position, its recorded
+-- time and its id. The statement fails if the log does not hold this event. So if the log was
+-- replaced by another one, no command is recorded in the new log, and nothing is read from it.
 
 -- diverged fails a statement that has found the event missing.
 -- +goose StatementBegin
@@ -16,10 +15,10 @@ END;
 $$;
 -- +goose StatementEnd
 
--- holds is true if the log holds the event, or if none is known (position 0), and else
--- fails. It is for the statement of an append, after which it looks: with a snapshot of
--- its own, because the append may have waited for who replaced the log. Who comes later
--- waits for the append to commit.
+-- holds is true if the log holds the event, or if no event is known (position 0). Otherwise it
+-- fails. A statement that appends calls it after the append. It is VOLATILE, so it looks with a
+-- snapshot of its own. This is necessary because the append may have waited while somebody replaced
+-- the log. Whoever replaces the log later waits until the append is committed.
 -- +goose StatementBegin
 CREATE FUNCTION eventstore.holds(p_position bigint, p_recorded_at timestamptz, p_id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE

@@ -8,6 +8,7 @@ package contracttest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -50,12 +51,27 @@ func (s *Server) Checked(t testing.TB, handler http.Handler) http.Handler {
 		handler.ServeHTTP(answer, r)
 		contract, err := s.Of(handler)
 		if err == nil && method != http.MethodHead {
-			err = contract.Check(method, path, answer.status, answer.Header(), answer.body.Bytes())
+			err = contract.checkWritten(method, path, answer)
 		}
 		if err != nil && !over.Load() {
-			t.Errorf("%s %s: the answer %d is not as the document says: %v", method, path, answer.status, err)
+			t.Errorf("%s %s: the response %d is not as the document says: %v", method, path, answer.status, err)
 		}
 	})
+}
+
+// checkWritten compares a response that was written with the document. It may be compressed.
+func (c *Contract) checkWritten(method, path string, answer *tee) error {
+	body := answer.body.Bytes()
+	if answer.Header().Get("Content-Encoding") == "gzip" {
+		reader, err := gzip.NewReader(&answer.body)
+		if err != nil {
+			return err
+		}
+		if body, err = io.ReadAll(reader); err != nil {
+			return err
+		}
+	}
+	return c.Check(method, path, answer.status, answer.Header(), body)
 }
 
 // Of returns the contract of a server with this handler.
@@ -97,7 +113,7 @@ func (s *Server) Client(t testing.TB) *http.Client {
 			err = contract.Check(r.Method, r.URL.EscapedPath(), answer.StatusCode, answer.Header, body)
 		}
 		if err != nil && !over.Load() {
-			t.Errorf("%s %s: the answer %d is not as the document says: %v", r.Method, r.URL, answer.StatusCode, err)
+			t.Errorf("%s %s: the response %d is not as the document says: %v", r.Method, r.URL, answer.StatusCode, err)
 		}
 		return answer, nil
 	})}
@@ -171,8 +187,8 @@ func parse(text []byte) (*Contract, error) {
 	parsed.Lock()
 	defer parsed.Unlock()
 	key := sha256.Sum256(text)
-	if known := parsed.contracts[key]; known != nil {
-		return known, nil
+	if earlier := parsed.contracts[key]; earlier != nil {
+		return earlier, nil
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -193,9 +209,8 @@ func parse(text []byte) (*Contract, error) {
 	return contract, nil
 }
 
-// closeObjects forbids members that a schema does not name. A client has to accept them,
-// because answers may gain members (decision 46). A test has to find members that are not
-// documented.
+// closeObjects forbids members that a schema does not name. A client has to accept them, because
+// responses may gain members (decision 46). A test has to find members that are not documented.
 func closeObjects(document map[string]any) {
 	const mark = "x-part" // of another schema, which names more members
 	visit(document, func(object map[string]any) {
@@ -247,8 +262,8 @@ func (c *Contract) schema(steps ...string) (*jsonschema.Schema, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known := c.schemas[place]; known != nil {
-		return known, nil
+	if earlier := c.schemas[place]; earlier != nil {
+		return earlier, nil
 	}
 	schema, err := c.compiler.Compile(place)
 	if err == nil {

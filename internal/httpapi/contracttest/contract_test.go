@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"daybook/domain/access"
 	"daybook/internal/etag"
 	"daybook/internal/httpapi"
 	"daybook/internal/httpapi/contracttest"
@@ -28,7 +29,7 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
 		huma.Register(api, huma.Operation{
-			OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mugs/{sku}", Metadata: problem.Listing(problem.CodeNotFound),
+			OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mugs/{sku}", Metadata: problem.Listing(access.Look, problem.CodeNotFound),
 		}, func(context.Context, *struct {
 			SKU string `path:"sku"`
 		},
@@ -80,11 +81,11 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	}
 }
 
-// An answer is reported if it lacks a required header, or if a header has the wrong form.
+// A response is reported if it lacks a required header, or if a header has the wrong form.
 func TestAMissingHeaderIsFound(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
-		huma.Register(api, huma.Operation{OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mug"},
+		huma.Register(api, huma.Operation{OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mug", Metadata: problem.Listing(access.Look)},
 			func(context.Context, *struct{}) (*mug, error) { return &mug{}, nil })
 	})
 	if err != nil {
@@ -132,7 +133,7 @@ func (e *errorsOf) Errorf(format string, _ ...any) { e.texts = append(e.texts, f
 func TestAnAnswerThatPassesIsLookedAt(t *testing.T) {
 	t.Parallel()
 	handler, err := httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}}, func(api huma.API) {
-		huma.Register(api, huma.Operation{OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mug"},
+		huma.Register(api, huma.Operation{OperationID: "get-mug", Method: http.MethodGet, Path: "/v1/mug", Metadata: problem.Listing(access.Look)},
 			func(context.Context, *struct{}) (*mug, error) {
 				wrong := &mug{}
 				wrong.Body.Units = -1

@@ -11,7 +11,7 @@ import (
 var amounts = []string{"amount", "ordered"}
 
 // digits reports an amount with too few or too many digits for its currency. Events are not
-// checked, because they have their stored form.
+// checked, because their data is shown as it was recorded (decision 53).
 func digits(value any) error {
 	switch value := value.(type) {
 	case map[string]any:

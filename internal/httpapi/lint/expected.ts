@@ -48,18 +48,21 @@ type Refusals = operations["checkout-cart"]["responses"][409]["content"]["applic
 is<Same<Extract<Refusals, "/problems/stock-insufficient">, "/problems/stock-insufficient">>();
 is<Same<Extract<Refusals, "/problems/product-not-priced" | "/problems/return-closed">, never>>();
 
-// The type of an event decides the type of its data.
-export function units(event: Schemas["ShopEvent"]): number {
-  switch (event.type) {
-    case "cart.line_added.v1":
+// The member dataschema of an event decides the type of its data. Among the events of the shop, the
+// member type decides it too.
+type Event = Schemas["Event"];
+export function units(event: Event): number {
+  switch (event.dataschema) {
+    case "urn:daybook:cart.line_added.v1":
       return event.data.quantity;
-    case "order.placed.v1":
+    case "urn:daybook:order.placed.v1":
       return event.data.lines.reduce((sum, line) => sum + line.quantity, 0);
-    case "stock.received.v1":
-      return event.data.quantity;
+    case "urn:daybook:unknown":
+      return Object.keys(event.data).length;
     default:
-      return 0;
+      return event.type === "stock.received.v1" ? event.data.quantity : 0;
   }
 }
 type Line = paths["/v1/events"]["get"]["responses"][200]["content"]["application/x-ndjson"];
-is<Same<Line, Schemas["ShopEvent"] | Schemas["ForeignEvent"]>>();
+is<Same<Line, Event>>();
+is<Same<Extract<Event, { dataschema: "urn:daybook:unknown" }>, Schemas["ForeignEvent"]>>();

@@ -3,8 +3,8 @@
 const { assert, collect, conflict, db, events, expecting, Feed, place, randomUUID, revisions, scenario, writer } = require("./session");
 const { ANY, NO_STREAM, START, STREAM_EXISTS } = db;
 
-// The client appends in batches, but one by one when the call has credentials,
-// which without TLS it does not even send.
+// The client appends in batches. If a call has credentials, the client appends one by one. Without
+// TLS it then does so, too, although it does not send the credentials.
 const ways = [{}, { credentials: writer }];
 
 function wantWritten(result, revision) {
@@ -60,13 +60,13 @@ appending("append-wrong-revision", async ({ client, append, stream }) => {
   assert.deepEqual(revisions(await collect(client.readStream(stream))), [0]);
 });
 
-// As after a lost answer.
+// Appends the same events again, as after a lost answer.
 appending("append-repeated", async ({ client, append, stream }) => {
   const [first, second] = [events("a", 2), events("a", 2)];
   for (const [state, added, last] of [
     [NO_STREAM, first, 1],
     [1n, second, 3],
-    [NO_STREAM, first, 1], // and now in the past
+    [NO_STREAM, first, 1], // once more, after the stream has grown
     [ANY, second, 3],
   ]) {
     wantWritten(await append(stream, state, added), last);
@@ -98,7 +98,8 @@ appending("append-json-and-binary", async ({ client, append, stream }) => {
   assert.deepEqual(got.at(-1).position, written.position);
 });
 
-// plain makes comparable what comes in different classes of bytes.
+// plain gives bytes one form, so that they can be compared. The two clients return them in
+// different classes.
 const plain = (content) => (content instanceof Uint8Array ? [...content] : content);
 
 appending("append-many", async ({ client, append, stream }) => {
@@ -129,12 +130,12 @@ appending("append-too-large", async ({ append, stream }) => {
   wantWritten(await append(stream, NO_STREAM, events("small", 1)), 0);
 });
 
-// It is told of events, not of bytes.
+// Appends too many events. The error is about events and not about bytes.
 appending("append-too-many", async ({ append, stream }) => {
   await assert.rejects(append(stream, ANY, events("a", 10_001)), /too many events in one append/);
 });
 
-// A stream and a type of 512 bytes each are written, read and followed.
+// Writes, reads and follows a stream and a type whose names have 512 bytes each.
 appending("append-long-names", async ({ client, append, stream }) => {
   const name = stream.padEnd(512, "n");
   const type = "T".repeat(512);

@@ -5,7 +5,7 @@ const { ANY, NO_STREAM, START } = db;
 
 const { GATEWAY_DISCOVER, GATEWAY_FOLLOWER, GATEWAY_SECURE, GATEWAY_SEEDS } = process.env;
 
-// protectedStream is one of the domain's, which foreigners only read.
+// protectedStream is a stream of the domain, which clients can only read.
 const protectedStream = "order-interop";
 
 async function withClient(address, run) {
@@ -27,10 +27,11 @@ async function wantWorking(client, name) {
   await feed.wantPlaces(place(name, 0), place(name, 1));
 }
 
-// Several addresses; that one of them is dead does not matter.
+// Connects with several addresses. It must succeed although nothing answers at one of them.
 scenario("connect-seeds", ({ name }) => withClient(GATEWAY_SEEDS, (client) => wantWorking(client, name)));
 
-// Asks for the cluster, with TLS too, where it has no credentials for that question.
+// Asks a node for the cluster, without and with TLS. With TLS, the client sends no credentials with
+// this question.
 scenario("connect-discover", async ({ name }) => {
   await withClient(GATEWAY_DISCOVER, (client) => wantWorking(client, name));
   const withTLS = as(writer).replace("esdb:", "esdb+discover:");
@@ -50,7 +51,7 @@ scenario("credentials-wrong", ({ name }) =>
 
 scenario("credentials-none", ({ name }) => withClient(secure(""), (client) => wantRefused(client, name)));
 
-// A stream whose metadata lists who may use it.
+// Uses a stream whose metadata lists who may use it.
 scenario("access-by-list", async ({ name }) => {
   await withClient(as(writer), async (client) => {
     await client.appendToStream(name, events("a", 1), expecting(NO_STREAM));
@@ -64,7 +65,7 @@ scenario("access-by-list", async ({ name }) => {
   });
 });
 
-// A stream of the domain is read, but not written.
+// Reads a stream of the domain, but may not write to it.
 scenario("access-denied", () =>
   withClient(as(writer), async (client) => {
     const read = async () => revisions(await collect(client.readStream(protectedStream)));
@@ -74,11 +75,11 @@ scenario("access-denied", () =>
     await assert.rejects(append({ credentials: writer }), db.AccessDeniedError); // one by one
     await assert.rejects(client.deleteStream(protectedStream, { expectedRevision: ANY }), db.AccessDeniedError);
     assert.deepEqual(await read(), [0]);
-    await assert.rejects(collect(client.readAll({ maxCount: 1 })), db.AccessDeniedError); // is for administrators
+    await assert.rejects(collect(client.readAll({ maxCount: 1 })), db.AccessDeniedError); // only administrators may read $all
   }));
 
-// What only the leader does, asked of another node: the client goes there. It
-// does so beside its answer, so the first calls may still come to the same node.
+// Asks a node for something that only the leader does. The client then goes to the leader. It does
+// not wait for that before it returns the error, so the next calls may still reach the first node.
 if (GATEWAY_FOLLOWER) {
   scenario("not-leader", ({ name }) =>
     withClient(GATEWAY_FOLLOWER, async (client) => {

@@ -65,8 +65,7 @@ scenario("metadata-max-count", async ({ client, name }) => {
   assert.deepEqual(revisions(await collect(client.readStream(name, { direction: BACKWARDS, fromRevision: END }))), [5, 4]);
 });
 
-// Waits until the events are too old: the stream then is empty, which is not
-// the same as not found.
+// Waits until the events are too old. Then the stream is empty, but still found.
 scenario("metadata-max-age", async ({ client, name }) => {
   await client.appendToStream(name, events("a", 2), expecting(NO_STREAM));
   await client.setStreamMetadata(name, { maxAge: 3_600 });

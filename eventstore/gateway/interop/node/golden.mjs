@@ -1,15 +1,19 @@
-// Runs the golden cases of a folder against a gateway and records the outcomes, for the folder's diff.mjs.
+// Runs the golden cases of a folder against a gateway, and writes their outcomes in the form that
+// the folder's diff.mjs reads.
 //
 //     node golden.mjs FOLDER HOST:PORT ACCEPTED OUT REPORT [ONLY]
 //
-// Only the cases are run whose outcome at a real server is known. Some tell of timing, and a busy machine is slow: a
-// case with another outcome than is expected of it (the accepted one, or else the golden one) is run anew, alone, up to
-// four times. ONLY is a regular expression on the names of the cases.
+// It runs only the cases in golden.json, because only their outcomes at a real server are known.
+// The expected outcome of a case is the one in ACCEPTED, or else the one in golden.json. Some cases
+// depend on timing, and a busy machine can be too slow for them. So a case with another outcome is
+// run again, alone, up to four times in all. ONLY is a regular expression for the names of cases.
 //
-// OUT gets the outcomes, and REPORT what they do not show:
-// {cases, again: {case: [how each run came out]}, other: [case], reworded: {case: what differs}}.
-// A run is "right", or said to be wrong from which step on. The cases in other came out in the other of their two ways.
-// Those in reworded have the outcome that was accepted, with another text of an error than was looked at then.
+// OUT gets the outcomes. REPORT gets what the outcomes do not show:
+// - cases: how many cases were run.
+// - again: for each case that was run more than once, the verdict on each run, such as "right" or
+//   "wrong from the step ... on".
+// - other: the cases for which two outcomes are right, and which had the second one.
+// - reworded: the cases with the accepted outcome but another text of an error, and the difference.
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -25,9 +29,10 @@ const accepted = fs.existsSync(acceptedFile) ? read(acceptedFile) : {};
 const atOnce = 4;
 const attempts = 4;
 const caseMax = 25_000; // ms
-const numbers = 2_000; // of cases, at most
+const numbers = 2_000; // how many cases there may be
 
-// What looks at the whole log, or at time, runs alone: others would be in it.
+// Cases that look at the whole log, or that measure time, run alone, because other cases would
+// disturb them.
 const alone = /^(all|subscribe all|checkpoints|concurrency|transport|service|shared name|group)\b/;
 
 const server = new Server(address, load(path.dirname(fileURLToPath(import.meta.url))));
@@ -46,20 +51,22 @@ async function run({ name, number }) {
   return t.outcome;
 }
 
-// sorted and bare are how diff.mjs compares: whatever the order of members, and without the free text of errors.
+// sorted and bare prepare outcomes for a comparison like that of diff.mjs: the order of members and
+// the free texts of errors do not matter.
 const sorted = (v) =>
   Array.isArray(v) ? v.map(sorted)
   : v && typeof v === "object" ? Object.fromEntries(Object.keys(v).sort().map((k) => [k, sorted(v[k])]))
   : v;
 const bare = (outcome) =>
   JSON.stringify(sorted(outcome), (k, v) => ((k === "details" && typeof v === "string") || k === "message" ? undefined : v));
-// worded is an outcome with the texts of its errors, but for the places of this log in them, and for the kind of their
-// spaces: Go's protobuf library writes its own errors with one or the other, as the build has it.
+// worded prepares a step for a comparison that includes the texts of errors. It removes what
+// differs between runs: the positions of this log, and the kind of spaces. Go's protobuf library
+// writes its errors with normal spaces in some builds, and with non-breaking spaces in others.
 const worded = (step) => JSON.stringify(sorted(step)).replace(/\bposition \d+/g, "position N").replaceAll("\u00a0", " ");
 const expected = (name) => (accepted[name] ?? { outcome: golden[name] }).outcome;
 const isExpected = ({ name }, outcome) => bare(outcome) === bare(expected(name));
 
-// verdict says how a run of a case came out.
+// verdict says whether the latest run of a case had the expected outcome.
 const verdict = ({ name }) => {
   if (isExpected({ name }, outcomes[name])) return "right";
   const [is, want] = [outcomes[name], expected(name)];
@@ -67,8 +74,8 @@ const verdict = ({ name }) => {
   return `wrong from the step ${JSON.stringify((is[step] ?? want[is.length] ?? {}).step ?? "none")} on`;
 };
 
-// A client that takes an append back may have sent the end of its call before, as Node does or does not: then it is
-// written, and else not. Both are right.
+// In these cases a client cancels an append. Node may or may not have sent the end of the call
+// before that. If it has, the events are written; if not, they are not. Both outcomes are right.
 const either = ["append form/cancelled", "append form/never closed"];
 const isOther = (name) => either.includes(name) && accepted[name] && bare(outcomes[name]) === bare(golden[name]);
 const settle = (name) => {
@@ -93,11 +100,12 @@ const again = {};
 for (let attempt = 2; attempt <= attempts; attempt++) {
   const wrong = chosen.filter((one) => !isExpected(one, outcomes[one.name]) && !isOther(one.name));
   if (wrong.length > 100) {
-    console.log(`${wrong.length} cases are not run again, because so many are no matter of timing`);
+    console.log(`${wrong.length} cases are not run again: so many do not fail because of timing alone`);
     break;
   }
   for (const one of wrong) again[one.name] ??= [verdict(one)];
-  // Under another number, so that it finds nothing of what it did before. Numbers have four digits.
+  // Each run has another number, so that it finds no streams of an earlier run. Numbers have four
+  // digits.
   await work(wrong.map(({ name, number }) => ({ name, number: number + (attempt - 1) * numbers })));
   for (const one of wrong) again[one.name].push(isOther(one.name) ? "right, in the other of its two ways" : verdict(one));
 }

@@ -8,10 +8,10 @@ const group = "readers";
 
 const fromStart = (changes) => db.persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, ...changes });
 
-// Member is a group's consumer, and what is asked about the group on a stream.
+// Member is a consumer of a group on a stream, with methods that ask for the state of the group.
 class Member extends Feed {
-  // wantDelivered wants these revisions next, in order; retries undefined means
-  // that their count is the server's business.
+  // wantDelivered fails unless these revisions come next, in this order. If retries is undefined,
+  // the number of retries does not matter.
   async wantDelivered(retries, ...want) {
     const got = await this.next(want.length);
     assert.deepEqual(revisions(got), want);
@@ -33,7 +33,7 @@ async function grouped({ client, name }, count, settings) {
 
 const stats = async (client, stream) => (await client.getPersistentSubscriptionToStreamInfo(stream, group)).stats;
 const wantParked = (client, stream, want) => eventually(async () => (await stats(client, stream)).parkedMessageCount === BigInt(want));
-// wantInFlight waits until the server has heard of what was acknowledged.
+// wantInFlight waits until the server has received the acknowledgements.
 const wantInFlight = (client, stream, want) => eventually(async () => (await stats(client, stream)).totalInFlightMessages === want);
 const wantConsumers = (client, stream, want) =>
   eventually(async () => (await client.getPersistentSubscriptionToStreamInfo(stream, group)).connections.length === want);
@@ -63,7 +63,7 @@ scenario("persistent-retry-and-skip", async (s) => {
   await member.nack(RETRY, ...(await member.wantDelivered(1, 1)));
   await member.ack(...(await member.wantDelivered(2, 1)));
   await client.appendToStream(name, events("a", 1), expecting(1n));
-  await member.ack(...(await member.wantDelivered(0, 2))); // and not 0, which was skipped
+  await member.ack(...(await member.wantDelivered(0, 2))); // revision 0 does not come, because it was skipped
 });
 
 scenario("persistent-park-and-replay", async (s) => {
@@ -81,7 +81,7 @@ scenario("persistent-park-and-replay", async (s) => {
   await member.ack(...(await member.wantDelivered(0, 3)));
 });
 
-// Two consumers share the events, and one of them ends.
+// Two consumers share the events. Then one of them ends.
 scenario("persistent-consumers", async (s) => {
   const { client, name } = s;
   const one = await grouped(s, 1, { consumerStrategyName: db.ROUND_ROBIN });
@@ -108,7 +108,7 @@ scenario("persistent-consumers", async (s) => {
   await other.ack(first, second);
 });
 
-// Acknowledged by the link, which is what stands in the stream.
+// Acknowledges the link and not its target, because the link is the event in the stream.
 scenario("persistent-links", async ({ client, name }) => {
   const source = `${name}-source`;
   await client.appendToStream(source, events("a", 2), expecting(NO_STREAM));

@@ -3,8 +3,8 @@
 const { assert, collect, db, events, expecting, isKurrentDB, link, place, places, revisions, scenario } = require("./session");
 const { BACKWARDS, END, FORWARDS, NO_STREAM, START } = db;
 
-// The newer client reads from START always forwards and from END always
-// backwards, whatever it is told.
+// The newer client always reads forwards from START and backwards from END, even if the call names
+// the other direction.
 const readsFromTheWrongEnd = !isKurrentDB;
 
 scenario("read-forwards", async ({ client, name }) => {
@@ -75,7 +75,7 @@ scenario("read-all-backwards", async ({ client, name }) => {
   if (readsFromTheWrongEnd) assert.deepEqual(await read({ fromPosition: START }), []);
 });
 
-// Events that stand in another stream, and one that is gone.
+// Reads links to events of another stream. One of these events is gone.
 scenario("read-links", async ({ client, name }) => {
   const sent = events("a", 2);
   const links = `${name}-links`;
@@ -83,7 +83,7 @@ scenario("read-links", async ({ client, name }) => {
   await client.appendToStream(links, [link(`1@${name}`), link(`0@${name}-missing`), link(`0@${name}`)], expecting(NO_STREAM));
 
   const got = await collect(client.readStream(links, { resolveLinkTos: true }));
-  assert.deepEqual(revisions(got), [0, 1, 2]); // of the links
+  assert.deepEqual(revisions(got), [0, 1, 2]); // the revisions of the links
   assert.deepEqual(got.map(({ event }) => event?.id), [sent[1].id, undefined, sent[0].id]);
   assert.deepEqual(got.map(({ link }) => link.streamId), [links, links, links]);
   for (const plain of await collect(client.readStream(links))) {

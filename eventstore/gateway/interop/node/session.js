@@ -1,5 +1,5 @@
-// What the scenarios share: the client that is tested, and what makes its
-// callbacks and streams things to wait for.
+// What the scenarios share: the client that is tested, and functions that wait for its callbacks
+// and streams.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -7,31 +7,33 @@ const { randomUUID } = require("node:crypto");
 const { setTimeout: delay } = require("node:timers/promises");
 const { after, test } = require("node:test");
 
-// scenarioMax is how long a scenario may take, in ms; all of them together take
-// a few seconds. The runner names the one that takes longer.
-const scenarioMax = 20_000;
+// scenarioMax is how long a scenario may take, in ms, and callMax is the deadline of each call. All
+// scenarios together take a few seconds. The limits are much longer, so that a busy machine passes.
+const scenarioMax = 60_000;
+const callMax = 50_000;
 
-// The two clients are one, under two names and with few differences.
+// The two clients are one program under two names, with few differences.
 const isKurrentDB = process.env.CLIENT === "kurrentdb";
 const db = require(isKurrentDB ? "@kurrent/kurrentdb-client" : "@eventstore/db-client");
 const Client = isKurrentDB ? db.KurrentDBClient : db.EventStoreDBClient;
 
-// expecting is the option of an append that says what is expected of the stream.
+// expecting is the option with which an append says what it expects of the stream.
 const expecting = (state) => (isKurrentDB ? { streamState: state } : { expectedRevision: state });
 
-// conflict is what an error says was expected and found.
+// conflict is what was expected and what was found, as an error says it.
 const conflict = (error) =>
   isKurrentDB
     ? { expected: error.expectedState, actual: error.actualState }
     : { expected: error.expectedVersion, actual: error.actualVersion };
 
-// The users of the gateway with TLS, none of them an administrator.
+// The users of the gateway with TLS. None of them is an administrator.
 const writer = { username: "writer", password: "password-1" };
 const reader = { username: "reader", password: "password-1" };
 
-const dial = (address) => Client.connectionString(isKurrentDB ? address.replace(/^esdb/, "kurrentdb") : address);
+const dial = (address) =>
+  Client.connectionString(`${isKurrentDB ? address.replace(/^esdb/, "kurrentdb") : address}&defaultDeadline=${callMax}`);
 
-// One client for all scenarios but those about connecting: the newer one takes
+// All scenarios use this one client, except those about connecting, because the newer client takes
 // half a second for its first call.
 const client = dial(process.env.GATEWAY);
 after(() => client.dispose());
@@ -39,8 +41,8 @@ after(() => client.dispose());
 // open are the subscriptions of the scenario that runs.
 const open = [];
 
-// scenario runs a function with the client and a name that no other has, from
-// which it makes its streams, types and groups.
+// scenario runs a function with the client and a unique name. From this name the function makes the
+// names of its streams, types and groups.
 function scenario(name, run) {
   test(name, { timeout: scenarioMax }, async () => {
     try {
@@ -70,14 +72,14 @@ const revisions = (all) => all.map((resolved) => Number(original(resolved).revis
 const place = (stream, revision) => `${revision}@${stream}`;
 const places = (all) => all.map(({ event }) => place(event.streamId, event.revision));
 
-// eventually asks until the answer is yes, for what the client cannot wait for.
+// eventually asks until the answer is yes. It is for things that the client cannot wait for.
 async function eventually(isSo) {
   while (!(await isSo())) await delay(20);
 }
 
-// Feed is a subscription to wait on. Its events keep their order, and so do its
-// marks; the client tells the marks by other ways than the events, so of their
-// order among each other nothing is known.
+// Feed is a subscription whose items a scenario can wait for. Its events are in order, and its
+// marks are in order. The client reports marks in another way than events, so it is not known
+// whether a mark came before or after an event.
 class Feed {
   #arrived = { event: [], caughtUp: [], checkpoint: [] };
   #waiting = { event: [], caughtUp: [], checkpoint: [] };
@@ -108,7 +110,7 @@ class Feed {
     return new Promise((resolve, reject) => this.#waiting[kind].push({ resolve, reject }));
   }
 
-  // next is as many events as are asked for, in order.
+  // next waits for this number of events and returns them in order.
   async next(count = 1) {
     const all = [];
     while (all.length < count) all.push(await this.#take("event"));

@@ -79,8 +79,8 @@ for (const [kind, filter] of [
   ["stream-prefix", (name, more) => streamNameFilter({ prefixes: [`${name}-wanted`], ...more })],
   ["stream-regex", (name, more) => streamNameFilter({ regex: `${name}-w.nted$`, ...more })],
 ]) {
-  // Wanted events among many others, before and after the subscription has
-  // caught up; then it begins anew at the last checkpoint.
+  // The wanted events are among many others, before and after the subscription has caught up. Then
+  // the subscription begins again at the last checkpoint.
   scenario(`subscribe-all-${kind}`, async ({ client, name }) => {
     const [wanted, other] = [`${name}-wanted`, `${name}-other`];
     const subscribe = (fromPosition) =>
@@ -117,7 +117,7 @@ for (const [kind, filter] of [
   });
 }
 
-// What the clients before KurrentDB do not tell.
+// The older clients do not return the place and the time of *caught up*.
 if (isKurrentDB) {
   scenario("caught-up-says-where", async ({ client, name }) => {
     const last = await client.appendToStream(name, events("a", 3), expecting(NO_STREAM));

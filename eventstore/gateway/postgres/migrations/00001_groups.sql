@@ -2,7 +2,7 @@
 
 CREATE SCHEMA IF NOT EXISTS gateway;
 
--- The nodes that clients may be told of. A node is alive while it is seen.
+-- The nodes that Gossip names to clients. A node counts as alive while its seen_at is recent.
 CREATE TABLE gateway.nodes (
     node_id uuid PRIMARY KEY,
     host    text NOT NULL,
@@ -10,9 +10,9 @@ CREATE TABLE gateway.nodes (
     seen_at timestamptz NOT NULL
 );
 
--- One row: which node leads, and until when. The epoch grows with each leader,
--- and whatever a leader writes below is compared with it in the same statement,
--- under a share lock that a new leader has to wait for.
+-- One row: which node leads, and until when. The epoch grows with each change of the leader. A
+-- leader writes to the tables below only while this row has the leader's own epoch. Each statement
+-- that writes checks this under a share lock, and a new leader has to wait for that lock.
 CREATE TABLE gateway.lease (
     one_row    boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     epoch      bigint NOT NULL,
@@ -22,8 +22,9 @@ CREATE TABLE gateway.lease (
 
 INSERT INTO gateway.lease (epoch, expires_at) VALUES (0, '-infinity');
 
--- A place is where an event stands in what its group reads: of $all its
--- position, commit and prepare; of a stream twice its revision + 1.
+-- A place is where an event is in the source of its group. It has two numbers. For $all they are
+-- the commit and the prepare of the event's position. For a stream both are the event's revision +
+-- 1.
 CREATE TABLE gateway.groups (
     group_id    bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     source      text COLLATE "C" NOT NULL, -- a stream or $all
@@ -33,14 +34,14 @@ CREATE TABLE gateway.groups (
     -- The place up to which everything is handled; null before the first one.
     checkpoint_commit  bigint,
     checkpoint_prepare bigint,
-    next_number bigint NOT NULL DEFAULT 0, -- of parked
+    next_number bigint NOT NULL DEFAULT 0, -- the number of the next event that is parked
     CONSTRAINT groups_name_key UNIQUE (source, name),
     CHECK ((checkpoint_commit IS NULL) = (checkpoint_prepare IS NULL))
 );
 
--- Events that could not be handled. An event is parked once; parked again, it
--- gets a new number. A marked one is being handed out again, and stays here
--- until it is handled.
+-- Events that could not be handled, one row for each event. If an event is parked again, its row
+-- gets a new number. While replaying is true, the event is being handed out again. The row stays
+-- until the event is handled.
 CREATE TABLE gateway.parked (
     group_id      bigint NOT NULL REFERENCES gateway.groups ON DELETE CASCADE,
     number        bigint NOT NULL,

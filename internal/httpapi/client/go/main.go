@@ -1,12 +1,14 @@
 // Command client buys mugs over the HTTP API, with a shortage at first and a refund at the end. It
 // uses the client that ogen makes from the API's document (make client). It takes the server's
-// address. It ends with an error if an answer is not what a shop expects.
+// address, and an API key in DAYBOOK_KEY. It ends with an error if a response is not what a shop
+// expects.
 package main
 
 import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -19,15 +21,15 @@ import (
 
 const location = "main"
 
-// position is the position of the latest answer. Every read waits for it, so that the shop sees its
-// own changes.
+// position is the log position of the latest response. Every read waits for it, so that the shop
+// sees its own changes.
 var position = "0"
 
 func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("usage: client http://127.0.0.1:8080")
 	}
-	shop, err := api.NewClient(os.Args[1])
+	shop, err := api.NewClient(os.Args[1], holder{os.Getenv("DAYBOOK_KEY")}, api.WithClient(asJSON{}))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -37,6 +39,7 @@ func main() {
 	cart := fill(ctx, shop, sku)
 	order := buy(ctx, shop, cart)
 	returned := giveBack(ctx, shop, order)
+	replay(ctx, shop, order)
 
 	// This is what the read models show at the end.
 	end := want[api.Order](shop.GetOrder(ctx, api.GetOrderParams{OrderID: order, DaybookMinPosition: api.NewOptString(position)}))
@@ -76,7 +79,7 @@ func fill(ctx context.Context, shop *api.Client, sku string) string {
 	same("asked for", shortage.Requested, 5)
 	same("available", shortage.Available, 3)
 	same("lines", fmt.Sprint(shortage.Lines), "[1]")
-	remember(refused.DaybookPosition.Or("")) // from there on the cart is open again
+	remember(refused.DaybookPosition.Or("")) // a read that waits for this position shows the cart open again
 
 	again := want[api.Cart](shop.GetCart(ctx, api.GetCartParams{CartID: cart.CartID, DaybookMinPosition: api.NewOptString(position)}))
 	same("cart", again.Status, api.CartStatusOpen)
@@ -127,6 +130,50 @@ func giveBack(ctx context.Context, shop *api.Client, order string) string {
 	return id
 }
 
+// replay reads the order's events. Their union tells which type each one is. The amounts in events
+// have the digits that they were recorded with, so they are compared as numbers.
+func replay(ctx context.Context, shop *api.Client, order string) {
+	answer, err := shop.ReadStream(ctx, api.ReadStreamParams{Stream: "order-" + order})
+	page, is := answer.(*api.ReadStreamOKApplicationJSONHeaders)
+	if err != nil || !is || len(page.Response.Events) < 4 {
+		log.Fatalf("the order's events: %T %+v, %v", answer, answer, err)
+	}
+	placed, is := page.Response.Events[0].GetOrderPlacedEvent()
+	if !is {
+		log.Fatalf("the first event is a %s", page.Response.Events[0].Type)
+	}
+	amount("placed", placed.Data.Total, "22.50")
+	same("units", placed.Data.Lines[0].Quantity, 3)
+
+	answers, err := shop.ListEvents(ctx, api.ListEventsParams{Type: []string{"order.placed"}})
+	pages, is := answers.(*api.ListEventsOKApplicationJSONHeaders)
+	if err != nil || !is || len(pages.Response.Events) == 0 {
+		log.Fatalf("the events of the log: %T %+v, %v", answers, answers, err)
+	}
+	for _, event := range pages.Response.Events {
+		if _, is := event.GetOrderPlacedEvent(); !is {
+			log.Fatalf("an event is a %s, want only orders placed", event.Type)
+		}
+	}
+}
+
+// holder has an API key. It may be a key of an admin or of another role that may do all this.
+type holder struct{ key string }
+
+// ApiKey implements the source of credentials that ogen's code wants.
+func (h holder) ApiKey(context.Context, api.OperationName) (api.ApiKey, error) {
+	return api.ApiKey{Token: h.key}, nil
+}
+
+// asJSON asks for JSON documents. Without it, the log is sent as one JSON object on each line.
+type asJSON struct{}
+
+// Do implements the client that ogen's code wants.
+func (asJSON) Do(r *http.Request) (*http.Response, error) {
+	r.Header.Set("Accept", "application/json")
+	return http.DefaultClient.Do(r)
+}
+
 // want returns the body of an answer. It ends the program if the answer is a problem.
 func want[Body any](answer any, err error) Body {
 	if err != nil {
@@ -145,7 +192,7 @@ func want[Body any](answer any, err error) Body {
 
 func remember(at string) {
 	if at == "" {
-		log.Fatal("an answer without a position")
+		log.Fatal("a response without a position")
 	}
 	position = at
 }

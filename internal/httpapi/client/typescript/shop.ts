@@ -1,6 +1,7 @@
 // A shop sells a mug, with a shortage at first and a refund at the end. All its types are made from
-// the API's document: npm run build makes them and compiles this file. It takes the server's
-// address. It ends with an error if an answer is not what a shop expects.
+// the API's document: npm run build makes them and compiles this file. The program takes the
+// server's address, and an API key in DAYBOOK_KEY. It ends with an error if a response is not what
+// a shop expects.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import createClient from "openapi-fetch";
@@ -10,15 +11,18 @@ type Problem = components["schemas"]["Problem"];
 
 const server = process.argv[2];
 assert(server !== undefined, "usage: node build/shop.js http://127.0.0.1:8080");
-const api = createClient<paths>({ baseUrl: server });
+const key = process.env.DAYBOOK_KEY;
+assert(key !== undefined, "DAYBOOK_KEY has no API key");
+const api = createClient<paths>({ baseUrl: server, headers: { Authorization: `Bearer ${key}` } });
 
-// Every read waits for the position of the latest answer, so that the shop sees its own changes.
+// The log position of the latest response. Every read waits for it, so that the shop sees its own
+// changes.
 let position = "0";
 const fresh = (): { "Daybook-Min-Position": string } => ({ "Daybook-Min-Position": position });
 // Every write can be repeated under its key.
 const once = (): { "Idempotency-Key": string } => ({ "Idempotency-Key": randomUUID() });
 
-// done returns the data of an answer. It throws an error if the answer is a problem.
+// done returns the data of a response. It throws an error if the response is a problem.
 function done<Data>(answer: { data?: Data; error?: Problem; response: Response }): Data {
   remember(answer.response);
   if (answer.data === undefined) {
@@ -63,7 +67,7 @@ assert(short.error?.type === "/problems/stock-insufficient", "the problem's type
 const shortage = short.error.shortages?.find((candidate) => candidate.sku === sku);
 assert(shortage !== undefined, "the shortage names the product");
 assert.deepEqual([shortage.requested, shortage.available, shortage.lines], [5, 3, [1]]);
-remember(short.response); // from there on the cart is open again
+remember(short.response); // a read that waits for this position shows the cart open again
 
 const again = done(await api.GET("/v1/carts/{cart_id}", { params: { path: ofCart, header: fresh() } }));
 const line = again.lines.find((candidate) => candidate.sku === sku);

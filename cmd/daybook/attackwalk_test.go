@@ -1,0 +1,504 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/domain/access"
+)
+
+// The walk attacks what belongs to Alice, at every route of the document. It does so as Bob, as a
+// storefront that acts for Bob, and as an admin who acts for Bob. It makes its requests from the
+// document: from the parameters of the path, the example of the body, and each member and parameter
+// that names a thing of a customer. So a new route is attacked without more code. If the walk
+// cannot attack a route, it fails. Then one of the lists below must explain the route or its
+// member.
+
+// ofOthers are the names of members and parameters whose values name a thing of a customer.
+var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from"}
+
+// within are the names of members and parameters that name a part of a thing, or a thing that
+// belongs to nobody. Another value of them is not an attack, because another member or parameter
+// names the thing itself.
+var within = []string{"transaction_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id"}
+
+// ofNobody are permissions for what belongs to nobody: everyone with the permission may see the
+// same.
+var ofNobody = []access.Permission{access.Look, access.ReadCatalogue}
+
+// walkedRoute is a route as the document describes it.
+type walkedRoute struct {
+	id, method, path, needs string
+	query                   []string
+	members                 []string       // of the body, such as "lines/*/order_id"
+	body                    map[string]any // its example
+	content                 string         // its media type
+}
+
+// owned tells whether the path names a thing of a customer.
+func (r walkedRoute) owned() bool {
+	return slices.ContainsFunc(ofOthers, func(name string) bool { return strings.Contains(r.path, "{"+name+"}") })
+}
+
+// walkedRoutes reads the document.
+func walkedRoutes(t *testing.T) (routes []walkedRoute) {
+	t.Helper()
+	text, err := apiDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type media struct {
+		Example map[string]any `json:"example"`
+		Schema  map[string]any `json:"schema"`
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			ID         string `json:"operationId"`
+			Needs      string `json:"x-permission"`
+			Parameters []struct {
+				Name string `json:"name"`
+				In   string `json:"in"`
+			} `json:"parameters"`
+			Body struct {
+				Content map[string]media `json:"content"`
+			} `json:"requestBody"`
+		} `json:"paths"`
+		Components struct {
+			Schemas map[string]map[string]any `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var collect func(schema map[string]any, at string) []string
+	collect = func(schema map[string]any, at string) (names []string) {
+		if ref, is := schema["$ref"].(string); is {
+			return collect(doc.Components.Schemas[ref[strings.LastIndex(ref, "/")+1:]], at)
+		}
+		if items, is := schema["items"].(map[string]any); is {
+			return collect(items, at+"*/")
+		}
+		properties, _ := schema["properties"].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			if strings.HasSuffix(name, "_id") || name == "from" {
+				names = append(names, at+name)
+			}
+			if inner, is := properties[name].(map[string]any); is {
+				names = append(names, collect(inner, at+name+"/")...)
+			}
+		}
+		return names
+	}
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		for _, method := range slices.Sorted(maps.Keys(doc.Paths[path])) {
+			operation := doc.Paths[path][method]
+			route := walkedRoute{id: operation.ID, method: strings.ToUpper(method), path: path, needs: operation.Needs}
+			for _, p := range operation.Parameters {
+				if p.In == "query" {
+					route.query = append(route.query, p.Name)
+				}
+			}
+			for _, content := range slices.Sorted(maps.Keys(operation.Body.Content)) {
+				if route.content == "" {
+					route.content, route.body = content, operation.Body.Content[content].Example
+					route.members = collect(operation.Body.Content[content].Schema, "")
+				}
+			}
+			routes = append(routes, route)
+		}
+	}
+	return routes
+}
+
+// things are the ids of what a customer has, by the names of members.
+type things map[string]string
+
+// attacker is somebody who may reach only what belongs to Bob.
+type attacker struct {
+	name string
+	who  access.Principal
+	key  string
+	head []string // headers of every request
+}
+
+type attackWalk struct {
+	*keyedShop
+	pool      *pgxpool.Pool
+	alice     things
+	bob       things
+	attackers []attacker
+	number    int
+	routes    []walkedRoute
+	forbidden map[string][]string // members of a route's example that an attacker may not send
+}
+
+// openAttackWalk opens a shop in which Alice and Bob have each bought something.
+func openAttackWalk(t *testing.T) *attackWalk {
+	t.Helper()
+	w := &attackWalk{keyedShop: openKeyed(t), routes: walkedRoutes(t), forbidden: map[string][]string{}}
+	w.pool = poolOf(t, w.database)
+	manager := w.keys["manager"]
+	w.must(manager, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"stocked","prices":[{"amount":"7.50","currency":"GBP"}]}`)
+	w.must(manager, http.MethodPost, "/v1/stock/MUG/main/receipts", `{"quantity":99}`, "Idempotency-Key", "r")
+	w.alice, w.bob = w.buys("alice"), w.buys("bob")
+	storefront, _ := access.BuiltIn(access.Storefront)
+	admin, _ := access.BuiltIn(access.Admin)
+	customer, _ := access.BuiltIn(access.Customer)
+	w.attackers = []attacker{
+		{name: "bob", who: access.Principal{ID: "key:b", Grants: customer, Customer: "bob"}, key: w.keys["customer bob"]},
+		{name: "a storefront for bob", who: access.Principal{ID: "key:s", Grants: storefront, ActsFor: "bob"}, key: w.keys["storefront"], head: []string{"Daybook-Act-For", "bob"}},
+		{name: "an admin for bob", who: access.Principal{ID: "key:a", Grants: admin, ActsFor: "bob"}, key: w.keys["admin"], head: []string{"Daybook-Act-For", "bob"}},
+	}
+	for _, customer := range []string{"alice", "bob"} {
+		for _, list := range []string{"/v1/carts", "/v1/orders", "/v1/returns"} {
+			eventually(t, patience, customer+" sees "+list, func() bool {
+				return strings.Count(w.must(w.keys["customer "+customer], http.MethodGet, list, ""), `"customer_id":"`+customer+`"`) >= 2
+			})
+		}
+	}
+	return w
+}
+
+// buys makes two open carts, two orders and two returns of a customer, and returns one of each.
+func (w *attackWalk) buys(customer string) things {
+	w.t.Helper()
+	key, manager := w.keys["customer "+customer], w.keys["manager"]
+	var last things
+	for n := range 2 {
+		once := func(what string) []string { return []string{"Idempotency-Key", fmt.Sprint(customer, what, n)} }
+		made := func(text string) (ids map[string]string) {
+			var body struct {
+				CartID   string `json:"cart_id"`
+				ReturnID string `json:"return_id"`
+				Order    struct {
+					OrderID string `json:"order_id"`
+				} `json:"order"`
+			}
+			if err := json.Unmarshal([]byte(text), &body); err != nil {
+				w.t.Fatal(err)
+			}
+			return map[string]string{"cart": body.CartID, "return": body.ReturnID, "order": body.Order.OrderID}
+		}
+		const filled = `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`
+		open := made(w.must(key, http.MethodPost, "/v1/carts", filled, once("open")...))["cart"]
+		other := made(w.must(key, http.MethodPost, "/v1/carts", filled, once("other")...))["cart"]
+		bought := made(w.must(key, http.MethodPost, "/v1/carts", filled, once("bought")...))["cart"]
+		order := made(w.must(key, http.MethodPost, "/v1/carts/"+bought+"/checkout", `{}`, once("checkout")...))["order"]
+		at := "/v1/orders/" + order
+		w.must(manager, http.MethodPost, at+"/transactions", `{"transaction_id":"pay","type":"capture","state":"succeeded","amount":{"amount":"7.50","currency":"GBP"}}`, once("pay")...)
+		w.must(manager, http.MethodPost, at+"/confirm", "", once("confirm")...)
+		w.must(manager, http.MethodPost, at+"/shipments", `{"shipment_id":"parcel","location":"main","lines":[{"line":1,"quantity":1}]}`, once("ship")...)
+		back := made(w.must(key, http.MethodPost, "/v1/returns", `{"order_id":"`+order+`","lines":[{"order_line":1,"quantity":1}]}`, once("back")...))["return"]
+		last = things{"customer_id": customer, "cart_id": open, "from": other, "order_id": order, "return_id": back, "line": "1", "shipment_id": "parcel", "transaction_id": "pay"}
+	}
+	return last
+}
+
+// send sends a request of a route. The path names the things of one customer, and so does the body,
+// except for one member.
+func (w *attackWalk) send(key string, r walkedRoute, path, body things, member string, value any, head ...string) (status int, code, text string) {
+	w.t.Helper()
+	content := ""
+	if r.content != "" {
+		whole := w.bodyOf(r, body)
+		for _, name := range w.forbidden[key+r.id] {
+			delete(whole, name)
+		}
+		if member != "" {
+			set(whole, strings.Split(member, "/"), value)
+		}
+		text, err := json.Marshal(whole, json.Deterministic(true))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		content = string(text)
+		head = append(head, "Content-Type", r.content)
+	}
+	status, text = w.ask(key, r.method, filled(r.path, path), content, head...)
+	var problem struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal([]byte(text), &problem) // a response that is no problem has no type
+	return status, strings.TrimPrefix(problem.Type, "/problems/"), text
+}
+
+// bodyOf is the example of a route's body, with the things of a customer where it names any.
+func (w *attackWalk) bodyOf(r walkedRoute, of things) map[string]any {
+	text, err := json.Marshal(r.body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var body map[string]any
+	if err := json.Unmarshal(text, &body); err != nil {
+		w.t.Fatal(err)
+	}
+	for name := range body {
+		if value := of[name]; value != "" {
+			body[name] = value
+		}
+	}
+	return body
+}
+
+// set puts a value into a body; "*" means each element of a list, which gets one if it has none.
+func set(body any, at []string, value any) {
+	object, is := body.(map[string]any)
+	switch {
+	case !is:
+	case len(at) == 1:
+		object[at[0]] = value
+	case at[1] == "*":
+		list, _ := object[at[0]].([]any)
+		if len(list) == 0 {
+			list = []any{map[string]any{}}
+		}
+		object[at[0]] = list
+		for _, element := range list {
+			set(element, at[2:], value)
+		}
+	default:
+		if _, there := object[at[0]].(map[string]any); !there {
+			object[at[0]] = map[string]any{}
+		}
+		set(object[at[0]], at[1:], value)
+	}
+}
+
+// fresh is a header with an idempotency key that was not used before.
+func (w *attackWalk) fresh() []string {
+	w.number++
+	return []string{"Idempotency-Key", fmt.Sprint("walk-", w.number)}
+}
+
+// traces counts what was recorded for Bob or by his key.
+func (w *attackWalk) traces() (count int) {
+	w.t.Helper()
+	id := strings.Split(w.keys["customer bob"], "_")[1]
+	err := w.pool.QueryRow(context.WithoutCancel(w.t.Context()), `SELECT count(*) FROM eventstore.events WHERE meta->>'actor' = $1 OR meta->>'acting_for' = 'bob'`, "key:"+id).Scan(&count)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return count
+}
+
+// keeps fails the test if an attack has left a trace in the log. It also fails if the response has
+// anything of Alice's that the request did not name.
+func (w *attackWalk) keeps(what string, before int, text string, named ...string) {
+	w.t.Helper()
+	if after := w.traces(); after != before {
+		w.t.Errorf("%s: it has recorded %d events", what, after-before)
+	}
+	for name, value := range w.alice {
+		if len(value) > 4 && name != "shipment_id" && !slices.Contains(named, value) && strings.Contains(text, value) {
+			w.t.Errorf("%s: the response tells the %s %s: %s", what, name, value, text)
+		}
+	}
+}
+
+// An attacker who may reach only what belongs to Bob never reaches what belongs to Alice, at any
+// route. An attack that is refused changes nothing.
+func TestAnotherCustomerReachesNothing(t *testing.T) {
+	t.Parallel()
+	w := openAttackWalk(t)
+	for _, a := range w.attackers {
+		for _, r := range w.routes {
+			if r.needs != "" { // a probe
+				w.attack(a, r)
+			}
+		}
+	}
+	w.controls()
+	// A customer does not see who of the shop acted on an order. A caller who may read all orders
+	// sees it.
+	order := "/v1/orders/" + w.alice["order_id"]
+	own, all := w.must(w.keys["customer alice"], http.MethodGet, order, ""), w.must(w.keys["auditor"], http.MethodGet, order, "")
+	actor := func(role string) string { return `"actor":"key:` + strings.Split(w.keys[role], "_")[1] + `"` }
+	if !strings.Contains(own, actor("customer alice")) || strings.Count(own, `"actor"`) != strings.Count(own, actor("customer alice")) {
+		t.Errorf("alice reads of her order: %s", own)
+	}
+	if !strings.Contains(all, actor("manager")) {
+		t.Errorf("an auditor reads of alice's order: %s", all)
+	}
+}
+
+// attack attacks a route in all ways that it has.
+func (w *attackWalk) attack(a attacker, r walkedRoute) {
+	w.t.Helper()
+	what := a.name + ", " + r.id
+	reach := a.who.Reach(access.Permission(r.needs))
+	before := w.traces()
+	switch {
+	case reach == access.None:
+		if status, code, text := w.send(a.key, r, w.alice, w.alice, "", nil, append(w.fresh(), a.head...)...); status != http.StatusForbidden || code != "forbidden" {
+			w.t.Errorf("%s: %d %s", what, status, text)
+		}
+		return
+	case reach == access.All && !slices.Contains(ofNobody, access.Permission(r.needs)):
+		w.t.Errorf("%s: the permission %s reaches everything; if nothing of it belongs to a customer, say so in ofNobody", what, r.needs)
+		return
+	case reach == access.All:
+		_, _, text := w.send(a.key, r, w.alice, w.alice, "", nil, a.head...)
+		w.keeps(what, before, text)
+		return
+	}
+	ways := 0
+	if r.owned() {
+		ways++
+		w.byPath(a, r)
+	}
+	for _, member := range r.members {
+		name := member[strings.LastIndex(member, "/")+1:]
+		switch {
+		case slices.Contains(ofOthers, name):
+			ways++
+			w.byBody(a, r, member, name)
+		case !slices.Contains(within, name):
+			w.t.Errorf("%s: say whether the member %s names a thing of a customer (ofOthers) or a part of one (within)", what, member)
+		}
+	}
+	for _, name := range r.query {
+		switch {
+		case name == "cursor":
+			ways++
+			w.byCursor(a, r)
+		case r.method == http.MethodGet && (slices.Contains(ofOthers, name) && name != "from" || name == "reference"):
+			ways++
+			w.byQuery(a, r, name)
+		case strings.HasSuffix(name, "_id") && !slices.Contains(within, name):
+			w.t.Errorf("%s: say whether the parameter %s names a thing of a customer (ofOthers) or a part of one (within)", what, name)
+		}
+	}
+	if ways == 0 {
+		w.t.Errorf("%s: the walk cannot attack it, because nothing in the request names a thing of a customer", what)
+	}
+}
+
+// learn finds out which members of a route's example an attacker may not send, so that an attack is
+// not refused because of them.
+func (w *attackWalk) learn(key string, r walkedRoute, of things, head ...string) {
+	w.t.Helper()
+	_, code, text := w.send(key, r, of, of, "", nil, append(w.fresh(), head...)...)
+	var problem struct {
+		Errors []struct {
+			Pointer string `json:"pointer"`
+		} `json:"errors"`
+	}
+	if err := json.Unmarshal([]byte(text), &problem); code != "field-forbidden" || err != nil {
+		return
+	}
+	for _, refused := range problem.Errors {
+		w.forbidden[key+r.id] = append(w.forbidden[key+r.id], strings.TrimPrefix(refused.Pointer, "#/"))
+	}
+}
+
+// byPath names Alice's things in the path, under fresh idempotency keys and under those that she
+// has used, with and without a condition.
+func (w *attackWalk) byPath(a attacker, r walkedRoute) {
+	w.t.Helper()
+	w.learn(a.key, r, things{"cart_id": "none", "order_id": "none", "return_id": "none", "customer_id": "bob"}, a.head...)
+	heads := [][]string{w.fresh(), append(w.fresh(), "If-Match", "*")}
+	for _, used := range []string{"open1", "other1", "bought1", "checkout1", "back1"} {
+		heads = append(heads, []string{"Idempotency-Key", "alice" + used})
+	}
+	for _, head := range heads {
+		before := w.traces()
+		status, _, text := w.send(a.key, r, w.alice, w.bob, "", nil, append(head, a.head...)...)
+		if status != http.StatusNotFound {
+			w.t.Errorf("%s, %s with %q: %d %s", a.name, r.id, head, status, text)
+		}
+		w.keeps(a.name+", "+r.id, before, text)
+	}
+}
+
+// byBody names one of Alice's things in the body, and Bob's own in the path and in the rest.
+func (w *attackWalk) byBody(a attacker, r walkedRoute, member, name string) {
+	w.t.Helper()
+	before := w.traces()
+	value := w.alice[name]
+	status, code, text := w.send(a.key, r, w.bob, w.bob, member, value, append(w.fresh(), a.head...)...)
+	refused := status == http.StatusNotFound || status == http.StatusForbidden && code == "field-forbidden"
+	// A program that may choose ids can learn that an id is taken.
+	taken := status == http.StatusConflict && (strings.HasSuffix(code, "-exists") || strings.HasSuffix(code, "-taken")) && a.who.May(access.TrustedFields)
+	if !refused && !taken {
+		w.t.Errorf("%s, %s with %s of Alice's: %d %s", a.name, r.id, member, status, text)
+	}
+	w.keeps(a.name+", "+r.id+" by "+member, before, text, value)
+}
+
+// byQuery asks a list for what is Alice's. The list must be empty, and its count must be 0.
+func (w *attackWalk) byQuery(a attacker, r walkedRoute, name string) {
+	w.t.Helper()
+	value := w.alice[name]
+	if name == "reference" {
+		value = w.alice["cart_id"]
+	}
+	path := filled(r.path, w.bob) + "?" + name + "=" + url.QueryEscape(value)
+	counted := slices.Contains(r.query, "count")
+	if counted {
+		path += "&count=true"
+	}
+	status, text := w.ask(a.key, r.method, path, "", a.head...)
+	var list struct {
+		Items []any `json:"items"`
+		Count *struct {
+			Value int64 `json:"value"`
+		} `json:"count"`
+	}
+	if err := json.Unmarshal([]byte(text), &list); status != http.StatusOK || err != nil || len(list.Items) > 0 || counted && (list.Count == nil || list.Count.Value != 0) {
+		w.t.Errorf("%s, %s with %s: %d %s", a.name, path, value, status, text)
+	}
+	w.keeps(a.name+", "+path, w.traces(), text)
+}
+
+// byCursor uses the cursor of a list that Alice has read.
+func (w *attackWalk) byCursor(a attacker, r walkedRoute) {
+	w.t.Helper()
+	var page struct {
+		Next string `json:"next"`
+	}
+	first := w.must(w.keys["customer alice"], r.method, filled(r.path, w.alice)+"?limit=1", "")
+	if err := json.Unmarshal([]byte(first), &page); err != nil || page.Next == "" {
+		w.t.Errorf("%s: Alice's list has no second page, so its cursor cannot be used by others: %s", r.id, first)
+		return
+	}
+	status, text := w.ask(a.key, r.method, filled(r.path, w.bob)+"?limit=1&cursor="+page.Next, "", a.head...)
+	if status != http.StatusOK && status != http.StatusUnprocessableEntity {
+		w.t.Errorf("%s, %s with Alice's cursor: %d %s", a.name, r.id, status, text)
+	}
+	w.keeps(a.name+", "+r.id+" with Alice's cursor", w.traces(), text)
+}
+
+// controls sends each attack by path as Alice. Her request must succeed, or fail for another reason
+// than the attack. So the attack was refused because of its sender. Then Bob repeats the request
+// under her idempotency key.
+func (w *attackWalk) controls() {
+	w.t.Helper()
+	bob, customer := w.attackers[0], w.attackers[0].who
+	for _, r := range w.routes {
+		if !r.owned() || customer.Reach(access.Permission(r.needs)) != access.Own {
+			continue
+		}
+		head := []string{"Idempotency-Key", "control-" + r.id}
+		_, attacked, _ := w.send(bob.key, r, w.alice, w.bob, "", nil, w.fresh()...)
+		w.forbidden[w.keys["customer alice"]+r.id] = w.forbidden[bob.key+r.id]
+		status, code, text := w.send(w.keys["customer alice"], r, w.alice, w.alice, "", nil, head...)
+		if status/100 != 2 && (code == attacked || status != http.StatusConflict && status != http.StatusNotFound) {
+			w.t.Errorf("%s of Alice: %d %s, so the attack on it proves nothing", r.id, status, text)
+		}
+		before := w.traces()
+		status, code, text = w.send(bob.key, r, w.alice, w.alice, "", nil, head...)
+		if status != http.StatusNotFound && code != "field-forbidden" {
+			w.t.Errorf("bob repeats %s of Alice: %d %s", r.id, status, text)
+		}
+		w.keeps("bob repeats "+r.id, before, text, slices.Collect(maps.Values(w.alice))...)
+	}
+}

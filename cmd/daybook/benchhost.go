@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/commands"
+	"daybook/domain/access"
+	"daybook/eventstore"
+	"daybook/internal/bench"
+	"daybook/internal/httpapi"
+)
+
+// benchKeyLasts is how long the API key of a benchmark is good, because its database may be kept.
+const benchKeyLasts = 24 * time.Hour
+
+// benchHost runs the server that is measured, and starts it again if a benchmark asks for that.
+type benchHost struct {
+	command *benchCommand
+	program *program
+	cfg     nodeConfig
+	flush   string
+
+	server    *server
+	unguarded *http.Server // the same API without access control
+	openURL   string       // of unguarded
+	key       string       // an API key; the log keeps it when the node is opened again
+	baselines *pgxpool.Pool
+	endGuard  context.CancelFunc
+	failed    context.CancelCauseFunc // ends the measurement, with the reason
+}
+
+// measure runs a whole server, as serve does, and the benchmarks against it.
+func (c *benchCommand) measure(ctx context.Context, p *program, database databaseConfig, flush string, force bool, wanted []bench.Benchmark, result *benchResult) (err error) {
+	database.Settings = maps.Clone(benchSettings)
+	if flush == bench.FlushSlow {
+		maps.Copy(database.Settings, slowSettings)
+	}
+	h := &benchHost{command: c, program: p, cfg: p.nodeConfig(commands.DefaultPolicy()), flush: flush}
+	h.cfg.Database = database
+	h.cfg.Shared = slices.ContainsFunc(wanted, func(b bench.Benchmark) bool { return b.Name == "nodes" })
+	measuring, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	h.failed = failed
+	if err := h.open(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close(ctx)) }()
+	head, err := h.server.node.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if eventstore.Start.Before(head) && !force {
+		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
+	}
+	made, err := h.server.node.makeKey(ctx, "bench", access.Admin, "", benchKeyLasts)
+	if err != nil {
+		return err
+	}
+	h.key = made.Secret
+	if err := h.server.node.logPool.QueryRow(ctx, `SELECT current_setting('server_version')`).Scan(&result.Postgres); err != nil {
+		return fmt.Errorf("the database's settings: %w", err)
+	}
+	for _, b := range wanted {
+		p.log.InfoContext(ctx, "measuring", "benchmark", b.Name, "flush", flush)
+		var rows []bench.Row
+		var err error
+		if b.Grows {
+			result.Growth, err = bench.Growth(measuring, h.env)
+		} else {
+			rows, err = b.Run(measuring, h.env)
+		}
+		if err != nil {
+			if cause := context.Cause(measuring); cause != nil {
+				return cause // the cause says more than the errors that followed from it
+			}
+			return err
+		}
+		result.Rows = append(result.Rows, rows...)
+	}
+	return bench.Clean(measuring, h.env())
+}
+
+// open starts the server, and the connections of the baselines.
+func (h *benchHost) open(ctx context.Context) (err error) {
+	h.server, err = h.program.openServer(ctx, "127.0.0.1:0", h.command.gateway(h.program), h.cfg)
+	if err != nil {
+		return err
+	}
+	if err := h.openWithoutAccess(ctx); err != nil {
+		return errors.Join(err, h.server.close(ctx))
+	}
+	// If a vital part of the node dies, the measurement ends.
+	var guarded context.Context
+	guarded, h.endGuard = h.server.node.guard(context.WithoutCancel(ctx))
+	context.AfterFunc(guarded, func() {
+		if cause := context.Cause(guarded); !errors.Is(cause, context.Canceled) {
+			h.failed(cause)
+		}
+	})
+	var conns int32
+	if err = h.server.node.logPool.QueryRow(ctx, `SELECT current_setting('max_connections')::int`).Scan(&conns); err == nil {
+		h.baselines, err = openPool(ctx, h.server.node.database.url, "bench baselines", min(baselineConns, max(8, conns-nodeConns)), h.program.log)
+	}
+	if err != nil {
+		return errors.Join(err, h.close(ctx))
+	}
+	return nil
+}
+
+// openWithoutAccess serves the API of the node once more, on a loopback address and without access
+// control, so that the cost of access control can be measured.
+func (h *benchHost) openWithoutAccess(ctx context.Context) error {
+	handler, err := h.server.node.handler(make(chan struct{}), accessOff)
+	if err != nil {
+		return err
+	}
+	listener, err := h.cfg.Web.listen(ctx, "--listen", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	h.unguarded, h.openURL = httpapi.NewServer(handler, h.program.log), "http://"+listener.Addr().String()
+	go func(server *http.Server) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			h.failed(err)
+		}
+	}(h.unguarded)
+	return nil
+}
+
+func (h *benchHost) close(ctx context.Context) error {
+	if h.server == nil {
+		return nil
+	}
+	if h.baselines != nil {
+		h.baselines.Close()
+	}
+	h.endGuard()
+	err := errors.Join(h.unguarded.Close(), h.server.close(ctx))
+	h.server, h.baselines = nil, nil
+	return err
+}
+
+// env is what the benchmarks run against at present.
+func (h *benchHost) env() bench.Env {
+	c, n := h.command, h.server.node
+	return bench.Env{
+		Pool: h.baselines, Store: n.store, Service: n.service, BaseURL: h.server.url, Key: h.key, OpenURL: h.openURL, Gateway: cmp.Or(h.program.KurrentDB, h.server.gateway.url()), Flush: h.flush,
+		Seconds: c.Seconds, Rate: c.Rate, Runs: c.Runs, Events: c.Events, Sizes: c.Sizes, ReactorIdle: n.reactor.Idle, InDatabase: h.cfg.KurrentDB == "", Views: h.cfg.Views, Runner: n.projections,
+		Nodes: c.Nodes, OpenNodes: h.openNodes, Restart: h.restart, Settle: n.settle, CPU: n.database.cpu, Profile: c.profile(h.flush),
+	}
+}
+
+// openNodes opens more servers on the database of the first one.
+func (h *benchHost) openNodes(ctx context.Context, n int) (urls []string, closeNodes func() error, err error) {
+	cfg := h.cfg
+	cfg.Database = databaseConfig{URL: h.server.node.database.url}
+	var servers []*server
+	closeNodes = func() error {
+		var errs []error
+		for _, s := range servers {
+			errs = append(errs, s.close(ctx))
+		}
+		return errors.Join(errs...)
+	}
+	for range n {
+		s, err := h.program.openServer(ctx, "127.0.0.1:0", gatewayConfig{}, cfg)
+		if err != nil {
+			return nil, nil, errors.Join(err, closeNodes())
+		}
+		servers, urls = append(servers, s), append(urls, s.url)
+	}
+	return urls, closeNodes, nil
+}
+
+// restart closes the node and opens it again. In between it starts only the database, because the
+// start of the node is compared with that.
+func (h *benchHost) restart(ctx context.Context) (again bench.Restarted, err error) {
+	if err := h.close(ctx); err != nil {
+		return again, err
+	}
+	began := time.Now()
+	alone, err := openDatabase(ctx, h.cfg.Database, h.program.log)
+	if err != nil {
+		return again, explain(err)
+	}
+	err = answers(ctx, alone.url)
+	again.Database = time.Since(began)
+	if err = errors.Join(err, alone.stop(ctx)); err != nil {
+		return again, fmt.Errorf("the database alone: %w", err)
+	}
+	began = time.Now()
+	if err := h.open(ctx); err != nil {
+		return again, err
+	}
+	again.Node, again.Env = time.Since(began), h.env()
+	return again, nil
+}
+
+// answers connects to a database and sends one statement.
+func answers(ctx context.Context, url string) error {
+	pool, err := openPool(ctx, url, "bench baselines", 1, nil)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var one int
+	return pool.QueryRow(ctx, `SELECT 1`).Scan(&one)
+}

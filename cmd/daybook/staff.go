@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/google/uuid"
+
+	"daybook/commands"
+	"daybook/commands/signin"
+	"daybook/domain/access"
+	"daybook/domain/staff"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/internal/resource"
+)
+
+// staffCommand manages people over the log itself, so it needs no key. It is for the first person,
+// and for a shop whose admins cannot sign in. A running server has routes that do the same.
+type staffCommand struct {
+	Invite  staffInviteCommand  `cmd:"" help:"Invite a person, and print the token with which they set a password. It is shown only then."`
+	List    staffListCommand    `cmd:"" help:"List all people."`
+	Token   staffTokenCommand   `cmd:"" help:"Give a person another token, to join or to set a new password."`
+	Disable staffDisableCommand `cmd:"" help:"End a person's access for good. Running servers refuse them at once."`
+}
+
+type staffInviteCommand struct {
+	Email string `required:"" placeholder:"ADDRESS" help:"The address with which the person will sign in."`
+	Name  string `required:"" placeholder:"NAME" help:"What the person is called."`
+	Role  string `required:"" placeholder:"ROLE" help:"What they may do: storefront, operator, manager, auditor, analyst, admin, or a role of the shop's own that reaches everything."`
+}
+
+type staffListCommand struct{}
+
+type staffTokenCommand struct {
+	Person string `arg:"" help:"The id of the person."`
+}
+
+type staffDisableCommand struct {
+	Person string `arg:"" help:"The id of the person."`
+	Reason string `placeholder:"TEXT" help:"Why it ends."`
+}
+
+func (c *staffInviteCommand) check(context.Context, *program) error {
+	if _, err := signin.ParseAddress(c.Email); err != nil {
+		return usagef("--%v", err)
+	}
+	if !unit.FitsLine(c.Name, unit.MaxReference) {
+		return usagef("--name must be one line of 1 to %d characters", unit.MaxReference)
+	}
+	if _, err := access.ParseRole(c.Role); err != nil {
+		return usagef("--role: %v", err)
+	}
+	return nil
+}
+
+func (c *staffTokenCommand) check(context.Context, *program) error { return checkPerson(c.Person) }
+
+func (c *staffDisableCommand) check(context.Context, *program) error {
+	if fault := unit.TextFault(c.Reason, unit.MaxNote); fault != "" {
+		return usagef("--reason: %s", fault)
+	}
+	return checkPerson(c.Person)
+}
+
+func checkPerson(text string) error {
+	if _, err := staff.ParsePersonID(text); err != nil {
+		return usagef("PERSON %q: %v", text, err)
+	}
+	return nil
+}
+
+// Run implements the subcommand.
+func (c *staffInviteCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		member, token, err := n.desk.Invite(ctx, consoleCall(), signin.Contact{Email: c.Email, Name: c.Name}, access.Role(c.Role))
+		if err != nil {
+			return err
+		}
+		return p.printToken(member, token)
+	})
+}
+
+// Run implements the subcommand.
+func (c *staffTokenCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		member, token, err := n.desk.GiveToken(ctx, consoleCall(), staff.PersonID(c.Person))
+		if err != nil {
+			return err
+		}
+		return p.printToken(member, token)
+	})
+}
+
+func (p *program) printToken(m signin.Member, token signin.Token) error {
+	shown := resource.StaffToken{Person: shownPerson(m), Token: token.Text, Until: token.Until}
+	return p.print(shown, func(out io.Writer) error {
+		w := &lineWriter{out: out}
+		w.printf("%s\n", token.Text)
+		w.printf("With this token %s (%s, %s) sets a password: POST /v1/auth/token. It is shown only now, and is good once, until %s.\n", m.ID, m.Name, m.Role, token.Until.Format("2006-01-02 15:04 MST"))
+		return w.err
+	})
+}
+
+// Run implements the subcommand.
+func (c *staffListCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		people, err := peopleList{n.desk}.Staff(ctx)
+		if err != nil {
+			return err
+		}
+		return p.print(people, func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			for _, m := range people {
+				w.printf("%s  %-8s %-12s %s <%s>\n", m.PersonID, m.Status, m.Role, m.Name, m.Email)
+			}
+			return w.err
+		})
+	})
+}
+
+// Run implements the subcommand.
+func (c *staffDisableCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		m, err := n.desk.Disable(ctx, consoleCall(), staff.PersonID(c.Person), c.Reason)
+		if err != nil {
+			return err
+		}
+		return p.print(shownPerson(m), func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			w.printf("The access of %s (%s) has ended.\n", m.ID, m.Name)
+			return w.err
+		})
+	})
+}
+
+// consoleCall is a call of the command line. Its actor is "system:console".
+func consoleCall() commands.Call {
+	who := access.System("console")
+	return commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "console"}}
+}
+
+func shownPerson(m signin.Member) resource.StaffMember {
+	return resource.StaffMemberOf(m.ID, m.Person, m.Name, m.Email)
+}
+
+// peopleList lists people for the read API.
+type peopleList struct{ desk *signin.Desk }
+
+// Staff implements readapi.People.
+func (l peopleList) Staff(ctx context.Context) ([]resource.StaffMember, error) {
+	all, err := l.desk.Members(ctx)
+	shown := make([]resource.StaffMember, len(all))
+	for i, m := range all {
+		shown[i] = shownPerson(m)
+	}
+	return shown, err
+}
+
+// Sessions implements readapi.People.
+func (l peopleList) Sessions(ctx context.Context, who access.Principal) (shown []resource.Session, err error) {
+	id := signin.PersonOf(who)
+	if id == "" {
+		return nil, nil
+	}
+	all, err := l.desk.Sessions(ctx, id)
+	for _, s := range all {
+		shown = append(shown, resource.Session{
+			SessionID: s.ID, BeganAt: resource.Moment(s.BeganAt), UsedAt: resource.Moment(s.UsedAt), ExpiresAt: resource.Moment(s.ExpiresAt),
+			Current: s.Hash == who.Credential,
+		})
+	}
+	return shown, err
+}

@@ -1,0 +1,120 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"daybook/commands/aggregate"
+	"daybook/domain/access"
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// ErrNobody means that a call does not say who asks. This is a fault of the program.
+var ErrNobody = errors.New("the call has no principal")
+
+// Access carries out commands on the shop's API keys and roles, all or none.
+func (s *Service) Access(ctx context.Context, call Call, commands ...access.Command) (aggregate.Result[access.Event], error) {
+	if err := s.admit(call); err != nil {
+		return aggregate.Result[access.Event]{}, err
+	}
+	return s.access.Handle(ctx, request(call, access.Stream(), commands))
+}
+
+// ViewAccess calls read with the state of all keys and roles; see ViewProduct.
+func (s *Service) ViewAccess(ctx context.Context, read func(access.State, int64)) error {
+	return s.access.View(ctx, access.Stream(), read)
+}
+
+// The handlers check the owner of a cart, an order or a return when they decide. The functions
+// below check it before a call does anything. So the call of somebody else changes no other stream,
+// and its caller learns nothing. A call without an owner is not checked.
+
+// admitCart admits a call about a cart.
+func (s *Service) admitCart(ctx context.Context, call Call, id unit.CartID) error {
+	return cmp.Or(s.admit(call), s.ownsCart(ctx, call, id, false))
+}
+
+// ownsCart returns cart.ErrNotFound if the cart belongs to somebody else than the call's owner, and
+// also if there is no such cart, so that nobody can tell the two apart. If begins is true, the call
+// may begin the cart, so a missing cart is no error.
+func (s *Service) ownsCart(ctx context.Context, call Call, id unit.CartID, begins bool) (err error) {
+	if call.Owner == "" {
+		return nil
+	}
+	// A statement of its own: Go does not say whether an argument is read before or after the call
+	// of another one, and this call sets err.
+	viewed := s.ViewCart(ctx, id, func(state cart.State, revision int64) {
+		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner) {
+			err = hidden(revision, cart.ErrNotFound)
+		}
+	})
+	return cmp.Or(viewed, err)
+}
+
+// asTaken returns taken in place of notFound if a call begins something, because somebody else has
+// used the id. Other errors stay as they are.
+func asTaken(begins bool, err error, notFound, taken *rule.Rejection) error {
+	if begins && errors.Is(err, notFound) {
+		return taken
+	}
+	return err
+}
+
+// hidden returns the error for a call about a thing that is not its owner's. If revision is
+// negative, there is no such thing, and the error is notFound itself.
+func hidden(revision int64, notFound error) error {
+	if revision < 0 {
+		return notFound
+	}
+	return access.Hide(notFound)
+}
+
+// ownsOrder is ownsCart for an order.
+func (s *Service) ownsOrder(ctx context.Context, call Call, id unit.OrderID) (err error) {
+	if call.Owner == "" {
+		return nil
+	}
+	viewed := s.ViewOrder(ctx, id, func(state order.State, revision int64) {
+		if !state.OwnedBy(call.Owner) {
+			err = hidden(revision, order.ErrNotFound)
+		}
+	})
+	return cmp.Or(viewed, err)
+}
+
+// ownsReturn is ownsCart for a return, and for the orders of a return that is requested. A request
+// for a new return under the id of somebody else's return gets returns.ErrExists, as it does for a
+// return of its own owner.
+func (s *Service) ownsReturn(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) (err error) {
+	if call.Owner == "" {
+		return nil
+	}
+	begins := false
+	for _, command := range commands {
+		request, requests := command.(returns.Request)
+		if !requests {
+			continue
+		}
+		begins = true
+		for _, line := range request.Lines {
+			for _, link := range line.Links {
+				if err := s.ownsOrder(ctx, call, link.OrderID); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	viewed := s.ViewReturn(ctx, id, func(state returns.State, revision int64) {
+		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner) {
+			if err = hidden(revision, returns.ErrNotFound); begins {
+				err = returns.ErrExists
+			}
+		}
+	})
+	return cmp.Or(viewed, err)
+}

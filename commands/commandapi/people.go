@@ -1,0 +1,311 @@
+package commandapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"daybook/commands/signin"
+	"daybook/domain/access"
+	"daybook/domain/staff"
+	"daybook/internal/problem"
+	"daybook/internal/resource"
+)
+
+// deskProblem turns the errors of a desk into problems.
+func deskProblem(err error) error {
+	if wait, is := errors.AsType[*signin.WaitError](err); is {
+		return problem.SignInDelayed(wait.After)
+	}
+	if fault, is := errors.AsType[*signin.FieldError](err); is {
+		return problem.NotValid(problem.InBody("/"+fault.Field, fault.Detail))
+	}
+	if errors.Is(err, signin.ErrRefused) {
+		return problem.SignInRefused()
+	}
+	if errors.Is(err, signin.ErrBusy) {
+		return problem.Overloaded(err)
+	}
+	return err
+}
+
+type signInInput struct {
+	ProcessHeaders
+	Body struct {
+		Email    string `json:"email" minLength:"1" maxLength:"254" doc:"The person's address."`
+		Password string `json:"password" minLength:"1" maxLength:"1000" doc:"The person's password."`
+		SetUp    bool   `json:"set_up_factor,omitzero" doc:"Set up a second factor even if the role needs none."`
+	}
+}
+
+// signIn compares a password.
+func (a *api) signIn(ctx context.Context, _ call, in *signInInput) (*response[resource.SignIn], error) {
+	done, err := a.desk.SignIn(ctx, fromOf(ctx), in.Body.Email, in.Body.Password, in.Body.SetUp)
+	return signedIn(done, err)
+}
+
+type codeInput struct {
+	ProcessHeaders
+	Body struct {
+		Step string `json:"step_token" minLength:"1" maxLength:"200"`
+		Code string `json:"code" minLength:"6" maxLength:"40" doc:"What the app shows, or a recovery code."`
+	}
+}
+
+// enterCode completes a sign-in.
+func (a *api) enterCode(ctx context.Context, _ call, in *codeInput) (*response[resource.SignIn], error) {
+	if err := checkStep(in.Body.Step); err != nil {
+		return nil, err
+	}
+	return signedIn(a.desk.Code(ctx, fromOf(ctx), in.Body.Step, in.Body.Code))
+}
+
+// checkStep refuses a text that does not have the form of a step token.
+func checkStep(token string) error {
+	if signin.IsToken(token) {
+		return nil
+	}
+	return problem.NotValid(problem.InBody("/step_token", "want the step_token of the step before"))
+}
+
+type beginFactorInput struct {
+	ProcessHeaders
+	Body struct {
+		Step string `json:"step_token" minLength:"1" maxLength:"200"`
+	}
+}
+
+// beginFactor makes the secret of a second factor.
+func (a *api) beginFactor(ctx context.Context, _ call, in *beginFactorInput) (*response[resource.FactorSecret], error) {
+	if err := checkStep(in.Body.Step); err != nil {
+		return nil, err
+	}
+	factor, err := a.desk.BeginFactor(ctx, in.Body.Step)
+	if err != nil {
+		return nil, deskProblem(err)
+	}
+	return &response[resource.FactorSecret]{Body: &resource.FactorSecret{Secret: factor.Secret, URI: factor.URI}}, nil
+}
+
+// confirmFactor sets up a second factor, and completes the sign-in.
+func (a *api) confirmFactor(ctx context.Context, _ call, in *codeInput) (*response[resource.SignIn], error) {
+	if err := checkStep(in.Body.Step); err != nil {
+		return nil, err
+	}
+	return signedIn(a.desk.ConfirmFactor(ctx, fromOf(ctx), in.Body.Step, in.Body.Code))
+}
+
+// fromOf says where a sign-in comes from.
+func fromOf(ctx context.Context) signin.From {
+	r := problem.RequestOf(ctx)
+	return signin.From{Client: r.Client, Browser: r.Browser}
+}
+
+// signedIn is the response to a step of a sign-in.
+func signedIn(done signin.SignedIn, err error) (*response[resource.SignIn], error) {
+	if err != nil {
+		return nil, deskProblem(err)
+	}
+	out := &response[resource.SignIn]{Body: &resource.SignIn{Next: string(done.Next), Recovery: done.Recovery}}
+	if done.Next != signin.Complete {
+		out.Body.Step = done.Token
+		return out, nil
+	}
+	session := sessionOf(done.Session, true)
+	out.Body.Session = &session
+	out.Cookies = []http.Cookie{cookie(problem.SessionCookie, done.Token, 0), cookie(problem.BrowserCookie, done.Browser, signin.BrowserFor)}
+	return out, nil
+}
+
+func sessionOf(s signin.Session, current bool) resource.Session {
+	return resource.Session{
+		SessionID: s.ID, BeganAt: resource.Moment(s.BeganAt), UsedAt: resource.Moment(s.UsedAt), ExpiresAt: resource.Moment(s.ExpiresAt), Current: current,
+	}
+}
+
+// cookie makes a cookie that no page can read. A browser sends it only to this host, and only for
+// pages of this host. If lasts is 0, the cookie ends when the browser is closed. If lasts is
+// negative, the browser deletes the cookie.
+func cookie(name, value string, lasts time.Duration) http.Cookie {
+	return http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: int(lasts / time.Second), Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	}
+}
+
+// Nothing is a response without members.
+type Nothing struct{}
+
+type redeemInput struct {
+	ProcessHeaders
+	Body struct {
+		Token    string `json:"token" minLength:"1" maxLength:"200"`
+		Password string `json:"password" minLength:"1" maxLength:"1000" doc:"The new password: 12 to 200 characters."`
+	}
+}
+
+// redeemToken sets a password with a token.
+func (a *api) redeemToken(ctx context.Context, _ call, in *redeemInput) (*response[resource.StaffMember], error) {
+	var bad check
+	inBody(&bad, "/token", in.Body.Token, signin.ParseToken)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return member(a.desk.Redeem(ctx, in.Body.Token, in.Body.Password))
+}
+
+func member(m signin.Member, err error) (*response[resource.StaffMember], error) {
+	if err != nil {
+		return nil, deskProblem(err)
+	}
+	shown := resource.StaffMemberOf(m.ID, m.Person, m.Name, m.Email)
+	return &response[resource.StaffMember]{Body: &shown}, nil
+}
+
+// person returns the person who sends a request.
+func (c call) person() (staff.PersonID, error) {
+	if id := signin.PersonOf(c.Who); id != "" {
+		return id, nil
+	}
+	return "", problem.SessionRequired()
+}
+
+type changePasswordInput struct {
+	ProcessHeaders
+	Body struct {
+		Password string `json:"password" minLength:"1" maxLength:"1000" doc:"The present password."`
+		New      string `json:"new_password" minLength:"1" maxLength:"1000" doc:"The new password: 12 to 200 characters."`
+	}
+}
+
+// changePassword sets the caller's password. All their sessions end, also the one of this request.
+func (a *api) changePassword(ctx context.Context, c call, in *changePasswordInput) (*response[Nothing], error) {
+	id, err := c.person()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.desk.ChangePassword(ctx, id, problem.RequestOf(ctx).Client, in.Body.Password, in.Body.New); err != nil {
+		return nil, deskProblem(err)
+	}
+	return signedOut(), nil
+}
+
+// signOut ends the caller's session.
+func (a *api) signOut(ctx context.Context, c call, _ *struct{ ProcessHeaders }) (*response[Nothing], error) {
+	if _, err := c.person(); err != nil {
+		return nil, err
+	}
+	if err := a.desk.SignOut(ctx, c.Who); err != nil {
+		return nil, err
+	}
+	return signedOut(), nil
+}
+
+func signedOut() *response[Nothing] {
+	return &response[Nothing]{Body: &Nothing{}, Cookies: []http.Cookie{cookie(problem.SessionCookie, "", -time.Second)}}
+}
+
+type endSessionInput struct {
+	ProcessHeaders
+	SessionID string `path:"session_id" maxLength:"40" doc:"As GET /v1/auth/sessions lists it."`
+}
+
+// endSession ends a session of the caller.
+func (a *api) endSession(ctx context.Context, c call, in *endSessionInput) (*response[Nothing], error) {
+	id, err := c.person()
+	if err != nil {
+		return nil, err
+	}
+	return &response[Nothing]{Body: &Nothing{}}, a.desk.EndSession(ctx, id, in.SessionID)
+}
+
+type inviteInput struct {
+	ProcessHeaders
+	Body struct {
+		Email string `json:"email" minLength:"1" maxLength:"254" doc:"The address with which the person will sign in."`
+		Name  string `json:"name" minLength:"1" maxLength:"100" doc:"What the person is called."`
+		Role  string `json:"role" minLength:"1" maxLength:"40" doc:"A role that reaches everything, so not customer."`
+	}
+}
+
+// inviteStaff invites a person. The response is never kept as an answer, because it has a token.
+func (a *api) inviteStaff(ctx context.Context, c call, in *inviteInput) (*response[resource.StaffToken], error) {
+	var bad check
+	role := inBody(&bad, "/role", in.Body.Role, access.ParseRole)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return withToken(a.desk.Invite(ctx, c.Call, signin.Contact{Email: in.Body.Email, Name: in.Body.Name}, role))
+}
+
+func withToken(m signin.Member, token signin.Token, err error) (*response[resource.StaffToken], error) {
+	if err != nil {
+		return nil, deskProblem(err)
+	}
+	shown := resource.StaffToken{Person: resource.StaffMemberOf(m.ID, m.Person, m.Name, m.Email), Token: token.Text, Until: resource.Moment(token.Until)}
+	return &response[resource.StaffToken]{Body: &shown}, nil
+}
+
+// PersonPath names a person.
+type PersonPath struct {
+	ProcessHeaders
+	PersonID string `path:"person_id" maxLength:"40" doc:"As GET /v1/staff lists it."`
+}
+
+func (p *PersonPath) person(bad *check) staff.PersonID {
+	return inPath(bad, "person_id", p.PersonID, staff.ParsePersonID)
+}
+
+// giveToken gives a person another token.
+func (a *api) giveToken(ctx context.Context, c call, in *struct{ PersonPath }) (*response[resource.StaffToken], error) {
+	var bad check
+	id := in.person(&bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return withToken(a.desk.GiveToken(ctx, c.Call, id))
+}
+
+type changeRoleInput struct {
+	PersonPath
+	Body struct {
+		Role string `json:"role" minLength:"1" maxLength:"40" doc:"A role that reaches everything, so not customer."`
+	}
+}
+
+// changeRole gives a person another role.
+func (a *api) changeRole(ctx context.Context, c call, in *changeRoleInput) (*response[resource.StaffMember], error) {
+	var bad check
+	id, role := in.person(&bad), inBody(&bad, "/role", in.Body.Role, access.ParseRole)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return member(a.desk.ChangeRole(ctx, c.Call, id, role))
+}
+
+type disableInput struct {
+	PersonPath
+	Body struct {
+		Reason string `json:"reason,omitempty" maxLength:"500" doc:"Why it ends."`
+	}
+}
+
+// disableStaff ends a person's access.
+func (a *api) disableStaff(ctx context.Context, c call, in *disableInput) (*response[resource.StaffMember], error) {
+	var bad check
+	id := in.person(&bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return member(a.desk.Disable(ctx, c.Call, id, in.Body.Reason))
+}
+
+// removeFactor takes a person's second factor away.
+func (a *api) removeFactor(ctx context.Context, c call, in *struct{ PersonPath }) (*response[resource.StaffMember], error) {
+	var bad check
+	id := in.person(&bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return member(a.desk.RemoveFactor(ctx, c.Call, id))
+}

@@ -1,0 +1,29 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// SecretOfGuests names the secret with which the tokens of guests are made.
+const SecretOfGuests = "guests"
+
+// Secret returns the 32 random bytes that all nodes of a database have under a name. The first call
+// makes them.
+func Secret(ctx context.Context, pool *pgxpool.Pool, name string) ([]byte, error) {
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh) // it never fails
+	// The first node's value stays. The update changes nothing, but without it the statement would
+	// not return the row.
+	var value []byte
+	err := pool.QueryRow(ctx, `
+		INSERT INTO commands.secrets AS kept (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = kept.value RETURNING value`, name, fresh).Scan(&value)
+	if err != nil {
+		return nil, fmt.Errorf("the secret of %s: %w", name, err)
+	}
+	return value, nil
+}

@@ -1,0 +1,154 @@
+package signin
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"daybook/domain/staff"
+)
+
+// WaitError means that too many tries have failed, and after how long the next one is allowed.
+type WaitError struct{ After time.Duration }
+
+func (e *WaitError) Error() string {
+	return fmt.Sprintf("too many tries have failed; the next is allowed in %s", e.After)
+}
+
+// Tries are counted under several keys. Each key allows a number of failures without a pause. After
+// that number, each failure doubles the pause until the next try, up to maxPause. Nobody is locked
+// out for good, and a try during a pause does not make the pause longer.
+//
+// Somebody who guesses from many addresses could make the owner of an account wait. So a browser
+// with which the owner has signed in before has a key of its own, and the other keys do not count
+// for it.
+const (
+	freeOfDevice  = 10 // a known browser: the person has signed in with it
+	freeOfPair    = 5  // one account from one address
+	freeOfAddress = 20 // all accounts from one address: password spraying
+	freeOfAccount = 50 // one account from all addresses, without known browsers
+	// noteAt is a number of failures for one account. From this number on, they are noted as
+	// guessing.
+	noteAt    = 10
+	maxPause  = 15 * time.Minute
+	forgotten = time.Hour // after the last failure
+	maxKeys   = 50_000
+)
+
+// key is something under which tries are counted.
+type key struct {
+	name string
+	free int
+}
+
+// signInKeys are the keys of a sign-in. account stands for the e-mail address, and device for a
+// known browser. device is empty if the browser is not known.
+func signInKeys(account, client, device string) []key {
+	if device != "" {
+		return []key{{"device " + device, freeOfDevice}}
+	}
+	return []key{{"pair " + client + " " + account, freeOfPair}, {"address " + client, freeOfAddress}, {accountKey(account), freeOfAccount}}
+}
+
+func accountKey(account string) string { return "account " + account }
+
+// passwordKeys are the keys of a change of password, which only a person who has signed in can
+// send.
+func passwordKeys(id staff.PersonID, client string) []key {
+	return []key{{"change " + client + " " + string(id), freeOfPair}}
+}
+
+// limits counts tries. The counts are in memory, so each node has its own.
+type limits struct {
+	now func() time.Time
+	mu  sync.Mutex
+	by  map[string]*tries
+}
+
+type tries struct {
+	failed int
+	last   time.Time
+	until  time.Time // no try is allowed before this time
+}
+
+func newLimits(now func() time.Time) *limits { return &limits{now: now, by: map[string]*tries{}} }
+
+// take begins a try. If the try must wait, take counts nothing. Otherwise the try counts as failed
+// until clear is called. So it does not help to send many tries at the same moment.
+func (l *limits) take(keys []key) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for _, k := range keys {
+		if t := l.by[k.name]; t != nil {
+			wait = max(wait, t.until.Sub(now))
+		}
+	}
+	if wait > 0 {
+		return wait
+	}
+	for _, k := range keys {
+		l.count(k, now)
+	}
+	return 0
+}
+
+func (l *limits) count(k key, now time.Time) {
+	t := l.by[k.name]
+	if t == nil {
+		l.makeRoom(now)
+		t = new(tries)
+		l.by[k.name] = t
+	}
+	if now.Sub(t.last) > forgotten {
+		*t = tries{}
+	}
+	t.failed++
+	t.last = now
+	if over := t.failed - k.free; over >= 0 {
+		t.until = now.Add(min(maxPause, time.Second<<min(over, 20)))
+	}
+}
+
+// makeRoom forgets keys if there are too many: first the old ones, and then any.
+func (l *limits) makeRoom(now time.Time) {
+	if len(l.by) < maxKeys {
+		return
+	}
+	for name, t := range l.by {
+		if now.Sub(t.last) > forgotten {
+			delete(l.by, name)
+		}
+	}
+	for name := range l.by {
+		if len(l.by) < maxKeys {
+			return
+		}
+		delete(l.by, name)
+	}
+}
+
+// clear notes that a try has succeeded. Failures of others, from the same address or for the same
+// account, still count.
+func (l *limits) clear(keys []key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, k := range keys {
+		if i == 0 {
+			delete(l.by, k.name)
+		} else if t := l.by[k.name]; t != nil {
+			t.failed--
+			t.until = time.Time{}
+		}
+	}
+}
+
+// failures are how many tries for an account have failed lately, from browsers that are not known.
+func (l *limits) failures(account string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.by[accountKey(account)]; t != nil {
+		return t.failed
+	}
+	return 0
+}

@@ -1,0 +1,77 @@
+package signin
+
+import (
+	"context"
+	"time"
+
+	"daybook/domain/staff"
+)
+
+// Store keeps what the log must not have: names and addresses, hashes of passwords, secrets of
+// second factors, and sessions. The log says which of them count. Package commands/postgres
+// implements it in a database, and Memory in memory. Texts that people send, such as the token of a
+// session, are stored as their SHA-256 only.
+type Store interface {
+	// AddPerson stores the contact of a person. In the same step it takes the address away from
+	// holder, if that is not empty. It returns false if somebody else has the address.
+	AddPerson(ctx context.Context, id staff.PersonID, contact Contact, holder staff.PersonID, now time.Time) (added bool, err error)
+	// ByEmail returns who has an address, and since when. The id is empty if nobody has it.
+	ByEmail(ctx context.Context, email string) (id staff.PersonID, since time.Time, err error)
+	// Contacts returns the contacts of all people.
+	Contacts(ctx context.Context) (map[staff.PersonID]Contact, error)
+
+	SaveSecret(ctx context.Context, secret Secret) error
+	// Secret returns the value of a secret. It is empty if there is no such secret.
+	Secret(ctx context.Context, id string) (value string, err error)
+
+	SaveSession(ctx context.Context, session Session) error
+	// Session returns the session whose token has this hash, or nil if there is none.
+	Session(ctx context.Context, hash string) (*Session, error)
+	// Sessions returns the complete sessions of a person, the oldest first.
+	Sessions(ctx context.Context, id staff.PersonID) ([]Session, error)
+	// Touch notes that a session was used.
+	Touch(ctx context.Context, hash string, now time.Time) error
+	// Try counts a try for a session that is not complete. It returns false if there were limit
+	// tries before, or if there is no such session.
+	Try(ctx context.Context, hash string, limit int) (allowed bool, err error)
+	// EndSession deletes a session. It returns false if there is none.
+	EndSession(ctx context.Context, hash string) (ended bool, err error)
+
+	// Tidy deletes the sessions of a person that are of an earlier generation, and all their
+	// secrets except those in keep. Known browsers stay known.
+	Tidy(ctx context.Context, id staff.PersonID, generation int64, keep []string) error
+	// Prune deletes all sessions that ended before a time.
+	Prune(ctx context.Context, before time.Time) error
+}
+
+// Secret is a stored hash of a password, or the secret of a second factor.
+type Secret struct {
+	ID     string
+	Person staff.PersonID
+	Value  string
+}
+
+// Stage is how far the sign-in of a session has come.
+type Stage string
+
+// The stages of a session.
+const (
+	Complete  Stage = "complete"      // its holder has signed in
+	NeedsCode Stage = "second-factor" // the password was good, and a code is missing
+	NeedsApp  Stage = "set-up-factor" // the password was good, and a second factor must be set up
+	KnownBy   Stage = "browser"       // not a session, but a browser that the person has signed in with
+)
+
+// Session is what is stored for a token that a browser holds.
+type Session struct {
+	Hash       string // the SHA-256 of the token, in hex
+	ID         string // its id for its owner and in events, which is not secret
+	Person     staff.PersonID
+	Stage      Stage
+	Generation int64 // see staff.Person
+	// Credential is the password that was compared.
+	Credential string
+	// Pending is the secret of a second factor that is not confirmed yet.
+	Pending                    string
+	BeganAt, UsedAt, ExpiresAt time.Time
+}

@@ -1,0 +1,254 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"daybook/commands/aggregate"
+	"daybook/domain/cart"
+	"daybook/domain/checkout"
+	"daybook/domain/order"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// together records whole checkouts in one append, if the log can append to several streams at
+// once: the checkout's start and outcome, the reservations, the order, its payment and its
+// confirmation, and the allocation of its stock. Step by step, this takes seven rounds of appends,
+// one after the other.
+//
+// It decides with the same functions as a checkout that goes step by step. So a call that was
+// recorded in one append can be repeated step by step, and the other way round. There are two
+// differences. No driver can be cut off between two steps. And if the order is confirmed at once,
+// stock records only an allocation for each SKU. Step by step it would record a reservation and
+// then its commitment, and the commitment would be an open step of the order.
+//
+// All checkouts that wait are one batch: each is decided on the state that the one before left.
+// together does only what succeeds at once. If another node is first, or a stream is not in memory,
+// Checkout reads the streams and asks together again. If something is short or refused, the
+// checkout goes step by step.
+type together struct {
+	service *Service
+	log     eventstore.MultiAppender
+	options aggregate.Options
+
+	carts  *aggregate.Handler[cart.State, cart.Command, cart.Event]
+	stock  *aggregate.Handler[stock.State, stock.Command, stock.Event]
+	orders *aggregate.Handler[order.State, order.Command, order.Event]
+
+	mu      sync.Mutex
+	waiting []*wholeCheckout
+	working bool
+}
+
+// wholeCheckout is a checkout that waits for together.
+type wholeCheckout struct {
+	ctx   context.Context //nolint:containedctx // the caller's, because a batch has many callers
+	call  Call
+	ask   CheckoutRequest
+	start cart.StartCheckout
+	taken atomic.Bool // by a batch, or by the caller when it gives up
+
+	result CheckoutResult
+	err    error
+	done   chan struct{}
+}
+
+const (
+	maxTogether = 64 // checkouts of a batch
+	// These bounds are far below the log's limits for one append, so one more checkout of usual
+	// size does not exceed them.
+	maxTogetherStreams = eventstore.MaxAppendStreams / 2
+	maxTogetherBytes   = eventstore.MaxAppendBytes / 2
+)
+
+// checkout carries out a checkout. It returns aggregate.ErrStepByStep if the checkout must go step
+// by step. Its other errors are those of Checkout.
+func (t *together) checkout(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
+	if t == nil || ask.OnReserved != nil { // in one append, OnReserved could not be called before the end
+		return CheckoutResult{}, aggregate.ErrStepByStep
+	}
+	whole := &wholeCheckout{ctx: ctx, call: call, ask: ask, start: start, done: make(chan struct{})}
+	t.add(whole)
+	select {
+	case <-whole.done:
+		if whole.err != nil { // what was decided is not recorded, as far as is known
+			return CheckoutResult{}, whole.err
+		}
+		return whole.result, nil
+	case <-ctx.Done():
+	}
+	if whole.taken.CompareAndSwap(false, true) {
+		return CheckoutResult{}, fmt.Errorf("checkout of cart %s not begun: %w", ask.CartID, ctx.Err())
+	}
+	return CheckoutResult{}, &eventstore.OutcomeUnknownError{Cause: ctx.Err()}
+}
+
+func (t *together) add(whole *wholeCheckout) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = append(t.waiting, whole)
+	if !t.working {
+		t.working = true
+		go t.work()
+	}
+}
+
+// work carries out batches until nothing waits.
+func (t *together) work() {
+	for {
+		batch, more := t.take()
+		if !more {
+			return
+		}
+		t.carryOut(batch)
+	}
+}
+
+// take returns the next batch. more is false if nothing waits; then the caller must stop.
+func (t *together) take() (batch []*wholeCheckout, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := min(len(t.waiting), maxTogether)
+	if n == 0 {
+		t.waiting, t.working = nil, false
+		return nil, false
+	}
+	for _, w := range t.waiting[:n] {
+		if w.taken.CompareAndSwap(false, true) {
+			batch = append(batch, w)
+		}
+	}
+	t.waiting = t.waiting[n:]
+	return batch, true
+}
+
+// carryOut decides a batch, appends its events, and ends each checkout of it.
+func (t *together) carryOut(batch []*wholeCheckout) {
+	joint := aggregate.NewJoint(t.log, t.options)
+	var ended []*wholeCheckout
+	defer func() {
+		joint.Close()
+		for _, w := range batch {
+			if !slices.Contains(ended, w) { // the batch was full before it
+				w.err = aggregate.ErrStepByStep
+			}
+			close(w.done)
+		}
+	}()
+	carts, orders := aggregate.Join(joint, t.carts), aggregate.Join(joint, t.orders)
+	s := &Service{
+		carts: carts, stock: aggregate.Join(joint, t.stock), orders: orders,
+		store: t.service.store, policy: t.service.policy, now: t.service.now, logger: t.service.logger, driving: t.service.driving, joined: true,
+	}
+	var decided []*wholeCheckout
+	for _, w := range batch {
+		if streams, bytes := joint.Size(); streams > maxTogetherStreams || bytes > maxTogetherBytes {
+			break
+		}
+		decided = append(decided, w)
+		_ = joint.Do(w.ctx, func(ctx context.Context) (err error) { // Commit returns the error, too
+			w.result, err = s.checkoutAtOnce(ctx, w.call, w.ask, w.start)
+			return err
+		})
+	}
+	for i, err := range joint.Commit(context.Background()) { // not a caller's context, because the batch has many
+		w := decided[i]
+		w.err = err
+		w.result.Cart.Position = carts.Position(cart.Stream(w.ask.CartID))
+		w.result.Order.Position = orders.Position(order.Stream(w.start.OrderID))
+		w.result.Final.Position = w.result.Order.Position
+		ended = append(ended, w)
+	}
+}
+
+// checkoutAtOnce decides a whole checkout. It first tries every step, so that a checkout that
+// cannot succeed at once changes nothing.
+func (s *Service) checkoutAtOnce(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
+	if err := s.trySteps(ctx, call, ask, start); err != nil {
+		return CheckoutResult{}, err
+	}
+	begun, err := s.carts.Handle(ctx, s.beginning(call, ask.CartID, start))
+	if err != nil {
+		return CheckoutResult{}, err
+	}
+	started, ok := begun.Events[0].(cart.CheckoutStarted)
+	if !ok {
+		return CheckoutResult{}, aggregate.ErrStepByStep
+	}
+	result, err := s.finishCheckout(ctx, call.Meta, started, nil, driver{confirms: ask.After != nil && ask.After.Confirm})
+	if err != nil {
+		return result, err
+	}
+	result.Final, err = s.afterPlacing(ctx, call, result, ask.After)
+	return result, err
+}
+
+// trySteps decides the steps of a checkout without changing anything. It returns an error if one
+// of them would be refused, and the checkout must then go step by step.
+func (s *Service) trySteps(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) error {
+	var started cart.CheckoutStarted
+	begins := false
+	err := s.carts.View(ctx, cart.Stream(ask.CartID), func(state cart.State, _ int64) {
+		if events, refusal := cart.Decide(start, state); refusal == nil && len(events) == 1 {
+			started, begins = events[0].(cart.CheckoutStarted)
+		}
+	})
+	if err == nil && !begins {
+		err = aggregate.ErrStepByStep
+	}
+	if err != nil {
+		return err
+	}
+	free := true
+	err = s.orders.ViewCached(ctx, order.Stream(start.OrderID), func(_ order.State, revision int64) { free = revision < 0 })
+	if err == nil && !free {
+		err = aggregate.ErrStepByStep
+	}
+	if err != nil {
+		return err
+	}
+	process := checkout.Begin(started)
+	asks := process.Asks()
+	replies := make([]checkout.StockReply, len(asks))
+	for i, ask := range asks {
+		replies[i].Ask = ask
+		var refusal error
+		err := s.stock.View(ctx, stock.Stream(ask.SKU, ask.Location), func(state stock.State, _ int64) {
+			_, refusal = stock.Decide(ask.Reserve(s.now()), state)
+		})
+		if err = errors.Join(err, refusal); err != nil {
+			return err
+		}
+	}
+	outcome, known := process.Reply(replies).Outcome()
+	complete, ok := outcome.(cart.CompleteCheckout)
+	if !known || !ok {
+		return aggregate.ErrStepByStep
+	}
+	return s.tryOrder(call, ask.After, checkout.Place(started, cart.CheckedOut{OrderID: complete.OrderID, Reservations: complete.Reservations, Dropped: complete.Dropped}))
+}
+
+// tryOrder decides the steps of an order that is not placed yet.
+func (s *Service) tryOrder(call Call, after *AfterPlacing, place order.Place) error {
+	events, err := order.Decide(place, order.State{})
+	if err != nil || after == nil {
+		return err
+	}
+	state := folded(events)
+	wanted, err := after.commands(s, call.Meta.CommandID, func() (unit.Money, error) { return state.Owed(), nil })
+	for _, command := range wanted {
+		if err == nil {
+			events, err = order.Decide(command, state)
+		}
+		for _, event := range events {
+			state = order.Evolve(state, event)
+		}
+	}
+	return err
+}

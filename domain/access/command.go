@@ -1,0 +1,53 @@
+package access
+
+import "time"
+
+// Command is what can be asked about keys and roles.
+//
+//sumtype:decl
+type Command interface{ accessCommand() }
+
+// IssueKey makes an API key. The caller chooses a random id and a random secret, and gives only the
+// secret's hash.
+type IssueKey struct {
+	Key       KeyID
+	Name      string // 1 to 100 characters
+	Role      Role
+	Customer  string // only for a role that reaches own things
+	Hash      string
+	ExpiresAt time.Time // zero: never
+	Now       time.Time
+}
+
+// RotateKey gives a key a new secret. The old secret stays good for Overlap, at most 30 days.
+type RotateKey struct {
+	Key     KeyID
+	Hash    string
+	Overlap time.Duration
+	Now     time.Time
+}
+
+// RevokeKey ends a key. A key that has ended stays as it is.
+type RevokeKey struct {
+	Key    KeyID
+	Reason string
+}
+
+// ExpireKeys notes the end of all keys whose time has come.
+type ExpireKeys struct{ Now time.Time }
+
+// DefineRole gives a custom role its grants. If there is no such role, it makes one.
+type DefineRole struct {
+	Role   Role
+	Grants Grants
+}
+
+// RemoveRole ends a custom role. It is refused while an active key has the role.
+type RemoveRole struct{ Role Role }
+
+func (IssueKey) accessCommand()   {}
+func (RotateKey) accessCommand()  {}
+func (RevokeKey) accessCommand()  {}
+func (ExpireKeys) accessCommand() {}
+func (DefineRole) accessCommand() {}
+func (RemoveRole) accessCommand() {}

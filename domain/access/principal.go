@@ -1,0 +1,87 @@
+package access
+
+import (
+	"slices"
+
+	"daybook/domain/unit"
+)
+
+// Principal is who sends a request or a command, such as the holder of an API key, a person who has
+// signed in, or a part of the program itself. The zero Principal is nobody, and may do nothing.
+type Principal struct {
+	// ID names the principal in the log, such as "key:k3f9a1c2" or "system:reactor". It is the
+	// actor of every event that the principal causes.
+	ID string
+	// Role is the name of the role whose grants the principal has.
+	Role   Role
+	Grants Grants
+	// Customer is the customer whose things Own reaches. If it is empty and Cart is, too, Own
+	// reaches nothing.
+	Customer unit.CustomerID
+	// Cart is the cart of a guest. Own reaches this cart and the order that it becomes.
+	Cart unit.CartID
+	// ActsFor is the customer in whose name a storefront acts in this request.
+	ActsFor unit.CustomerID
+	// Credential says by what the principal was recognised, so that a long request can end with it:
+	// the hash of a key's secret or of a session's token, or the time at which another token
+	// expires. It is empty for a guest and for a part of the program.
+	Credential string
+}
+
+// System is the principal of a part of the program, such as the reactor or the importer. It may do
+// everything.
+func System(part string) Principal {
+	return Principal{ID: "system:" + part, Role: Admin, Grants: builtIn[Admin]}
+}
+
+// Everyone is the principal of each request to a node without access control. It may do everything.
+var Everyone = Principal{ID: "everyone", Role: Admin, Grants: builtIn[Admin]}
+
+// GuestOf is the guest who has a cart.
+func GuestOf(cart unit.CartID) Principal {
+	return Principal{ID: "guest:" + string(cart), Role: Guest, Grants: builtIn[Guest], Cart: cart}
+}
+
+// IsZero tells whether the principal is nobody.
+func (p Principal) IsZero() bool { return p.ID == "" }
+
+// Reach tells how far a permission of the principal goes. A principal that acts for a customer
+// reaches only what belongs to this customer, and the catalogue. Example: a storefront that acts
+// for customer 17850 may confirm the orders of 17850, and may not list stock.
+func (p Principal) Reach(permission Permission) Reach {
+	reach := p.Grants[permission]
+	switch {
+	case p.ActsFor == "" || slices.Contains(ofNobody, permission):
+		return reach
+	case reach == All && (permission.Ownable() || slices.Contains(aboutOwned, permission)):
+		return Own
+	}
+	return None
+}
+
+// May tells whether the principal has a permission, for everything or for its own things.
+func (p Principal) May(permission Permission) bool { return p.Reach(permission) != None }
+
+// Owned returns the owner, a customer or a guest, to whose things a permission is limited. limited
+// is false if the permission reaches everything. If limited is true and owner is empty, the
+// permission reaches nothing.
+func (p Principal) Owned(permission Permission) (owner unit.Owner, limited bool) {
+	customer, limited := p.Owner(permission)
+	if limited && p.Cart != "" {
+		return p.Cart.Owner(), true
+	}
+	return customer.Owner(), limited
+}
+
+// Owner returns the customer to whose things a permission is limited. limited is false if the
+// permission reaches everything. If limited is true and customer is empty, the permission reaches
+// no customer's things.
+func (p Principal) Owner(permission Permission) (customer unit.CustomerID, limited bool) {
+	if p.Reach(permission) == All {
+		return "", false
+	}
+	if p.ActsFor != "" {
+		return p.ActsFor, true
+	}
+	return p.Customer, true
+}

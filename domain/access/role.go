@@ -1,0 +1,48 @@
+package access
+
+// Role is the name of a set of grants: one of the roles below, or one that an admin defined.
+type Role string
+
+// The roles that every shop has. They cannot be changed or removed.
+const (
+	Guest      Role = "guest"      // one cart without a customer, and its order; a guest has a token and no key
+	Customer   Role = "customer"   // what belongs to one customer, and the catalogue
+	Storefront Role = "storefront" // a trusted program that acts for customers
+	Operator   Role = "operator"   // the daily work: stock, orders, parcels, returns
+	Manager    Role = "manager"    // what an operator may, and prices, credits and overrides
+	Auditor    Role = "auditor"    // reads everything, changes nothing
+	Analyst    Role = "analyst"    // reads sales, stock, orders and events
+	Admin      Role = "admin"      // everything
+)
+
+var builtIn = map[Role]Grants{
+	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders)),
+	Customer: grant(All, Look, ReadCatalogue).
+		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers)),
+	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
+		ReadReturns, AskReturns, ReadStock, ReadCustomers, TrustedFields, ActForCustomers),
+	Operator: grant(All, operatorMay...),
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, OverrideStock, SetStock, ReadSales)),
+	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents,
+		ReadProcesses, ReadHealth, ReadAccess),
+	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents, ReadHealth),
+	Admin:   grant(All, all...),
+}
+
+var operatorMay = []Permission{
+	Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ExpireCarts,
+	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
+	ReadReturns, AskReturns, HandleReturns, RefundReturns,
+	ReadStock, WriteStock, ReadCustomers, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
+}
+
+// Roles are the roles that every shop has, from the fewest rights to all.
+func Roles() []Role {
+	return []Role{Guest, Customer, Storefront, Operator, Manager, Auditor, Analyst, Admin}
+}
+
+// BuiltIn are the grants of a role that every shop has. The caller must not change them.
+func BuiltIn(role Role) (Grants, bool) {
+	grants, known := builtIn[role]
+	return grants, known
+}

@@ -1,0 +1,72 @@
+package staff
+
+import "daybook/domain/wire"
+
+// The wire names. They are storage format: a name once used stays readable, and a changed shape
+// gets a new version.
+const (
+	typeInvited         = "shopstaff.invited.v1"
+	typeTokenGiven      = "shopstaff.token_given.v1"
+	typeJoined          = "shopstaff.joined.v1"
+	typePasswordSet     = "shopstaff.password_set.v1"
+	typeRoleChanged     = "shopstaff.role_changed.v1"
+	typeDisabled        = "shopstaff.disabled.v1"
+	typeFactorSet       = "shopstaff.factor_set.v1"
+	typeFactorRemoved   = "shopstaff.factor_removed.v1"
+	typeSignedIn        = "shopstaff.signed_in.v1"
+	typeSignedOut       = "shopstaff.signed_out.v1"
+	typeGuessingNoticed = "shopstaff.guessing_noticed.v1"
+)
+
+var decoders = wire.Decoders[Event]{
+	typeInvited:         read[Invited],
+	typeTokenGiven:      read[TokenGiven],
+	typeJoined:          read[Joined],
+	typePasswordSet:     read[PasswordSet],
+	typeRoleChanged:     read[RoleChanged],
+	typeDisabled:        read[Disabled],
+	typeFactorSet:       read[FactorSet],
+	typeFactorRemoved:   read[FactorRemoved],
+	typeSignedIn:        read[SignedIn],
+	typeSignedOut:       read[SignedOut],
+	typeGuessingNoticed: read[GuessingNoticed],
+}
+
+func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
+
+// Types are the wire names of all events, in every version there was.
+func Types() []string { return decoders.Types() }
+
+// Encode gives an event's wire name and its JSON.
+func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeName(e), e) }
+
+// Decode reads what Encode wrote. For an unknown name it returns *wire.UnknownTypeError.
+func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+func typeName(e Event) string {
+	switch e.(type) {
+	case Invited:
+		return typeInvited
+	case TokenGiven:
+		return typeTokenGiven
+	case Joined:
+		return typeJoined
+	case PasswordSet:
+		return typePasswordSet
+	case RoleChanged:
+		return typeRoleChanged
+	case Disabled:
+		return typeDisabled
+	case FactorSet:
+		return typeFactorSet
+	case FactorRemoved:
+		return typeFactorRemoved
+	case SignedIn:
+		return typeSignedIn
+	case SignedOut:
+		return typeSignedOut
+	case GuessingNoticed:
+		return typeGuessingNoticed
+	}
+	panic("staff: unknown event")
+}

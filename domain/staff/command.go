@@ -1,0 +1,108 @@
+package staff
+
+import (
+	"time"
+
+	"daybook/domain/access"
+)
+
+// Command is what can be asked about people.
+//
+//sumtype:decl
+type Command interface{ staffCommand() }
+
+// Invite adds a person. The caller chooses a random id and a random token, and gives only the
+// token's hash. The caller also checks that the role exists and reaches everything.
+type Invite struct {
+	Person PersonID
+	Role   access.Role
+	Token  string
+	Until  time.Time // at most MaxToken from Now
+	Now    time.Time
+}
+
+// GiveToken gives a person another token.
+type GiveToken struct {
+	Person PersonID
+	Token  string
+	Until  time.Time
+	Now    time.Time
+}
+
+// RedeemToken sets a password with a token. The token is used up.
+type RedeemToken struct {
+	Person     PersonID
+	Token      string // its hash
+	Credential string
+	Now        time.Time
+}
+
+// ChangePassword sets a password in place of the one that Current names.
+type ChangePassword struct {
+	Person     PersonID
+	Current    string
+	Credential string
+}
+
+// ChangeRole gives a person another role. The caller checks it as for Invite.
+type ChangeRole struct {
+	Person PersonID
+	Role   access.Role
+}
+
+// Disable ends a person's access for good. A person whose access has ended stays as they are.
+type Disable struct {
+	Person PersonID
+	Reason string
+}
+
+// SetFactor gives a second factor to a person who has none. Credential names the password that was
+// compared.
+type SetFactor struct {
+	Person     PersonID
+	Credential string
+	Factor     string
+	Recovery   []string
+	Step       int64
+}
+
+// RemoveFactor takes a second factor away. A person without one stays as they are.
+type RemoveFactor struct{ Person PersonID }
+
+// SignIn begins a session. Credential and Factor name what was compared. If another password or
+// factor was set meanwhile, the command is refused. Exactly one of Step and Recovery is given if
+// the person has a second factor.
+type SignIn struct {
+	Person     PersonID
+	Credential string
+	Factor     string // empty: the person has none
+	Session    string
+	Step       int64
+	Recovery   string
+}
+
+// SignOut notes the end of a session.
+type SignOut struct {
+	Person  PersonID
+	Session string
+}
+
+// NoteGuessing notes that somebody tries to guess the password or the codes of a person. It is
+// noted at most once an hour for each person.
+type NoteGuessing struct {
+	Person   PersonID
+	Failures int64
+	Since    time.Time // the beginning of the hour
+}
+
+func (Invite) staffCommand()         {}
+func (GiveToken) staffCommand()      {}
+func (RedeemToken) staffCommand()    {}
+func (ChangePassword) staffCommand() {}
+func (ChangeRole) staffCommand()     {}
+func (Disable) staffCommand()        {}
+func (SetFactor) staffCommand()      {}
+func (RemoveFactor) staffCommand()   {}
+func (SignIn) staffCommand()         {}
+func (SignOut) staffCommand()        {}
+func (NoteGuessing) staffCommand()   {}

@@ -1,0 +1,298 @@
+package staff
+
+import (
+	"strings"
+	"time"
+
+	"daybook/domain/access"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// The bounds of people.
+const (
+	MaxPeople = 10_000 // of a shop, including people whose access has ended
+	// MaxToken is the longest time for which a token is good.
+	MaxToken = 7 * 24 * time.Hour
+	// MaxRecovery is the largest number of recovery codes of a person.
+	MaxRecovery = 20
+)
+
+// Decide applies the rules to a command. The result is events, nothing (it is already so) or a
+// *rule.Rejection. It never changes s.
+func Decide(cmd Command, s State) ([]Event, error) {
+	switch cmd := cmd.(type) {
+	case Invite:
+		return invite(cmd, s)
+	case GiveToken:
+		return giveToken(cmd, s)
+	case RedeemToken:
+		return redeemToken(cmd, s)
+	case ChangePassword:
+		return changePassword(cmd, s)
+	case ChangeRole:
+		return changeRole(cmd, s)
+	case Disable:
+		return disable(cmd, s)
+	case SetFactor:
+		return setFactor(cmd, s)
+	case RemoveFactor:
+		return removeFactor(cmd, s)
+	case SignIn:
+		return signIn(cmd, s)
+	case SignOut:
+		return signOut(cmd, s)
+	case NoteGuessing:
+		return noteGuessing(cmd, s)
+	}
+	panic("staff: unknown command")
+}
+
+func invite(cmd Invite, s State) ([]Event, error) {
+	switch {
+	case len(s.People) >= MaxPeople:
+		return nil, ErrLimit
+	case !isPlain(string(cmd.Person)):
+		return nil, invalid("person_id", "An id has 1 to 40 lower-case letters and digits.")
+	case s.People[cmd.Person].Status != "":
+		return nil, ErrExists
+	}
+	if err := checkRole(cmd.Role); err != nil {
+		return nil, err
+	}
+	if err := checkToken(cmd.Token, cmd.Until, cmd.Now); err != nil {
+		return nil, err
+	}
+	return []Event{Invited{Person: cmd.Person, Role: cmd.Role, Token: cmd.Token, Until: cmd.Until}}, nil
+}
+
+func giveToken(cmd GiveToken, s State) ([]Event, error) {
+	person, err := s.present(cmd.Person)
+	if err != nil {
+		return nil, err
+	}
+	if person.Token == cmd.Token && person.Until.Equal(cmd.Until) && cmd.Token != "" {
+		return nil, nil
+	}
+	if err := checkToken(cmd.Token, cmd.Until, cmd.Now); err != nil {
+		return nil, err
+	}
+	return []Event{TokenGiven{Person: cmd.Person, Token: cmd.Token, Until: cmd.Until}}, nil
+}
+
+func redeemToken(cmd RedeemToken, s State) ([]Event, error) {
+	person := s.People[cmd.Person]
+	switch {
+	case person.Token == "" || person.Token != cmd.Token || !cmd.Now.Before(person.Until):
+		return nil, ErrTokenRefused
+	case cmd.Credential == "":
+		return nil, invalid("credential_id", "A credential has an id.")
+	case person.Status == Waiting:
+		return []Event{Joined{Person: cmd.Person, Credential: cmd.Credential}}, nil
+	}
+	return []Event{PasswordSet{Person: cmd.Person, Credential: cmd.Credential, ByToken: true}}, nil
+}
+
+func changePassword(cmd ChangePassword, s State) ([]Event, error) {
+	person, err := s.active(cmd.Person)
+	switch {
+	case err != nil:
+		return nil, err
+	case person.Credential != cmd.Current:
+		return nil, ErrChanged
+	case cmd.Credential == "":
+		return nil, invalid("credential_id", "A credential has an id.")
+	}
+	return []Event{PasswordSet{Person: cmd.Person, Credential: cmd.Credential}}, nil
+}
+
+func changeRole(cmd ChangeRole, s State) ([]Event, error) {
+	person, err := s.present(cmd.Person)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRole(cmd.Role); err != nil {
+		return nil, err
+	}
+	if person.Role == cmd.Role {
+		return nil, nil
+	}
+	return []Event{RoleChanged{Person: cmd.Person, Role: cmd.Role}}, nil
+}
+
+func disable(cmd Disable, s State) ([]Event, error) {
+	switch s.People[cmd.Person].Status {
+	case "":
+		return nil, ErrNotFound
+	case Ended:
+		return nil, nil
+	case Waiting, Active:
+	}
+	if fault := unit.TextFault(cmd.Reason, unit.MaxNote); fault != "" {
+		return nil, invalid("reason", "The reason is refused: "+fault+".")
+	}
+	return []Event{Disabled{Person: cmd.Person, Reason: cmd.Reason}}, nil
+}
+
+func setFactor(cmd SetFactor, s State) ([]Event, error) {
+	person, err := s.active(cmd.Person)
+	switch {
+	case err != nil:
+		return nil, err
+	case person.Credential != cmd.Credential:
+		return nil, ErrChanged
+	case person.Factor != "":
+		return nil, ErrFactorExists
+	case cmd.Factor == "" || cmd.Step <= 0:
+		return nil, invalid("factor_id", "A second factor has an id and was confirmed by a code.")
+	case len(cmd.Recovery) > MaxRecovery || !allHashes(cmd.Recovery):
+		return nil, invalid("recovery_hashes", "There are at most 20 recovery codes, each with the SHA-256 in hex.")
+	}
+	return []Event{FactorSet{Person: cmd.Person, Factor: cmd.Factor, Recovery: cmd.Recovery, Step: cmd.Step}}, nil
+}
+
+func removeFactor(cmd RemoveFactor, s State) ([]Event, error) {
+	person, err := s.present(cmd.Person)
+	if err != nil || person.Factor == "" {
+		return nil, err
+	}
+	return []Event{FactorRemoved{Person: cmd.Person}}, nil
+}
+
+func signIn(cmd SignIn, s State) ([]Event, error) {
+	person, err := s.active(cmd.Person)
+	switch {
+	case err != nil:
+		return nil, err
+	case !isPlain(cmd.Session):
+		return nil, invalid("session_id", "An id has 1 to 40 lower-case letters and digits.")
+	case person.Began == cmd.Session:
+		return nil, nil
+	case person.Credential != cmd.Credential || person.Factor != cmd.Factor:
+		return nil, ErrChanged
+	}
+	signed := SignedIn{Person: cmd.Person, Session: cmd.Session}
+	if person.Factor != "" {
+		if err := person.checkFactor(cmd); err != nil {
+			return nil, err
+		}
+		signed.Step, signed.Recovery = cmd.Step, cmd.Recovery
+	}
+	return []Event{signed}, nil
+}
+
+// checkFactor refuses a code that was used before. It does so even if two nodes get the code at the
+// same moment, because the second command is decided after the first event.
+func (p Person) checkFactor(cmd SignIn) error {
+	switch {
+	case (cmd.Step > 0) == (cmd.Recovery != ""):
+		return ErrCodeRefused // the command must have exactly one of them
+	case cmd.Step > 0 && cmd.Step <= p.Step:
+		return ErrCodeRefused
+	case cmd.Recovery != "" && !p.hasRecovery(cmd.Recovery):
+		return ErrCodeRefused
+	}
+	return nil
+}
+
+func (p Person) hasRecovery(hash string) bool {
+	for _, one := range p.Recovery {
+		if one == hash {
+			return true
+		}
+	}
+	return false
+}
+
+func signOut(cmd SignOut, s State) ([]Event, error) {
+	person := s.People[cmd.Person]
+	switch {
+	case person.Status == "":
+		return nil, ErrNotFound
+	case person.EndedOne == cmd.Session && cmd.Session != "":
+		return nil, nil
+	case !isPlain(cmd.Session):
+		return nil, invalid("session_id", "An id has 1 to 40 lower-case letters and digits.")
+	}
+	return []Event{SignedOut(cmd)}, nil
+}
+
+func noteGuessing(cmd NoteGuessing, s State) ([]Event, error) {
+	person := s.People[cmd.Person]
+	switch {
+	case person.Status == "":
+		return nil, ErrNotFound
+	case person.Guessing.Equal(cmd.Since):
+		return nil, nil
+	}
+	return []Event{GuessingNoticed(cmd)}, nil
+}
+
+// present is a person whose access has not ended.
+func (s State) present(id PersonID) (Person, error) {
+	person := s.People[id]
+	switch person.Status {
+	case "":
+		return person, ErrNotFound
+	case Ended:
+		return person, ErrDisabled
+	case Waiting, Active:
+	}
+	return person, nil
+}
+
+// active is a person who has joined and whose access has not ended.
+func (s State) active(id PersonID) (Person, error) {
+	person, err := s.present(id)
+	if err == nil && person.Status == Waiting {
+		err = ErrNotJoined
+	}
+	return person, err
+}
+
+func checkRole(role access.Role) error {
+	if _, err := access.ParseRole(string(role)); err != nil {
+		return invalid("role", "A role's name has 1 to 40 lower-case letters and digits.")
+	}
+	return nil
+}
+
+func checkToken(hash string, until, now time.Time) error {
+	switch {
+	case !isHash(hash):
+		return invalid("token_hash", "A hash is a SHA-256 in hex.")
+	case !until.After(now) || until.After(now.Add(MaxToken)):
+		return invalid("until", "A token is good for at most 7 days.")
+	}
+	return nil
+}
+
+func invalid(member, detail string) *rule.Rejection {
+	return ErrInvalid.With(detail, map[string]any{"field": member})
+}
+
+func allHashes(list []string) bool {
+	for _, one := range list {
+		if !isHash(one) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHash(text string) bool {
+	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// isPlain tells whether a text has 1 to 40 lower-case letters and digits.
+func isPlain(text string) bool {
+	return text != "" && len(text) <= 40 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+// ParsePersonID reads the id of a person.
+func ParsePersonID(text string) (PersonID, error) {
+	if !isPlain(text) {
+		return "", errPersonID
+	}
+	return PersonID(text), nil
+}

@@ -1,0 +1,128 @@
+// Package staff decides about the people who work in the shop and sign in: who was invited, which
+// role each has, and which of their passwords, codes and tokens counts. All people are in one
+// stream, so that decisions about two people cannot contradict each other.
+//
+// The log holds no e-mail, no name and no password. An event names a credential or a second factor
+// by its id, and the thing itself is in a table that no API shows. So a person's data can be
+// deleted, and a reader of the log learns nothing that helps to sign in. Package commands/signin
+// hashes passwords and compares them.
+package staff
+
+import (
+	"time"
+
+	"daybook/domain/access"
+)
+
+// Category starts the name of the stream.
+const Category = "shopstaff"
+
+// Stream names the only stream: all people of the shop.
+func Stream() string { return Category + "-all" }
+
+// Event is what can have happened to people. The wire names in codec.go are storage format: they
+// are versioned, never renamed.
+//
+//sumtype:decl
+type Event interface{ staffEvent() }
+
+// PersonID names a person. It is random and says nothing about them.
+type PersonID string
+
+// Invited adds a person, who joins with the token that was made for them.
+type Invited struct {
+	Person PersonID    `json:"person_id"`
+	Role   access.Role `json:"role"`
+	// Token is the SHA-256 of the token in hex. The token has 256 random bits, so the hash needs no
+	// salt and cannot be reversed by guessing.
+	Token string    `json:"token_hash"`
+	Until time.Time `json:"until"`
+}
+
+// TokenGiven gives a person another token, which replaces the one before. With it they can join, or
+// set a new password.
+type TokenGiven struct {
+	Person PersonID  `json:"person_id"`
+	Token  string    `json:"token_hash"`
+	Until  time.Time `json:"until"`
+}
+
+// Joined notes that an invited person has set a password with their token. The token is used up.
+type Joined struct {
+	Person     PersonID `json:"person_id"`
+	Credential string   `json:"credential_id"` // the stored hash of the password
+}
+
+// PasswordSet gives a person another password. All their sessions end, and their token is not good
+// any more.
+type PasswordSet struct {
+	Person     PersonID `json:"person_id"`
+	Credential string   `json:"credential_id"`
+	ByToken    bool     `json:"by_token,omitzero"` // with a token, so without the password before
+}
+
+// RoleChanged gives a person another role. All their sessions end.
+type RoleChanged struct {
+	Person PersonID    `json:"person_id"`
+	Role   access.Role `json:"role"`
+}
+
+// Disabled ends a person's access for good. All their sessions end.
+type Disabled struct {
+	Person PersonID `json:"person_id"`
+	Reason string   `json:"reason,omitempty"`
+}
+
+// FactorSet gives a person a second factor: an app that shows codes. All their sessions end.
+type FactorSet struct {
+	Person PersonID `json:"person_id"`
+	Factor string   `json:"factor_id"` // the stored secret that the app shares
+	// Recovery are the SHA-256 of the recovery codes, in hex. Each code has 100 random bits and is
+	// good once, in place of a code of the app.
+	Recovery []string `json:"recovery_hashes"`
+	// Step is the time step of the code that confirmed the factor. No code of this step or of one
+	// before it is good any more.
+	Step int64 `json:"step"`
+}
+
+// FactorRemoved takes a lost second factor away. All sessions of the person end.
+type FactorRemoved struct {
+	Person PersonID `json:"person_id"`
+}
+
+// SignedIn notes that a person has signed in, and how they proved who they are.
+type SignedIn struct {
+	Person  PersonID `json:"person_id"`
+	Session string   `json:"session_id"`
+	// Step is the time step of the code that was used; 0: none. No code of this step or of one
+	// before it is good any more.
+	Step int64 `json:"step,omitzero"`
+	// Recovery is the hash of the recovery code that was used up.
+	Recovery string `json:"recovery_hash,omitempty"`
+}
+
+// SignedOut notes that a session was ended by its owner or by an admin. A session that was not used
+// for long ends without an event.
+type SignedOut struct {
+	Person  PersonID `json:"person_id"`
+	Session string   `json:"session_id"`
+}
+
+// GuessingNoticed notes that somebody has tried many wrong passwords or codes of a person.
+type GuessingNoticed struct {
+	Person   PersonID  `json:"person_id"`
+	Failures int64     `json:"failures"` // at least so many within an hour, on one node
+	Since    time.Time `json:"since"`    // the beginning of this hour
+}
+
+func (Invited) staffEvent()         {}
+func (TokenGiven) staffEvent()      {}
+func (Joined) staffEvent()          {}
+func (PasswordSet) staffEvent()     {}
+func (RoleChanged) staffEvent()     {}
+func (Disabled) staffEvent()        {}
+func (FactorSet) staffEvent()       {}
+func (FactorRemoved) staffEvent()   {}
+func (SignedIn) staffEvent()        {}
+func (SignedOut) staffEvent()       {}
+func (GuessingNoticed) staffEvent() {}

@@ -1,0 +1,208 @@
+package staff
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"daybook/domain/access"
+	"daybook/domain/decidertest"
+	"daybook/domain/rule"
+)
+
+var decider = decidertest.Decider[Command, Event, State]{Decide: Decide, Evolve: Evolve}
+
+type row = decidertest.Case[Command, Event]
+
+// Ids of stored secrets.
+const (
+	firstPassword  = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b11"
+	secondPassword = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b12"
+	app            = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b21"
+)
+
+var (
+	noon     = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	evening  = noon.Add(6 * time.Hour)
+	hash     = strings.Repeat("a1", 32)
+	second   = strings.Repeat("b2", 32)
+	recovery = strings.Repeat("c3", 32)
+
+	invited = Invited{Person: "p1", Role: access.Manager, Token: hash, Until: evening}
+	joined  = Joined{Person: "p1", Credential: firstPassword}
+	factor  = FactorSet{Person: "p1", Factor: app, Recovery: []string{recovery}, Step: 100}
+)
+
+func rows() map[string]row {
+	all := map[string]row{}
+	for _, some := range []map[string]row{invitations(), passwords(), changes(), factors(), signIns()} {
+		for name, one := range some {
+			all[name] = one
+		}
+	}
+	return all
+}
+
+func invitations() map[string]row {
+	invite := func(change func(*Invite)) Invite {
+		cmd := Invite{Person: "p1", Role: access.Manager, Token: hash, Until: evening, Now: noon}
+		change(&cmd)
+		return cmd
+	}
+	return map[string]row{
+		"a person can be invited":         {When: invite(func(*Invite) {}), Then: []Event{invited}},
+		"an id is used once":              {Given: []Event{invited}, When: invite(func(*Invite) {}), Refused: ErrExists},
+		"an id is plain":                  {When: invite(func(c *Invite) { c.Person = "P 1" }), Refused: ErrInvalid},
+		"a role has a plain name":         {When: invite(func(c *Invite) { c.Role = "a\nb" }), Refused: ErrInvalid},
+		"a token's hash is a SHA-256":     {When: invite(func(c *Invite) { c.Token = "secret" }), Refused: ErrInvalid},
+		"a token is good for a while":     {When: invite(func(c *Invite) { c.Until = noon }), Refused: ErrInvalid},
+		"a token is good for 7 days only": {When: invite(func(c *Invite) { c.Until = noon.Add(MaxToken + 1) }), Refused: ErrInvalid},
+
+		"another token replaces the first":  {Given: []Event{invited}, When: GiveToken{Person: "p1", Token: second, Until: evening, Now: noon}, Then: []Event{TokenGiven{Person: "p1", Token: second, Until: evening}}},
+		"a token is for somebody":           {When: GiveToken{Person: "p1", Token: second, Until: evening, Now: noon}, Refused: ErrNotFound},
+		"another token's hash is a SHA-256": {Given: []Event{invited}, When: GiveToken{Person: "p1", Token: "x", Until: evening, Now: noon}, Refused: ErrInvalid},
+		"whose access ended gets no token":  {Given: []Event{invited, Disabled{Person: "p1"}}, When: GiveToken{Person: "p1", Token: second, Until: evening, Now: noon}, Refused: ErrDisabled},
+	}
+}
+
+func passwords() map[string]row {
+	redeem := RedeemToken{Person: "p1", Token: hash, Credential: firstPassword, Now: noon}
+	return map[string]row{
+		"a person joins with their token":             {Given: []Event{invited}, When: redeem, Then: []Event{joined}},
+		"a token is used once":                        {Given: []Event{invited, joined}, When: redeem, Refused: ErrTokenRefused},
+		"a wrong token is refused":                    {Given: []Event{invited}, When: RedeemToken{Person: "p1", Token: second, Credential: firstPassword, Now: noon}, Refused: ErrTokenRefused},
+		"no token is no token":                        {Given: []Event{invited, joined}, When: RedeemToken{Person: "p1", Credential: secondPassword, Now: noon}, Refused: ErrTokenRefused},
+		"a token of nobody is refused":                {When: redeem, Refused: ErrTokenRefused},
+		"a token ends":                                {Given: []Event{invited}, When: RedeemToken{Person: "p1", Token: hash, Credential: firstPassword, Now: evening}, Refused: ErrTokenRefused},
+		"a token that was replaced is refused":        {Given: []Event{invited, TokenGiven{Person: "p1", Token: second, Until: evening}}, When: redeem, Refused: ErrTokenRefused},
+		"a token of somebody whose access ended":      {Given: []Event{invited, Disabled{Person: "p1"}}, When: redeem, Refused: ErrTokenRefused},
+		"a token needs a credential":                  {Given: []Event{invited}, When: RedeemToken{Person: "p1", Token: hash, Now: noon}, Refused: ErrInvalid},
+		"a token can replace a password":              {Given: []Event{invited, joined, TokenGiven{Person: "p1", Token: second, Until: evening}}, When: RedeemToken{Person: "p1", Token: second, Credential: secondPassword, Now: noon}, Then: []Event{PasswordSet{Person: "p1", Credential: secondPassword, ByToken: true}}},
+		"a password can be changed":                   {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: firstPassword, Credential: secondPassword}, Then: []Event{PasswordSet{Person: "p1", Credential: secondPassword}}},
+		"the password before must be the present one": {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: "c0", Credential: secondPassword}, Refused: ErrChanged},
+		"a password needs a credential":               {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: firstPassword}, Refused: ErrInvalid},
+		"who has not joined has no password":          {Given: []Event{invited}, When: ChangePassword{Person: "p1", Credential: secondPassword}, Refused: ErrNotJoined},
+	}
+}
+
+func changes() map[string]row {
+	return map[string]row{
+		"a role can be changed":               {Given: []Event{invited}, When: ChangeRole{Person: "p1", Role: access.Auditor}, Then: []Event{RoleChanged{Person: "p1", Role: access.Auditor}}},
+		"the same role again does nothing":    {Given: []Event{invited}, When: ChangeRole{Person: "p1", Role: access.Manager}, Nothing: true},
+		"another role has a plain name":       {Given: []Event{invited}, When: ChangeRole{Person: "p1", Role: ""}, Refused: ErrInvalid},
+		"a role is somebody's":                {When: ChangeRole{Person: "p1", Role: access.Auditor}, Refused: ErrNotFound},
+		"access can end":                      {Given: []Event{invited, joined}, When: Disable{Person: "p1", Reason: "left"}, Then: []Event{Disabled{Person: "p1", Reason: "left"}}},
+		"it ends once":                        {Given: []Event{invited, Disabled{Person: "p1"}}, When: Disable{Person: "p1"}, Nothing: true},
+		"access of nobody does not end":       {When: Disable{Person: "p1"}, Refused: ErrNotFound},
+		"a reason is a text":                  {Given: []Event{invited}, When: Disable{Person: "p1", Reason: "\xff"}, Refused: ErrInvalid},
+		"whose access ended gets no new role": {Given: []Event{invited, Disabled{Person: "p1"}}, When: ChangeRole{Person: "p1", Role: access.Admin}, Refused: ErrDisabled},
+	}
+}
+
+func factors() map[string]row {
+	set := func(change func(*SetFactor)) SetFactor {
+		cmd := SetFactor{Person: "p1", Credential: firstPassword, Factor: app, Recovery: []string{recovery}, Step: 100}
+		change(&cmd)
+		return cmd
+	}
+	return map[string]row{
+		"a second factor can be set":            {Given: []Event{invited, joined}, When: set(func(*SetFactor) {}), Then: []Event{factor}},
+		"a person has one second factor":        {Given: []Event{invited, joined, factor}, When: set(func(*SetFactor) {}), Refused: ErrFactorExists},
+		"it belongs to the present password":    {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Credential = "c0" }), Refused: ErrChanged},
+		"who has not joined has no factor":      {Given: []Event{invited}, When: set(func(*SetFactor) {}), Refused: ErrNotJoined},
+		"a factor was confirmed by a code":      {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Step = 0 }), Refused: ErrInvalid},
+		"recovery codes are hashed":             {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Recovery = []string{"abc"} }), Refused: ErrInvalid},
+		"there are few recovery codes":          {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Recovery = slices.Repeat([]string{hash}, MaxRecovery+1) }), Refused: ErrInvalid},
+		"a factor can be removed":               {Given: []Event{invited, joined, factor}, When: RemoveFactor{Person: "p1"}, Then: []Event{FactorRemoved{Person: "p1"}}},
+		"no factor is removed from who has one": {Given: []Event{invited, joined}, When: RemoveFactor{Person: "p1"}, Nothing: true},
+		"a factor is somebody's":                {When: RemoveFactor{Person: "p1"}, Refused: ErrNotFound},
+	}
+}
+
+func signIns() map[string]row {
+	plain := SignIn{Person: "p1", Credential: firstPassword, Session: "s1"}
+	coded := SignIn{Person: "p1", Credential: firstPassword, Factor: app, Session: "s1", Step: 101}
+	recovered := SignIn{Person: "p1", Credential: firstPassword, Factor: app, Session: "s1", Recovery: recovery}
+	both := coded
+	both.Recovery = recovery
+	none := coded
+	none.Step = 0
+	replayed := coded
+	replayed.Step = 100
+	return map[string]row{
+		"a person signs in":                             {Given: []Event{invited, joined}, When: plain, Then: []Event{SignedIn{Person: "p1", Session: "s1"}}},
+		"with the present password":                     {Given: []Event{invited, joined, PasswordSet{Person: "p1", Credential: secondPassword}}, When: plain, Refused: ErrChanged},
+		"with the present factor":                       {Given: []Event{invited, joined, factor}, When: plain, Refused: ErrChanged},
+		"nobody signs in":                               {When: plain, Refused: ErrNotFound},
+		"who has not joined does not sign in":           {Given: []Event{invited}, When: SignIn{Person: "p1", Session: "s1"}, Refused: ErrNotJoined},
+		"whose access ended does not sign in":           {Given: []Event{invited, joined, Disabled{Person: "p1"}}, When: SignIn{Person: "p1", Session: "s1"}, Refused: ErrDisabled},
+		"a session has a plain id":                      {Given: []Event{invited, joined}, When: SignIn{Person: "p1", Credential: firstPassword, Session: "S!"}, Refused: ErrInvalid},
+		"with a code":                                   {Given: []Event{invited, joined, factor}, When: coded, Then: []Event{SignedIn{Person: "p1", Session: "s1", Step: 101}}},
+		"the code that confirmed the factor is used up": {Given: []Event{invited, joined, factor}, When: replayed, Refused: ErrCodeRefused},
+		"a code is good once":                           {Given: []Event{invited, joined, factor, SignedIn{Person: "p1", Session: "s0", Step: 101}}, When: coded, Refused: ErrCodeRefused},
+		"a recovery code is good instead":               {Given: []Event{invited, joined, factor}, When: recovered, Then: []Event{SignedIn{Person: "p1", Session: "s1", Recovery: recovery}}},
+		"a recovery code is good once":                  {Given: []Event{invited, joined, factor, SignedIn{Person: "p1", Session: "s0", Recovery: recovery}}, When: recovered, Refused: ErrCodeRefused},
+		"two codes at once are none":                    {Given: []Event{invited, joined, factor}, When: both, Refused: ErrCodeRefused},
+		"no code is none":                               {Given: []Event{invited, joined, factor}, When: none, Refused: ErrCodeRefused},
+		"after the factor was removed no code is asked": {Given: []Event{invited, joined, factor, FactorRemoved{Person: "p1"}}, When: plain, Then: []Event{SignedIn{Person: "p1", Session: "s1"}}},
+
+		"a session ends":                 {Given: []Event{invited, joined}, When: SignOut{Person: "p1", Session: "s1"}, Then: []Event{SignedOut{Person: "p1", Session: "s1"}}},
+		"a session that ends has an id":  {Given: []Event{invited, joined}, When: SignOut{Person: "p1", Session: ""}, Refused: ErrInvalid},
+		"a session is somebody's":        {When: SignOut{Person: "p1", Session: "s1"}, Refused: ErrNotFound},
+		"guessing is noted":              {Given: []Event{invited, joined}, When: NoteGuessing{Person: "p1", Failures: 10, Since: noon}, Then: []Event{GuessingNoticed{Person: "p1", Failures: 10, Since: noon}}},
+		"guessing is noted once an hour": {Given: []Event{invited, joined, GuessingNoticed{Person: "p1", Failures: 10, Since: noon}}, When: NoteGuessing{Person: "p1", Failures: 99, Since: noon}, Nothing: true},
+		"guessing about nobody is not":   {When: NoteGuessing{Person: "p1", Failures: 10, Since: noon}, Refused: ErrNotFound},
+	}
+}
+
+func TestStaff(t *testing.T) {
+	t.Parallel()
+	decider.Run(t, rows())
+}
+
+func TestEveryRefusalHasARow(t *testing.T) {
+	t.Parallel()
+	full := State{People: map[PersonID]Person{}}
+	for n := range MaxPeople {
+		full.People[PersonID(strconv.Itoa(n))] = Person{}
+	}
+	if _, err := Decide(Invite{Person: "p", Role: access.Admin, Token: hash, Until: evening, Now: noon}, full); !errors.Is(err, ErrLimit) {
+		t.Errorf("a person beyond the limit: %v", err)
+	}
+	rest := slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrLimit })
+	decider.EveryRefusalHasARow(t, rest, rows())
+}
+
+func TestWireForm(t *testing.T) {
+	t.Parallel()
+	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
+		invited, joined, factor,
+		TokenGiven{Person: "p1", Token: second, Until: evening},
+		PasswordSet{Person: "p1", Credential: secondPassword},
+		PasswordSet{Person: "p1", Credential: secondPassword, ByToken: true},
+		RoleChanged{Person: "p1", Role: access.Auditor},
+		Disabled{Person: "p1", Reason: "left"},
+		FactorRemoved{Person: "p1"},
+		SignedIn{Person: "p1", Session: "s1"},
+		SignedIn{Person: "p1", Session: "s1", Step: 101},
+		SignedIn{Person: "p1", Session: "s1", Recovery: recovery},
+		SignedOut{Person: "p1", Session: "s1"},
+		GuessingNoticed{Person: "p1", Failures: 10, Since: noon},
+	})
+}
+
+// Each event that changes a person's rights or credentials ends their sessions.
+func TestSessionsEndWithWhatTheyWereBegunWith(t *testing.T) {
+	t.Parallel()
+	begun := Evolve(Evolve(State{}, invited), joined)
+	for _, event := range []Event{PasswordSet{Person: "p1", Credential: secondPassword}, RoleChanged{Person: "p1", Role: access.Admin}, Disabled{Person: "p1"}, factor, FactorRemoved{Person: "p1"}} {
+		before := begun.People["p1"].Generation
+		begun = Evolve(begun, event)
+		if begun.People["p1"].Generation <= before {
+			t.Errorf("%T ends no session", event)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package staff
+
+import (
+	"slices"
+	"time"
+
+	"daybook/domain/access"
+)
+
+// FoldVersion is that of State's shape and of Evolve; a snapshot of another version is not used.
+const FoldVersion = 1
+
+// State is all people.
+type State struct {
+	People map[PersonID]Person `json:"people,omitempty"`
+}
+
+// Person is the present state of a person.
+type Person struct {
+	Role   access.Role `json:"role"`
+	Status Status      `json:"status"`
+	// Token is the hash of the token that is good until Until; empty: none.
+	Token string    `json:"token_hash,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+
+	Credential string   `json:"credential_id,omitempty"`
+	Factor     string   `json:"factor_id,omitempty"`
+	Recovery   []string `json:"recovery_hashes,omitempty"` // of the codes that are not used yet
+	Step       int64    `json:"step,omitzero"`             // the last time step whose code was used
+	// Generation grows when all sessions of the person end. A session of an earlier generation is
+	// not good any more.
+	Generation int64 `json:"generation"`
+
+	// What was done last, so that it is not done twice.
+	Began    string    `json:"began,omitempty"`     // the session that began last
+	EndedOne string    `json:"ended_one,omitempty"` // the session that ended last by a SignedOut
+	Guessing time.Time `json:"guessing,omitzero"`   // the hour for which guessing was noticed last
+}
+
+// Status is where a person is between an invitation and the end of their access.
+type Status string
+
+// The statuses of a person.
+const (
+	Waiting Status = "invited" // has not joined yet
+	Active  Status = "active"
+	Ended   Status = "disabled"
+)
+
+// Evolve is the state after an event. It takes s over: its maps may be changed in place, so the
+// caller must not use s again.
+func Evolve(s State, e Event) State {
+	if s.People == nil {
+		s.People = make(map[PersonID]Person)
+	}
+	switch e := e.(type) {
+	case Invited:
+		s.People[e.Person] = Person{Role: e.Role, Status: Waiting, Token: e.Token, Until: e.Until}
+	case TokenGiven:
+		s.change(e.Person, func(p *Person) { p.Token, p.Until = e.Token, e.Until })
+	case Joined:
+		s.change(e.Person, func(p *Person) {
+			p.Status = Active
+			p.setPassword(e.Credential)
+		})
+	case PasswordSet:
+		s.change(e.Person, func(p *Person) { p.setPassword(e.Credential) })
+	case RoleChanged:
+		s.change(e.Person, func(p *Person) {
+			p.Role = e.Role
+			p.Generation++
+		})
+	case Disabled:
+		s.change(e.Person, func(p *Person) {
+			*p = Person{Role: p.Role, Status: Ended, Generation: p.Generation + 1}
+		})
+	case FactorSet:
+		s.change(e.Person, func(p *Person) {
+			p.Factor, p.Recovery, p.Step = e.Factor, slices.Clone(e.Recovery), e.Step
+			p.Generation++
+		})
+	case FactorRemoved:
+		s.change(e.Person, func(p *Person) {
+			p.Factor, p.Recovery, p.Step = "", nil, 0
+			p.Generation++
+		})
+	case SignedIn:
+		s.change(e.Person, func(p *Person) {
+			p.Began, p.Step = e.Session, max(p.Step, e.Step)
+			p.Recovery = slices.DeleteFunc(slices.Clone(p.Recovery), func(hash string) bool { return hash == e.Recovery })
+		})
+	case SignedOut:
+		s.change(e.Person, func(p *Person) { p.EndedOne = e.Session })
+	case GuessingNoticed:
+		s.change(e.Person, func(p *Person) { p.Guessing = e.Since })
+	}
+	return s
+}
+
+// change alters a person in place.
+func (s State) change(id PersonID, alter func(*Person)) {
+	person := s.People[id]
+	alter(&person)
+	s.People[id] = person
+}
+
+// setPassword makes a credential the only one that counts. The token and all sessions end.
+func (p *Person) setPassword(credential string) {
+	p.Credential = credential
+	p.Token, p.Until = "", time.Time{}
+	p.Generation++
+}

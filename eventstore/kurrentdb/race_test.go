@@ -1,5 +1,0 @@
-//go:build race
-
-package kurrentdb_test
-
-func init() { underRace = true }

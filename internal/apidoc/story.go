@@ -1,0 +1,137 @@
+package apidoc
+
+// Step is a request of the story that the examples of requests tell.
+type Step struct {
+	Operation string            // its id in the document
+	In        map[string]string // values of its parameters in the path and in the query
+	Body      string            // in JSON; empty if the request has none
+}
+
+// Key is the Idempotency-Key of the step, if it is the first one of its operation.
+func (s Step) Key() string { return s.Operation + "-1" }
+
+// Story returns requests in an order in which a server without any data carries them out, if its
+// clock stands at StoryTime. They have the same ids as the tour of the README. The first step of an
+// operation is the example that the document shows of it.
+func Story() []Step { return story }
+
+// StoryTime is before the deadlines that the story names.
+const StoryTime = "2026-01-31T09:00:00Z"
+
+// Parameters of several steps.
+var (
+	ofMug       = map[string]string{"sku": "mug"}
+	mugAtMain   = map[string]string{"sku": "mug", "location": "main"}
+	mugAtEast   = map[string]string{"sku": "mug", "location": "east"}
+	ofBob       = map[string]string{"cart_id": "bob"}
+	bobsOrder   = map[string]string{"order_id": "order-bob"}
+	bobsReturn  = map[string]string{"return_id": "back-1"}
+	phoneOrder  = map[string]string{"sku": "mug", "location": "main", "reservation_id": "reservation-1"}
+	parkedWork  = map[string]string{"process_id": "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"}
+	aRole       = map[string]string{"role": "picker"}
+	aPerson     = map[string]string{"person_id": "p3f9a1c2d4"}
+	anAPIKey    = map[string]string{"key_id": "k3f9a1c2"}
+	anotherLine = map[string]string{"cart_id": "bob", "line": "2"}
+)
+
+var story = []Step{
+	// A product with a price, and stock of it.
+	{"list-product", ofMug, `{"title":"Enamel mug","kind":"stocked","prices":[{"amount":"8.00","currency":"EUR"}]}`},
+	{"set-price", map[string]string{"sku": "mug", "currency": "GBP"}, `{"amount":"7.50"}`},
+	{"receive-stock", mugAtMain, `{"quantity":1,"document":"PO-1"}`},
+
+	// Bob fills a cart. He puts too many mugs into it, and takes them out again.
+	{"open-cart", nil, `{"cart_id":"bob","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
+	{"add-cart-lines", ofBob, `{"lines":[{"sku":"mug","quantity":1}]}`},
+	{"change-cart-line", anotherLine, `{"quantity":2}`},
+	{"remove-cart-line", anotherLine, ``},
+	{"patch-cart", ofBob, `{"customer_id":"17850","country":"United Kingdom"}`},
+	{"open-cart", nil, `{"cart_id":"bob-guest","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
+	{"merge-cart", ofBob, `{"from":"bob-guest"}`},
+	{"change-cart-line", map[string]string{"cart_id": "bob", "line": "1"}, `{"quantity":1}`},
+
+	// He buys it, and the provider reserves the money.
+	{"checkout-cart", ofBob, `{"order_id":"order-bob","payment":{"transaction_id":"auth-1","type":"authorize","amount":{"amount":"7.50","currency":"GBP"}}}`},
+
+	// The shop takes the money and sends the parcel.
+	{"record-transaction", bobsOrder, `{"transaction_id":"pay-1","type":"capture","state":"pending","parent":"auth-1","amount":{"amount":"7.50","currency":"GBP"}}`},
+	{"settle-transaction", map[string]string{"order_id": "order-bob", "transaction_id": "pay-1"}, `{"state":"succeeded","reference":"ch_3P1"}`},
+	{"hold-order", bobsOrder, `{"reason":"address unclear"}`},
+	{"release-order-hold", bobsOrder, ``},
+	{"confirm-order", bobsOrder, ``},
+	{"expire-order", bobsOrder, ``},
+	{"retry-allocation", bobsOrder, ``},
+	{"ship-order", bobsOrder, `{"shipment_id":"parcel-1","carrier":"Royal Mail","tracking":"RM123456789GB"}`},
+	{"deliver-shipment", map[string]string{"order_id": "order-bob", "shipment_id": "parcel-1"}, ``},
+	{"complete-order", bobsOrder, ``},
+	{"archive-order", bobsOrder, ``},
+	{"unarchive-order", bobsOrder, ``},
+
+	// Bob sends the mug back, because it is chipped.
+	{"request-return", nil, `{"return_id":"back-1","order_id":"order-bob","lines":[{"order_line":1,"quantity":1}],"reason":"chipped"}`},
+	{"approve-return", bobsReturn, ``},
+	{"receive-return", bobsReturn, `{"lines":[{"line":1,"quantity":1,"disposition":"damaged"}]}`},
+	{"refund-return", bobsReturn, `{"transaction_id":"refund-1","amount":{"amount":"7.50","currency":"GBP"}}`},
+	{"close-return", bobsReturn, ``},
+	{"request-return", nil, `{"return_id":"back-2","currency":"GBP","lines":[{"sku":"mug","price":"7.50","quantity":1}]}`},
+	{"decline-return", map[string]string{"return_id": "back-2"}, `{"reason":"not bought here"}`},
+	{"request-return", nil, `{"return_id":"back-3","currency":"GBP","lines":[{"sku":"mug","price":"7.50","quantity":1}]}`},
+	{"cancel-return", map[string]string{"return_id": "back-3"}, `{"reason":"keeps it"}`},
+	{"note-credit", nil, `{"return_id":"credit-1","currency":"GBP","customer_id":"17850","reason":"goodwill","lines":[{"sku":"mug","title":"Late delivery","quantity":-1,"price":"1.50"}]}`},
+
+	// More mugs come in. Ann orders one and cancels the order.
+	{"receive-stock", mugAtMain, `{"quantity":20,"document":"PO-2"}`},
+	{"open-cart", nil, `{"cart_id":"ann","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
+	{"checkout-cart", map[string]string{"cart_id": "ann"}, `{"order_id":"order-ann"}`},
+	{"cancel-order", map[string]string{"order_id": "order-ann"}, `{"reason":"changed their mind"}`},
+	{"open-cart", nil, `{"cart_id":"ann-2","currency":"GBP"}`},
+	{"abandon-cart", map[string]string{"cart_id": "ann-2"}, `{"reason":"changed their mind"}`},
+	{"open-cart", nil, `{"cart_id":"ann-3","currency":"GBP"}`},
+	{"expire-cart", map[string]string{"cart_id": "ann-3"}, ``},
+
+	// The warehouse counts 20 mugs where the books have 21, finds one again, and keeps its own
+	// promises.
+	{"count-stock", mugAtMain, `{"expected":21,"counted":20,"document":"count-1"}`},
+	{"adjust-stock", mugAtMain, `{"change":1,"reason":"correction","note":"behind the shelf"}`},
+	{"move-stock", mugAtMain, `{"from":"available","to":"quality_control","quantity":1,"note":"the glaze looks dull"}`},
+	{"transfer-stock-out", mugAtMain, `{"transfer_id":"transfer-1","to":"east","quantity":5}`},
+	{"transfer-stock-in", mugAtEast, `{"transfer_id":"transfer-1","from":"main","quantity":5}`},
+	{"set-stock-policy", mugAtMain, `{"safety_stock":0,"backorder_limit":0,"reorder_point":5}`},
+	{"reserve-stock", mugAtMain, `{"reservation_id":"reservation-1","order_id":"phone-1","quantity":1,"expires_at":"2026-01-31T12:00:00Z"}`},
+	{"extend-reservation", phoneOrder, `{"expires_at":"2026-02-01T12:00:00Z"}`},
+	{"commit-reservation", phoneOrder, ``},
+	{"reserve-stock", mugAtMain, `{"reservation_id":"reservation-2","order_id":"phone-2","quantity":1,"hold_seconds":900}`},
+	{"release-reservation", map[string]string{"sku": "mug", "location": "main", "reservation_id": "reservation-2", "reason": "changed their mind", "force": "false"}, ``},
+	{"expire-reservations", mugAtMain, ``},
+	{"allocate-stock", mugAtMain, `{"order_id":"phone-3","quantity":2}`},
+	{"deallocate-stock", mugAtMain, `{"order_id":"phone-3","quantity":1,"reason":"wants only one"}`},
+	{"ship-stock", mugAtMain, `{"order_id":"phone-3","shipment_id":"parcel-2","quantity":1}`},
+	{"return-stock", mugAtMain, `{"return_id":"back-4","order_id":"phone-3","quantity":1,"condition":"available"}`},
+
+	// The shop gets a packing table, with a role and an API key of its own.
+	{"define-role", aRole, `{"grants":[{"permission":"api.look","reach":"all"},{"permission":"orders.read","reach":"all"},{"permission":"orders.ship","reach":"all"}]}`},
+	{"create-key", nil, `{"name":"packing table","role":"operator"}`},
+
+	// Eve is invited. The rest of her story needs tokens that only she has.
+	{"invite-staff", nil, `{"email":"eve@shop.example","name":"Eve","role":"manager"}`},
+	{"redeem-token", nil, `{"token":"dbt_p3f9a1c2d4_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","password":"correct horse battery staple"}`},
+	{"sign-in", nil, `{"email":"eve@shop.example","password":"correct horse battery staple"}`},
+	{"begin-factor", nil, `{"step_token":"dbs_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`},
+	{"confirm-factor", nil, `{"step_token":"dbs_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","code":"123456"}`},
+	{"enter-code", nil, `{"step_token":"dbs_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","code":"123456"}`},
+	{"change-password", nil, `{"password":"correct horse battery staple","new_password":"another horse battery staple"}`},
+	{"end-session", map[string]string{"session_id": "s3f9a1c2d4"}, ``},
+	{"sign-out", nil, ``},
+	{"change-role", aPerson, `{"role":"auditor"}`},
+	{"give-token", aPerson, ``},
+	{"remove-factor", aPerson, ``},
+	{"disable-staff", aPerson, `{"reason":"left the shop"}`},
+
+	// The mug is sold no longer, and work that failed is left as it is.
+	{"retire-product", map[string]string{"sku": "mug", "reason": "sold out for good"}, ``},
+	{"retry-process", parkedWork, ``},
+	{"rotate-key", anAPIKey, `{"overlap_seconds":86400}`},
+	{"revoke-key", anAPIKey, `{"reason":"the tablet was lost"}`},
+	{"remove-role", aRole, ``},
+	{"dismiss-process", parkedWork, `{"reason":"the stream was deleted by hand"}`},
+}

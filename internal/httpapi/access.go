@@ -1,0 +1,266 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+	"github.com/gorilla/mux"
+
+	"daybook/domain/access"
+	"daybook/domain/unit"
+	"daybook/internal/apidoc"
+	"daybook/internal/problem"
+)
+
+// Access tells who sends requests. The program cmd/daybook implements it with packages keyring,
+// signin and idtoken.
+type Access interface {
+	// Authenticate returns the holder of an API key, or of another token that a client sends as a
+	// bearer token. The error says why it is not good.
+	Authenticate(ctx context.Context, key string) (access.Principal, error)
+	// Session returns the person who holds a session. The error says why the token is not good.
+	Session(ctx context.Context, token string) (access.Principal, error)
+	// While returns a context that ends when the rights of a principal change.
+	While(ctx context.Context, who access.Principal) (_ context.Context, stop func())
+}
+
+// headerActFor names the customer for whom a storefront acts.
+const headerActFor = "Daybook-Act-For"
+
+// headerActor says who sends the request. With access control, Access says that. Then a request
+// with another name in this header is refused.
+const headerActor = "Daybook-Actor"
+
+// UnreadyError means that Access cannot tell yet who sends a request. The response to the request
+// is Cause.
+type UnreadyError struct{ Cause error }
+
+func (e *UnreadyError) Error() string {
+	return "requests cannot be authenticated yet: " + e.Cause.Error()
+}
+
+func (e *UnreadyError) Unwrap() error { return e.Cause }
+
+// errNotBearer does not quote the scheme, because a client that leaves it out sends its key in that
+// place.
+var errNotBearer = errors.New("the scheme of Authorization is not Bearer")
+
+// errNoKey means that a request has neither an API key nor a session.
+var errNoKey = errors.New("no API key")
+
+// errManyCookies means that a request has several session cookies, so it is not clear who sends it.
+var errManyCookies = errors.New("there are several cookies named " + problem.SessionCookie)
+
+// headerPage is a header that a request in a session needs if it changes something. It protects
+// sessions from pages of other sites: before a browser sends such a page's request with this
+// header, it asks this server whether the page may do so.
+const headerPage = "X-Requested-With"
+
+// identify notes who sends a request. Without Options.Access everyone may do everything.
+func (f *front) identify(r *http.Request, record *problem.Request) error {
+	if browser, err := r.Cookie(problem.BrowserCookie); err == nil {
+		record.Browser = browser.Value
+	}
+	if f.access == nil {
+		record.Who = access.Everyone
+		return checkActor(r.Header.Get(headerActor))
+	}
+	who, err := f.authenticate(r, record.Client)
+	if err != nil && (isProbe(r.URL.Path) || f.open[r.URL.Path]) {
+		if isWrong(err) {
+			f.allowances.noteWrong(record.Client)
+		}
+		return nil // the sender is nobody
+	}
+	if unready, is := errors.AsType[*UnreadyError](err); is {
+		return unready.Cause
+	}
+	if wrong, is := errors.AsType[*problem.Document](err); is {
+		return wrong
+	}
+	if errors.Is(err, errNoKey) && f.guests != nil {
+		record.Who = f.guests()
+		return nil
+	}
+	if errors.Is(err, errNoKey) {
+		return problem.Unauthenticated(nil)
+	}
+	if err != nil {
+		return problem.Unauthenticated(err)
+	}
+	record.Who = who
+	record.WhileAllowed = func(ctx context.Context) (context.Context, func()) { return f.access.While(ctx, who) }
+	return nil
+}
+
+// isWrong tells whether an error of authenticate means that the credentials are not good.
+func isWrong(err error) bool {
+	_, unready := errors.AsType[*UnreadyError](err)
+	_, refused := errors.AsType[*problem.Document](err) // the credentials are good, or were not checked
+	return !unready && !refused && !errors.Is(err, errNoKey)
+}
+
+// provenActors are the beginnings of the names of actors that were authenticated: holders of keys,
+// people who have signed in, holders of tokens, guests, and parts of the program.
+var provenActors = []string{"key:", "staff:", "oidc:", "guest:", "system:"}
+
+// checkActor refuses an actor whose name would look like one that was authenticated. Without access
+// control, everybody may name any other actor.
+func checkActor(actor string) error {
+	for _, prefix := range provenActors {
+		if strings.HasPrefix(actor, prefix) {
+			return problem.NotValid(problem.InParameter("header", headerActor, "only somebody who was authenticated has a name that begins with "+prefix))
+		}
+	}
+	return nil
+}
+
+// isProbe tells whether a path is one of the probes, which need no credentials.
+func isProbe(path string) bool { return path == "/livez" || path == "/readyz" }
+
+// authenticate returns who sends a request, with the customer for whom they act. If the request has
+// the header Authorization, its cookie is not read.
+func (f *front) authenticate(r *http.Request, client string) (access.Principal, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return f.session(r, client)
+	}
+	scheme, key, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return access.Principal{}, errNotBearer
+	}
+	if strings.Contains(key, ".") { // a token of an issuer, because no key has a point
+		if err := f.allowances.costly(client); err != nil {
+			return access.Principal{}, err
+		}
+	}
+	who, err := f.access.Authenticate(r.Context(), strings.TrimSpace(key))
+	if err != nil {
+		return access.Principal{}, err
+	}
+	return actingFor(r, who)
+}
+
+// session returns the person whose session a request has.
+func (f *front) session(r *http.Request, client string) (access.Principal, error) {
+	cookies := r.CookiesNamed(problem.SessionCookie)
+	switch {
+	case len(cookies) == 0:
+		return access.Principal{}, errNoKey
+	case len(cookies) > 1:
+		return access.Principal{}, errManyCookies
+	}
+	if err := f.allowances.costly(client); err != nil {
+		return access.Principal{}, err
+	}
+	who, err := f.access.Session(r.Context(), cookies[0].Value)
+	if err != nil {
+		return access.Principal{}, err
+	}
+	// A browser adds the cookie to every request, also to one that a page of another site makes it
+	// send. CrossOriginProtection cannot tell a page from a program if the browser sends neither
+	// Origin nor Sec-Fetch-Site.
+	if r.Method != http.MethodGet && r.Header.Get(headerPage) == "" {
+		return access.Principal{}, problem.HeaderRequired(headerPage)
+	}
+	return actingFor(r, who)
+}
+
+// actingFor adds the customer for whom the sender of a request acts.
+func actingFor(r *http.Request, who access.Principal) (_ access.Principal, err error) {
+	if actor := r.Header.Get(headerActor); actor != "" && actor != who.ID {
+		return access.Principal{}, problem.FieldsForbidden(problem.InParameter("header", headerActor, "the actor is who sends the request: "+who.ID))
+	}
+	if customer := r.Header.Get(headerActFor); customer != "" {
+		if !who.May(access.ActForCustomers) {
+			return access.Principal{}, problem.Forbidden(access.ActForCustomers)
+		}
+		if who.ActsFor, err = unit.ParseCustomerID(customer); err != nil {
+			return access.Principal{}, problem.NotValid(problem.InParameter("header", headerActFor, err.Error()))
+		}
+	}
+	return who, nil
+}
+
+// authorise refuses a request whose sender lacks the permission of its operation. It comes before
+// all other middlewares. Otherwise a sender without the permission could get an answer that is kept
+// under an idempotency key.
+func authorise(ctx huma.Context, next func(huma.Context)) {
+	if err := allowed(ctx.Context(), problem.Needs(ctx.Operation().Metadata)); err != nil {
+		r, w := humamux.Unwrap(ctx)
+		problem.Write(w, r, err)
+		return
+	}
+	next(ctx)
+}
+
+// allowed tells whether the sender of a request has a permission.
+func allowed(ctx context.Context, needs access.Permission) error {
+	if who := problem.RequestOf(ctx).Who; needs != access.Open && !who.May(needs) {
+		return problem.Forbidden(needs)
+	}
+	return nil
+}
+
+// guarded is a handler that is not an operation of the document, with the permission that it needs.
+type guarded struct {
+	needs   access.Permission
+	handler http.HandlerFunc
+}
+
+func (g guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := allowed(r.Context(), g.needs); err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	g.handler(w, r)
+}
+
+// requirePermission writes the permission of an operation into the document. It panics if the
+// operation does not say which permission it needs. So nobody can open a new route to everyone by
+// mistake.
+func requirePermission(_ *huma.OpenAPI, op *huma.Operation) {
+	needs := problem.Needs(op.Metadata)
+	if needs != access.Open && !needs.Known() {
+		panic("the operation " + op.OperationID + " does not say which permission it needs")
+	}
+	if needs == access.Open {
+		op.Security = []map[string][]string{{}, {apidoc.SchemeKey: {}}} // a key is not needed; with one, the response may have more
+		return
+	}
+	op.Security = []map[string][]string{{apidoc.SchemeKey: {}}}
+	op.Extensions = map[string]any{"x-permission": needs}
+}
+
+// checkRoutes returns an error if a route is neither an operation nor guarded.
+func checkRoutes(router *mux.Router, document *huma.OpenAPI) error {
+	return router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		path, err := route.GetPathTemplate()
+		if err != nil {
+			return err
+		}
+		_, is := route.GetHandler().(guarded)
+		if !is && document.Paths[path] == nil && path != hiddenDocument {
+			return fmt.Errorf("the route %s does not say which permission it needs", path)
+		}
+		return nil
+	})
+}
+
+// openPaths returns the paths whose operations all need no permission.
+func openPaths(document *huma.OpenAPI) map[string]bool {
+	open := map[string]bool{}
+	for path, item := range document.Paths {
+		all := true
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {
+			all = all && (op == nil || problem.Needs(op.Metadata) == access.Open)
+		}
+		open[path] = all
+	}
+	return open
+}

@@ -1,0 +1,68 @@
+package resource
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"daybook/domain/access"
+)
+
+// APIKey is an API key, without its secret.
+type APIKey struct {
+	KeyID      access.KeyID     `json:"key_id"`
+	Name       string           `json:"name"`
+	Role       access.Role      `json:"role"`
+	CustomerID string           `json:"customer_id,omitempty" doc:"The only customer whose things it reaches."`
+	Status     access.KeyStatus `json:"key_status" enum:"active,revoked,expired"`
+	ExpiresAt  time.Time        `json:"expires_at,omitzero" doc:"When it ends by itself."`
+	OldUntil   time.Time        `json:"old_secret_until,omitzero" doc:"Until when the secret before the last rotation is good, too."`
+}
+
+// APIKeyOf shows a key as it is at a time.
+func APIKeyOf(id access.KeyID, key access.Key, now time.Time) APIKey {
+	shown := APIKey{
+		KeyID: id, Name: key.Name, Role: key.Role, CustomerID: key.Customer, Status: key.Status, ExpiresAt: Moment(key.ExpiresAt),
+	}
+	if key.Status == access.Active && !key.ActiveAt(now) {
+		shown.Status = access.Expired // the log will say so soon
+	}
+	if key.OldUntil.After(now) {
+		shown.OldUntil = Moment(key.OldUntil)
+	}
+	return shown
+}
+
+// APIKeySecret is an API key with its secret, which is shown only once.
+type APIKeySecret struct {
+	Key    APIKey `json:"key" doc:"The key."`
+	Secret string `json:"api_key" doc:"What its holder sends: Authorization: Bearer and this text. It is shown only here."`
+}
+
+// RoleList is all roles.
+type RoleList struct {
+	Items []Role `json:"items" maxItems:"200" doc:"First the roles that every shop has, and then the custom roles, by name."`
+}
+
+// Role is a role with what it may do.
+type Role struct {
+	Role    access.Role `json:"role"`
+	BuiltIn bool        `json:"built_in" doc:"Every shop has it, and it cannot be changed."`
+	Grants  []Grant     `json:"grants" doc:"By permission."`
+}
+
+// Grant is one permission of a role.
+type Grant struct {
+	Permission access.Permission `json:"permission"`
+	Reach      access.Reach      `json:"reach" enum:"own,all" doc:"own: for what belongs to the key's customer."`
+}
+
+// RoleOf is a role as both APIs show it.
+func RoleOf(name access.Role, grants access.Grants) Role {
+	_, builtIn := access.BuiltIn(name)
+	role := Role{Role: name, BuiltIn: builtIn, Grants: []Grant{}}
+	for _, permission := range slices.Sorted(maps.Keys(grants)) {
+		role.Grants = append(role.Grants, Grant{Permission: permission, Reach: grants[permission]})
+	}
+	return role
+}

@@ -1,0 +1,76 @@
+package resource
+
+import (
+	"time"
+
+	"daybook/domain/access"
+	"daybook/domain/staff"
+)
+
+// StaffMember is a person who may sign in.
+type StaffMember struct {
+	PersonID     staff.PersonID `json:"person_id"`
+	Name         string         `json:"name,omitempty" doc:"What the person is called. Left out if it was deleted."`
+	Email        string         `json:"email,omitempty" doc:"The address with which the person signs in. Left out if it was deleted."`
+	Role         access.Role    `json:"role"`
+	Status       staff.Status   `json:"person_status" enum:"invited,active,disabled"`
+	SecondFactor bool           `json:"second_factor"`
+	RecoveryLeft int            `json:"recovery_codes_left,omitzero" doc:"How many recovery codes were not used."`
+	TokenUntil   time.Time      `json:"token_until,omitzero" doc:"Until when the person can set a password with their token. Left out if they have none."`
+}
+
+// StaffMemberOf shows the present state of a person.
+func StaffMemberOf(id staff.PersonID, person staff.Person, name, email string) StaffMember {
+	return StaffMember{
+		PersonID: id, Name: name, Email: email, Role: person.Role, Status: person.Status,
+		SecondFactor: person.Factor != "", RecoveryLeft: len(person.Recovery), TokenUntil: Moment(person.Until),
+	}
+}
+
+// StaffToken is a person with a token, which is shown only once.
+type StaffToken struct {
+	Person StaffMember `json:"person" doc:"The person."`
+	Token  string      `json:"token"`
+	Until  time.Time   `json:"token_until"`
+}
+
+// SignIn says how far a sign-in is.
+type SignIn struct {
+	Next     string   `json:"next" enum:"complete,second-factor,set-up-factor"`
+	Step     string   `json:"step_token,omitempty" doc:"What the next step must send. Left out if the sign-in is complete."`
+	Session  *Session `json:"session,omitempty" doc:"The session that has begun. Its token is in a cookie. Left out if a step is missing."`
+	Recovery []string `json:"recovery_codes,omitempty" doc:"New recovery codes, which are shown only here. Only set-up-factor makes them."`
+}
+
+// Session is a session of a person.
+type Session struct {
+	SessionID string    `json:"session_id"`
+	BeganAt   time.Time `json:"began_at"`
+	UsedAt    time.Time `json:"used_at"`
+	ExpiresAt time.Time `json:"expires_at" doc:"When it ends even if it is used."`
+	Current   bool      `json:"current" doc:"true: this request belongs to it."`
+}
+
+// SessionList is the sessions of a person.
+type SessionList struct {
+	Items []Session `json:"items" maxItems:"100" doc:"The sessions that are good now, the oldest first; at most the latest 100."`
+}
+
+// FactorSecret is the secret of a second factor, for an app that shows codes.
+type FactorSecret struct {
+	Secret string `json:"app_secret"`
+	URI    string `json:"app_uri"`
+}
+
+// Caller is who sends a request.
+type Caller struct {
+	Actor      string      `json:"actor" doc:"How events name the caller."`
+	Role       access.Role `json:"role"`
+	CustomerID string      `json:"customer_id,omitempty" doc:"The customer whose things an own permission reaches."`
+	Grants     []Grant     `json:"grants" doc:"What the caller may do, by permission."`
+}
+
+// CallerOf is a principal as the API shows it.
+func CallerOf(who access.Principal) Caller {
+	return Caller{Actor: who.ID, Role: who.Role, CustomerID: string(who.Customer), Grants: RoleOf(who.Role, who.Grants).Grants}
+}

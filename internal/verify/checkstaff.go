@@ -1,0 +1,60 @@
+package verify
+
+import (
+	"fmt"
+
+	"daybook/domain/staff"
+)
+
+// foldStaff folds an event about people. All of them are in one stream. An event about a person
+// must come after the event that invited them, and a person is invited only once. After a person's
+// access has ended, they must not do anything.
+func (b *Book) foldStaff(e *event, value staff.Event) {
+	if e.Stream != staff.Stream() {
+		b.report(e, "people are in the stream "+staff.Stream()+" only")
+		return
+	}
+	id := personOf(value)
+	person, known := b.Staff.People[id]
+	_, invites := value.(staff.Invited)
+	_, signsIn := value.(staff.SignedIn)
+	switch {
+	case known && invites:
+		b.report(e, fmt.Sprintf("the person %s was invited before", id))
+	case !known && !invites:
+		b.report(e, fmt.Sprintf("the person %s was not invited before", id))
+	case signsIn && person.Status != staff.Active:
+		b.report(e, fmt.Sprintf("the person %s is %s, and signs in", id, person.Status))
+	default:
+		b.Staff = staff.Evolve(b.Staff, value)
+	}
+}
+
+// personOf is the person that an event is about.
+func personOf(value staff.Event) staff.PersonID {
+	switch value := value.(type) {
+	case staff.Invited:
+		return value.Person
+	case staff.TokenGiven:
+		return value.Person
+	case staff.Joined:
+		return value.Person
+	case staff.PasswordSet:
+		return value.Person
+	case staff.RoleChanged:
+		return value.Person
+	case staff.Disabled:
+		return value.Person
+	case staff.FactorSet:
+		return value.Person
+	case staff.FactorRemoved:
+		return value.Person
+	case staff.SignedIn:
+		return value.Person
+	case staff.SignedOut:
+		return value.Person
+	case staff.GuessingNoticed:
+		return value.Person
+	}
+	return ""
+}

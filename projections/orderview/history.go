@@ -1,0 +1,95 @@
+package orderview
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/projections"
+)
+
+// History reads who did what when with an order or a return. It reads the events of the stream,
+// because a table of them would be a second copy of the log.
+type History struct{ Log projections.StreamReader }
+
+// Entry is one line of a timeline: an event that changed the order or the return.
+type Entry struct {
+	Revision    int64
+	Entry       string // what happened, in words
+	Type        string // the event's wire name
+	Actor       string
+	Channel     string
+	EffectiveAt time.Time
+	RecordedAt  time.Time
+	Position    string
+	Facts       Facts
+}
+
+// Order is the timeline of an order, the oldest entry first. last is the revision of the order's
+// row, so the timeline and the row are about the same events.
+func (h History) Order(ctx context.Context, id string, last int64) ([]Entry, error) {
+	return timeline(ctx, h.Log, order.Stream(unit.OrderID(id)), last, func(e order.Event) (listed, begins bool, words string, facts Facts) {
+		if _, claimed := e.(order.Claimed); claimed {
+			return false, false, "", Facts{} // there is no order yet
+		}
+		_, begins = e.(order.Placed)
+		return true, begins, OrderWords(e), OrderFacts(e)
+	})
+}
+
+// Return is the timeline of a return or a credit note, the oldest entry first. last is the revision
+// of its row.
+func (h History) Return(ctx context.Context, id string, last int64) ([]Entry, error) {
+	return timeline(ctx, h.Log, returns.Stream(unit.ReturnID(id)), last, func(e returns.Event) (listed, begins bool, words string, facts Facts) {
+		return true, beginsReturn(e), ReturnWords(e), ReturnFacts(e)
+	})
+}
+
+// historyPage is how many events are read at once. Nearly all orders have fewer.
+const historyPage = 1000
+
+// describer says whether an event has an entry in the timeline, whether the order or the return
+// begins with it, and what the entry says.
+type describer[E any] func(E) (listed, begins bool, words string, facts Facts)
+
+// timeline makes the entries of a stream. It leaves out the events that the view skips: those of
+// other programs, those that cannot be read, and those at a place that makes no sense. The
+// events of a deleted stream cannot be read, so its timeline is empty.
+func timeline[E any](ctx context.Context, log projections.StreamReader, stream string, last int64, describe describer[E]) ([]Entry, error) {
+	view := View()
+	var entries []Entry
+	for next, begun := int64(0), false; next <= last; {
+		page, err := projections.ReadRevisions(ctx, log, stream, next, int(min(historyPage, last-next+1)))
+		if _, deleted := errors.AsType[*eventstore.DeletedError](err); deleted {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		next += int64(len(page))
+		for _, recorded := range page {
+			e, err := view.Read(recorded)
+			if err != nil {
+				return nil, err
+			}
+			event, readable := e.Value.(E)
+			if !readable {
+				continue
+			}
+			listed, begins, words, facts := describe(event)
+			if !listed || !e.Follows(begins, begun) {
+				continue
+			}
+			begun = true
+			entries = append(entries, Entry{
+				Revision: e.Revision, Entry: words, Type: e.Type, Actor: e.Meta.Actor, Channel: e.Meta.Channel,
+				EffectiveAt: e.EffectiveAt(), RecordedAt: e.RecordedAt, Position: e.Position.String(), Facts: facts,
+			})
+		}
+	}
+	return entries, nil
+}

@@ -1,0 +1,137 @@
+package orderview
+
+import (
+	"fmt"
+
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/unit"
+)
+
+// OrderWords says in words what an order's event means, for a person who reads the order's
+// history.
+func OrderWords(e order.Event) string {
+	switch e := e.(type) {
+	case order.Claimed:
+		return "id kept for cart " + string(e.CartID)
+	case order.Placed:
+		return fmt.Sprintf("placed: %s for %s", count(len(e.Lines), "line"), e.Total)
+	case order.Confirmed:
+		return "confirmed"
+	case order.PutOnHold:
+		return because("put on hold", e.Reason)
+	case order.HoldReleased:
+		return "hold released"
+	case order.LinesCanceled:
+		return because(fmt.Sprintf("%s of %s canceled", count(int(inAll(e.Lines)), "unit"), count(len(e.Lines), "line")), e.Reason)
+	case order.Canceled:
+		return because("canceled", e.Reason)
+	case order.Expired:
+		return "expired: not confirmed in time"
+	case order.TransactionRecorded:
+		return fmt.Sprintf("%s of %s %s", e.Type, e.Amount, e.State)
+	case order.TransactionSettled:
+		return fmt.Sprintf("transaction %s %s", e.TransactionID, e.State)
+	case order.Shipped:
+		words := fmt.Sprintf("parcel %s shipped from %s", e.ShipmentID, e.Location)
+		if e.Forced {
+			words += ", forced"
+		}
+		return words
+	case order.Delivered:
+		return fmt.Sprintf("parcel %s delivered", e.ShipmentID)
+	case order.Completed:
+		return "completed"
+	case order.StockSettled:
+		return fmt.Sprintf("stock movements of step %s done", e.Step)
+	case order.AllocationFailed:
+		return fmt.Sprintf("stock lost: %s; remedy: %s", short(e.Shortages), e.Remedy)
+	case order.AllocationRetried:
+		return "allocation tried again"
+	case order.AllocationRecovered:
+		return "stock found again"
+	case order.PaymentOrphaned:
+		return fmt.Sprintf("%s came too late and is owed back", e.Amount)
+	case order.ReturnAdmitted:
+		return fmt.Sprintf("return %s admitted: %s", e.ReturnID, count(int(inAll(e.Lines)), "unit"))
+	case order.ReturnReleased:
+		return fmt.Sprintf("units of return %s released", e.ReturnID)
+	case order.RefundClaimed:
+		return fmt.Sprintf("refund %s belongs to return %s", e.TransactionID, e.ReturnID)
+	case order.Archived:
+		return "archived"
+	case order.Unarchived:
+		return "taken out of the archive"
+	}
+	panic("orderview: unknown event of an order")
+}
+
+// ReturnWords says in words what a return's event means.
+func ReturnWords(e returns.Event) string {
+	switch e := e.(type) {
+	case returns.Requested:
+		return because("return of "+count(len(e.Lines), "line")+" requested", e.Reason)
+	case returns.Admitted:
+		return "admitted by its orders"
+	case returns.AdmissionRefused:
+		return because(fmt.Sprintf("refused by order %s", e.OrderID), e.Reason)
+	case returns.Approved:
+		return "approved"
+	case returns.Declined:
+		return because("declined", e.Reason)
+	case returns.Canceled:
+		return because("canceled", e.Reason)
+	case returns.Received:
+		var units unit.Quantity
+		for _, l := range e.Lines {
+			units += l.Quantity
+		}
+		return fmt.Sprintf("receipt %d: %s", e.Receipt, count(int(units), "unit"))
+	case returns.Refunded:
+		return fmt.Sprintf("refund of %s", e.Amount)
+	case returns.RefundWithdrawn:
+		return because(fmt.Sprintf("%s of refund %s taken back, refused by order %s", e.Amount, e.TransactionID, e.OrderID), e.Reason)
+	case returns.OrdersSettled:
+		if e.Step == returns.StepRefund {
+			return fmt.Sprintf("refund %s recorded at its orders", e.Ref)
+		}
+		return "units released at its orders"
+	case returns.Closed:
+		return "closed"
+	case returns.StockSettled:
+		return fmt.Sprintf("stock movements of receipt %d done", e.Receipt)
+	case returns.CreditNoted:
+		return because(fmt.Sprintf("credit note of %s", e.Amount), e.Reason)
+	}
+	panic("orderview: unknown event of a return")
+}
+
+func inAll(lines []order.LineQuantity) unit.Quantity {
+	var units unit.Quantity
+	for _, l := range lines {
+		units += l.Quantity
+	}
+	return units
+}
+
+func because(words, reason string) string {
+	if reason == "" {
+		return words
+	}
+	return words + ": " + reason
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func short(shortages []cart.Shortage) string {
+	if len(shortages) == 1 {
+		return string(shortages[0].SKU)
+	}
+	return count(len(shortages), "SKU")
+}

@@ -1,0 +1,61 @@
+package readapi
+
+import (
+	"context"
+	"slices"
+
+	"daybook/domain/access"
+	"daybook/domain/unit"
+	"daybook/internal/problem"
+	"daybook/projections/orderview"
+	"daybook/projections/query"
+)
+
+// A principal may have a permission only for what belongs to one customer. Then a list has only the
+// rows of this customer. A row of somebody else is not found, so that nobody learns which ids
+// others have.
+
+// mayRead returns query.ErrNotFound for a row of somebody else. customer is the customer of the
+// row. cart is the cart that the row shows or comes from, if there is one.
+func mayRead(ctx context.Context, needs access.Permission, customer, cart string) error {
+	owner, limited := problem.RequestOf(ctx).Who.Owned(needs)
+	if limited && (owner == "" || owner != unit.CustomerID(customer).Owner() && owner != unit.CartID(cart).Owner()) {
+		problem.RequestOf(ctx).NoteHidden()
+		return query.ErrNotFound
+	}
+	return nil
+}
+
+// noCustomer is an id that no customer can have, because the ids of customers have no slash.
+const noCustomer = "/nobody/"
+
+// ownRows limits the customers of a filter to those whose rows the caller may read. If the caller
+// may read the rows of none of them, the list is empty. In every other way the response is like
+// those of full lists. For example, it has a count if the request asks for one.
+func ownRows(ctx context.Context, needs access.Permission, asked []string) (customers []string) {
+	owner, limited := problem.RequestOf(ctx).Who.Owner(needs)
+	switch {
+	case !limited:
+		return asked
+	case owner == "" || len(asked) > 0 && !slices.Contains(asked, string(owner)):
+		return []string{noCustomer}
+	}
+	return []string{string(owner)}
+}
+
+// hideStaff removes from a timeline who acted, if the caller may read only its own orders or
+// returns. A customer need not know which person or program of the shop acted. The caller's own
+// name stays.
+func hideStaff(ctx context.Context, needs access.Permission, timeline []orderview.Entry) []orderview.Entry {
+	who := problem.RequestOf(ctx).Who
+	if _, limited := who.Owner(needs); !limited {
+		return timeline
+	}
+	shown := slices.Clone(timeline)
+	for i := range shown {
+		if shown[i].Actor != who.ID {
+			shown[i].Actor = ""
+		}
+	}
+	return shown
+}

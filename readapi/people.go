@@ -1,0 +1,83 @@
+package readapi
+
+import (
+	"context"
+	"slices"
+
+	"daybook/domain/access"
+	"daybook/internal/problem"
+	"daybook/internal/resource"
+	"daybook/projections/query"
+)
+
+// People lists the people who sign in.
+type People interface {
+	// Staff returns all people, sorted by id.
+	Staff(ctx context.Context) ([]resource.StaffMember, error)
+	// Sessions returns the sessions of a principal that are good now, the oldest first. A principal
+	// who is not a person has none.
+	Sessions(ctx context.Context, who access.Principal) ([]resource.Session, error)
+}
+
+type listStaffInput struct {
+	Paging
+	Counting
+	Status []string `query:"person_status" maxItems:"3" enum:"invited,active,disabled"`
+}
+
+type staffOutput struct {
+	Body query.List[resource.StaffMember]
+}
+
+// staff lists people by id.
+func (a *api) staff(ctx context.Context, in *listStaffInput) (*staffOutput, error) {
+	seal, err := openCursor("list-staff", in)
+	if err != nil {
+		return nil, err
+	}
+	var all []resource.StaffMember
+	if a.People != nil {
+		if all, err = a.People.Staff(ctx); err != nil {
+			return nil, problem.From(ctx, err)
+		}
+	}
+	all = slices.DeleteFunc(all, func(m resource.StaffMember) bool {
+		return len(in.Status) > 0 && !slices.Contains(in.Status, string(m.Status))
+	})
+	out := &staffOutput{}
+	if in.Count {
+		out.Body.Count = &query.Count{Value: int64(len(all)), Exact: true}
+	}
+	all = slices.DeleteFunc(all, func(m resource.StaffMember) bool { return string(m.PersonID) <= in.Cursor })
+	out.Body.Items = all
+	if len(all) > in.Limit {
+		out.Body.Items = all[:in.Limit]
+		out.Body.Next = seal(string(all[in.Limit-1].PersonID))
+	}
+	return out, nil
+}
+
+type sessionsOutput struct{ Body resource.SessionList }
+
+const maxSessions = 100
+
+// sessions lists the caller's sessions.
+func (a *api) sessions(ctx context.Context, _ *nothing) (*sessionsOutput, error) {
+	out := &sessionsOutput{Body: resource.SessionList{Items: []resource.Session{}}}
+	if a.People == nil {
+		return out, nil
+	}
+	all, err := a.People.Sessions(ctx, problem.RequestOf(ctx).Who)
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
+	out.Body.Items = append(out.Body.Items, all[max(0, len(all)-maxSessions):]...)
+	return out, nil
+}
+
+type callerOutput struct{ Body resource.Caller }
+
+// caller shows who sends the request.
+func (a *api) caller(ctx context.Context, _ *nothing) (*callerOutput, error) {
+	return &callerOutput{Body: resource.CallerOf(problem.RequestOf(ctx).Who)}, nil
+}
