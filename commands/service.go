@@ -141,7 +141,8 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		store:    store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
 	}
 	if log, can := eventstore.MultiAppenderOf(store); can {
-		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders}
+		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, news: options.News}
+		s.together.turns, _ = eventstore.TurnTakerOf(store)
 	}
 	return s
 }

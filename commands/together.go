@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
@@ -30,8 +31,8 @@ import (
 //
 // All checkouts that wait are one batch: each is decided on the state that the one before left.
 // together does only what succeeds at once. If another node is first, or a stream is not in memory,
-// Checkout reads the streams and asks together again. If something is short or refused, the
-// checkout goes step by step.
+// Checkout reads the streams and asks together again, and from then on the nodes take turns. If
+// something is short or refused, the checkout goes step by step.
 type together struct {
 	service *Service
 	log     eventstore.MultiAppender
@@ -41,9 +42,14 @@ type together struct {
 	stock  *aggregate.Handler[stock.State, stock.Command, stock.Event]
 	orders *aggregate.Handler[order.State, order.Command, order.Event]
 
+	turns eventstore.TurnTaker // nil: the log has no turns
+	news  *aggregate.News
+
 	mu      sync.Mutex
 	waiting []*wholeCheckout
 	working bool
+
+	takeTurns time.Time // until when batches take turns; used only by work
 }
 
 // wholeCheckout is a checkout that waits for together.
@@ -65,6 +71,12 @@ const (
 	// size does not exceed them.
 	maxTogetherStreams = eventstore.MaxAppendStreams / 2
 	maxTogetherBytes   = eventstore.MaxAppendBytes / 2
+
+	// turnsAfterLoss is for how long batches take turns with those of other nodes after another
+	// writer was first. maxTurnWait bounds how long a batch waits for its turn, and for the events
+	// of the turns before.
+	turnsAfterLoss = 10 * time.Second
+	maxTurnWait    = 250 * time.Millisecond
 )
 
 // checkout carries out a checkout. It returns aggregate.ErrStepByStep if the checkout must go step
@@ -101,35 +113,62 @@ func (t *together) add(whole *wholeCheckout) {
 
 // work carries out batches until nothing waits.
 func (t *together) work() {
-	for {
-		batch, more := t.take()
-		if !more {
-			return
-		}
-		t.carryOut(batch)
+	for t.hasWork() {
+		giveBack := t.takeTurn()
+		t.carryOut(t.take(), giveBack)
 	}
 }
 
-// take returns the next batch. more is false if nothing waits; then the caller must stop.
-func (t *together) take() (batch []*wholeCheckout, more bool) {
+// hasWork tells whether a checkout waits. If not, the caller must stop.
+func (t *together) hasWork() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiting) == 0 {
+		t.waiting, t.working = nil, false
+	}
+	return t.working
+}
+
+// takeTurn waits until no other node decides checkouts, and until their events are heard of. So the
+// next batch meets no conflict. A node that sells alone never takes turns: the first conflict shows
+// that there is another one. If a turn takes too long, the batch goes on without it.
+//
+// Example: two nodes sell the same 1,000 products, each in batches of ten orders with three lines.
+// Without turns, another node's batch comes between deciding and recording, and has one of the
+// three products in every tenth order.
+func (t *together) takeTurn() (giveBack func()) {
+	if t.turns == nil || time.Now().After(t.takeTurns) {
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxTurnWait)
+	defer cancel()
+	head, giveBack, err := t.turns.TakeTurn(ctx)
+	if err != nil {
+		t.service.logger.Debug("checkouts do not wait for their turn", "error", err)
+		t.takeTurns = time.Time{}
+		return func() {}
+	}
+	_ = t.news.Await(ctx, head) // after this time, the batch goes on with what was heard
+	return giveBack
+}
+
+// take returns the next batch.
+func (t *together) take() (batch []*wholeCheckout) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := min(len(t.waiting), maxTogether)
-	if n == 0 {
-		t.waiting, t.working = nil, false
-		return nil, false
-	}
 	for _, w := range t.waiting[:n] {
 		if w.taken.CompareAndSwap(false, true) {
 			batch = append(batch, w)
 		}
 	}
 	t.waiting = t.waiting[n:]
-	return batch, true
+	return batch
 }
 
-// carryOut decides a batch, appends its events, and ends each checkout of it.
-func (t *together) carryOut(batch []*wholeCheckout) {
+// carryOut decides a batch, appends its events, and ends each checkout of it. It gives the turn
+// back after the append.
+func (t *together) carryOut(batch []*wholeCheckout, giveBack func()) {
 	joint := aggregate.NewJoint(t.log, t.options)
 	var ended []*wholeCheckout
 	defer func() {
@@ -157,9 +196,14 @@ func (t *together) carryOut(batch []*wholeCheckout) {
 			return err
 		})
 	}
-	for i, err := range joint.Commit(context.Background()) { // not a caller's context, because the batch has many
+	errs := joint.Commit(context.Background()) // not a caller's context, because the batch has many
+	giveBack()
+	for i, err := range errs {
 		w := decided[i]
 		w.err = err
+		if errors.Is(err, aggregate.ErrAgain) {
+			t.takeTurns = time.Now().Add(turnsAfterLoss)
+		}
 		w.result.Cart.Position = carts.Position(cart.Stream(w.ask.CartID))
 		w.result.Order.Position = orders.Position(order.Stream(w.start.OrderID))
 		w.result.Final.Position = w.result.Order.Position

@@ -27,6 +27,10 @@ type News struct {
 	streams map[string][]eventstore.Recorded // of each stream some events in a row, the latest last
 	arrived []arrival                        // all that are kept, the oldest first
 	bytes   int
+
+	heardTo eventstore.Position // up to where the log was heard of
+	awaited eventstore.Position // the position for which Await waits
+	arrives chan struct{}       // closed when heardTo reaches awaited; nil: nobody waits
 }
 
 // arrival is an event that News keeps.
@@ -59,8 +63,39 @@ func (n *News) listen(ctx context.Context, log eventstore.Store, filter eventsto
 		if item.Event != nil {
 			n.add(*item.Event)
 		}
+		n.heard(item.Checkpoint)
 	}
 	return nil
+}
+
+// heard notes how far the log was heard of.
+func (n *News) heard(to eventstore.Position) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.heardTo = to
+	if n.arrives != nil && !to.Before(n.awaited) {
+		close(n.arrives)
+		n.arrives = nil
+	}
+}
+
+// Await waits until all events up to a position were heard of, or until ctx ends. Only one
+// goroutine may wait at a time.
+func (n *News) Await(ctx context.Context, position eventstore.Position) error {
+	n.mu.Lock()
+	if !n.heardTo.Before(position) {
+		n.mu.Unlock()
+		return nil
+	}
+	arrives := make(chan struct{})
+	n.awaited, n.arrives = position, arrives
+	n.mu.Unlock()
+	select {
+	case <-arrives:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // add adds the next event of the log.

@@ -105,3 +105,31 @@ func TestNewsHasEventsInARow(t *testing.T) {
 		t.Errorf("%d events of %d streams, %d bytes", len(n.arrived), len(n.streams), n.bytes)
 	}
 }
+
+// Await waits until the log was heard of up to a position, and no longer than its context.
+func TestNewsAreAwaited(t *testing.T) {
+	t.Parallel()
+	log, news := memory.New(), new(News)
+	ctx, stop := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+	following.Go(func() { _ = news.Follow(ctx, log, []string{"box-"}, slog.New(slog.DiscardHandler)) })
+	for _, stream := range []string{"box-1", "crate-1"} { // the second one is of a kind that is not followed
+		result, err := log.Append(t.Context(), stream, eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := news.Await(t.Context(), result.Position); err != nil {
+			t.Fatal(err)
+		}
+		if news.heardTo.Before(result.Position) {
+			t.Errorf("heard up to %s, want %s", news.heardTo, result.Position)
+		}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := news.Await(ended, eventstore.At(1<<40)); err == nil {
+		t.Error("a position that was never reached was heard of")
+	}
+}

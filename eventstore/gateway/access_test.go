@@ -219,9 +219,9 @@ func TestAccess(t *testing.T) {
 		"$like-none":  `{"$acl":"$userStreamACL"}`,
 	}
 	for stream, document := range documents {
-		// Both are written directly into the log, because the gateway accepts only a document that it
-		// can read. An append by the gateway would also make it read the metadata before there is a
-		// document, and it would learn of the document only a moment later.
+		// Both are written directly into the log, because the gateway accepts only a document that
+		// it can read. An append by the gateway would also make it read the metadata before there
+		// is a document, and it would learn of the document only a moment later.
 		root.write(stream, event())
 		if document != "" {
 			root.write("$$"+stream, eventstore.Event{ID: uuid.New(), Type: "$metadata", Data: []byte(document)})

@@ -430,6 +430,10 @@ func (s *Store) MultiAppender() (eventstore.MultiAppender, bool) {
 	return multiAppender{s, log}, true
 }
 
+// TurnTaker returns the engine's part that takes turns, because a turn records nothing. See
+// eventstore.TurnTakerOf.
+func (s *Store) TurnTaker() (eventstore.TurnTaker, bool) { return eventstore.TurnTakerOf(s.log) }
+
 // multiAppender is a guard over an engine that appends to several streams at once.
 type multiAppender struct {
 	guard *Store

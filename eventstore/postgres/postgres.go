@@ -43,9 +43,9 @@ const (
 
 // Store is the log in one database. Several nodes may open the same one.
 //
-// It reads over the pool. In addition it has four connections of its own: two to append, one
-// to listen and one to notify. They hold session state, so the pool's address must not lead
-// through a transaction pooler.
+// It reads over the pool. In addition it has connections of its own: two to append, one to listen,
+// one to notify and, once it takes turns, one for that. They hold session state, so the pool's
+// address must not lead through a transaction pooler.
 type Store struct {
 	pool       *pgxpool.Pool
 	config     *pgxpool.Config
@@ -58,6 +58,7 @@ type Store struct {
 	notify     *notifier
 	pulse      eventstore.PulseRecorder
 	latest     latestEvent
+	turns      turns
 
 	connections atomic.Uint64                                         // of the engine's own, made so far
 	admit       atomic.Pointer[func(context.Context) (uint64, error)] // see AskBeforeAppend
@@ -72,6 +73,7 @@ type Store struct {
 var (
 	_ eventstore.Store         = (*Store)(nil)
 	_ eventstore.MultiAppender = (*Store)(nil)
+	_ eventstore.TurnTaker     = (*Store)(nil)
 )
 
 const defaultQueueWait, defaultPoll = time.Second, time.Second
@@ -181,6 +183,7 @@ func (s *Store) Close(ctx context.Context) error {
 			err = fmt.Errorf("close the event store: %w", ctx.Err())
 		}
 		close(s.closed)
+		s.turns.close()
 		s.stop(errClosed)
 		<-written
 		s.watching.Wait()
