@@ -89,8 +89,8 @@ func TestATurnThatIsKeptIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// The session of a node that is gone ends, and the turn is free. The node itself, if it was only cut
-// off, can take turns again.
+// The session of a node that is gone ends, and the turn is free. The node itself, if it was only
+// cut off, can take turns again.
 func TestATurnEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
