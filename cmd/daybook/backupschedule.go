@@ -140,7 +140,7 @@ func (b *backups) next(ctx context.Context) (wait time.Duration, err error) {
 	}
 	head, _ := b.node.store.Latest().Position.Pair()
 	name := fmt.Sprintf("daybook-%s-%s.backup", now.UTC().Format("20060102T150405Z"), strconv.FormatUint(head, 10))
-	result, err := writeBackup(ctx, b.node.logPool, filepath.Join(b.plan.dir, name), now, b.plan.to)
+	result, err := writeBackup(ctx, b.node.logPool, backupOrder{file: filepath.Join(b.plan.dir, name), now: now, to: b.plan.to})
 	if err != nil {
 		return 0, err
 	}

@@ -67,6 +67,7 @@ var refusals = map[string]string{
 	"serve --backup-passphrase-file":              "serve --backup-every 1h --backup-dir / --backup-passphrase-file /not/there",
 	"backup --recipient":                          "backup FILE --recipient ann",
 	"backup --passphrase-file":                    "backup FILE --passphrase-file /not/there",
+	"backup --without-secrets":                    "",
 	"restore --to-position":                       "restore FILE --to-position -1",
 	"restore --to-time":                           "restore FILE --to-time yesterday",
 	"restore --identity-file":                     "restore FILE --identity-file /not/there",

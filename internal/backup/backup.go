@@ -38,6 +38,9 @@ type Header struct {
 	MadeAt  time.Time `json:"made_at"`
 	// Position is that of the last event in the file. All events up to it are there.
 	Position int64 `json:"position"`
+	// WithoutSecrets means that hashes of keys, tokens and passwords were left out, and secrets of
+	// second factors, too. The places of the hashes in events have other texts.
+	WithoutSecrets bool `json:"without_secrets,omitzero"`
 }
 
 // Kept is a row of a table that cannot be made from the log.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"daybook/commands/streams"
+	"daybook/domain/access"
+	"daybook/domain/staff"
+	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/backup"
+)
+
+// leftOutHash stands in a backup without secrets where the log has the SHA-256 of a secret. Nobody
+// knows a text with this SHA-256, so no key and no token fits it.
+var leftOutHash = strings.Repeat("0", 64)
+
+// secretTables are the tables that a backup without secrets leaves out: hashes of passwords, and
+// the secrets of second factors.
+var secretTables = []string{"commands.people_secrets"}
+
+// keptWithoutSecrets leaves out the rows that have secrets.
+func keptWithoutSecrets(kept []backup.Kept) []backup.Kept {
+	return slices.DeleteFunc(kept, func(row backup.Kept) bool { return slices.Contains(secretTables, row.Table) })
+}
+
+// withoutSecrets replaces the hashes of secrets in an event about API keys or people. All other
+// events are returned as they are. The event keeps its place, its id and its time, so the log has
+// no gap.
+func withoutSecrets(row eventstorepg.Row) (eventstorepg.Row, error) {
+	if !streams.Wrote(row.Stream, row.ID) {
+		return row, nil // another program wrote it, and it says nothing about keys or people
+	}
+	var err error
+	data := []byte(row.Data)
+	switch row.Stream {
+	case access.Stream():
+		var event access.Event
+		if event, err = access.Decode(row.Type, data); err == nil {
+			row.Type, data, err = access.Encode(keyWithoutHash(event))
+		}
+	case staff.Stream():
+		var event staff.Event
+		if event, err = staff.Decode(row.Type, data); err == nil {
+			row.Type, data, err = staff.Encode(personWithoutHash(event))
+		}
+	default:
+		return row, nil
+	}
+	if err != nil {
+		return row, fmt.Errorf("leave out the secrets of event %d: %w", row.Position, err)
+	}
+	row.Data = string(data)
+	return row, nil
+}
+
+func keyWithoutHash(event access.Event) access.Event {
+	switch e := event.(type) {
+	case access.KeyIssued:
+		e.Hash = leftOutHash
+		return e
+	case access.KeyRotated:
+		e.Hash = leftOutHash
+		return e
+	case access.KeyRevoked, access.KeyExpired, access.RoleDefined, access.RoleRemoved:
+	}
+	return event
+}
+
+func personWithoutHash(event staff.Event) staff.Event {
+	switch e := event.(type) {
+	case staff.Invited:
+		e.Token = leftOutHash
+		return e
+	case staff.TokenGiven:
+		e.Token = leftOutHash
+		return e
+	case staff.FactorSet:
+		e.Recovery = nil
+		return e
+	case staff.SignedIn:
+		if e.Recovery != "" {
+			e.Recovery = leftOutHash
+		}
+		return e
+	case staff.Joined, staff.PasswordSet, staff.RoleChanged, staff.Disabled, staff.FactorRemoved, staff.SignedOut, staff.GuessingNoticed:
+	}
+	return event
+}
+
+// withoutSecretsSays tells what to do after a restore of a backup without secrets.
+const withoutSecretsSays = `The backup was made without secrets. No API key, password, token or second factor of before is good any more:
+  daybook keys create --role admin --name NAME   makes a new key
+  daybook keys rotate ID                         gives a key that is there a new secret
+  daybook staff token ID                         gives a person a token, with which they set a new password
+If a person had a second factor, remove it by the API (POST /v1/staff/{person_id}/remove-factor), and they set up another one.
+`
