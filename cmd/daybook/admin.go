@@ -25,7 +25,7 @@ import (
 
 // adminFlags are the settings of the admin port, which has metrics, profiles and probes.
 type adminFlags struct {
-	AdminAddress   string `placeholder:"HOST:PORT" from:"DAYBOOK_ADMIN_ADDRESS" help:"Where metrics for Prometheus (/metrics), profiles (/debug/pprof/) and probes with their details are served: a loopback address, or any address with --admin-token-file. By default nowhere, and then nothing is measured."`
+	AdminAddress   string `placeholder:"HOST:PORT" from:"DAYBOOK_ADMIN_ADDRESS" help:"Where metrics for Prometheus (/metrics), profiles (/debug/pprof/) and probes with their details are served: a loopback address, or any address with --admin-token-file. By default nowhere, and then nothing is measured, unless OpenTelemetry's variables ask for metrics."`
 	AdminTokenFile string `placeholder:"FILE" from:"DAYBOOK_ADMIN_TOKEN_FILE" help:"Everyone who asks the admin port must send the text in this file as a bearer token. It has one line of at least 16 characters. Only /livez and the status in /readyz need none."`
 }
 
@@ -82,9 +82,18 @@ func (c adminConfig) telemetry(ctx context.Context, p *program) (*telemetry.Tele
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
+	sends, err := telemetry.MetricsWanted(p.getenv)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
 	t := &telemetry.Telemetry{Traces: traces, Own: streams.Wrote}
-	if c.address != "" {
+	if c.address != "" || sends {
 		t.Metrics = telemetry.NewMetrics(thisBuild().Version)
+	}
+	if sends {
+		if t.Sender, err = telemetry.OpenSender(ctx, thisBuild().Version, t.Metrics, p.getenv, p.log); err != nil {
+			return nil, usagef("%v", errors.Join(err, t.Close(ctx)))
+		}
 	}
 	if t.Metrics == nil && t.Traces == nil {
 		return nil, nil //nolint:nilnil // nil measures nothing

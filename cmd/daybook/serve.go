@@ -105,7 +105,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	if cfg.Telemetry != nil {
 		p.log = cfg.Telemetry.Traces.WithTraceIDs(p.log)
-		defer func() { err = errors.Join(err, closeTraces(ctx, cfg.Telemetry)) }()
+		defer func() { err = errors.Join(err, closeTelemetry(ctx, cfg.Telemetry)) }()
 	}
 	s, err := p.openServer(ctx, c.Listen, gateway, cfg)
 	if err != nil && ctx.Err() != nil {
@@ -241,11 +241,11 @@ func (p *program) openServer(ctx context.Context, address string, door gatewayCo
 	return s, nil
 }
 
-// closeTraces sends the last traces, but waits for at most two seconds.
-func closeTraces(ctx context.Context, t *telemetry.Telemetry) error {
+// closeTelemetry sends the last traces and metrics, but waits for at most two seconds.
+func closeTelemetry(ctx context.Context, t *telemetry.Telemetry) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	return t.Traces.Close(ctx)
+	return t.Close(ctx)
 }
 
 // firstKey makes the first API key if requests need keys and there is none.

@@ -1,6 +1,6 @@
-// Package telemetry measures a node: it has the metrics that Prometheus reads, and it sends traces
-// by OpenTelemetry's protocol. Other packages do not import this one. They call hooks, which are
-// nil if nothing is measured. So measuring costs nothing while it is off.
+// Package telemetry measures a node: it has the metrics that Prometheus reads, and it sends metrics
+// and traces by OpenTelemetry's protocol. Other packages do not import this one. They call hooks,
+// which are nil if nothing is measured. So measuring costs nothing while it is off.
 //
 // Metrics and traces name no customer, no cart, no order, and no other thing or person. A trace has
 // the correlation id of the events that it shows, so that they can be found in the log.
@@ -26,8 +26,14 @@ import (
 type Telemetry struct {
 	Metrics *Metrics
 	Traces  *Traces
+	Sender  *Sender // sends Metrics; nil: only Prometheus reads them
 	// Own tells whether the shop wrote an event.
 	Own func(stream string, id uuid.UUID) bool
+}
+
+// Close sends what is not sent yet.
+func (t *Telemetry) Close(ctx context.Context) error {
+	return errors.Join(t.Sender.Close(ctx), t.Traces.Close(ctx))
 }
 
 func (t *Telemetry) off() bool { return t == nil || t.Metrics == nil && t.Traces == nil }

@@ -9,13 +9,11 @@ import (
 	"net/http"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -39,48 +37,33 @@ var w3c propagation.TraceContext
 // OTEL_EXPORTER_OTLP_ENDPOINT. It returns nil if they ask for no traces. The exporter and the
 // sampler read their variables from the process.
 func OpenTraces(ctx context.Context, version string, getenv func(string) string, log *slog.Logger) (*Traces, error) {
-	wanted := getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
-	switch exporter := getenv("OTEL_TRACES_EXPORTER"); exporter {
-	case "":
-	case "otlp":
-		wanted = true
-	case "none":
-		wanted = false
-	default:
-		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: want otlp or none, not %q", exporter)
-	}
-	if !wanted || getenv("OTEL_SDK_DISABLED") == "true" {
-		return nil, nil //nolint:nilnil // nil is the value that shows nothing
+	if asked, err := wanted(getenv, signalTraces); err != nil || !asked {
+		return nil, err
 	}
 	exporter, err := openExporter(ctx, getenv)
 	if err != nil {
 		return nil, err
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are not sent", "error", err) }))
+	logFailures(log)
 	return NewTraces(ctx, version, sdktrace.WithBatcher(exporter))
 }
 
 func openExporter(ctx context.Context, getenv func(string) string) (sdktrace.SpanExporter, error) {
-	protocol := getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-	if protocol == "" {
-		protocol = getenv("OTEL_EXPORTER_OTLP_PROTOCOL")
+	grpc, err := overGRPC(getenv, signalTraces)
+	if err != nil {
+		return nil, err
 	}
-	switch protocol {
-	case "", "http/protobuf":
-		return otlptracehttp.New(ctx)
-	case "grpc":
+	if grpc {
 		return otlptracegrpc.New(ctx)
 	}
-	return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: want http/protobuf or grpc, not %q", protocol)
+	return otlptracehttp.New(ctx)
 }
 
 // NewTraces makes a Traces that sends its spans where the option says.
 func NewTraces(ctx context.Context, version string, to sdktrace.TracerProviderOption) (*Traces, error) {
-	about, err := resource.New(ctx,
-		resource.WithAttributes(attribute.String("service.name", "daybook"), attribute.String("service.version", version)),
-		resource.WithFromEnv(), resource.WithTelemetrySDK())
+	about, err := aboutNode(ctx, version)
 	if err != nil {
-		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+		return nil, err
 	}
 	provider := sdktrace.NewTracerProvider(to, sdktrace.WithResource(about))
 	return &Traces{provider: provider, tracer: provider.Tracer("daybook")}, nil
