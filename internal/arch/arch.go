@@ -66,6 +66,7 @@ var mayImport = map[string][]string{
 	"internal/resource":             {"domain"},                                    // the types of response bodies of both APIs
 	// Only cmd knows it: the others have hooks that are nil if nothing is measured.
 	"internal/telemetry": {"domain/rule", "commands/aggregate", "eventstore", "internal/httpapi", "projections"},
+	"internal/walcheck":  {}, // whether PostgreSQL's WAL is archived
 	"internal/walk":      {}, // only has tests
 	// It may import neither the importer nor the handlers, because it checks what they did with
 	// separate code.
@@ -107,7 +108,7 @@ var onlyIn = map[string][]string{
 
 var sqlRooms = []string{
 	"eventstore/postgres", "eventstore/gateway/postgres", "commands/postgres", "projections", "readapi",
-	"internal/bench", "internal/embeddedpg", "internal/pgmigrate", "internal/pgpool", "internal/pgtest", "internal/verify", "cmd",
+	"internal/bench", "internal/embeddedpg", "internal/pgmigrate", "internal/pgpool", "internal/pgtest", "internal/verify", "internal/walcheck", "cmd",
 }
 
 // notIn says which packages may not use a library. The packages below them may.

@@ -149,7 +149,9 @@ func TestMetricsAreSentOnlyIfWanted(t *testing.T) {
 	if _, err := MetricsWanted(func(name string) string { return map[string]string{"OTEL_METRICS_EXPORTER": "prometheus"}[name] }); err == nil {
 		t.Error("another exporter: no error")
 	}
-	pigeon := func(name string) string { return map[string]string{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "pigeon"}[name] }
+	pigeon := func(name string) string {
+		return map[string]string{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "pigeon"}[name]
+	}
 	if _, err := OpenSender(t.Context(), "v7", NewMetrics("v7"), pigeon, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("an unknown protocol: no error")
 	}
