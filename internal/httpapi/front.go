@@ -170,8 +170,8 @@ func (f *front) log(w *response, r *http.Request, record *problem.Request, took 
 // guests and of people, sessions, and what tells browsers apart.
 var secretMarks = []string{"dbk_", "dbg_", "dbt_", "dbs_", "dbb_"}
 
-// pathToLog returns the path of a request without secrets, and without the id of a customer,
-// because the program's log must not have personal data.
+// pathToLog returns the path of a request without secrets, without the id of a customer, and
+// without e-mail addresses, because the program's log must not have personal data.
 func pathToLog(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	for _, mark := range secretMarks {
@@ -179,15 +179,13 @@ func pathToLog(r *http.Request) string {
 			return "(it has a secret)"
 		}
 	}
-	before, after, found := strings.Cut(path, "/customers/")
-	if !found {
-		return path
+	steps := strings.Split(path, "/")
+	for i, step := range steps {
+		if i > 0 && steps[i-1] == "customers" || strings.Contains(step, "@") || strings.Contains(step, "%40") {
+			steps[i] = "-"
+		}
 	}
-	_, rest, more := strings.Cut(after, "/")
-	if more {
-		rest = "/" + rest
-	}
-	return before + "/customers/-" + rest
+	return strings.Join(steps, "/")
 }
 
 // requestID returns the id that the caller gave, if it can be written to a log. Otherwise it
