@@ -13,7 +13,7 @@ LINT    := go tool -modfile=tools/go.mod golangci-lint
 TEST    := internal/pgtest/inmemory.sh go test -parallel 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race prove walk interop lint-api client check fmt bench import clean
+.PHONY: help demo build test race prove image-check walk interop lint-api client check fmt bench import clean
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ race: ## run the tests in which goroutines meet under the race detector; needs a
 
 prove: ## run the tests that are too slow for make test: the KurrentDB engine over servers with each habit of a real one, restored logs, a base backup, and a killed import
 	DAYBOOK_PROVE=all $(TEST) ./eventstore/kurrentdb ./cmd/daybook -run 'OverAServerWithHabits|ReplaceNoConnection|OverPostgres|ALeaderThatDoesNotAnswer|Accept|Restored|KilledInItsMidst|BaseBackup' -count=1 -timeout 20m
+
+image-check: ## run both images of deploy/Dockerfile without a container engine; as root, on a machine with PostgreSQL
+	DAYBOOK_IMAGES=all $(TEST) ./cmd/daybook -run 'TestTheImagesRun' -v -count=1 -timeout 10m
 
 walk: ## send random requests to the HTTP API and verify after each; FOR=10m says how long
 	DAYBOOK_WALK=$(or $(FOR),10m) $(TEST) ./internal/walk -count=1 -timeout 24h -v
