@@ -11,15 +11,17 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
+	"daybook/domain/staff"
 	"daybook/domain/unit"
 )
 
 // ErrNobody means that a call does not say who asks. This is a fault of the program.
 var ErrNobody = errors.New("the call has no principal")
 
-// Access carries out commands on the shop's API keys and roles, all or none.
+// Access carries out commands on the shop's API keys and roles, all or none. Nobody can give,
+// change or end a right that they do not have themself (*access.LacksError).
 func (s *Service) Access(ctx context.Context, call Call, commands ...access.Command) (aggregate.Result[access.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := cmp.Or(s.admit(call), s.hasRights(ctx, call, commands)); err != nil {
 		return aggregate.Result[access.Event]{}, err
 	}
 	return s.access.Handle(ctx, request(call, access.Stream(), commands))
@@ -28,6 +30,46 @@ func (s *Service) Access(ctx context.Context, call Call, commands ...access.Comm
 // ViewAccess calls read with the state of all keys and roles; see ViewProduct.
 func (s *Service) ViewAccess(ctx context.Context, read func(access.State, int64)) error {
 	return s.access.View(ctx, access.Stream(), read)
+}
+
+// hasRights returns an *access.LacksError if the caller lacks a right that the commands give,
+// change or end.
+func (s *Service) hasRights(ctx context.Context, call Call, commands []access.Command) (missing error) {
+	err := s.ViewAccess(ctx, func(state access.State, _ int64) {
+		for _, command := range commands {
+			missing = cmp.Or(missing, lacking(call, state.Concerns(command)...))
+		}
+	})
+	return cmp.Or(err, missing)
+}
+
+// hasRoles is hasRights for commands on people.
+func (s *Service) hasRoles(ctx context.Context, call Call, commands []staff.Command) (missing error) {
+	var concerned []access.Role
+	err := s.ViewStaff(ctx, func(state staff.State, _ int64) {
+		for _, command := range commands {
+			concerned = append(concerned, state.Concerns(command)...)
+		}
+	})
+	if err != nil || len(concerned) == 0 {
+		return err
+	}
+	err = s.ViewAccess(ctx, func(state access.State, _ int64) {
+		for _, role := range concerned {
+			missing = cmp.Or(missing, lacking(call, state.GrantsOf(role)))
+		}
+	})
+	return cmp.Or(err, missing)
+}
+
+// lacking returns an *access.LacksError if the caller does not have all grants, and nil otherwise.
+func lacking(call Call, concerned ...access.Grants) error {
+	for _, grants := range concerned {
+		if permission := call.Who.Lacks(grants); permission != "" {
+			return &access.LacksError{Permission: permission}
+		}
+	}
+	return nil
 }
 
 // The handlers check the owner of a cart, an order or a return when they decide. The functions

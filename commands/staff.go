@@ -1,15 +1,17 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/staff"
 )
 
-// Staff carries out commands on the people who sign in, all or none.
+// Staff carries out commands on the people who sign in, all or none. Nobody can give, change or end
+// a right that they do not have themself (*access.LacksError).
 func (s *Service) Staff(ctx context.Context, call Call, commands ...staff.Command) (aggregate.Result[staff.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := cmp.Or(s.admit(call), s.hasRoles(ctx, call, commands)); err != nil {
 		return aggregate.Result[staff.Event]{}, err
 	}
 	return s.staff.Handle(ctx, request(call, staff.Stream(), commands))

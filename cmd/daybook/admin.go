@@ -214,6 +214,11 @@ func (a *admin) handler(metrics *telemetry.Metrics) http.Handler {
 			problem.Write(w, r, problem.Misdirected(r.Host))
 			return
 		}
+		if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+			// Such a page cannot read the response, but a profile costs this program time.
+			problem.Write(w, r, problem.CrossOrigin(errors.New("a page of another site asked the admin port")))
+			return
+		}
 		all.ServeHTTP(w, r)
 	})
 }

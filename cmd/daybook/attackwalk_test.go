@@ -207,6 +207,17 @@ func (w *attackWalk) buys(customer string) things {
 // except for one member.
 func (w *attackWalk) send(key string, r walkedRoute, path, body things, member string, value any, head ...string) (status int, code, text string) {
 	w.t.Helper()
+	response, text := w.request(key, r, path, body, member, value, head...)
+	var problem struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal([]byte(text), &problem) // a response that is no problem has no type
+	return response.StatusCode, strings.TrimPrefix(problem.Type, "/problems/"), text
+}
+
+// request does the same as send, but returns the whole response.
+func (w *attackWalk) request(key string, r walkedRoute, path, body things, member string, value any, head ...string) (response *http.Response, text string) {
+	w.t.Helper()
 	content := ""
 	if r.content != "" {
 		whole := w.bodyOf(r, body)
@@ -223,12 +234,7 @@ func (w *attackWalk) send(key string, r walkedRoute, path, body things, member s
 		content = string(text)
 		head = append(head, "Content-Type", r.content)
 	}
-	status, text = w.ask(key, r.method, filled(r.path, path), content, head...)
-	var problem struct {
-		Type string `json:"type"`
-	}
-	_ = json.Unmarshal([]byte(text), &problem) // a response that is no problem has no type
-	return status, strings.TrimPrefix(problem.Type, "/problems/"), text
+	return w.keyedShop.send(key, r.method, filled(r.path, path), content, head...)
 }
 
 // bodyOf is the example of a route's body, with the things of a customer where it names any.

@@ -134,6 +134,8 @@ func TestTheGatewayKnowsAPIKeys(t *testing.T) {
 	g := openKeyedGateway(t)
 	g.must(g.admin, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"stocked"}`)
 	g.must(g.admin, http.MethodPut, "/v1/roles/writer", `{"grants":[{"permission":"events.write","reach":"all"}]}`)
+	g.must(g.admin, http.MethodPut, "/v1/roles/keymaker", `{"grants":[{"permission":"access.write","reach":"all"}]}`)
+	g.must(g.admin, http.MethodPut, "/v1/roles/half", `{"grants":[{"permission":"access.write","reach":"all"},{"permission":"events.read","reach":"all"}]}`)
 	admin := g.with(g.admin)
 	if _, err := admin.AppendToStream(t.Context(), "notes", esdb.AppendToStreamOptions{}, note(1)); err != nil {
 		t.Fatal(err)
@@ -145,6 +147,8 @@ func TestTheGatewayKnowsAPIKeys(t *testing.T) {
 		"manager":    {manages: true},
 		"operator":   {manages: true},
 		"writer":     {writes: true},
+		"keymaker":   {}, // the right to make keys is none of the gateway's
+		"half":       {reads: true},
 		"storefront": {}, "customer": {},
 	} {
 		members := `"role":"` + role + `"`

@@ -58,7 +58,7 @@ type gatewayUsers struct {
 }
 
 // errNotForGateway means that the role of a key has no right that the gateway could use.
-var errNotForGateway = errors.New("the role of the API key has no permission that the gateway needs: events.read, events.write, processes.write or access.write")
+var errNotForGateway = errors.New("the role of the API key has no permission that the gateway needs: events.read, events.write or processes.write")
 
 // Authenticate implements gateway.Users.
 func (u gatewayUsers) Authenticate(ctx context.Context, name, password string) (gateway.User, error) {
@@ -89,19 +89,25 @@ func (u gatewayUsers) Authenticate(ctx context.Context, name, password string) (
 	return user, nil
 }
 
-// gatewayGroups returns the groups of a key's holder. A holder who may make keys is in groupAdmins,
-// because it could make itself a key with every right.
+// gatewayGroups returns the groups of a key's holder. A holder is in groupAdmins only with all
+// rights that the gateway knows, because that group may do everything.
 func gatewayGroups(who access.Principal) (groups []string) {
+	if who.Lacks(gatewayRights) == "" {
+		groups = append(groups, groupAdmins)
+	}
 	for _, one := range []struct {
 		needs access.Permission
 		group string
-	}{{access.WriteAccess, groupAdmins}, {access.WriteProcesses, groupOps}, {access.ReadEvents, groupReaders}} {
+	}{{access.WriteProcesses, groupOps}, {access.ReadEvents, groupReaders}} {
 		if who.Reach(one.needs) == access.All {
 			groups = append(groups, one.group)
 		}
 	}
 	return groups
 }
+
+// gatewayRights are all rights that the gateway knows.
+var gatewayRights = access.Grants{access.WriteAccess: access.All, access.WriteProcesses: access.All, access.ReadEvents: access.All, access.WriteEvents: access.All}
 
 // The files of a certificate that the program makes itself, in the data directory.
 const (

@@ -24,6 +24,8 @@ type answer struct {
 	session string // the cookie's value; empty: it was not set
 	browser string
 	cookies []*http.Cookie
+	// challenge is what the response says about the credentials that are missing.
+	challenge string
 }
 
 // as sends a request in a session; headers are names and values. Like a page of this server, it
@@ -59,7 +61,7 @@ func (s *keyedShop) plain(method, path, body string, headers ...string) answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	got := answer{status: response.StatusCode, text: string(text), cookies: response.Cookies()}
+	got := answer{status: response.StatusCode, text: string(text), cookies: response.Cookies(), challenge: response.Header.Get("WWW-Authenticate")}
 	for _, cookie := range got.cookies {
 		switch cookie.Name {
 		case problem.SessionCookie:

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"daybook/commands"
+	"daybook/domain/access"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -91,10 +92,15 @@ func (a *api) soldBy(ctx context.Context, call commands.Call, id unit.OrderID) (
 		return order.State{}, nil
 	}
 	state, err := view(ctx, a.service.ViewOrder, id, func(s order.State, _ int64) order.State { return s.Clone() })
-	if err == nil && (!state.Exists() || call.Owner != "" && !state.OwnedBy(call.Owner)) {
-		err = order.ErrNotFound
+	switch {
+	case err != nil:
+		return state, err
+	case !state.Exists():
+		return state, order.ErrNotFound
+	case call.Owner != "" && !state.OwnedBy(call.Owner):
+		return order.State{}, access.Hide(order.ErrNotFound)
 	}
-	return state, err
+	return state, nil
 }
 
 // returnLine makes a line of a return. It is of a line of the order, or of a SKU. The

@@ -8,6 +8,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -37,6 +38,9 @@ var (
 	ErrWrong     = errors.New("the secret of the API key is wrong")
 	ErrEnded     = errors.New("the API key was revoked or has expired")
 )
+
+// noHash has the length of a hash. It is compared in place of a hash that does not exist.
+var noHash = strings.Repeat("0", sha256.Size*2)
 
 // ErrNotReady means that the node has not read the keys yet.
 var ErrNotReady = errors.New("the API keys have not been read yet")
@@ -193,10 +197,13 @@ func (k *Keyring) Authenticate(text string) (access.Principal, error) {
 		return access.Principal{}, ErrNotReady
 	}
 	key, known := k.state.Keys[id]
+	if !known {
+		key.Hash = noHash
+	}
 	// The comparison takes the same time for every secret. It is also made for an unknown key, so
 	// that the time does not tell whether there is such a key.
 	same := subtle.ConstantTimeCompare([]byte(given), []byte(key.Hash)) == 1
-	old := subtle.ConstantTimeCompare([]byte(given), []byte(key.OldHash)) == 1 && now.Before(key.OldUntil)
+	old := subtle.ConstantTimeCompare([]byte(given), []byte(cmp.Or(key.OldHash, noHash))) == 1 && now.Before(key.OldUntil)
 	switch {
 	case !known:
 		return access.Principal{}, ErrUnknown

@@ -57,11 +57,19 @@ func (d *Desk) openStep(ctx context.Context, token string, stage Stage) (step, e
 
 // Code completes a sign-in with a code of an app, or with a recovery code.
 //
-// Errors: ErrRefused, and those of the log and the store.
+// Errors: ErrRefused, *WaitError, and those of the log and the store.
 func (d *Desk) Code(ctx context.Context, from From, token, code string) (SignedIn, error) {
 	at, err := d.openStep(ctx, token, NeedsCode)
 	if err != nil {
 		return SignedIn{}, err
+	}
+	device, err := d.device(ctx, from, at.Person)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	keys := codeKeys(at.Person, device)
+	if wait := d.limits.take(keys); wait > 0 {
+		return SignedIn{}, &WaitError{After: wait}
 	}
 	secret, err := d.store.Secret(ctx, at.person.Factor)
 	if err != nil {
@@ -71,7 +79,13 @@ func (d *Desk) Code(ctx context.Context, from From, token, code string) (SignedI
 	if signIn.Step = stepOf(secret, code, d.service.Now()); signIn.Step == 0 {
 		signIn.Recovery = sum(plainCode(code)) // staff.Decide refuses it if it is not a recovery code of the person
 	}
-	return d.complete(ctx, from, at, signIn)
+	done, err := d.complete(ctx, from, at, signIn)
+	if err != nil {
+		d.noteGuessing(at.Person, keys[0].name)
+		return SignedIn{}, err
+	}
+	d.limits.clear(keys)
+	return done, nil
 }
 
 // complete ends the step and begins the session.

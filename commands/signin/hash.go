@@ -35,8 +35,12 @@ const (
 
 // hasher hashes passwords, a few at a time, because each hash takes much memory.
 type hasher struct {
-	cost   Cost
-	slots  chan struct{}
+	cost  Cost
+	slots chan struct{}
+	// spare is a slot only for people who have shown something besides a password: a known browser,
+	// a session or a token. So whoever sends many wrong passwords, from many addresses, cannot keep
+	// them from signing in.
+	spare  chan struct{}
 	nobody string       // the hash of no password; it is compared if there is no stored hash
 	done   atomic.Int64 // how many hashes were computed; for tests
 }
@@ -45,15 +49,15 @@ func newHasher(cost Cost) *hasher {
 	if cost == (Cost{}) {
 		cost = DefaultCost
 	}
-	return &hasher{cost: cost, slots: make(chan struct{}, hashesAtOnce), nobody: encode(cost, make([]byte, saltBytes), make([]byte, hashBytes))}
+	return &hasher{cost: cost, slots: make(chan struct{}, hashesAtOnce), spare: make(chan struct{}, 1), nobody: encode(cost, make([]byte, saltBytes), make([]byte, hashBytes))}
 }
 
 // hash returns the text that is stored for a password, in the form that argon2's own program
-// writes.
+// writes. Only people with a session or a token set a password, so the spare slot is for them.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // it never fails
-	key, err := h.compute(ctx, h.cost, salt, password)
+	key, err := h.compute(ctx, h.cost, salt, password, true)
 	if err != nil {
 		return "", err
 	}
@@ -61,8 +65,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // matches tells whether a password is the one whose hash was stored. If there is no stored hash, it
-// computes a hash all the same and returns false.
-func (h *hasher) matches(ctx context.Context, stored, password string) (bool, error) {
+// computes a hash all the same and returns false. If known is true, the spare slot may be used.
+func (h *hasher) matches(ctx context.Context, stored, password string, known bool) (bool, error) {
 	there := stored != ""
 	if !there {
 		stored = h.nobody
@@ -80,19 +84,25 @@ func (h *hasher) matches(ctx context.Context, stored, password string) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("the stored hash of a password cannot be read: %w", err)
 	}
-	given, err := h.compute(ctx, cost, salt, password)
+	given, err := h.compute(ctx, cost, salt, password, known)
 	if err != nil {
 		return false, err
 	}
 	return subtle.ConstantTimeCompare(given, key) == 1 && there, nil
 }
 
-func (h *hasher) compute(ctx context.Context, cost Cost, salt []byte, password string) ([]byte, error) {
+func (h *hasher) compute(ctx context.Context, cost Cost, salt []byte, password string, known bool) ([]byte, error) {
+	spare := h.spare
+	if !known {
+		spare = nil // nothing can be sent to it
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, hashWait, ErrBusy)
 	defer cancel()
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
+	case spare <- struct{}{}:
+		defer func() { <-spare }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

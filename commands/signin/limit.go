@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"time"
@@ -27,35 +28,50 @@ const (
 	freeOfPair    = 5  // one account from one address
 	freeOfAddress = 20 // all accounts from one address: password spraying
 	freeOfAccount = 50 // one account from all addresses, without known browsers
+	freeOfCodes   = 10 // codes of one person, after a good password
 	// noteAt is a number of failures for one account. From this number on, they are noted as
 	// guessing.
 	noteAt    = 10
 	maxPause  = 15 * time.Minute
 	forgotten = time.Hour // after the last failure
-	maxKeys   = 50_000
+	// codesForgotten is longer, because a code has only six digits. Somebody who knows the password
+	// gets about a hundred tries a day.
+	codesForgotten = 24 * time.Hour
+	maxKeys        = 50_000
 )
 
 // key is something under which tries are counted.
 type key struct {
 	name string
 	free int
+	kept time.Duration // how long failures count after the last one; 0: forgotten
 }
 
 // signInKeys are the keys of a sign-in. account stands for the e-mail address, and device for a
 // known browser. device is empty if the browser is not known.
 func signInKeys(account, client, device string) []key {
 	if device != "" {
-		return []key{{"device " + device, freeOfDevice}}
+		return []key{{name: "device " + device, free: freeOfDevice}}
 	}
-	return []key{{"pair " + client + " " + account, freeOfPair}, {"address " + client, freeOfAddress}, {accountKey(account), freeOfAccount}}
+	return []key{{name: "pair " + client + " " + account, free: freeOfPair}, {name: "address " + client, free: freeOfAddress}, {name: accountKey(account), free: freeOfAccount}}
 }
+
+// isKnown tells whether a sign-in comes from a known browser.
+func isKnown(keys []key) bool { return len(keys) == 1 && keys[0].free == freeOfDevice }
 
 func accountKey(account string) string { return "account " + account }
 
 // passwordKeys are the keys of a change of password, which only a person who has signed in can
 // send.
 func passwordKeys(id staff.PersonID, client string) []key {
-	return []key{{"change " + client + " " + string(id), freeOfPair}}
+	return []key{{name: "change " + client + " " + string(id), free: freeOfPair}}
+}
+
+// codeKeys are the keys of a code for the second factor. Only somebody who knows the password can
+// send one. device is as for signInKeys, so nobody else can make the person wait in a known
+// browser.
+func codeKeys(id staff.PersonID, device string) []key {
+	return []key{{name: "codes " + device + " " + string(id), free: freeOfCodes, kept: codesForgotten}}
 }
 
 // limits counts tries. The counts are in memory, so each node has its own.
@@ -100,7 +116,7 @@ func (l *limits) count(k key, now time.Time) {
 		t = new(tries)
 		l.by[k.name] = t
 	}
-	if now.Sub(t.last) > forgotten {
+	if now.Sub(t.last) > cmp.Or(k.kept, forgotten) {
 		*t = tries{}
 	}
 	t.failed++
@@ -116,7 +132,7 @@ func (l *limits) makeRoom(now time.Time) {
 		return
 	}
 	for name, t := range l.by {
-		if now.Sub(t.last) > forgotten {
+		if now.Sub(t.last) > codesForgotten {
 			delete(l.by, name)
 		}
 	}
@@ -143,11 +159,11 @@ func (l *limits) clear(keys []key) {
 	}
 }
 
-// failures are how many tries for an account have failed lately, from browsers that are not known.
-func (l *limits) failures(account string) int {
+// failures are how many tries have failed lately under the name of a key.
+func (l *limits) failures(name string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t := l.by[accountKey(account)]; t != nil {
+	if t := l.by[name]; t != nil {
 		return t.failed
 	}
 	return 0

@@ -80,8 +80,8 @@ func (d *Desk) SignIn(ctx context.Context, from From, email, password string, se
 	if wait := d.limits.take(keys); wait > 0 {
 		return SignedIn{}, &WaitError{After: wait}
 	}
-	if good, err := d.compare(ctx, person, password); err != nil || !good {
-		d.noteGuessing(id, account)
+	if good, err := d.compare(ctx, person, password, isKnown(keys)); err != nil || !good {
+		d.noteGuessing(id, accountKey(account))
 		return SignedIn{}, orRefused(err)
 	}
 	next := Complete
@@ -106,17 +106,22 @@ func (d *Desk) SignIn(ctx context.Context, from From, email, password string, se
 // keys returns the keys under which a sign-in is counted. A browser counts as known only for the
 // person who has signed in with it. The work is the same if there is no such person.
 func (d *Desk) keys(ctx context.Context, from From, id staff.PersonID, account string) ([]key, error) {
-	hash := ""
+	device, err := d.device(ctx, from, id)
+	return signInKeys(account, from.Client, device), err
+}
+
+// device stands for the browser of a sign-in, if it is known. Otherwise it is empty.
+func (d *Desk) device(ctx context.Context, from From, id staff.PersonID) (hash string, err error) {
 	if secret, is := strings.CutPrefix(from.Browser, browserPrefix); is && len(secret) == 64 {
 		session, err := d.store.Session(ctx, sum(secret))
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		if session != nil && session.Stage == KnownBy && id != "" && session.Person == id && d.service.Now().Before(session.ExpiresAt) {
 			hash = session.Hash
 		}
 	}
-	return signInKeys(account, from.Client, hash), nil
+	return hash, nil
 }
 
 // guess says that somebody tries to guess the password of a person.
@@ -129,10 +134,11 @@ type guess struct {
 // failure makes one again.
 const maxGuesses = 16
 
-// noteGuessing lets Run record that somebody tries to guess. The sign-in does not wait for it,
-// because its time would tell that there is such a person.
-func (d *Desk) noteGuessing(id staff.PersonID, account string) {
-	failures := d.limits.failures(account)
+// noteGuessing lets Run record that somebody tries to guess, if there are many failures under the
+// name of a key. The sign-in does not wait for it, because its time would tell that there is such a
+// person.
+func (d *Desk) noteGuessing(id staff.PersonID, name string) {
+	failures := d.limits.failures(name)
 	if id == "" || failures < noteAt {
 		return
 	}

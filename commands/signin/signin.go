@@ -138,7 +138,7 @@ type Token struct {
 func (d *Desk) Invite(ctx context.Context, call commands.Call, contact Contact, role access.Role) (Member, Token, error) {
 	contact, err := cleaned(contact)
 	if err == nil {
-		err = d.checkRole(role)
+		err = d.checkRole(call, role)
 	}
 	if err != nil {
 		return Member{}, Token{}, err
@@ -194,7 +194,7 @@ func (d *Desk) GiveToken(ctx context.Context, call commands.Call, id staff.Perso
 
 // ChangeRole gives a person another role. Their sessions end.
 func (d *Desk) ChangeRole(ctx context.Context, call commands.Call, id staff.PersonID, role access.Role) (Member, error) {
-	if err := d.checkRole(role); err != nil {
+	if err := d.checkRole(call, role); err != nil {
 		return Member{}, err
 	}
 	return d.change(ctx, call, id, staff.ChangeRole{Person: id, Role: role})
@@ -309,7 +309,7 @@ func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, pr
 	if err != nil {
 		return err
 	}
-	if good, err := d.compare(ctx, person, present); err != nil || !good {
+	if good, err := d.compare(ctx, person, present, true); err != nil || !good {
 		return orRefused(err)
 	}
 	d.limits.clear(keys)
@@ -340,13 +340,14 @@ func (d *Desk) newCredential(ctx context.Context, id staff.PersonID, field, pass
 }
 
 // compare tells whether a password is the person's. It asks the store once and computes one hash in
-// every case, so the time does not tell whether there is such a person.
-func (d *Desk) compare(ctx context.Context, person staff.Person, password string) (bool, error) {
+// every case, so the time does not tell whether there is such a person. known says that the person
+// has a known browser or a session.
+func (d *Desk) compare(ctx context.Context, person staff.Person, password string, known bool) (bool, error) {
 	stored, err := d.store.Secret(ctx, person.Credential)
 	if err != nil {
 		return false, err
 	}
-	same, err := d.hasher.matches(ctx, stored, normal(password))
+	same, err := d.hasher.matches(ctx, stored, normal(password), known)
 	return same && person.Status == staff.Active, err
 }
 
@@ -357,9 +358,14 @@ func (d *Desk) callOf(id staff.PersonID) commands.Call {
 
 func actor(id staff.PersonID) string { return "staff:" + string(id) }
 
-// checkRole refuses a role that does not exist, or that reaches only the things of a customer.
-func (d *Desk) checkRole(role access.Role) error {
+// checkRole refuses a role that does not exist, that reaches only the things of a customer, or that
+// has a right which the caller does not have. The commands check the caller's rights, too. Here
+// they are checked first, so that a refused invitation stores no address.
+func (d *Desk) checkRole(call commands.Call, role access.Role) error {
 	grants := d.grants(role)
+	if permission := call.Who.Lacks(grants); permission != "" {
+		return &access.LacksError{Permission: permission}
+	}
 	if len(grants) == 0 {
 		return access.ErrRoleNotFound.With(access.ErrRoleNotFound.Detail, map[string]any{"role": role})
 	}

@@ -672,6 +672,7 @@ func TestHashesWaitForEachOther(t *testing.T) {
 	for range hashesAtOnce {
 		h.slots <- struct{}{}
 	}
+	h.spare <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.hash(ctx, password); !errors.Is(err, context.Canceled) {

@@ -2,6 +2,8 @@ package access
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -202,5 +204,60 @@ func TestReach(t *testing.T) {
 		if string(owner) != c.owner || limited != c.limited || c.who.May(c.what) != c.may {
 			t.Errorf("%s: owner %q, limited %t, may %t", name, owner, limited, c.who.May(c.what))
 		}
+	}
+}
+
+// Each command concerns the grants that it gives, changes or ends, and only those.
+func TestWhatACommandConcerns(t *testing.T) {
+	t.Parallel()
+	before, after := Grants{ReadCarts: All}, Grants{ReadOrders: All}
+	state := State{Keys: map[KeyID]Key{"k1": {Role: "picker", Status: Active}}, Roles: map[Role]Grants{"picker": before}}
+	cases := map[string]struct {
+		command Command
+		want    []Grants
+	}{
+		"IssueKey":   {IssueKey{Key: "k2", Role: Auditor}, []Grants{builtIn[Auditor]}},
+		"RotateKey":  {RotateKey{Key: "k1"}, []Grants{before}},
+		"RevokeKey":  {RevokeKey{Key: "k1"}, []Grants{before}},
+		"DefineRole": {DefineRole{Role: "picker", Grants: after}, []Grants{before, after}},
+		"RemoveRole": {RemoveRole{Role: "picker"}, []Grants{before}},
+		"ExpireKeys": {ExpireKeys{}, nil},
+	}
+	for _, name := range decidertest.Sealed(t, "Command") {
+		c, known := cases[name]
+		if !known {
+			t.Errorf("%s: say which grants it concerns", name)
+			continue
+		}
+		if got := state.Concerns(c.command); !slices.EqualFunc(got, c.want, maps.Equal[Grants, Grants]) {
+			t.Errorf("%s concerns %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestAPrincipalLacksWhatItHasNotForEverything(t *testing.T) {
+	t.Parallel()
+	who := Principal{ID: "key:k1", Customer: "17850", Grants: Grants{ReadCarts: Own, ReadOrders: All, WriteAccess: All}}
+	for _, c := range []struct {
+		grants Grants
+		want   Permission
+	}{
+		{nil, ""},
+		{Grants{ReadOrders: All}, ""},
+		{Grants{ReadOrders: Own, WriteAccess: All}, ""},
+		{Grants{ReadCarts: Own}, ReadCarts},
+		{Grants{ShipOrders: All, ReadOrders: All, ReadStock: All}, ShipOrders},
+		{builtIn[Admin], ReadAccess},
+	} {
+		if got := who.Lacks(c.grants); got != c.want {
+			t.Errorf("it lacks %q of %v, want %q", got, c.grants, c.want)
+		}
+	}
+	if got := System("reactor").Lacks(builtIn[Admin]); got != "" {
+		t.Errorf("a part of the program lacks %q", got)
+	}
+	who.ActsFor = "17850"
+	if got := who.Lacks(Grants{ReadOrders: All}); got != ReadOrders {
+		t.Errorf("who acts for a customer lacks %q", got)
 	}
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"maps"
 	"slices"
 
 	"daybook/domain/unit"
@@ -57,6 +58,26 @@ func (p Principal) Reach(permission Permission) Reach {
 		return Own
 	}
 	return None
+}
+
+// Lacks returns the first permission, by name, that is in the grants and that the principal does
+// not have for everything. It returns "" if there is none. A principal that has a permission only
+// for its own things lacks it, because the grants may be for somebody else's things.
+func (p Principal) Lacks(grants Grants) Permission {
+	for _, permission := range slices.Sorted(maps.Keys(grants)) {
+		if p.Reach(permission) != All {
+			return permission
+		}
+	}
+	return ""
+}
+
+// LacksError means that a principal wants to give, change or end a right that it does not have
+// itself.
+type LacksError struct{ Permission Permission }
+
+func (e *LacksError) Error() string {
+	return "the caller does not have the permission " + string(e.Permission) + " itself"
 }
 
 // May tells whether the principal has a permission, for everything or for its own things.

@@ -87,6 +87,26 @@ func (s State) PrincipalOf(id KeyID) Principal {
 	return Principal{ID: "key:" + string(id), Role: key.Role, Grants: s.GrantsOf(key.Role), Customer: unit.CustomerID(key.Customer)}
 }
 
+// Concerns returns the grants that a command gives, changes or ends. Who sends the command must
+// have all of them. Otherwise a program that may make keys could make itself an admin.
+func (s State) Concerns(cmd Command) []Grants {
+	switch cmd := cmd.(type) {
+	case IssueKey:
+		return []Grants{s.GrantsOf(cmd.Role)}
+	case RotateKey:
+		return []Grants{s.GrantsOf(s.Keys[cmd.Key].Role)}
+	case RevokeKey:
+		return []Grants{s.GrantsOf(s.Keys[cmd.Key].Role)}
+	case DefineRole:
+		return []Grants{s.GrantsOf(cmd.Role), cmd.Grants}
+	case RemoveRole:
+		return []Grants{s.GrantsOf(cmd.Role)}
+	case ExpireKeys:
+		return nil
+	}
+	panic("access: unknown command")
+}
+
 // due returns the ids of the active keys that have reached their end, sorted.
 func (s State) due(now time.Time) []KeyID {
 	var due []KeyID

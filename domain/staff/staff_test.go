@@ -206,3 +206,36 @@ func TestSessionsEndWithWhatTheyWereBegunWith(t *testing.T) {
 		}
 	}
 }
+
+// Each command concerns the roles that it gives, changes or ends. What a person does about
+// themself concerns none.
+func TestWhatACommandConcerns(t *testing.T) {
+	t.Parallel()
+	state := State{People: map[PersonID]Person{"p1": {Role: access.Admin, Status: Active}}}
+	cases := map[string]struct {
+		command Command
+		want    []access.Role
+	}{
+		"Invite":         {Invite{Person: "p2", Role: access.Auditor}, []access.Role{access.Auditor}},
+		"ChangeRole":     {ChangeRole{Person: "p1", Role: access.Auditor}, []access.Role{access.Admin, access.Auditor}},
+		"GiveToken":      {GiveToken{Person: "p1"}, []access.Role{access.Admin}},
+		"Disable":        {Disable{Person: "p1"}, []access.Role{access.Admin}},
+		"RemoveFactor":   {RemoveFactor{Person: "p1"}, []access.Role{access.Admin}},
+		"RedeemToken":    {RedeemToken{Person: "p1"}, nil},
+		"ChangePassword": {ChangePassword{Person: "p1"}, nil},
+		"SetFactor":      {SetFactor{Person: "p1"}, nil},
+		"SignIn":         {SignIn{Person: "p1"}, nil},
+		"SignOut":        {SignOut{Person: "p1"}, nil},
+		"NoteGuessing":   {NoteGuessing{Person: "p1"}, nil},
+	}
+	for _, name := range decidertest.Sealed(t, "Command") {
+		c, known := cases[name]
+		if !known {
+			t.Errorf("%s: say which roles it concerns", name)
+			continue
+		}
+		if got := state.Concerns(c.command); !slices.Equal(got, c.want) {
+			t.Errorf("%s concerns %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -110,3 +110,24 @@ func (p *Person) setPassword(credential string) {
 	p.Token, p.Until = "", time.Time{}
 	p.Generation++
 }
+
+// Concerns returns the roles that a command gives, changes or ends. Who sends the command must have
+// all rights of these roles. A token and the removal of a second factor count, because whoever gets
+// them can sign in as the person. A command that a person sends about themself has none.
+func (s State) Concerns(cmd Command) []access.Role {
+	switch cmd := cmd.(type) {
+	case Invite:
+		return []access.Role{cmd.Role}
+	case ChangeRole:
+		return []access.Role{s.People[cmd.Person].Role, cmd.Role}
+	case GiveToken:
+		return []access.Role{s.People[cmd.Person].Role}
+	case Disable:
+		return []access.Role{s.People[cmd.Person].Role}
+	case RemoveFactor:
+		return []access.Role{s.People[cmd.Person].Role}
+	case RedeemToken, ChangePassword, SetFactor, SignIn, SignOut, NoteGuessing:
+		return nil
+	}
+	panic("staff: unknown command")
+}

@@ -53,6 +53,10 @@ var errNotBearer = errors.New("the scheme of Authorization is not Bearer")
 // errNoKey means that a request has neither an API key nor a session.
 var errNoKey = errors.New("no API key")
 
+// errManyHeaders means that a request has the header Authorization several times, so it is not
+// clear who sends it. A proxy may have checked another one than this server would.
+var errManyHeaders = errors.New("there are several headers Authorization")
+
 // errManyCookies means that a request has several session cookies, so it is not clear who sends it.
 var errManyCookies = errors.New("there are several cookies named " + problem.SessionCookie)
 
@@ -71,7 +75,7 @@ func (f *front) identify(r *http.Request, record *problem.Request) error {
 		return checkActor(r.Header.Get(headerActor))
 	}
 	who, err := f.authenticate(r, record.Client)
-	if err != nil && (isProbe(r.URL.Path) || f.open[r.URL.Path]) {
+	if path := r.URL.EscapedPath(); err != nil && (isProbe(path) || f.open[path]) {
 		if isWrong(err) {
 			f.allowances.noteWrong(record.Client)
 		}
@@ -88,14 +92,23 @@ func (f *front) identify(r *http.Request, record *problem.Request) error {
 		return nil
 	}
 	if errors.Is(err, errNoKey) {
-		return problem.Unauthenticated(nil)
+		return unauthenticated(r, nil)
 	}
 	if err != nil {
-		return problem.Unauthenticated(err)
+		return unauthenticated(r, err)
 	}
 	record.Who = who
 	record.WhileAllowed = func(ctx context.Context) (context.Context, func()) { return f.access.While(ctx, who) }
 	return nil
+}
+
+// unauthenticated is the problem of a request without good credentials.
+func unauthenticated(r *http.Request, cause error) *problem.Document {
+	refused := problem.Unauthenticated(cause)
+	if isDocs(r) {
+		return refused.AskPassword() // a person sends it, with a browser
+	}
+	return refused
 }
 
 // isWrong tells whether an error of authenticate means that the credentials are not good.
@@ -120,18 +133,24 @@ func checkActor(actor string) error {
 	return nil
 }
 
-// isProbe tells whether a path is one of the probes, which need no credentials.
+// isProbe tells whether a path is one of the probes, which need no credentials. The path is as the
+// client wrote it, because the router compares this form, too: at /%6Civez there is no probe.
 func isProbe(path string) bool { return path == "/livez" || path == "/readyz" }
 
 // authenticate returns who sends a request, with the customer for whom they act. If the request has
 // the header Authorization, its cookie is not read.
 func (f *front) authenticate(r *http.Request, client string) (access.Principal, error) {
-	header := r.Header.Get("Authorization")
-	if header == "" {
+	given := r.Header.Values("Authorization")
+	switch {
+	case len(given) == 0:
 		return f.session(r, client)
+	case len(given) > 1:
+		return access.Principal{}, errManyHeaders
 	}
-	scheme, key, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	scheme, key, _ := strings.Cut(given[0], " ")
+	if password, is := basicKey(r); is {
+		key = password
+	} else if !strings.EqualFold(scheme, "Bearer") {
 		return access.Principal{}, errNotBearer
 	}
 	if strings.Contains(key, ".") { // a token of an issuer, because no key has a point
@@ -171,18 +190,25 @@ func (f *front) session(r *http.Request, client string) (access.Principal, error
 	return actingFor(r, who)
 }
 
-// actingFor adds the customer for whom the sender of a request acts.
+// actingFor adds the customer for whom the sender of a request acts. A header without a customer is
+// refused. Otherwise a storefront that lost the customer's id by mistake would reach the things of
+// all customers.
 func actingFor(r *http.Request, who access.Principal) (_ access.Principal, err error) {
-	if actor := r.Header.Get(headerActor); actor != "" && actor != who.ID {
+	actors, customers := r.Header.Values(headerActor), r.Header.Values(headerActFor)
+	switch {
+	case len(actors) > 1:
+		return access.Principal{}, problem.NotValid(problem.InParameter("header", headerActor, faultTwice))
+	case len(actors) == 1 && actors[0] != "" && actors[0] != who.ID:
 		return access.Principal{}, problem.FieldsForbidden(problem.InParameter("header", headerActor, "the actor is who sends the request: "+who.ID))
+	case len(customers) == 0:
+		return who, nil
+	case !who.May(access.ActForCustomers):
+		return access.Principal{}, problem.Forbidden(access.ActForCustomers)
+	case len(customers) > 1:
+		return access.Principal{}, problem.NotValid(problem.InParameter("header", headerActFor, faultTwice))
 	}
-	if customer := r.Header.Get(headerActFor); customer != "" {
-		if !who.May(access.ActForCustomers) {
-			return access.Principal{}, problem.Forbidden(access.ActForCustomers)
-		}
-		if who.ActsFor, err = unit.ParseCustomerID(customer); err != nil {
-			return access.Principal{}, problem.NotValid(problem.InParameter("header", headerActFor, err.Error()))
-		}
+	if who.ActsFor, err = unit.ParseCustomerID(customers[0]); err != nil {
+		return access.Principal{}, problem.NotValid(problem.InParameter("header", headerActFor, err.Error()))
 	}
 	return who, nil
 }

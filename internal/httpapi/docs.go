@@ -1,16 +1,11 @@
 package httpapi
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,30 +16,13 @@ import (
 	"daybook/internal/problem"
 )
 
-// scalar is @scalar/api-reference 1.46.4 (MIT), its standalone.js, compressed.
-//
-//go:embed docsui/scalar.js.gz
-var scalar []byte
-
-//go:embed docsui/index.html
-var docsPage []byte
-
-// docsPolicy lets the page load only from this server. The viewer also evaluates code and sets
-// styles, which no other page of this server may.
-const docsPolicy = "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; " +
-	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
 // serveDocs adds the routes of the OpenAPI document, its page and the catalogue of problems.
 func serveDocs(router *mux.Router, api huma.API) {
-	registerDocument(api)
+	document := api.OpenAPI()
+	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
+	registerDocument(api, complete)
 	registerProblems(api)
-	router.Path("/docs").Methods(http.MethodGet).Handler(guarded{access.Look, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", docsPolicy)
-		w.Header().Set("Referrer-Policy", "no-referrer")
-		_, _ = w.Write(docsPage)
-	}})
-	router.Path("/docs/scalar.js").Methods(http.MethodGet).Handler(guarded{access.Look, serveScalar})
+	serveDocsPage(router, document, complete)
 }
 
 // hiddenDocument is the address of the document's YAML form. The document does not list it.
@@ -57,10 +35,10 @@ type documentOutput struct {
 }
 
 // registerDocument adds the routes of the document. It is made when it is first read. The document
-// does not list its YAML form, because generators of clients cannot read YAML.
-func registerDocument(api huma.API) {
+// does not list its YAML form, because generators of clients cannot read YAML. complete completes
+// it.
+func registerDocument(api huma.API, complete func()) {
 	document := api.OpenAPI()
-	complete := sync.OnceFunc(func() { apidoc.Complete(document) })
 	serve := func(op huma.Operation, contentType string, generate func() ([]byte, error)) {
 		op.Method, op.Tags, op.Metadata = http.MethodGet, []string{apidoc.TagAPI}, problem.Listing(access.Look, problem.CodeInvalid)
 		op.Responses = map[string]*huma.Response{"200": {Description: "The document.", Content: map[string]*huma.MediaType{
@@ -86,22 +64,6 @@ func registerDocument(api huma.API) {
 		complete()
 		return document.YAML()
 	})
-}
-
-func serveScalar(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	w.Header().Set("Cache-Control", "max-age=86400")
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.Header().Set("Content-Encoding", "gzip")
-		_, _ = w.Write(scalar)
-		return
-	}
-	plain, err := gzip.NewReader(bytes.NewReader(scalar))
-	if err != nil {
-		problem.Write(w, r, err)
-		return
-	}
-	_, _ = io.Copy(w, plain) //nolint:gosec // our own file
 }
 
 // ProblemType explains a type of problems.

@@ -96,7 +96,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.shared.respondPreflight(response, r) {
 		return
 	}
-	if err := from.checkProxy(r.URL.Path); err != nil {
+	if err := from.checkProxy(r.URL.EscapedPath()); err != nil {
 		problem.Write(response, r, err)
 		return
 	}
@@ -123,7 +123,7 @@ func (f *front) admit(r *http.Request, record *problem.Request) error {
 		return err
 	}
 	if f.refuse != nil {
-		return f.refuse(r.URL.Path)
+		return f.refuse(r.URL.EscapedPath())
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func TestARequestForAnotherHostIsRefusedInEveryForm(t *testing.T) {
 func TestAnotherHostLearnsNothing(t *testing.T) {
 	t.Parallel()
 	handler := newTestHandler(t, io.Discard)
-	for _, path := range []string{"/echo/a", "/docs", "/docs/scalar.js", "/openapi.json", "/openapi.yaml", "/problems", "/problems/not-found", "/nowhere", "/"} {
+	for _, path := range []string{"/echo/a", "/docs", "/docs/viewer", "/openapi.json", "/openapi.yaml", "/problems", "/problems/not-found", "/nowhere", "/"} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
 			r := httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 			r.Host = "evil.example"

@@ -110,7 +110,7 @@ func take(limiter *ratelimit.Limiter, name, what, by string) error {
 // limited is identify with limits.
 func (f *front) limited(r *http.Request, record *problem.Request) error {
 	err := f.identify(r, record)
-	if f.access == nil || isProbe(r.URL.Path) {
+	if f.access == nil || isProbe(r.URL.EscapedPath()) {
 		return err
 	}
 	if refused, is := err.(*problem.Document); is && refused.Status == http.StatusUnauthorized { //nolint:errorlint // identify returns it as it is

@@ -66,7 +66,9 @@ func limitedAsk(t *testing.T, options Options) func(key, from, path string, head
 			r.Header.Set("Authorization", "Bearer "+key)
 		}
 		for i := 0; i < len(headers); i += 2 {
-			r.Header.Set(headers[i], headers[i+1])
+			if headers[i+1] != "" { // an empty header is not the same as none
+				r.Header.Set(headers[i], headers[i+1])
+			}
 		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)

@@ -173,6 +173,7 @@ func limited(grants access.Grants) bool {
 
 const (
 	prefix     = "oidc:"
+	hashed     = "sha256-" // begins the hash of a subject; a subject with this beginning is hashed, too
 	maxSubject = 64
 )
 
@@ -180,11 +181,11 @@ const (
 // e-mail address, or that is long or not plain, is hashed, because events never change.
 func nameOf(subject string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._|-"
-	if len(subject) <= maxSubject && strings.Trim(subject, plain) == "" {
+	if len(subject) <= maxSubject && strings.Trim(subject, plain) == "" && !strings.HasPrefix(subject, hashed) {
 		return prefix + subject
 	}
 	sum := sha256.Sum256([]byte(subject))
-	return prefix + "sha256-" + hex.EncodeToString(sum[:16])
+	return prefix + hashed + hex.EncodeToString(sum[:16])
 }
 
 // IsHolder tells whether a principal holds a token.

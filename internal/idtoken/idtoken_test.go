@@ -137,6 +137,16 @@ func TestATokenNamesARoleAndACustomer(t *testing.T) {
 	}
 }
 
+// Two subjects never have one name. A subject that looks like the hash of another one is hashed,
+// too.
+func TestASubjectCannotTakeTheNameOfAnother(t *testing.T) {
+	t.Parallel()
+	hers := nameOf("eve@shop.example")
+	if got := nameOf(strings.TrimPrefix(hers, prefix)); got == hers || !strings.HasPrefix(got, prefix+hashed) {
+		t.Errorf("the subject %s has the name %s", strings.TrimPrefix(hers, prefix), got)
+	}
+}
+
 func TestTokensThatAreRefused(t *testing.T) {
 	t.Parallel()
 	i, key := newIssuer(t)

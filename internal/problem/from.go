@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"daybook/domain/access"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -17,6 +18,7 @@ import (
 //
 //	a *Document (also wrapped)         as it is
 //	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown
+//	*access.LacksError                 403 forbidden
 //	*eventstore.OutcomeUnknownError    503 outcome-unknown
 //	*eventstore.DivergedError          503 log-diverged: its operator must act
 //	*eventstore.ConflictError          409 conflict: after all attempts, try again
@@ -57,6 +59,9 @@ func table(err error) *Document {
 			d = d.retryIn(retrySoon)
 		}
 		return d
+	}
+	if lacks, ok := errors.AsType[*access.LacksError](err); ok {
+		return Forbidden(lacks.Permission)
 	}
 	// This error comes first, because it can wrap other errors of the table, and it says more than
 	// they do. It usually wraps the error of an ended context, or a DivergedError of a log that was

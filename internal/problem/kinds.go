@@ -133,6 +133,12 @@ func Unauthenticated(cause error) *Document {
 	return d
 }
 
+// AskPassword lets a browser ask the reader for a name and a password.
+func (d *Document) AskPassword() *Document {
+	d.challenge = `Basic realm="Daybook: any name, and an API key as the password", charset="UTF-8"`
+	return d
+}
+
 // Forbidden means that the caller is known and lacks a permission.
 func Forbidden(permission access.Permission) *Document {
 	return New(http.StatusForbidden, CodeForbidden, fmt.Sprintf("You do not have the permission %s.", permission)).
