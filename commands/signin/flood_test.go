@@ -10,8 +10,8 @@ import (
 	"daybook/domain/access"
 )
 
-// Others send so many wrong passwords that no slot for a hash is free. Somebody with a known browser
-// signs in all the same, and so does somebody who sets a password with a token.
+// Others send so many wrong passwords that no slot for a hash is free. Somebody with a known
+// browser signs in all the same, and so does somebody who sets a password with a token.
 func TestAFloodOfPasswordsKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
