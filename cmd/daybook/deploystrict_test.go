@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -168,6 +170,35 @@ func strictly(t *testing.T, where, text string, into any) {
 	var more any
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
 		t.Fatalf("%s has more than one document", where)
+	}
+}
+
+// Both compose files are as the Compose Specification wants them. Its schema is compose-spec.json,
+// from compose-go v2.9.0 (Apache License 2.0).
+func TestTheComposeFilesAreAsSpecified(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/compose-spec.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	specified, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("compose-spec.json", specified); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("compose-spec.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"compose.yaml": document(t, "compose.yaml"), "deploy/compose.yaml": deployFile(t, "compose.yaml")} {
+		var file map[string]any
+		strictly(t, name, text, &file)
+		if err := schema.Validate(file); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
