@@ -326,9 +326,9 @@ func TestThePageOnOperationsIsWhatHappens(t *testing.T) {
 		switch number {
 		case 1:
 			mustAsk(t, http.MethodPut, product, key, `{"title":"Enamel mug","kind":"stocked"}`)
-			if text := mustAsk(t, http.MethodGet, s.admin(t)+"/metrics", "", ""); valueOf(text, "daybook_ready") != "1" {
-				t.Errorf("the metrics: %.500s", text)
-			}
+			eventually(t, patience, "the metrics say that the node is ready", func() bool {
+				return valueOf(mustAsk(t, http.MethodGet, s.admin(t)+"/metrics", "", ""), "daybook_ready") == "1"
+			})
 			mustAsk(t, http.MethodGet, s.admin(t)+"/readyz", "", "")
 			mustAsk(t, http.MethodGet, s.admin(t)+"/debug/pprof/", "", "")
 		case 2:
@@ -349,9 +349,10 @@ func TestThePageOnOperationsIsWhatHappens(t *testing.T) {
 				return len(made) == 1
 			})
 		case 5:
-			if text := mustAsk(t, http.MethodGet, product, key, ""); !strings.Contains(text, "Enamel mug") {
-				t.Errorf("the restored shop: %s", text)
-			}
+			eventually(t, patience, "the restored shop has the product", func() bool {
+				_, text := askAs(t, http.MethodGet, product, key, "")
+				return strings.Contains(text, "Enamel mug")
+			})
 		}
 	}
 	p.ran = func(command, output string, code int) {
