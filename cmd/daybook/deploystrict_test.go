@@ -381,7 +381,7 @@ func TestTheConfigurationOfMonitoringIsStrict(t *testing.T) {
 }
 
 var (
-	othersCommand = regexp.MustCompile(`(?m)^\s*(?:export \S+; )?((?:docker|kubectl|systemctl) .*)$`)
+	othersCommand = regexp.MustCompile(`(?m)^\s*((?:docker|kubectl|systemctl|cp) .*)$`)
 	calledInside  = regexp.MustCompile(`(?: run --rm |/bin/)daybook (.*)$`)
 )
 
@@ -408,6 +408,12 @@ func TestCommandsOfOtherProgramsNameWhatExists(t *testing.T) {
 			for i, word := range words[:len(words)-1] {
 				next := words[i+1]
 				switch word {
+				case "cp":
+					checkInstalled(t, next, words[i+2])
+				case "enable", "start":
+					if _, err := os.Stat(filepath.Join(deployDir, next+".service")); err != nil {
+						t.Errorf("%s: %s: there is no unit %s", name, command, next)
+					}
 				case "-f":
 					_, inRoot := os.Stat(filepath.Join("../..", next))
 					if _, err := os.Stat(filepath.Join(deployDir, next)); err != nil && inRoot != nil {
@@ -438,7 +444,19 @@ func TestCommandsOfOtherProgramsNameWhatExists(t *testing.T) {
 			}
 		}
 	}
-	if commands < 8 || calls < 2 || settings < 4 {
+	if commands < 14 || calls < 2 || settings < 4 {
 		t.Errorf("%d commands with %d calls and %d settings were found", commands, calls, settings)
+	}
+}
+
+// checkInstalled fails unless a file that an operator copies exists, and gets the path at which the
+// unit looks for it.
+func checkInstalled(t *testing.T, from, to string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join("../..", from)); err != nil && from != "bin/*" { // make build makes that one
+		t.Errorf("cp %s: %v", from, err)
+	}
+	if unit := deployFile(t, "daybook.service"); !strings.Contains(unit, "="+to) && filepath.Base(to) != "daybook.service" {
+		t.Errorf("the unit does not use %s", to)
 	}
 }
