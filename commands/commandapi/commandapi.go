@@ -120,7 +120,8 @@ type op struct {
 	cookies bool
 	// others are further codes of problems that the route may return.
 	others []string
-	// secret means that the response has a secret, which no cache may keep.
+	// secret means that the response has a secret, which no cache may keep. A response with cookies,
+	// or with a member that has the tag secret, counts as one, too.
 	secret bool
 	// lines means that the body holds a list of lines, so that it may be larger.
 	lines bool
@@ -176,7 +177,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if !o.process && !o.keyless { // a process can be retried and dismissed again without a key
 		operation.Middlewares = huma.Middlewares{a.checkHeaders, a.keys.middleware(o.key)}
 	}
-	if o.secret {
+	if o.secret || o.cookies || o.id == openCartID || hasSecret(reflect.TypeFor[B]()) {
 		operation.Middlewares = append(operation.Middlewares, neverStored)
 	}
 	if o.lines {
@@ -220,6 +221,19 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	})
 }
 
+// openCartID is the operation whose response may have a guest's token.
+const openCartID = "open-cart"
+
+// hasSecret tells whether a body has a member with the tag secret, such as the text of a new key.
+func hasSecret(body reflect.Type) bool {
+	for i := range body.NumField() {
+		if body.Field(i).Tag.Get("secret") != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // neverStored tells caches not to keep a response.
 func neverStored(ctx huma.Context, next func(huma.Context)) {
 	ctx.SetHeader("Cache-Control", "no-store")
@@ -243,7 +257,7 @@ func (a *api) dropHeaders(operation huma.Operation, o op) {
 	if !o.shown {
 		delete(headers, "Location")
 	}
-	if o.id != "open-cart" {
+	if o.id != openCartID {
 		delete(headers, headerGuest)
 	}
 	if !o.cookies {

@@ -36,7 +36,7 @@ func APIKeyOf(id access.KeyID, key access.Key, now time.Time) APIKey {
 // APIKeySecret is an API key with its secret, which is shown only once.
 type APIKeySecret struct {
 	Key    APIKey `json:"key" doc:"The key."`
-	Secret string `json:"api_key" doc:"What its holder sends: Authorization: Bearer and this text. It is shown only here."`
+	Secret string `json:"api_key" secret:"true" doc:"What its holder sends: Authorization: Bearer and this text. It is shown only here."`
 }
 
 // RoleList is all roles.

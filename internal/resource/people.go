@@ -30,16 +30,16 @@ func StaffMemberOf(id staff.PersonID, person staff.Person, name, email string) S
 // StaffToken is a person with a token, which is shown only once.
 type StaffToken struct {
 	Person StaffMember `json:"person" doc:"The person."`
-	Token  string      `json:"token"`
+	Token  string      `json:"token" secret:"true"`
 	Until  time.Time   `json:"token_until"`
 }
 
 // SignIn says how far a sign-in is.
 type SignIn struct {
 	Next     string   `json:"next" enum:"complete,second-factor,set-up-factor"`
-	Step     string   `json:"step_token,omitempty" doc:"What the next step must send. Left out if the sign-in is complete."`
+	Step     string   `json:"step_token,omitempty" secret:"true" doc:"What the next step must send. Left out if the sign-in is complete."`
 	Session  *Session `json:"session,omitempty" doc:"The session that has begun. Its token is in a cookie. Left out if a step is missing."`
-	Recovery []string `json:"recovery_codes,omitempty" doc:"New recovery codes, which are shown only here. Only set-up-factor makes them."`
+	Recovery []string `json:"recovery_codes,omitempty" secret:"true" doc:"New recovery codes, which are shown only here. Only set-up-factor makes them."`
 }
 
 // Session is a session of a person.
@@ -58,7 +58,7 @@ type SessionList struct {
 
 // FactorSecret is the secret of a second factor, for an app that shows codes.
 type FactorSecret struct {
-	Secret string `json:"app_secret"`
+	Secret string `json:"app_secret" secret:"true"`
 	URI    string `json:"app_uri"`
 }
 

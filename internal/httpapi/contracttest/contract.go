@@ -15,6 +15,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -308,6 +309,11 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 	if err := c.headers(answer, header, steps); err != nil {
 		return err
 	}
+	if kind == "application/json" {
+		if err := CheckCaches(header, body); err != nil {
+			return err
+		}
+	}
 	content, _ := answer["content"].(map[string]any)
 	if content == nil && len(body) == 0 {
 		return nil // such as 304
@@ -328,6 +334,19 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 		return c.messages(body, steps)
 	}
 	return c.fits(body, steps...)
+}
+
+// secrets are what clients must keep to themselves: keys, sessions, tokens, and what is needed to set
+// up a second factor.
+var secrets = regexp.MustCompile(`"(dbk|dbg|dbt|dbs|dbb)_[^"]*[0-9a-f]{64}"|"app_secret"|"recovery_codes":`)
+
+// CheckCaches returns an error if a response has a secret and caches may keep it.
+func CheckCaches(header http.Header, body []byte) error {
+	secret := secrets.Match(body) || header.Get("Set-Cookie") != "" || header.Get("Daybook-Guest-Token") != ""
+	if secret && header.Get("Cache-Control") != "no-store" {
+		return fmt.Errorf("it has a secret, and Cache-Control is %q", header.Get("Cache-Control"))
+	}
+	return nil
 }
 
 // headers compares the documented headers with their schemas. One that is required is there.

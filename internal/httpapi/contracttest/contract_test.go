@@ -81,6 +81,32 @@ func TestADifferenceFromTheDocumentIsFound(t *testing.T) {
 	}
 }
 
+// A response with a secret is reported if caches may keep it.
+func TestASecretForCachesIsFound(t *testing.T) {
+	t.Parallel()
+	key := `"dbk_k1_` + strings.Repeat("0", 64) + `"`
+	for name, test := range map[string]struct {
+		body   string
+		header http.Header
+		found  bool
+	}{
+		"nothing secret":    {`{"key_id":"k1"}`, http.Header{}, false},
+		"a key":             {`{"api_key":` + key + `}`, http.Header{}, true},
+		"a key, not kept":   {`{"api_key":` + key + `}`, http.Header{"Cache-Control": {"no-store"}}, false},
+		"a key that may be": {`{"api_key":` + key + `}`, http.Header{"Cache-Control": {"no-cache"}}, true},
+		"a step":            {`{"step_token":"dbs_` + strings.Repeat("a", 64) + `"}`, http.Header{}, true},
+		"a factor":          {`{"app_secret":"ABC"}`, http.Header{}, true},
+		"recovery codes":    {`{"recovery_codes":["a"]}`, http.Header{}, true},
+		"how many are left": {`{"recovery_codes_left":3}`, http.Header{}, false},
+		"a cookie":          {`{}`, http.Header{"Set-Cookie": {"a=b"}}, true},
+		"a guest's token":   {`{}`, http.Header{"Daybook-Guest-Token": {"dbg_x"}}, true},
+	} {
+		if err := contracttest.CheckCaches(test.header, []byte(test.body)); (err != nil) != test.found {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A response is reported if it lacks a required header, or if a header has the wrong form.
 func TestAMissingHeaderIsFound(t *testing.T) {
 	t.Parallel()
