@@ -120,8 +120,8 @@ type op struct {
 	cookies bool
 	// others are further codes of problems that the route may return.
 	others []string
-	// secret means that the response has a secret, which no cache may keep. A response with cookies,
-	// or with a member that has the tag secret, counts as one, too.
+	// secret means that the response has a secret, which no cache may keep. A response with
+	// cookies, or with a member that has the tag secret, counts as one, too.
 	secret bool
 	// lines means that the body holds a list of lines, so that it may be larger.
 	lines bool
