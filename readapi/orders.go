@@ -97,7 +97,7 @@ type returnInput struct {
 func (a *api) getReturn(ctx context.Context, in *returnInput) (resource.Return, error) {
 	row, err := orderview.GetReturn(ctx, a.DB, in.ReturnID)
 	if err == nil {
-		err = mayRead(ctx, access.ReadReturns, row.CustomerID, "")
+		err = mayRead(ctx, access.ReadReturns, row.CustomerID, string(row.Fold.Requested.CartID))
 	}
 	if err != nil {
 		return resource.Return{}, err

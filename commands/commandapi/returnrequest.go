@@ -60,6 +60,9 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 		if ask.CustomerID == "" {
 			ask.CustomerID = sold.CustomerID
 		}
+		if sold.CustomerID == "" || c.Who.Cart != "" {
+			ask.CartID = sold.CartID
+		}
 		if ask.Country == "" {
 			ask.Country = sold.Country
 		}

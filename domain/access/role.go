@@ -5,7 +5,7 @@ type Role string
 
 // The roles that every shop has. They cannot be changed or removed.
 const (
-	Guest      Role = "guest"      // one cart without a customer, and its order; a guest has a token and no key
+	Guest      Role = "guest"      // one cart without a customer, its order and the order's returns; a guest has a token and no key
 	Customer   Role = "customer"   // what belongs to one customer, and the catalogue
 	Storefront Role = "storefront" // a trusted program that acts for customers
 	Operator   Role = "operator"   // the daily work: stock, orders, parcels, returns
@@ -16,7 +16,7 @@ const (
 )
 
 var builtIn = map[Role]Grants{
-	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders)),
+	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, ReadReturns, AskReturns)),
 	Customer: grant(All, Look, ReadCatalogue).
 		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers)),
 	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,

@@ -14,11 +14,14 @@ type Request struct {
 	ReturnID   unit.ReturnID
 	OrderID    unit.OrderID
 	CustomerID unit.CustomerID
-	Reference  string
-	Currency   unit.Currency
-	Country    string
-	Lines      []Line // numbered 1, 2, ... by Decide
-	Reason     string
+	// CartID is the cart of the order, if the order is a guest's. Whoever has the cart may see the
+	// return and call it off.
+	CartID    unit.CartID
+	Reference string
+	Currency  unit.Currency
+	Country   string
+	Lines     []Line // numbered 1, 2, ... by Decide
+	Reason    string
 }
 
 // Admit records that every linked order has admitted its units. The first outcome stands:

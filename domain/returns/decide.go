@@ -68,7 +68,7 @@ func decide(cmd Command, s State) ([]Event, error) {
 
 func request(cmd Request, s State) ([]Event, error) {
 	e := Requested{
-		ReturnID: cmd.ReturnID, OrderID: cmd.OrderID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
+		ReturnID: cmd.ReturnID, OrderID: cmd.OrderID, CustomerID: cmd.CustomerID, CartID: cmd.CartID, Reference: cmd.Reference,
 		Currency: cmd.Currency, Country: cmd.Country, Lines: numbered(cmd.Lines), Reason: cmd.Reason,
 		Admit: byOrder(cmd.Lines),
 	}
@@ -140,6 +140,7 @@ func numbered(lines []Line) []Line {
 	return lines
 }
 
+// sameRequest does not compare the cart, because it follows from the order.
 func sameRequest(a, b Requested) bool {
 	return a.ReturnID == b.ReturnID && a.OrderID == b.OrderID && a.CustomerID == b.CustomerID && a.Reference == b.Reference &&
 		a.Currency == b.Currency && a.Country == b.Country && a.Reason == b.Reason &&

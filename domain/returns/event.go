@@ -42,6 +42,7 @@ type Requested struct {
 	ReturnID   unit.ReturnID   `json:"return_id"`
 	OrderID    unit.OrderID    `json:"order_id,omitempty"` // set if all of it is of one order
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"` // of the order, if it is a guest's; older programs did not record it
 	Reference  string          `json:"reference,omitempty"`
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty"`

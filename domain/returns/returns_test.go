@@ -33,6 +33,9 @@ var (
 		ReturnID: "r1", OrderID: "o1", CustomerID: "u1", Reference: "C536379", Currency: "GBP", Country: "United Kingdom",
 		Lines: numbered(comeBack), Reason: "too dark",
 	}
+	ofGuest = Requested{
+		ReturnID: "r2", OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: numbered(comeBack), Reason: "too dark", Admit: byOrder(comeBack),
+	}
 	twoOfA = []ReceivedLine{
 		{Line: 1, Quantity: 1, Disposition: Restocked, Location: "main"},
 		{Line: 1, Quantity: 1, Disposition: Damaged, Location: "main"},
@@ -77,10 +80,16 @@ func arrived(receipt int, line int, quantity unit.Quantity, disposition Disposit
 func facts(r *rule.Rejection, facts map[string]any) *rule.Rejection { return r.With("", facts) }
 
 var asking = map[string]row{
-	"a requested return has its lines numbered":                                                 {When: ask, Then: []Event{isAsked}},
-	"requesting a return again changes nothing":                                                 {Given: open(firstReceipt), When: ask, Nothing: true},
-	"requesting a return again with another quantity is refused":                                {Given: given(), When: withLine(func(l *Line) { l.Quantity = 4 }), Refused: ErrExists},
-	"requesting a return again with another link is refused":                                    {Given: given(), When: withLine(func(l *Line) { l.Links = nil }), Refused: ErrExists},
+	"a requested return has its lines numbered":                  {When: ask, Then: []Event{isAsked}},
+	"requesting a return again changes nothing":                  {Given: open(firstReceipt), When: ask, Nothing: true},
+	"requesting a return again with another quantity is refused": {Given: given(), When: withLine(func(l *Line) { l.Quantity = 4 }), Refused: ErrExists},
+	"requesting a return again with another link is refused":     {Given: given(), When: withLine(func(l *Line) { l.Links = nil }), Refused: ErrExists},
+	"the return of a guest's order names its cart": {
+		When: Request{ReturnID: "r2", OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: comeBack, Reason: "too dark"}, Then: []Event{ofGuest},
+	},
+	"it is the same return without the cart, which follows from the order": {
+		Given: []Event{ofGuest}, When: Request{ReturnID: "r2", OrderID: "o1", Currency: "GBP", Lines: comeBack, Reason: "too dark"}, Nothing: true,
+	},
 	"a return without lines is refused":                                                         {When: Request{ReturnID: "r1"}, Refused: ErrEmpty},
 	"a line without units is refused":                                                           {When: withLine(func(l *Line) { l.Quantity = 0 }), Refused: ErrQuantityInvalid},
 	"a link without units is refused":                                                           {When: withLine(func(l *Line) { l.Links = []Link{{OrderID: "o1", Line: 1}} }), Refused: ErrQuantityInvalid},
@@ -214,7 +223,7 @@ func TestEveryRefusalHasARow(t *testing.T) {
 
 func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
-		isRequested, isAsked,
+		isRequested, isAsked, ofGuest,
 		Admitted{},
 		denied, deniedUnheard,
 		Approved{},
@@ -248,6 +257,28 @@ func TestReturnedGoodsGoBackByTheirEnd(t *testing.T) {
 	for i, move := range s.Unsettled[0].Moves {
 		if move != want[i] {
 			t.Errorf("move %d: %+v, want %+v", i, move, want[i])
+		}
+	}
+}
+
+// A return belongs to its customer, or to the guest who has the cart of its order.
+func TestWhoOwnsAReturn(t *testing.T) {
+	customers, guests, nobodys := backs.Fold(isRequested), backs.Fold(ofGuest), backs.Fold(Requested{ReturnID: "r3"})
+	for name, c := range map[string]struct {
+		of    State
+		owner unit.Owner
+		owns  bool
+	}{
+		"its customer":                      {customers, unit.CustomerID("u1").Owner(), true},
+		"another customer":                  {customers, unit.CustomerID("u2").Owner(), false},
+		"its guest":                         {guests, unit.CartID("c1").Owner(), true},
+		"another guest":                     {guests, unit.CartID("c2").Owner(), false},
+		"a customer with the cart's id":     {guests, unit.CustomerID("c1").Owner(), false},
+		"nobody":                            {nobodys, "", false},
+		"a customer, of a return of nobody": {nobodys, unit.CustomerID("u1").Owner(), false},
+	} {
+		if c.of.OwnedBy(c.owner) != c.owns {
+			t.Errorf("%s owns it: %t, want %t", name, !c.owns, c.owns)
 		}
 	}
 }

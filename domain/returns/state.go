@@ -8,7 +8,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // Status is where a return is in its life. The empty status is a return that was never requested.
 type Status string
@@ -194,7 +194,8 @@ func (s State) Refunded() unit.Money {
 	return total
 }
 
-// OwnedBy tells whether the return belongs to an owner, who is its customer.
+// OwnedBy tells whether the return belongs to an owner: to its customer, or to the guest who has
+// the cart of its order.
 func (s State) OwnedBy(owner unit.Owner) bool {
-	return owner != "" && s.Requested.CustomerID.Owner() == owner
+	return owner != "" && (s.Requested.CustomerID.Owner() == owner || s.Requested.CartID.Owner() == owner)
 }

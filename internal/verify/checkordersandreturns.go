@@ -32,6 +32,11 @@ func (b *Book) checkOrdersAndReturns() *Check {
 			continue
 		}
 		check.Examined++
+		if cart := r.Requested.CartID; cart != "" {
+			if of := b.Orders[r.Requested.OrderID]; of == nil || of.CartID != cart {
+				check.differ("return %s names cart %s, which is not the cart of its order", id, cart)
+			}
+		}
 		if r.isActive() && r.admitted {
 			for _, l := range r.Requested.Lines {
 				for _, link := range l.Links {

@@ -498,6 +498,14 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.linkedReturn("r2", 2, returns.Admitted{})
 			f.order(admitted("r1", 2), admitted("r2", 2))
 		}},
+		"a return that names the cart of another order": {check: ordersAgree, words: "return r1 names cart c9, which is not the cart of its order", write: func(f faultyLog) {
+			f.shippedServices(1)
+			facts[returns.Event](f.t, f.log, returns.Stream("r1"), returns.Encode, returns.Requested{
+				ReturnID: "r1", OrderID: "o1", CartID: "c9", Currency: "GBP", Lines: []returns.Line{{
+					Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: 1, Price: gbp("2.50"), Links: []returns.Link{{OrderID: "o1", Line: 1, Quantity: 1}},
+				}},
+			})
+		}},
 		"a return that its order never admitted": {check: ordersAgree, words: "return r1: it has 2 more units of line 1 of order o1 than the order has admitted", write: func(f faultyLog) {
 			f.shippedServices(3)
 			f.linkedReturn("r1", 2, returns.Admitted{})
