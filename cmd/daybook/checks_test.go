@@ -78,6 +78,7 @@ var refusals = map[string]string{
 	"serve --requests-per-key":                    "serve --requests-per-key -1",
 	"serve --requests-per-customer":               "serve --requests-per-customer 1e9",
 	"serve --requests-per-address":                "serve --requests-per-address -1",
+	"serve --guest-carts-per-address":             "serve --guest-carts-per-address NaN",
 	"serve --wrong-keys-per-address":              "serve --wrong-keys-per-address NaN",
 	"serve --answers-per-customer":                "serve --answers-per-customer -1",
 	"serve --live-streams-per-key":                "serve --live-streams-per-key -2",

@@ -40,8 +40,9 @@ type webFlags struct {
 	CORSOrigin           []string  `name:"cors-origin" placeholder:"ORIGIN" from:"DAYBOOK_CORS_ORIGIN" help:"The origin of another site whose pages may use the API from a browser, such as https://shop.example. Repeatable, or separated by commas. If a browser sends a request for a page of another site that is not named here, the request is refused (403)."`
 	RequestsPerKey       float64   `default:"10000" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_KEY" help:"How many requests each second one API key may send to this node, on average; ten seconds' worth may come at once. 0 means no limit. Default: ${default}."`
 	RequestsPerCustomer  float64   `default:"100" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_CUSTOMER" help:"The same for one customer: with the customer's own key, or through a storefront. 0 means no limit. Default: ${default}."`
-	RequestsPerAddress   float64   `default:"1000" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_ADDRESS" help:"The same for one client address, of requests with customers' keys and without a good key. 0 means no limit. Default: ${default}."`
+	RequestsPerAddress   float64   `default:"1000" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_ADDRESS" help:"The same for one client address, counted apart for requests with customers' keys, of guests with a token, and without a good key. 0 means no limit. Default: ${default}."`
 	WrongKeysPerAddress  float64   `default:"100" placeholder:"N" from:"DAYBOOK_WRONG_KEYS_PER_ADDRESS" help:"The same for requests of one client address with a wrong API key. 0 means no limit. Default: ${default}."`
+	GuestCarts           float64   `name:"guest-carts-per-address" default:"5" placeholder:"N" from:"DAYBOOK_GUEST_CARTS_PER_ADDRESS" help:"With --guests, how many carts each second guests at one client address may open; ten seconds' worth may come at once. 0 means no limit. Default: ${default}."`
 	KeptPerCustomer      float64   `name:"answers-per-customer" default:"1000" placeholder:"N" from:"DAYBOOK_ANSWERS_PER_CUSTOMER" help:"How many answers each hour are kept under the idempotency keys of one customer. A further request is carried out, and if it is repeated it has no second effect, but it gets a new response. 0 means no limit. Default: ${default}."`
 	BodyBudget           int64     `default:"33554432" placeholder:"BYTES" from:"DAYBOOK_BODY_BUDGET" help:"How many bytes all request bodies together may take at once; a request beyond that waits for 2 s and is then refused (503). Default: 32 MiB."`
 	LiveStreams          int       `default:"500" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS" help:"How many live streams of events are served at once. Default: ${default}."`
@@ -89,6 +90,7 @@ func (f webFlags) checkRates() error {
 		{"--requests-per-customer", f.RequestsPerCustomer},
 		{"--requests-per-address", f.RequestsPerAddress},
 		{"--wrong-keys-per-address", f.WrongKeysPerAddress},
+		{"--guest-carts-per-address", f.GuestCarts},
 		{"--answers-per-customer", f.KeptPerCustomer},
 	} {
 		if !(limit.value >= 0 && limit.value <= 1_000_000) { // not a number is refused, too
@@ -135,6 +137,7 @@ func (f webFlags) options(log *slog.Logger) httpapi.Options {
 		Proxies: f.Open.BehindProxy, ProxyHeader: f.Open.ProxyHeader,
 		Limits: httpapi.Limits{
 			PerKey: f.RequestsPerKey, PerCustomer: f.RequestsPerCustomer, PerAddress: f.RequestsPerAddress, WrongPerAddress: f.WrongKeysPerAddress,
+			GuestCartsPerAddress: f.GuestCarts,
 		},
 	}
 }

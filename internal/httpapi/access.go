@@ -88,7 +88,7 @@ func (f *front) identify(r *http.Request, record *problem.Request) error {
 		return wrong
 	}
 	if errors.Is(err, errNoKey) && f.guests != nil {
-		record.Who = f.guests()
+		record.Who, record.Anonymous = f.guests(), true
 		return nil
 	}
 	if errors.Is(err, errNoKey) {
@@ -153,16 +153,44 @@ func (f *front) authenticate(r *http.Request, client string) (access.Principal, 
 	} else if !strings.EqualFold(scheme, "Bearer") {
 		return access.Principal{}, errNotBearer
 	}
+	key = strings.TrimSpace(key)
+	check := f.access.Authenticate
 	if strings.Contains(key, ".") { // a token of an issuer, because no key has a point
-		if err := f.allowances.costly(client); err != nil {
-			return access.Principal{}, err
-		}
+		check = f.sparing(client, check)
 	}
-	who, err := f.access.Authenticate(r.Context(), strings.TrimSpace(key))
+	who, err := check(r.Context(), key)
 	if err != nil {
 		return access.Principal{}, err
 	}
 	return actingFor(r, who)
+}
+
+// sparing returns check for credentials whose check costs much. It does not check them if the
+// client's address has sent too many wrong ones, unless they were good a short time ago.
+func (f *front) sparing(client string, check func(context.Context, string) (access.Principal, error)) func(context.Context, string) (access.Principal, error) {
+	return func(ctx context.Context, credential string) (access.Principal, error) {
+		if err := f.allowances.costly(client, credential); err != nil {
+			return access.Principal{}, err
+		}
+		who, err := check(ctx, credential)
+		switch {
+		case err == nil:
+			f.allowances.recent.note(credential, f.allowances.now())
+		case isWrong(err):
+			f.allowances.recent.forget(credential)
+		}
+		return who, err
+	}
+}
+
+// noteSession remembers the session that a sign-in has begun. Otherwise the first request of the
+// session would be refused while somebody at the same address guesses.
+func (f *front) noteSession(header http.Header) {
+	for _, line := range header.Values("Set-Cookie") {
+		if cookie, err := http.ParseSetCookie(line); err == nil && cookie.Name == problem.SessionCookie && cookie.Value != "" {
+			f.allowances.recent.note(cookie.Value, f.allowances.now())
+		}
+	}
 }
 
 // session returns the person whose session a request has.
@@ -174,10 +202,7 @@ func (f *front) session(r *http.Request, client string) (access.Principal, error
 	case len(cookies) > 1:
 		return access.Principal{}, errManyCookies
 	}
-	if err := f.allowances.costly(client); err != nil {
-		return access.Principal{}, err
-	}
-	who, err := f.access.Session(r.Context(), cookies[0].Value)
+	who, err := f.sparing(client, f.access.Session)(r.Context(), cookies[0].Value)
 	if err != nil {
 		return access.Principal{}, err
 	}

@@ -107,8 +107,9 @@ func TestOneSenderGetsAShareOfTheBudget(t *testing.T) {
 		free      bool
 	}{
 		{"alice", "a", true}, {"alice", "b", true}, {"alice", "c", false}, // by her key
-		{"bob", "a", true}, {"bob", "a", false}, {"", "a", false}, // by the address, which alice and bob share
-		{"", "d", true}, {"", "d", true}, {"", "d", false}, {"shop", "d", true}, {"shop", "a", true}, {"shop", "e", false},
+		{"bob", "a", true}, {"bob", "a", false}, // by the address, which alice and bob share
+		{"", "a", true}, {"", "d", true}, {"", "d", true}, {"", "d", false}, // without a key it has another share
+		{"shop", "d", true}, {"shop", "a", true}, {"shop", "e", false},
 	} {
 		path := "/wait"
 		if one.key == "" {

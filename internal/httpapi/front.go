@@ -105,6 +105,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.next.ServeHTTP(response, r)
+	f.noteSession(headers)
 }
 
 // admit refuses requests of other sites' pages, requests whose address or headers are too long,

@@ -59,6 +59,8 @@ type Options struct {
 	Guests func() access.Principal
 	// Limits are how many requests each second are served, if Access is set.
 	Limits Limits
+	// Now is the clock of the limits; nil: the time of day.
+	Now func() time.Time
 	// Refusals counts the requests that were refused because of who sent them. It may be nil, if
 	// nobody reads the counts.
 	Refusals *Refusals
@@ -170,7 +172,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	return &front{
 		next: compressed, logger: options.Logger, slow: options.Slow, origin: protection, hosts: served,
 		shared: shared, proxies: behind, refuse: options.Refuse, access: options.Access, open: openPaths(api.OpenAPI()), observer: options.Observer,
-		allowances: newAllowances(options.Limits), refusals: options.Refusals, guests: options.Guests, document: api.OpenAPI(), router: router,
+		allowances: newAllowances(options.Limits, options.Now), refusals: options.Refusals, guests: options.Guests, document: api.OpenAPI(), router: router,
 	}, nil
 }
 

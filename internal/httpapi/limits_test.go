@@ -110,8 +110,11 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 			{"alice", here, "", 200},
 			{"bob", here, "", 429},
 			{"bob", there, "", 200},
-			{"", here, "", 429},
-			{"wrong", there, "", 429},
+			{"", here, "", 401}, // it does not use up what customers' keys have
+			{"wrong", here, "", 429},
+			{"wrong", there, "", 401},
+			{"", there, "", 429},
+			{"alice", there, "", 429},
 			{"shop", here, "", 200},
 			{"shop", here, "alice", 200},
 			{"shop", here, "alice", 200},

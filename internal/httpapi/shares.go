@@ -33,18 +33,20 @@ func newShares(budget int64) *shares {
 }
 
 // senders are the names whose shares a request's body counts against. For customers, guests and
-// whoever has no credentials, the address counts. A key or a person counts, too. Programs and staff
-// have no share of their address, so others at the address cannot use it up. Without access control
-// nobody has a share.
+// whoever has no credentials, the address counts: it has a share for each of these three. A key, a
+// person or a guest with a token counts, too. Programs and staff have no share of their address, so
+// others at the address cannot use it up. Without access control nobody has a share.
 func senders(request *problem.Request) []string {
 	who := request.Who
 	switch {
 	case who.ID == access.Everyone.ID:
 		return nil
-	case who.IsZero():
-		return []string{request.Client}
-	case who.Cart != "" || who.Customer != "":
-		return []string{request.Client, who.ID}
+	case who.IsZero() || request.Anonymous:
+		return []string{"strangers at " + request.Client}
+	case who.Cart != "":
+		return []string{"guests at " + request.Client, who.ID}
+	case who.Customer != "":
+		return []string{"customers at " + request.Client, who.ID}
 	}
 	return []string{who.ID}
 }

@@ -29,6 +29,9 @@ type Request struct {
 	Secure bool
 	// Who sends the request. It is nobody until package httpapi has read the credentials.
 	Who access.Principal
+	// Anonymous means that Who is a guest who has no token yet, so there is nothing by which the
+	// sender of two requests could be told apart but the address.
+	Anonymous bool
 	// WhileAllowed returns a context that ends when the rights of Who change. It is for requests
 	// that go on for long, such as live streams. The caller must call stop. It may be nil.
 	WhileAllowed func(ctx context.Context) (_ context.Context, stop func())
