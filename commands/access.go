@@ -129,6 +129,21 @@ func (s *Service) ownsOrder(ctx context.Context, call Call, id unit.OrderID) (er
 	return cmp.Or(viewed, err)
 }
 
+// reachesOrder returns an *access.ScopeError if commands on an order reach past the locations of
+// the call's sender. The handler checks it again when it decides.
+func (s *Service) reachesOrder(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (err error) {
+	scope := call.Who.Scope
+	if len(scope.Locations) == 0 {
+		return nil
+	}
+	viewed := s.ViewOrder(ctx, id, func(state order.State, _ int64) {
+		for _, command := range commands {
+			err = cmp.Or(err, scope.ReachesLocations(order.Locations(command, state)...))
+		}
+	})
+	return cmp.Or(viewed, err)
+}
+
 // ownsReturn is ownsCart for a return, and for the orders of a return that is requested. A request
 // for a new return under the id of somebody else's return gets returns.ErrExists, as it does for a
 // return of its own owner.

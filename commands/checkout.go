@@ -103,6 +103,9 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		}
 	}
 	start := s.startCheckout(call, ask)
+	if err := call.Who.Scope.ReachesLocations(cart.Locations(start, cart.State{})...); err != nil {
+		return CheckoutResult{}, err
+	}
 	if start.OrderIDFrom == cart.FromCaller {
 		if err := s.checkOrderIDFree(ctx, ask.CartID, ask.OrderID); err != nil {
 			return CheckoutResult{}, err

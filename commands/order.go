@@ -21,7 +21,7 @@ import (
 // the goods of a canceled order, and takes the goods of a shipment off the shelf. The result has
 // the events of the commands and of what followed on the order.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsOrder(ctx, call, id)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
 	defer s.drive(order.Stream(id))()

@@ -29,6 +29,11 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsReturn(ctx, call, id, commands)); err != nil {
 		return aggregate.Result[returns.Event]{}, err
 	}
+	for _, command := range commands { // before stock is asked for the receipts
+		if err := call.Who.Scope.ReachesLocations(returns.Locations(command, returns.State{})...); err != nil {
+			return aggregate.Result[returns.Event]{}, err
+		}
+	}
 	defer s.drive(returns.Stream(id))()
 	err := s.refusalByOrder(ctx, call, id, commands)
 	if err == nil {

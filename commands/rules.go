@@ -28,6 +28,18 @@ func ShopRules() Rules {
 	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules()}
 }
 
+// within is aggregate.Definition.Within of an aggregate whose commands reach the locations that of
+// returns.
+func within[C, S any](of func(C, S) []unit.LocationID) func([]string, C, S) error {
+	return func(locations []string, c C, s S) error {
+		var scope access.Scope
+		for _, location := range locations {
+			scope.Locations = append(scope.Locations, unit.LocationID(location))
+		}
+		return scope.ReachesLocations(of(c, s)...)
+	}
+}
+
 // ProductRules are those of the catalogue.
 func ProductRules() aggregate.Definition[product.State, product.Command, product.Event] {
 	return aggregate.Definition[product.State, product.Command, product.Event]{
@@ -42,6 +54,7 @@ func CartRules() aggregate.Definition[cart.State, cart.Command, cart.Event] {
 		Category: cart.Category, FoldVersion: cart.FoldVersion,
 		About: cart.About, Recall: cart.Recall,
 		Owned: func(s cart.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(cart.ErrNotFound),
+		Within: within(cart.Locations),
 		Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
 	}
 }
@@ -49,7 +62,7 @@ func CartRules() aggregate.Definition[cart.State, cart.Command, cart.Event] {
 // StockRules are those of stock. Stock's streams grow long, so they have snapshots.
 func StockRules() aggregate.Definition[stock.State, stock.Command, stock.Event] {
 	return aggregate.Definition[stock.State, stock.Command, stock.Event]{
-		Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded,
+		Category: stock.Category, FoldVersion: stock.FoldVersion, SnapshotEvery: 500, Guarded: stock.Guarded, Within: within(stock.Locations),
 		About: stock.About, Recall: stock.Recall,
 		Decide: stock.Decide, Evolve: stock.Evolve, Encode: stock.Encode, Decode: stock.Decode,
 	}
@@ -60,6 +73,7 @@ func OrderRules() aggregate.Definition[order.State, order.Command, order.Event] 
 	return aggregate.Definition[order.State, order.Command, order.Event]{
 		Category: order.Category, FoldVersion: order.FoldVersion,
 		Owned: func(s order.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(order.ErrNotFound),
+		Within: within(order.Locations),
 		Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
 	}
 }
@@ -69,6 +83,7 @@ func ReturnRules() aggregate.Definition[returns.State, returns.Command, returns.
 	return aggregate.Definition[returns.State, returns.Command, returns.Event]{
 		Category: returns.Category, FoldVersion: returns.FoldVersion,
 		Owned: func(s returns.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(returns.ErrNotFound),
+		Within: within(returns.Locations),
 		Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
 	}
 }

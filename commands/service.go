@@ -229,7 +229,13 @@ type Call struct {
 }
 
 func request[C any](call Call, stream string, commands []C) aggregate.Request[C] {
-	return aggregate.Request[C]{Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner)}
+	var locations []string
+	for _, location := range call.Who.Scope.Locations {
+		locations = append(locations, string(location))
+	}
+	return aggregate.Request[C]{
+		Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner), Locations: locations,
+	}
 }
 
 // Product carries out commands on a catalogue entry.

@@ -5,14 +5,16 @@ import (
 	"slices"
 	"strings"
 
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 	"daybook/projections/query"
 )
 
 // Access lists API keys and roles.
 type Access interface {
-	// Keys returns all API keys, in no particular order and without their secrets.
-	Keys() []resource.APIKey
+	// Keys returns all API keys, in no particular order and without their secrets. The error is
+	// that of reading when they were used.
+	Keys(ctx context.Context) ([]resource.APIKey, error)
 	// Roles returns all roles: first those that every shop has, and then the custom ones.
 	Roles() []resource.Role
 }
@@ -26,14 +28,16 @@ type listKeysInput struct {
 type keysOutput struct{ Body query.List[resource.APIKey] }
 
 // keys lists API keys by id.
-func (a *api) keys(_ context.Context, in *listKeysInput) (*keysOutput, error) {
+func (a *api) keys(ctx context.Context, in *listKeysInput) (*keysOutput, error) {
 	seal, err := openCursor("list-keys", in)
 	if err != nil {
 		return nil, err
 	}
 	var all []resource.APIKey
 	if a.Access != nil {
-		all = a.Access.Keys()
+		if all, err = a.Access.Keys(ctx); err != nil {
+			return nil, problem.From(ctx, err)
+		}
 	}
 	all = slices.DeleteFunc(all, func(k resource.APIKey) bool {
 		return len(in.Status) > 0 && !slices.Contains(in.Status, string(k.Status))

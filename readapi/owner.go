@@ -43,6 +43,32 @@ func ownRows(ctx context.Context, needs access.Permission, asked []string) (cust
 	return []string{string(owner)}
 }
 
+// atLocations limits the locations of a filter to those that the caller's key reaches. It returns
+// an *access.ScopeError if the request asks for another one. in says where the request has them:
+// in its query or in its path.
+func atLocations(ctx context.Context, in string, asked []string) ([]string, error) {
+	scope := problem.RequestOf(ctx).Who.Scope
+	if len(scope.Locations) == 0 {
+		return asked, nil
+	}
+	if len(asked) == 0 {
+		for _, location := range scope.Locations {
+			asked = append(asked, string(location))
+		}
+		return asked, nil
+	}
+	for _, text := range asked {
+		location, err := unit.ParseLocationID(text)
+		if err != nil { // a problem does not show what cannot be a location
+			return nil, problem.NotValid(problem.InParameter(in, "location", err.Error()))
+		}
+		if err := scope.ReachesLocations(location); err != nil {
+			return nil, err
+		}
+	}
+	return asked, nil
+}
+
 // hideStaff removes from a timeline who acted, if the caller may read only its own orders or
 // returns. A customer need not know which person or program of the shop acted. The caller's own
 // name stays.

@@ -52,7 +52,7 @@ func (a *api) routes() {
 
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/v1/keys", Summary: "List API keys", Tags: []string{apidoc.TagAccess},
-		Metadata: problem.Listing(access.ReadAccess), Middlewares: huma.Middlewares{noteFaults}, Description: "By id, without their secrets.",
+		Metadata: problem.Listing(access.ReadAccess, problem.OfReads...), Middlewares: huma.Middlewares{noteFaults}, Description: "By id, without their secrets.",
 	}, a.keys)
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "list-staff", Method: http.MethodGet, Path: "/v1/staff", Summary: "List people", Tags: []string{apidoc.TagPeople},

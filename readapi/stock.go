@@ -21,8 +21,12 @@ type listStockInput struct {
 }
 
 func (a *api) listStock(ctx context.Context, in *listStockInput) (query.List[resource.Stock], error) {
+	locations, err := atLocations(ctx, "query", values(in.Location))
+	if err != nil {
+		return query.List[resource.Stock]{}, err
+	}
 	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{
-		SKUs: skus(in.SKU), SKUPrefix: sku(in.Prefix), Locations: values(in.Location), BelowReorder: in.BelowReorder, Backordered: in.Short,
+		SKUs: skus(in.SKU), SKUPrefix: sku(in.Prefix), Locations: locations, BelowReorder: in.BelowReorder, Backordered: in.Short,
 	}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, stockOf)
 }
@@ -37,7 +41,11 @@ type skuStockInput struct {
 }
 
 func (a *api) skuStock(ctx context.Context, in *skuStockInput) (query.List[resource.Stock], error) {
-	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKUs: []string{sku(in.SKU)}, Locations: values(in.Location)}, a.Now(), in.listing(in.Counting, in.Sort))
+	locations, err := atLocations(ctx, "query", values(in.Location))
+	if err != nil {
+		return query.List[resource.Stock]{}, err
+	}
+	rows, err := stockview.Levels(ctx, a.DB, stockview.Filter{SKUs: []string{sku(in.SKU)}, Locations: locations}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, stockOf)
 }
 
@@ -49,6 +57,9 @@ type ItemPath struct {
 }
 
 func (a *api) stockLevel(ctx context.Context, in *ItemPath) (resource.Stock, error) {
+	if _, err := atLocations(ctx, "path", []string{in.Location}); err != nil {
+		return resource.Stock{}, err
+	}
 	row, err := stockview.LevelOf(ctx, a.DB, sku(in.SKU), in.Location, a.Now())
 	return one(row, err, stockOf)
 }
@@ -62,6 +73,9 @@ type movementsInput struct {
 }
 
 func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[resource.StockMovement], error) {
+	if _, err := atLocations(ctx, "path", []string{in.Location}); err != nil {
+		return query.List[resource.StockMovement]{}, err
+	}
 	rows, err := a.History.Movements(ctx, a.DB, sku(in.SKU), in.Location,
 		stockview.MovementFilter{Kinds: in.Kinds, OldestFirst: in.Sort == "revision"}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, movementOf)
@@ -84,8 +98,12 @@ type reservationsInput struct {
 }
 
 func (a *api) reservations(ctx context.Context, in *reservationsInput) (query.List[resource.Reservation], error) {
+	locations, err := atLocations(ctx, "query", values(in.Location))
+	if err != nil {
+		return query.List[resource.Reservation]{}, err
+	}
 	rows, err := stockview.Reservations(ctx, a.DB, stockview.PromiseFilter{
-		SKUs: skus(in.SKU), Locations: values(in.Location), OrderIDs: values(in.OrderID), Expired: in.Expired,
+		SKUs: skus(in.SKU), Locations: locations, OrderIDs: values(in.OrderID), Expired: in.Expired,
 	}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, reservationOf)
 }
@@ -98,8 +116,12 @@ type allocationsInput struct {
 }
 
 func (a *api) allocations(ctx context.Context, in *allocationsInput) (query.List[resource.Allocation], error) {
+	locations, err := atLocations(ctx, "query", values(in.Location))
+	if err != nil {
+		return query.List[resource.Allocation]{}, err
+	}
 	rows, err := stockview.Allocations(ctx, a.DB, stockview.PromiseFilter{
-		SKUs: skus(in.SKU), Locations: values(in.Location), OrderIDs: values(in.OrderID),
+		SKUs: skus(in.SKU), Locations: locations, OrderIDs: values(in.OrderID),
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, allocationOf)
 }
@@ -114,6 +136,10 @@ type alertsInput struct {
 }
 
 func (a *api) reorderAlerts(ctx context.Context, in *alertsInput) (query.List[resource.ReorderAlert], error) {
-	rows, err := stockview.Alerts(ctx, a.DB, stockview.Filter{SKUs: skus(in.SKU), Locations: values(in.Location)}, a.Now(), in.listing(in.Counting, in.Sort))
+	locations, err := atLocations(ctx, "query", values(in.Location))
+	if err != nil {
+		return query.List[resource.ReorderAlert]{}, err
+	}
+	rows, err := stockview.Alerts(ctx, a.DB, stockview.Filter{SKUs: skus(in.SKU), Locations: locations}, a.Now(), in.listing(in.Counting, in.Sort))
 	return page(rows, err, alertOf)
 }

@@ -61,7 +61,7 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	if eventstore.Start.Before(head) && !force {
 		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
 	}
-	made, err := h.server.node.makeKey(ctx, "bench", access.Admin, "", benchKeyLasts)
+	made, err := h.server.node.makeKey(ctx, access.IssueKey{Name: "bench", Role: access.Admin}, benchKeyLasts)
 	if err != nil {
 		return err
 	}

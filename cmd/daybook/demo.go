@@ -181,7 +181,7 @@ func (s *server) demoKeys(ctx context.Context) (keys []resource.APIKeySecret, er
 		if role == access.Customer {
 			customer = demoCustomer
 		}
-		key, err := s.node.makeKey(ctx, "demo", role, customer, demoKeysLast)
+		key, err := s.node.makeKey(ctx, access.IssueKey{Name: "demo", Role: role, Customer: customer}, demoKeysLast)
 		if err != nil {
 			return nil, fmt.Errorf("make the demo's API keys: %w", err)
 		}

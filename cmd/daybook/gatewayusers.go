@@ -36,7 +36,7 @@ func (g *openGateway) callers(n *node) gateway.Users {
 	if !g.keyed {
 		return g.users
 	}
-	return gatewayUsers{keys: n.keys, file: g.users, refuse: n.store.refuse}
+	return gatewayUsers{keys: n.keys, uses: n.keyUses, file: g.users, refuse: n.store.refuse}
 }
 
 // readers returns the groups that may read the shop's streams. It returns nil if every user may
@@ -53,6 +53,7 @@ func (g *openGateway) readers() []string {
 // the key is accepted as a password, too.
 type gatewayUsers struct {
 	keys   *keyring.Keyring
+	uses   *keyring.Uses
 	file   gateway.Users
 	refuse func(path string) error // says why the keys were not read
 }
@@ -79,6 +80,7 @@ func (u gatewayUsers) Authenticate(ctx context.Context, name, password string) (
 	if err != nil { // there is such a key, so its id may be in the log
 		return gateway.User{Name: name}, err
 	}
+	u.uses.Note(keyring.IDOf(who))
 	user := gateway.User{
 		Name: name, Groups: gatewayGroups(who), ReadOnly: who.Reach(access.WriteEvents) != access.All,
 		While: func(ctx context.Context) (context.Context, func()) { return u.keys.While(ctx, who) },

@@ -104,6 +104,7 @@ func (f webFlags) checkRates() error {
 // has diverged, the response gives this reason. It does not say that the key is wrong.
 type nodeAccess struct {
 	keys   *keyring.Keyring
+	uses   *keyring.Uses
 	desk   *signin.Desk
 	guests *keyring.Guests
 	tokens *idtoken.Verifier // nil: none are good
@@ -123,6 +124,9 @@ func (a nodeAccess) Authenticate(ctx context.Context, key string) (access.Princi
 		return a.guests.Authenticate(key)
 	}
 	who, err := a.keys.Authenticate(key)
+	if err == nil {
+		a.uses.Note(keyring.IDOf(who))
+	}
 	if errors.Is(err, keyring.ErrNotReady) {
 		return who, &httpapi.UnreadyError{Cause: cmp.Or(a.refuse("/v1/keys"), error(problem.Starting("the API keys have not been read yet", nil)))}
 	}
@@ -170,7 +174,7 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 	options.Refuse, options.Observer, options.Refusals = n.store.refuse, n.telemetry.Requests(), n.refusals
 	var guestToken func(unit.CartID) string
 	if who != accessOff {
-		options.Access = nodeAccess{n.keys, n.desk, n.guests, n.web.OIDC.verifier(n), n.store.refuse}
+		options.Access = nodeAccess{n.keys, n.keyUses, n.desk, n.guests, n.web.OIDC.verifier(n), n.store.refuse}
 		guestToken = n.guests.Token
 		if n.web.Guests {
 			options.Guests = n.guests.Anonymous
@@ -187,7 +191,7 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 			readapi.Register(api, readapi.Config{
 				DB: n.readPool, Progress: live.Progress{Runner: n.projections, Cluster: n.sparse}, History: live.History{Store: n.store},
 				Log: live.Log{Store: n.store, Cluster: n.sparse}, Stop: stop, Logger: n.log,
-				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.now}, People: peopleList{n.desk},
+				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
 			})
 		},

@@ -37,6 +37,27 @@ type keysCreateCommand struct {
 	Role     string        `required:"" placeholder:"ROLE" help:"What its holder may do: customer, storefront, operator, manager, auditor, analyst, admin, or a role of the shop's own."`
 	Customer string        `placeholder:"ID" help:"The customer whose things it reaches; needed for the role customer."`
 	Lasts    time.Duration `placeholder:"TIME" help:"How long it is good, such as 720h. By default until it is revoked."`
+	Location []string      `sep:"none" placeholder:"NAME" help:"A location whose stock it reads and changes, and from which it fulfils orders. Repeat the flag for several. By default all."`
+	Channel  []string      `sep:"none" placeholder:"NAME" help:"A channel that its requests may record. Repeat the flag for several; the first is recorded if a request names none. By default all."`
+}
+
+// scope is what the flags limit the key to. The rules of keys check the rest of it.
+func (c *keysCreateCommand) scope() (scope access.Scope, err error) {
+	for _, text := range c.Channel {
+		channel, err := access.ParseChannel(text)
+		if err != nil {
+			return scope, usagef("--channel: %v", err)
+		}
+		scope.Channels = append(scope.Channels, channel)
+	}
+	for _, text := range c.Location {
+		location, err := unit.ParseLocationID(text)
+		if err != nil || text == "" {
+			return scope, usagef("--location %q is not the name of a location", text)
+		}
+		scope.Locations = append(scope.Locations, location)
+	}
+	return scope, nil
 }
 
 type keysListCommand struct{}
@@ -60,6 +81,9 @@ func (c *keysCreateCommand) check(context.Context, *program) error {
 	}
 	if c.Lasts < 0 {
 		return usagef("--lasts must not be negative, but is %s", c.Lasts)
+	}
+	if _, err := c.scope(); err != nil {
+		return err
 	}
 	if c.Customer == "" {
 		return nil
@@ -86,8 +110,12 @@ func (c *keysRevokeCommand) check(context.Context, *program) error {
 
 // Run implements the subcommand.
 func (c *keysCreateCommand) Run(ctx context.Context, p *program) error {
+	scope, err := c.scope()
+	if err != nil {
+		return err
+	}
 	return p.overLog(ctx, func(n *node) error {
-		made, err := n.makeKey(ctx, c.Name, access.Role(c.Role), c.Customer, c.Lasts)
+		made, err := n.makeKey(ctx, access.IssueKey{Name: c.Name, Role: access.Role(c.Role), Customer: c.Customer, Scope: scope}, c.Lasts)
 		if err != nil {
 			return err
 		}
@@ -98,12 +126,15 @@ func (c *keysCreateCommand) Run(ctx context.Context, p *program) error {
 // Run implements the subcommand.
 func (c *keysListCommand) Run(ctx context.Context, p *program) error {
 	return p.overLog(ctx, func(n *node) error {
-		keys := accessList{n.keys, n.now}.Keys()
+		keys, err := accessList{n.keys, n.keyUses, n.now}.Keys(ctx)
+		if err != nil {
+			return err
+		}
 		slices.SortFunc(keys, func(a, b resource.APIKey) int { return strings.Compare(string(a.KeyID), string(b.KeyID)) })
 		return p.print(keys, func(out io.Writer) error {
 			w := &lineWriter{out: out}
 			for _, key := range keys {
-				w.printf("%s  %-8s %-12s %s%s\n", key.KeyID, key.Status, key.Role, key.Name, ofCustomer(key))
+				w.printf("%s  %-8s %-12s %s%s\n", key.KeyID, key.Status, key.Role, key.Name, ofCustomer(key)+ofScope(key.KeyScope)+lastUse(key))
 			}
 			return w.err
 		})
@@ -115,6 +146,25 @@ func ofCustomer(key resource.APIKey) string {
 		return ""
 	}
 	return " (customer " + key.CustomerID + ")"
+}
+
+// lastUse says when a key was last used.
+func lastUse(key resource.APIKey) string {
+	if key.UsedAt.IsZero() {
+		return ", never used"
+	}
+	return ", last used " + key.UsedAt.Format(time.RFC3339)
+}
+
+// ofScope says what a key is limited to.
+func ofScope(scope resource.KeyScope) (text string) {
+	if len(scope.Locations) > 0 {
+		text = fmt.Sprintf(" (locations %v)", scope.Locations)
+	}
+	if len(scope.Channels) > 0 {
+		text += fmt.Sprintf(" (channels %v)", scope.Channels)
+	}
+	return text
 }
 
 // Run implements the subcommand.
@@ -166,11 +216,11 @@ func (p *program) printSecret(made resource.APIKeySecret) error {
 	})
 }
 
-// makeKey makes an API key.
-func (n *node) makeKey(ctx context.Context, name string, role access.Role, customer string, lasts time.Duration) (resource.APIKeySecret, error) {
+// makeKey makes the API key that issue describes, with a new id and a new secret.
+func (n *node) makeKey(ctx context.Context, issue access.IssueKey, lasts time.Duration) (resource.APIKeySecret, error) {
 	id := keyring.NewID()
 	secret := keyring.NewSecret(id)
-	issue := access.IssueKey{Key: id, Name: name, Role: role, Customer: customer, Hash: secret.Hash, Now: n.now()}
+	issue.Key, issue.Hash, issue.Now = id, secret.Hash, n.now()
 	if lasts != 0 {
 		issue.ExpiresAt = n.now().Add(lasts).UTC()
 	}
@@ -225,13 +275,22 @@ func (n *node) expireKeys(ctx context.Context) error {
 // accessList lists keys and roles for the read API.
 type accessList struct {
 	keys *keyring.Keyring
+	uses *keyring.Uses
 	now  func() time.Time
 }
 
 // Keys implements readapi.Access.
-func (l accessList) Keys() (all []resource.APIKey) {
-	l.keys.Keys(func(id access.KeyID, key access.Key) { all = append(all, resource.APIKeyOf(id, key, l.now())) })
-	return all
+func (l accessList) Keys(ctx context.Context) (all []resource.APIKey, err error) {
+	uses, err := l.uses.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.keys.Keys(func(id access.KeyID, key access.Key) {
+		shown := resource.APIKeyOf(id, key, l.now())
+		shown.UsedAt = resource.Moment(uses[id])
+		all = append(all, shown)
+	})
+	return all, nil
 }
 
 // Roles implements readapi.Access.

@@ -77,6 +77,7 @@ type node struct {
 	watch       *readapi.Watch
 	backups     *backups // nil: none are made
 	keys        *keyring.Keyring
+	keyUses     *keyring.Uses // when keys were last used
 	guests      *keyring.Guests
 	refusals    *httpapi.Refusals // counts requests that were refused because of who sent them
 	desk        *signin.Desk      // where people sign in
@@ -214,7 +215,14 @@ func (n *node) workers(cfg nodeConfig) []part {
 	}, {
 		name: "news of other nodes", onLog: true,
 		run: n.hearOthers,
-	}, n.keysPart(cfg), n.peoplePart(cfg), {
+	}, n.keysPart(cfg), {
+		name: "uses of API keys",
+		open: func(context.Context) error {
+			n.keyUses = keyring.NewUses(commandspg.KeyUses{Pool: n.commandPool}, cfg.Now, n.log)
+			return nil
+		},
+		run: func(ctx context.Context) error { return n.keyUses.Run(ctx) },
+	}, n.peoplePart(cfg), {
 		name: "the secret of guests", needs: "the database",
 		open: n.openGuests,
 	}, {

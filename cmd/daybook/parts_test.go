@@ -37,7 +37,7 @@ var downOrder = []string{
 var partOf = map[string]string{
 	"database": "the database", "logPool": "connections for log", "commandPool": "connections for commands",
 	"viewPool": "connections for projections", "readPool": "connections for reads", "store": "the log",
-	"answers": "answers", "service": "commands", "keys": "API keys", "desk": "people who sign in", "reactor": partReactor, "clockwork": "timers",
+	"answers": "answers", "service": "commands", "keys": "API keys", "keyUses": "uses of API keys", "desk": "people who sign in", "reactor": partReactor, "clockwork": "timers",
 	"projections": partProjections, "watch": "the watch over the node", "backups": "backups",
 }
 

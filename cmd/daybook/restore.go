@@ -349,11 +349,15 @@ func (p *program) shutOut(ctx context.Context, result *restoreResult) error {
 // revokeKeys revokes all API keys that are still good. Before that it makes a new admin's key,
 // because the last admin's key cannot be revoked.
 func (n *node) revokeKeys(ctx context.Context) (count int, secret string, err error) {
-	made, err := n.makeKey(ctx, "admin of a restored copy", access.Admin, "", 0)
+	made, err := n.makeKey(ctx, access.IssueKey{Name: "admin of a restored copy", Role: access.Admin}, 0)
 	if err != nil {
 		return 0, "", err
 	}
-	for _, key := range (accessList{n.keys, n.now}).Keys() {
+	keys, err := accessList{n.keys, n.keyUses, n.now}.Keys(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	for _, key := range keys {
 		if key.Status != access.Active || key.KeyID == made.Key.KeyID {
 			continue
 		}

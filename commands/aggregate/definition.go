@@ -54,6 +54,10 @@ type Definition[S, C, E any] struct {
 	Owned    func(s S, owner string) bool
 	NotOwned error
 
+	// Within returns an error if a command would reach past the locations of its request
+	// (Request.Locations). nil means that commands of this kind are at no location.
+	Within func(locations []string, c C, s S) error
+
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
 	Encode func(E) (eventType string, data []byte, err error)
@@ -64,6 +68,19 @@ func (a *Definition[S, C, E]) guards(event E) bool { return a.Guarded != nil && 
 
 func (a *Definition[S, C, E]) owns(s S, owner string) bool {
 	return a.Owned != nil && a.Owned(s, owner)
+}
+
+// within refuses the commands of a request that reach past its locations.
+func (a *Definition[S, C, E]) within(r Request[C], s S) error {
+	if a.Within == nil || len(r.Locations) == 0 {
+		return nil
+	}
+	for _, command := range r.Commands {
+		if err := a.Within(r.Locations, command, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Request is one or more commands for a stream, with one command id.
@@ -80,6 +97,9 @@ type Request[C any] struct {
 	// Definition.NotOwned, also if it was carried out before. Everyone may begin a stream that has
 	// no events.
 	Owner string
+	// Locations, if there are any, are the only ones that the commands may reach. Otherwise the
+	// request is refused with the error of Definition.Within.
+	Locations []string
 	// New says that the stream probably does not exist yet. Then the handler does not read it
 	// first. If the guess is wrong, the handler must try again.
 	New bool

@@ -291,6 +291,9 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 	if owner := j.request.Owner; owner != "" && l.own >= 0 && !l.handler.aggregate.owns(l.state, owner) {
 		return cmp.Or(l.handler.aggregate.NotOwned, errBelongsToNobody)
 	}
+	if err := l.handler.aggregate.within(j.request, l.state); err != nil {
+		return err
+	}
 	past, repeated, err := l.findCommand(ctx, j)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package commandapi
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"daybook/commands/keyring"
@@ -18,6 +19,8 @@ type createKeyInput struct {
 		Role       string    `json:"role" minLength:"1" maxLength:"40" doc:"Which role its holder has."`
 		CustomerID string    `json:"customer_id,omitempty" maxLength:"64" doc:"The customer whose things it reaches. Needed for a role that reaches own things, and refused for others."`
 		ExpiresAt  time.Time `json:"expires_at,omitzero" doc:"When it ends by itself. Left out: never."`
+		Locations  []string  `json:"locations,omitempty" maxItems:"100" maxLength:"64" doc:"The only locations whose stock it reads and changes, and from which it fulfils orders. Left out: all."`
+		Channels   []string  `json:"channels,omitempty" maxItems:"20" maxLength:"32" doc:"The only channels that its requests may record. The first is recorded if a request names none. Left out: all."`
 	}
 }
 
@@ -27,6 +30,13 @@ func (a *api) createKey(ctx context.Context, c call, in *createKeyInput) (*respo
 	var bad check
 	role := inBody(&bad, "/role", in.Body.Role, access.ParseRole)
 	optional(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID)
+	var scope access.Scope
+	for i, channel := range in.Body.Channels {
+		scope.Channels = append(scope.Channels, inBody(&bad, at("/channels", i), channel, access.ParseChannel))
+	}
+	for i, location := range in.Body.Locations {
+		scope.Locations = append(scope.Locations, inBody(&bad, at("/locations", i), location, parseLocation))
+	}
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -34,8 +44,16 @@ func (a *api) createKey(ctx context.Context, c call, in *createKeyInput) (*respo
 	secret := keyring.NewSecret(id)
 	return a.changeKey(ctx, c, id, secret.Text, access.IssueKey{
 		Key: id, Name: in.Body.Name, Role: role, Customer: in.Body.CustomerID, Hash: secret.Hash,
-		ExpiresAt: in.Body.ExpiresAt.UTC(), Now: a.service.Now(),
+		ExpiresAt: in.Body.ExpiresAt.UTC(), Scope: scope, Now: a.service.Now(),
 	})
+}
+
+// parseLocation reads a location that must have a name.
+func parseLocation(text string) (unit.LocationID, error) {
+	if text == "" {
+		return "", errors.New("a location has a name")
+	}
+	return unit.ParseLocationID(text)
 }
 
 // KeyPath names an API key.

@@ -175,7 +175,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		DefaultStatus: http.StatusOK, MaxBodyBytes: maxBodyBytes, Metadata: problem.Listing(o.needs, o.problems()...),
 	}
 	if !o.process && !o.keyless { // a process can be retried and dismissed again without a key
-		operation.Middlewares = huma.Middlewares{a.checkHeaders, a.keys.middleware(o.key)}
+		operation.Middlewares = huma.Middlewares{inScope, a.checkHeaders, a.keys.middleware(o.key)}
 	}
 	if o.secret || o.cookies || o.id == openCartID || hasSecret(reflect.TypeFor[B]()) {
 		operation.Middlewares = append(operation.Middlewares, neverStored)

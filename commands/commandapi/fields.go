@@ -111,7 +111,7 @@ func forbidden(fields []guardedField, request reflect.Value, who access.Principa
 			}
 			continue
 		}
-		if !value.IsZero() && !who.May(field.needs) && !isDefault(field, value) {
+		if !value.IsZero() && !who.May(field.needs) && !isDefault(field, value, who) {
 			refused := field.name
 			refused.Detail = "needs the permission " + string(field.needs)
 			found = append(found, refused)
@@ -121,8 +121,9 @@ func forbidden(fields []guardedField, request reflect.Value, who access.Principa
 }
 
 // isDefault tells whether a header has the value that it also has if it is left out.
-func isDefault(field guardedField, value reflect.Value) bool {
-	return field.name.Parameter == headerChannel && value.String() == defaultChannel
+func isDefault(field guardedField, value reflect.Value, who access.Principal) bool {
+	channel := value.String()
+	return field.name.Parameter == headerChannel && (channel == defaultChannel || channel == who.Scope.Channel(defaultChannel))
 }
 
 // checkFields refuses a request with members that its sender may not send.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"github.com/google/uuid"
 
 	"daybook/commands"
@@ -92,6 +93,9 @@ func (a *api) newCall(ctx context.Context, needs access.Permission, h *Headers) 
 	var c check
 	who := problem.RequestOf(ctx).Who
 	meta := a.metadata(&c, h)
+	if meta.Channel == defaultChannel {
+		meta.Channel = who.Scope.Channel(defaultChannel)
+	}
 	if who.ID != access.Everyone.ID {
 		meta.Actor = who.ID // package httpapi has refused another Daybook-Actor
 		meta.ActingFor = string(who.ActsFor)
@@ -143,6 +147,26 @@ func (a *api) checkHeaders(ctx huma.Context, next func(huma.Context)) {
 	})
 	visible(&c, headerKey, ctx.Header(headerKey))
 	problem.RequestOf(ctx.Context()).Fault(c.faults...)
+	next(ctx)
+}
+
+// inScope refuses a request whose path or whose channel is outside the scope of the sender's key.
+// It comes before the answers that are kept under idempotency keys. A location in a body is refused
+// later, when the command is carried out.
+func inScope(ctx huma.Context, next func(huma.Context)) {
+	scope := problem.RequestOf(ctx.Context()).Who.Scope
+	var err error
+	if location, bad := unit.ParseLocationID(ctx.Param("location")); bad == nil && ctx.Param("location") != "" {
+		err = scope.ReachesLocations(location)
+	}
+	if channel := ctx.Header(headerChannel); channel != "" {
+		err = cmp.Or(err, scope.ReachesChannel(channel))
+	}
+	if err != nil {
+		r, w := humamux.Unwrap(ctx)
+		problem.Write(w, r, err)
+		return
+	}
 	next(ctx)
 }
 

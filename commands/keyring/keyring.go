@@ -217,6 +217,15 @@ func (k *Keyring) Authenticate(text string) (access.Principal, error) {
 	return who, nil
 }
 
+// IDOf is the id of a principal's key. It is empty for a principal without a key.
+func IDOf(who access.Principal) access.KeyID {
+	id, is := strings.CutPrefix(who.ID, "key:")
+	if !is {
+		return ""
+	}
+	return access.KeyID(id)
+}
+
 // holder is the holder of a key in a long request, such as a live stream.
 type holder struct {
 	key        access.KeyID
@@ -231,12 +240,12 @@ type holder struct {
 // expires, its secret was replaced, or its role gets other grants. The caller must call stop. A
 // principal without a key, such as a part of the program, keeps its rights.
 func (k *Keyring) While(ctx context.Context, who access.Principal) (_ context.Context, stop func()) {
-	id, is := strings.CutPrefix(who.ID, "key:")
-	if !is {
+	id := IDOf(who)
+	if id == "" {
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	h := &holder{key: access.KeyID(id), credential: who.Credential, role: who.Role, grants: who.Grants, end: func() { cancel(ErrEnded) }}
+	h := &holder{key: id, credential: who.Credential, role: who.Role, grants: who.Grants, end: func() { cancel(ErrEnded) }}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.holds(h) {
@@ -304,7 +313,7 @@ func (k *Keyring) HasAdmin() bool {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	for _, key := range k.state.Keys {
-		if key.ActiveAt(k.now()) && key.ExpiresAt.IsZero() && k.state.GrantsOf(key.Role)[access.WriteAccess] == access.All {
+		if key.ActiveAt(k.now()) && key.ExpiresAt.IsZero() && k.state.MayMakeKeys(key) {
 			return true
 		}
 	}

@@ -25,7 +25,8 @@ var ErrReacting = errors.New("a node is running on this database: it leads the r
 // requests are repeated, they get new answers from the present log. Sessions of people are deleted,
 // because the present log may give other people the same generation; their addresses and passwords
 // stay, because the present log says which of them count. The secret of guests is deleted, because
-// a token names a cart by its id, and the present log may have another cart of that id. imports is
+// a token names a cart by its id, and the present log may have another cart of that id. The last
+// uses of API keys are deleted, because the present log may not have these keys. imports is
 // the new record of an import, as importer.Restarted makes it; nil removes the record. first is the
 // present log's first event of the shop, and the database is tied to the log by it; nil means that
 // the log has none yet.
@@ -46,7 +47,8 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 		}
 	}
 	_, err := tx.Exec(ctx, `TRUNCATE commands.snapshots, commands.timers, commands.checkpoints, commands.answers, commands.parked,
-		commands.cart_expiry, commands.imports, commands.origin, commands.people_sessions, commands.secrets`)
+		commands.cart_expiry, commands.imports, commands.origin, commands.people_sessions, commands.secrets,
+		commands.key_uses`)
 	if err != nil {
 		return fmt.Errorf("start the command side over: %w", err)
 	}

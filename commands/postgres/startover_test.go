@@ -26,6 +26,7 @@ var keptBesideTheLog = map[string]string{
 	"answers":     `INSERT INTO commands.answers (scope, key, request_hash, status, headers, body) VALUES ('a', 'k', 'h', 201, '{}', 'b')`,
 	"imports":     `INSERT INTO commands.imports (import, done_invoices, counts) VALUES ('i', 9, '{}')`,
 	"origin":      `INSERT INTO commands.origin (stream, revision, event_id, recorded_at) VALUES ('stock-other', 3, gen_random_uuid(), now())`,
+	"key_uses":    `INSERT INTO commands.key_uses (key_id, used_at) VALUES ('k', now())`,
 	"secrets":     `INSERT INTO commands.secrets (name, value) VALUES ('guests', sha256('x'))`,
 	"cart_expiry": `INSERT INTO commands.cart_expiry (expire_after) VALUES ('1 day')`,
 	"parked": `INSERT INTO commands.parked (id, kind, subject, step, stream, revision, position, since, meta, reason, tries, first_tried, last_tried)

@@ -35,6 +35,11 @@ func rows() map[string]row {
 		change(&cmd)
 		return cmd
 	}
+	scoped := func(scope Scope) func(*IssueKey) {
+		return func(c *IssueKey) { c.Role, c.Scope = Operator, scope }
+	}
+	field := func(name string) map[string]any { return map[string]any{"field": name} }
+	limitedBoss := KeyIssued{Key: "k6", Name: "boss of a location", Role: "boss", Hash: hash, Scope: Scope{Locations: []unit.LocationID{"north"}}}
 	return map[string]row{
 		"a key can be issued":                       {When: issue(func(*IssueKey) {}), Then: []Event{admin}},
 		"an id is used once":                        {Given: []Event{admin}, When: issue(func(*IssueKey) {}), Refused: ErrKeyExists},
@@ -56,6 +61,29 @@ func rows() map[string]row {
 		},
 		"a key that ends by itself": {
 			When: IssueKey{Key: "k4", Name: "audit of May", Role: Auditor, Hash: hash, ExpiresAt: noon, Now: noon.Add(-time.Hour)}, Then: []Event{brief},
+		},
+		"a key can be limited to locations and channels": {
+			When: issue(func(c *IssueKey) {
+				c.Role, c.Scope = Operator, Scope{Locations: []unit.LocationID{"north"}, Channels: []string{"web"}}
+			}),
+			Then: []Event{KeyIssued{Key: "k1", Name: "first admin", Role: Operator, Hash: hash, Scope: Scope{Locations: []unit.LocationID{"north"}, Channels: []string{"web"}}}},
+		},
+		"a key that may make keys has no scope": {When: issue(func(c *IssueKey) { c.Scope = Scope{Channels: []string{"web"}} }), Refused: ErrKeyInvalid.With("", field("role"))},
+		"a location of a scope has a name":      {When: issue(scoped(Scope{Locations: []unit.LocationID{""}})), Refused: ErrKeyInvalid.With("", field("locations"))},
+		"a location of a scope is checked":      {When: issue(scoped(Scope{Locations: []unit.LocationID{"a b"}})), Refused: ErrKeyInvalid.With("", field("locations"))},
+		"a location of a scope is named once":   {When: issue(scoped(Scope{Locations: []unit.LocationID{"a", "a"}})), Refused: ErrKeyInvalid.With("", field("locations"))},
+		"a scope has at most 100 locations":     {When: issue(scoped(Scope{Locations: make([]unit.LocationID, 101)})), Refused: ErrKeyInvalid.With("", field("locations"))},
+		"a channel of a scope has a name":       {When: issue(scoped(Scope{Channels: []string{""}})), Refused: ErrKeyInvalid.With("", field("channels"))},
+		"a channel of a scope is plain":         {When: issue(scoped(Scope{Channels: []string{"wéb"}})), Refused: ErrKeyInvalid.With("", field("channels"))},
+		"a channel of a scope is named once":    {When: issue(scoped(Scope{Channels: []string{"a", "a"}})), Refused: ErrKeyInvalid.With("", field("channels"))},
+		"a scope has at most 20 channels":       {When: issue(scoped(Scope{Channels: make([]string, 21)})), Refused: ErrKeyInvalid.With("", field("channels"))},
+		"a key with a scope does not count as an admin": {
+			Given: []Event{admin, limitedBoss, RoleDefined{Role: "boss", Grants: []Grant{{WriteAccess, All}}}},
+			When:  RevokeKey{Key: "k1"}, Refused: ErrLastAdmin,
+		},
+		"it can be revoked, because it makes no keys": {
+			Given: []Event{limitedBoss, RoleDefined{Role: "boss", Grants: []Grant{{WriteAccess, All}}}},
+			When:  RevokeKey{Key: "k6"}, Then: []Event{KeyRevoked{Key: "k6"}},
 		},
 
 		"a key gets a new secret": {
@@ -132,6 +160,7 @@ func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		KeyIssued{Key: "k3f9a1c2", Name: "web shop", Role: Storefront, Hash: hash},
 		KeyIssued{Key: "k3f9a1c2", Name: "Eve", Role: Customer, Customer: "17850", Hash: hash, ExpiresAt: noon},
+		KeyIssued{Key: "k3f9a1c2", Name: "tablet", Role: Operator, Hash: hash, Scope: Scope{Locations: []unit.LocationID{"main", "north"}, Channels: []string{"web"}}},
 		KeyRotated{Key: "k3f9a1c2", Hash: second, OldUntil: noon},
 		KeyRevoked{Key: "k3f9a1c2", Reason: "lost"},
 		KeyExpired{Key: "k3f9a1c2"},

@@ -6,6 +6,7 @@ import "daybook/domain/wire"
 // gets a new version.
 const (
 	typeKeyIssued   = "shopaccess.key_issued.v1"
+	typeKeyIssuedV2 = "shopaccess.key_issued.v2" // version 2 has the scope of a key that is limited
 	typeKeyRotated  = "shopaccess.key_rotated.v1"
 	typeKeyRevoked  = "shopaccess.key_revoked.v1"
 	typeKeyExpired  = "shopaccess.key_expired.v1"
@@ -15,6 +16,7 @@ const (
 
 var decoders = wire.Decoders[Event]{
 	typeKeyIssued:   read[KeyIssued],
+	typeKeyIssuedV2: read[KeyIssued],
 	typeKeyRotated:  read[KeyRotated],
 	typeKeyRevoked:  read[KeyRevoked],
 	typeKeyExpired:  read[KeyExpired],
@@ -34,8 +36,11 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
 
 func typeName(e Event) string {
-	switch e.(type) {
+	switch e := e.(type) {
 	case KeyIssued:
+		if !e.Scope.IsZero() {
+			return typeKeyIssuedV2
+		}
 		return typeKeyIssued
 	case KeyRotated:
 		return typeKeyRotated

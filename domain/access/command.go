@@ -16,6 +16,7 @@ type IssueKey struct {
 	Customer  string // only for a role that reaches own things
 	Hash      string
 	ExpiresAt time.Time // zero: never
+	Scope     Scope     // of a role that may not make keys
 	Now       time.Time
 }
 

@@ -41,6 +41,7 @@ func Decide(cmd Command, s State) ([]Event, error) {
 
 func issueKey(cmd IssueKey, s State) ([]Event, error) {
 	grants := s.GrantsOf(cmd.Role)
+	limits, scopeFault := cmd.Scope.fault()
 	switch {
 	case len(s.Keys) >= MaxKeys:
 		return nil, ErrKeyLimit
@@ -64,13 +65,17 @@ func issueKey(cmd IssueKey, s State) ([]Event, error) {
 		return nil, invalidKey("customer_id", fmt.Sprintf("A key with the role %s needs a customer.", cmd.Role))
 	case !grants.limited() && cmd.Customer != "":
 		return nil, invalidKey("customer_id", fmt.Sprintf("A key with the role %s reaches everything, so it has no customer.", cmd.Role))
+	case scopeFault != "":
+		return nil, invalidKey(limits, scopeFault)
+	case !cmd.Scope.IsZero() && grants[WriteAccess] != None:
+		return nil, invalidKey("role", fmt.Sprintf("A key with the role %s may make keys, so it cannot be limited to locations or channels.", cmd.Role))
 	}
 	if cmd.Customer != "" {
 		if _, err := unit.ParseCustomerID(cmd.Customer); err != nil {
 			return nil, invalidKey("customer_id", err.Error())
 		}
 	}
-	return []Event{KeyIssued{Key: cmd.Key, Name: cmd.Name, Role: cmd.Role, Customer: cmd.Customer, Hash: cmd.Hash, ExpiresAt: cmd.ExpiresAt}}, nil
+	return []Event{KeyIssued{Key: cmd.Key, Name: cmd.Name, Role: cmd.Role, Customer: cmd.Customer, Hash: cmd.Hash, ExpiresAt: cmd.ExpiresAt, Scope: cmd.Scope}}, nil
 }
 
 func rotateKey(cmd RotateKey, s State) ([]Event, error) {
@@ -99,7 +104,7 @@ func revokeKey(cmd RevokeKey, s State) ([]Event, error) {
 		return nil, nil
 	case unit.TextFault(cmd.Reason, unit.MaxNote) != "":
 		return nil, invalidKey("reason", "The reason is refused: "+unit.TextFault(cmd.Reason, unit.MaxNote)+".")
-	case s.mayWriteAccess(key.Role) && s.admins(func(id KeyID, _ Key) bool { return id != cmd.Key }) == 0:
+	case s.MayMakeKeys(key) && s.admins(func(id KeyID, _ Key) bool { return id != cmd.Key }) == 0:
 		return nil, ErrLastAdmin
 	}
 	return []Event{KeyRevoked{Key: cmd.Key, Reason: cmd.Reason}}, nil
@@ -180,7 +185,7 @@ func (s State) mayWriteAccess(role Role) bool { return s.GrantsOf(role)[WriteAcc
 func (s State) admins(which func(KeyID, Key) bool) int {
 	count := 0
 	for id, key := range s.Keys {
-		if key.Status == Active && key.ExpiresAt.IsZero() && s.mayWriteAccess(key.Role) && which(id, key) {
+		if key.Status == Active && key.ExpiresAt.IsZero() && s.MayMakeKeys(key) && which(id, key) {
 			count++
 		}
 	}

@@ -39,6 +39,9 @@ type KeyIssued struct {
 	Hash string `json:"hash"`
 	// ExpiresAt is when the key ends by itself; zero: never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// Scope limits the key. A key with a scope is recorded in version 2 of this event, which older
+	// programs do not read. They would otherwise take it for a key without limits.
+	Scope
 }
 
 // KeyRotated gives a key a new secret. The earlier secret stays good until OldUntil, so that the

@@ -22,6 +22,14 @@ func ParsePermission(text string) (Permission, error) {
 	return "", fmt.Errorf("there is no permission %q", text)
 }
 
+// ParseChannel reads a channel to which a key is limited.
+func ParseChannel(text string) (string, error) {
+	if !isChannel(text) {
+		return "", fmt.Errorf("channel %q: want 1 to %d printable ASCII characters, without blanks around them", text, MaxChannel)
+	}
+	return text, nil
+}
+
 func parseID[T ~string](what, text string) (T, error) {
 	if !isID(text) {
 		return "", fmt.Errorf("%s %q: want 1 to %d lower-case letters and digits", what, text, maxID)

@@ -23,6 +23,8 @@ type Principal struct {
 	Cart unit.CartID
 	// ActsFor is the customer in whose name a storefront acts in this request.
 	ActsFor unit.CustomerID
+	// Scope limits what the principal may do to some locations and channels.
+	Scope Scope
 	// Credential says by what the principal was recognised, so that a long request can end with it:
 	// the hash of a key's secret or of a session's token, or the time at which another token
 	// expires. It is empty for a guest and for a part of the program.
@@ -48,10 +50,13 @@ func (p Principal) IsZero() bool { return p.ID == "" }
 
 // Reach tells how far a permission of the principal goes. A principal that acts for a customer
 // reaches only what belongs to this customer, and the catalogue. Example: a storefront that acts
-// for customer 17850 may confirm the orders of 17850, and may not list stock.
+// for customer 17850 may confirm the orders of 17850, and may not list stock. A principal with a
+// scope lacks the permissions that would reach past it.
 func (p Principal) Reach(permission Permission) Reach {
 	reach := p.Grants[permission]
 	switch {
+	case p.Scope.Bars(permission):
+		return None
 	case p.ActsFor == "" || slices.Contains(ofNobody, permission):
 		return reach
 	case reach == All && (permission.Ownable() || slices.Contains(aboutOwned, permission)):

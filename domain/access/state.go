@@ -8,7 +8,7 @@ import (
 )
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another version is not used.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // State is all keys and custom roles.
 type State struct {
@@ -26,6 +26,7 @@ type Key struct {
 	OldUntil  time.Time `json:"old_until,omitzero"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	Status    KeyStatus `json:"status"`
+	Scope
 }
 
 // KeyStatus is where a key is in its life.
@@ -46,7 +47,7 @@ func Evolve(s State, e Event) State {
 	}
 	switch e := e.(type) {
 	case KeyIssued:
-		s.Keys[e.Key] = Key{Name: e.Name, Role: e.Role, Customer: e.Customer, Hash: e.Hash, ExpiresAt: e.ExpiresAt, Status: Active}
+		s.Keys[e.Key] = Key{Name: e.Name, Role: e.Role, Customer: e.Customer, Hash: e.Hash, ExpiresAt: e.ExpiresAt, Status: Active, Scope: e.Scope}
 	case KeyRotated:
 		s.change(e.Key, func(k *Key) { k.Hash, k.OldHash, k.OldUntil = e.Hash, k.Hash, e.OldUntil })
 	case KeyRevoked:
@@ -84,7 +85,14 @@ func (s State) GrantsOf(role Role) Grants {
 // PrincipalOf returns the holder of a key, with the grants that the key's role has now.
 func (s State) PrincipalOf(id KeyID) Principal {
 	key := s.Keys[id]
-	return Principal{ID: "key:" + string(id), Role: key.Role, Grants: s.GrantsOf(key.Role), Customer: unit.CustomerID(key.Customer)}
+	return Principal{
+		ID: "key:" + string(id), Role: key.Role, Grants: s.GrantsOf(key.Role), Customer: unit.CustomerID(key.Customer), Scope: key.Scope,
+	}
+}
+
+// MayMakeKeys tells whether the holder of a key may make other keys, if the key is active.
+func (s State) MayMakeKeys(key Key) bool {
+	return key.Scope.IsZero() && s.GrantsOf(key.Role)[WriteAccess] == All
 }
 
 // Concerns returns the grants that a command gives, changes or ends. Who sends the command must

@@ -190,7 +190,7 @@ func codesOf(op *huma.Operation) []string {
 	codes = append(codes, problem.Listed(op.Metadata)...)
 	if problem.Needs(op.Metadata) != access.Open {
 		// Any request may name another actor in Daybook-Actor, and is then refused.
-		codes = append(codes, problem.CodeForbidden, problem.CodeFieldForbidden)
+		codes = append(codes, problem.CodeForbidden, problem.CodeFieldForbidden, problem.CodeOutsideScope)
 	}
 	if strings.HasPrefix(op.Path, "/v1/") {
 		codes = append(codes, problem.CodeDiverged)

@@ -110,6 +110,8 @@ var words = map[string]word{
 	"role":              {about: "The role: one that every shop has, or one of the shop's own.", pattern: `^[a-z0-9]{1,40}$`, example: "operator"},
 	"name":              text("What the key is for.", "packing table"),
 	"hash":              {about: "The SHA-256 of the key's secret, in hex. The secret cannot be computed from it.", pattern: `^[0-9a-f]{64}$`, example: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+	"channels":          {about: "The only channels that requests with the key may record. Left out: all.", pattern: `^[!-~]([ -~]*[!-~])?$`, example: "web"},
+	"last_used_at":      moment("When the key was last used, to about a minute. Left out: never, or not known in this response."),
 	"old_until":         moment("Until when the secret before is good, too."),
 	"old_secret_until":  moment("Until when the secret before the last rotation is good, too."),
 	"APIKey.expires_at": moment("When the key ends by itself."),

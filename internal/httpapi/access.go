@@ -252,10 +252,14 @@ func authorise(ctx huma.Context, next func(huma.Context)) {
 
 // allowed tells whether the sender of a request has a permission.
 func allowed(ctx context.Context, needs access.Permission) error {
-	if who := problem.RequestOf(ctx).Who; needs != access.Open && !who.May(needs) {
-		return problem.Forbidden(needs)
+	who := problem.RequestOf(ctx).Who
+	switch {
+	case needs == access.Open || who.May(needs):
+		return nil
+	case who.Scope.Bars(needs) && who.Grants[needs] != access.None:
+		return problem.ForbiddenByScope(needs)
 	}
-	return nil
+	return problem.Forbidden(needs)
 }
 
 // guarded is a handler that is not an operation of the document, with the permission that it needs.

@@ -31,6 +31,7 @@ var facts = rows(
 	having[sizeFacts](CodeTooLarge),
 	having[permissionFacts](CodeForbidden),
 	having[forbiddenFieldFacts](CodeFieldForbidden),
+	having[scopeFacts](CodeOutsideScope),
 	having[faultFacts](CodeInvalid),
 	having[staleFacts](CodeStale),
 	having[positionFacts](CodePositionNotYet),
@@ -203,6 +204,10 @@ type (
 	}
 	permissionFacts struct {
 		Permission access.Permission `json:"permission" example:"orders.ship" doc:"The permission that the caller lacks."`
+	}
+	scopeFacts struct {
+		Location unit.LocationID `json:"location,omitempty" example:"north" doc:"The location that the key may not reach."`
+		Channel  string          `json:"channel,omitempty" example:"web" doc:"The channel that the key may not record."`
 	}
 	forbiddenFieldFacts struct {
 		Errors []Invalid `json:"errors" doc:"The members and headers, each with the permission that it needs."`

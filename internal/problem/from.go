@@ -19,6 +19,7 @@ import (
 //	a *Document (also wrapped)         as it is
 //	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown
 //	*access.LacksError                 403 forbidden
+//	*access.ScopeError                 403 outside-scope
 //	*eventstore.OutcomeUnknownError    503 outcome-unknown
 //	*eventstore.DivergedError          503 log-diverged: its operator must act
 //	*eventstore.ConflictError          409 conflict: after all attempts, try again
@@ -62,6 +63,9 @@ func table(err error) *Document {
 	}
 	if lacks, ok := errors.AsType[*access.LacksError](err); ok {
 		return Forbidden(lacks.Permission)
+	}
+	if outside, ok := errors.AsType[*access.ScopeError](err); ok {
+		return OutsideScope(outside)
 	}
 	// This error comes first, because it can wrap other errors of the table, and it says more than
 	// they do. It usually wraps the error of an ended context, or a DivergedError of a log that was

@@ -30,6 +30,7 @@ const (
 	CodeSignInDelayed  = "sign-in-delayed"
 	CodeSession        = "session-required"
 	CodeFieldForbidden = "field-forbidden"
+	CodeOutsideScope   = "outside-scope"
 	CodeMisdirected    = "host-unknown-here"
 	CodeProxyRequired  = "proxy-required"
 	CodeAddressLong    = "address-too-long"
@@ -151,6 +152,24 @@ func FieldsForbidden(fields ...Invalid) *Document {
 	d := New(http.StatusForbidden, CodeFieldForbidden, "The request has members or headers that need a permission which you do not have.")
 	d.Errors = fields
 	return d
+}
+
+// ForbiddenByScope means that the caller's role has a permission, and that the key lacks it because
+// it is limited to locations or channels.
+func ForbiddenByScope(permission access.Permission) *Document {
+	return New(http.StatusForbidden, CodeForbidden, fmt.Sprintf("A key that is limited to locations or channels does not have the permission %s, because it would reach past them.", permission)).
+		With(map[string]any{"permission": permission})
+}
+
+// OutsideScope means that the caller's key is limited to other locations or channels.
+func OutsideScope(e *access.ScopeError) *Document {
+	facts := map[string]any{}
+	if e.Location != "" {
+		facts["location"] = e.Location
+	} else {
+		facts["channel"] = e.Channel
+	}
+	return New(http.StatusForbidden, CodeOutsideScope, e.Error()).With(facts)
 }
 
 // SignInRefused means that a password, a code or a token of a sign-in is not good. The caller does

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 )
 
 // APIKey is an API key, without its secret.
@@ -17,12 +18,21 @@ type APIKey struct {
 	Status     access.KeyStatus `json:"key_status" enum:"active,revoked,expired"`
 	ExpiresAt  time.Time        `json:"expires_at,omitzero" doc:"When it ends by itself."`
 	OldUntil   time.Time        `json:"old_secret_until,omitzero" doc:"Until when the secret before the last rotation is good, too."`
+	UsedAt     time.Time        `json:"last_used_at,omitzero" doc:"When it was last used, to about a minute. Left out: never, or not known in this response."`
+	KeyScope
+}
+
+// KeyScope is the locations and channels to which a key is limited.
+type KeyScope struct {
+	Locations []unit.LocationID `json:"locations,omitempty" maxItems:"100" doc:"The only locations whose stock the key reads and changes, and from which it fulfils orders. Left out: all."`
+	Channels  []string          `json:"channels,omitempty" maxItems:"20" doc:"The only channels that requests with the key may record. Left out: all."`
 }
 
 // APIKeyOf shows a key as it is at a time.
 func APIKeyOf(id access.KeyID, key access.Key, now time.Time) APIKey {
 	shown := APIKey{
 		KeyID: id, Name: key.Name, Role: key.Role, CustomerID: key.Customer, Status: key.Status, ExpiresAt: Moment(key.ExpiresAt),
+		KeyScope: KeyScope(key.Scope),
 	}
 	if key.Status == access.Active && !key.ActiveAt(now) {
 		shown.Status = access.Expired // the log will say so soon

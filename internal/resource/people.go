@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"maps"
 	"time"
 
 	"daybook/domain/access"
@@ -68,9 +69,15 @@ type Caller struct {
 	Role       access.Role `json:"role"`
 	CustomerID string      `json:"customer_id,omitempty" doc:"The customer whose things an own permission reaches."`
 	Grants     []Grant     `json:"grants" doc:"What the caller may do, by permission."`
+	KeyScope
 }
 
 // CallerOf is a principal as the API shows it.
 func CallerOf(who access.Principal) Caller {
-	return Caller{Actor: who.ID, Role: who.Role, CustomerID: string(who.Customer), Grants: RoleOf(who.Role, who.Grants).Grants}
+	grants := maps.Clone(who.Grants)
+	maps.DeleteFunc(grants, func(permission access.Permission, _ access.Reach) bool { return who.Scope.Bars(permission) })
+	return Caller{
+		Actor: who.ID, Role: who.Role, CustomerID: string(who.Customer), Grants: RoleOf(who.Role, grants).Grants,
+		KeyScope: KeyScope(who.Scope),
+	}
 }

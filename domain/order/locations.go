@@ -1,0 +1,34 @@
+package order
+
+import "daybook/domain/unit"
+
+// Locations are the locations at which a command changes stock or fulfils the order. A key that is
+// limited to locations needs all of them. Example: the cancellation of an order reaches each
+// location that still holds units of the order.
+func Locations(cmd Command, s State) []unit.LocationID {
+	switch cmd := cmd.(type) {
+	case Ship:
+		return []unit.LocationID{cmd.Location}
+	case Deliver:
+		for _, shipment := range s.Shipments {
+			if shipment.ID == cmd.ShipmentID {
+				return []unit.LocationID{shipment.Location}
+			}
+		}
+	case Confirm, CancelLines, Cancel, Expire, FailAllocation, RetryAllocation:
+		return s.holdingLocations()
+	case Claim, Place, Hold, ReleaseHold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
+		AdmitReturn, ReleaseReturn, RecordReturnRefund, Archive, Unarchive:
+	}
+	return nil
+}
+
+// holdingLocations are the locations of units that are neither shipped nor canceled.
+func (s State) holdingLocations() (locations []unit.LocationID) {
+	for _, h := range s.Holdings {
+		if h.Remaining() > 0 {
+			locations = append(locations, h.Location)
+		}
+	}
+	return locations
+}
