@@ -258,8 +258,8 @@ func TestOtherKeysReachNothingInTheGateway(t *testing.T) {
 	if len(gatewayAttacks) < 13 {
 		t.Errorf("%d attacks", len(gatewayAttacks))
 	}
-	// Each attack is made in a form that an administrator may send. So it was refused because of its
-	// sender. The shop's streams are not written even by an administrator.
+	// Each attack is made in a form that an administrator may send. So it was refused because of
+	// its sender. The shop's streams are not written even by an administrator.
 	id := strings.Split(g.admin, "_")[1]
 	for method, attack := range gatewayAttacks {
 		writes := strings.HasPrefix(method, "/event_store.client.streams.Streams/") && !strings.HasSuffix(method, "/Read")

@@ -28,8 +28,8 @@ const (
 )
 
 // Uses notes when keys are used. No request waits for the store: a use is noted in memory, at most
-// once a minute for each key, and Run stores it a few seconds later. If the program is killed, these
-// seconds are lost. Its methods may be called by several goroutines.
+// once a minute for each key, and Run stores it a few seconds later. If the program is killed,
+// these seconds are lost. Its methods may be called by several goroutines.
 type Uses struct {
 	store  UseStore
 	now    func() time.Time
@@ -46,8 +46,8 @@ func NewUses(store UseStore, now func() time.Time, logger *slog.Logger) *Uses {
 	return &Uses{store: store, now: now, logger: logger, pending: map[access.KeyID]time.Time{}}
 }
 
-// Note says that a key was used just now. The key must be good, so that there are at most as many as
-// the shop has keys.
+// Note says that a key was used just now. The key must be good, so that there are at most as many
+// as the shop has keys.
 func (u *Uses) Note(id access.KeyID) {
 	now := u.now()
 	last, known := u.noted.Load(id)
