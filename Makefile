@@ -32,7 +32,7 @@ test: ## run all tests
 # So it runs with -short, by which tests are left out that only repeat the same with much data (see
 # internal/racetest). Packages without goroutines of their own are left out as a whole, such as the
 # domain.
-UNRACED := '/(cmd/daybook/shoppers|eventstore/gateway/interop|projections/(views|table|[a-z]*view)|internal/(apidoc|arch|embeddedpg|etag|onlineretail|pgmigrate|pgtest|problem))$$'
+UNRACED := '/(cmd/daybook/shoppers|eventstore/gateway/interop|projections/(views|table|[a-z]*view)|internal/(apidoc|arch|embeddedpg|etag|onlineretail|pgmigrate|pgtest|problem|walcheck))$$'
 
 race: ## run the tests in which goroutines meet under the race detector; needs a C compiler
 	@command -v $$(go env CC) >/dev/null || { echo "install a C compiler first, such as gcc with libc6-dev"; exit 1; }

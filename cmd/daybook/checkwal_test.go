@@ -104,6 +104,12 @@ func TestCheckWALSaysWhatWouldBeLost(t *testing.T) {
 		t.Errorf("in words: %+v", got)
 	}
 
+	// A user without any rights learns the same.
+	execute(t, pool, `CREATE ROLE plain LOGIN`)
+	if _, codes := checkWAL(t, strings.Replace(server.URL(), "user=daybook", "user=plain", 1)); len(codes) != 0 {
+		t.Errorf("for a plain user: %q", codes)
+	}
+
 	// A slot whose receiver does not come holds back WAL.
 	execute(t, pool, `SELECT pg_create_physical_replication_slot('gone', true)`)
 	if result, codes := checkWAL(t, server.URL()); !slices.Equal(codes, []string{"slot-unused"}) || result.Good || result.Facts.Slots[0].Name != "gone" {

@@ -259,6 +259,8 @@ func TestRefusalsAreCountedAndLogged(t *testing.T) {
 		ask("", "192.0.2.1", "/v1/auth/"+mark+"geheim")
 	}
 	ask("", "192.0.2.1", "/v1/customers/geheim/orders")
+	ask("", "192.0.2.1", "/v1/staff/geheim@shop.example/token")
+	ask("", "192.0.2.1", "/v1/staff/geheim%40shop.example")
 	text := log.String()
 	if !strings.Contains(text, "/v1/customers/-/orders") {
 		t.Errorf("the log does not have the path of a customer's orders:\n%.500s", text)
