@@ -97,10 +97,18 @@ func rows() map[string]row {
 		"a new hash is a SHA-256":                {Given: []Event{admin}, When: RotateKey{Key: "k1", Hash: "secret", Now: noon}, Refused: ErrKeyInvalid},
 		"an overlap has an end":                  {Given: []Event{admin}, When: RotateKey{Key: "k1", Hash: second, Overlap: MaxOverlap + 1, Now: noon}, Refused: ErrKeyInvalid},
 
-		"a key can be revoked":                          {Given: []Event{admin, another}, When: RevokeKey{Key: "k1", Reason: "lost"}, Then: []Event{KeyRevoked{Key: "k1", Reason: "lost"}}},
-		"revoking it again does nothing":                {Given: []Event{admin, another, KeyRevoked{Key: "k1"}}, When: RevokeKey{Key: "k1"}, Nothing: true},
-		"a key that is not there is not revoked":        {When: RevokeKey{Key: "k1"}, Refused: ErrKeyNotFound},
-		"the last admin stays":                          {Given: []Event{admin, eve}, When: RevokeKey{Key: "k1"}, Refused: ErrLastAdmin},
+		"a key can be revoked":                   {Given: []Event{admin, another}, When: RevokeKey{Key: "k1", Reason: "lost"}, Then: []Event{KeyRevoked{Key: "k1", Reason: "lost"}}},
+		"revoking it again does nothing":         {Given: []Event{admin, another, KeyRevoked{Key: "k1"}}, When: RevokeKey{Key: "k1"}, Nothing: true},
+		"a key that is not there is not revoked": {When: RevokeKey{Key: "k1"}, Refused: ErrKeyNotFound},
+		"the last admin stays":                   {Given: []Event{admin, eve}, When: RevokeKey{Key: "k1"}, Refused: ErrLastAdmin},
+		"a key that cannot give every right is not enough": {
+			Given: []Event{admin, RoleDefined{Role: "keymaker", Grants: []Grant{{WriteAccess, All}}}, KeyIssued{Key: "k5", Name: "tablets", Role: "keymaker", Hash: hash}},
+			When:  RevokeKey{Key: "k1"}, Refused: ErrLastAdmin,
+		},
+		"but such a key can be revoked itself": {
+			Given: []Event{admin, RoleDefined{Role: "keymaker", Grants: []Grant{{WriteAccess, All}}}, KeyIssued{Key: "k5", Name: "tablets", Role: "keymaker", Hash: hash}},
+			When:  RevokeKey{Key: "k5"}, Then: []Event{KeyRevoked{Key: "k5"}},
+		},
 		"an admin whose key will expire is not enough":  {Given: []Event{admin, KeyIssued{Key: "k2", Name: "guest", Role: Admin, Hash: hash, ExpiresAt: noon}}, When: RevokeKey{Key: "k1"}, Refused: ErrLastAdmin},
 		"a reason is a text":                            {Given: []Event{eve}, When: RevokeKey{Key: "k3", Reason: "\xff"}, Refused: ErrKeyInvalid},
 		"a key ends at its time":                        {Given: []Event{admin, brief}, When: ExpireKeys{Now: noon}, Then: []Event{KeyExpired{Key: "k4"}}},

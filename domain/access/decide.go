@@ -104,7 +104,7 @@ func revokeKey(cmd RevokeKey, s State) ([]Event, error) {
 		return nil, nil
 	case unit.TextFault(cmd.Reason, unit.MaxNote) != "":
 		return nil, invalidKey("reason", "The reason is refused: "+unit.TextFault(cmd.Reason, unit.MaxNote)+".")
-	case s.MayMakeKeys(key) && s.admins(func(id KeyID, _ Key) bool { return id != cmd.Key }) == 0:
+	case s.MayMakeKeys(key) && s.isLast(s.GrantsOf(key.Role), nil, func(id KeyID, _ Key) bool { return id != cmd.Key }):
 		return nil, ErrLastAdmin
 	}
 	return []Event{KeyRevoked{Key: cmd.Key, Reason: cmd.Reason}}, nil
@@ -149,7 +149,7 @@ func defineRole(cmd DefineRole, s State) ([]Event, error) {
 	if s.used(cmd.Role) && s.Roles[cmd.Role].limited() != cmd.Grants.limited() {
 		return nil, ErrRoleInUse
 	}
-	if s.mayWriteAccess(cmd.Role) && cmd.Grants[WriteAccess] != All && s.admins(func(_ KeyID, key Key) bool { return key.Role != cmd.Role }) == 0 {
+	if s.used(cmd.Role) && s.isLast(s.GrantsOf(cmd.Role), cmd.Grants, func(_ KeyID, key Key) bool { return key.Role != cmd.Role }) {
 		return nil, ErrLastAdmin
 	}
 	return []Event{RoleDefined{Role: cmd.Role, Grants: cmd.Grants.list()}}, nil
@@ -178,18 +178,32 @@ func (s State) used(role Role) bool {
 	return false
 }
 
-func (s State) mayWriteAccess(role Role) bool { return s.GrantsOf(role)[WriteAccess] == All }
-
-// admins counts the keys that are active, have no end, and may make other keys. which is a filter:
-// a key counts if which returns true.
-func (s State) admins(which func(KeyID, Key) bool) int {
-	count := 0
-	for id, key := range s.Keys {
-		if key.Status == Active && key.ExpiresAt.IsZero() && s.MayMakeKeys(key) && which(id, key) {
-			count++
+// isLast tells whether nobody could make keys, or keys with all rights, if those who have the
+// grants before got the grants after. others is a filter: it returns true for the keys that stay as
+// they are. Of these, only keys that are active and have no end count.
+func (s State) isLast(before, after Grants, others func(KeyID, Key) bool) bool {
+	for _, may := range []func(Grants) bool{mayMake, mayGiveAll} {
+		if may(before) && !may(after) && !s.hasKey(may, others) {
+			return true
 		}
 	}
-	return count
+	return false
+}
+
+// mayMake tells whether whoever has the grants may make keys.
+func mayMake(grants Grants) bool { return grants[WriteAccess] == All }
+
+// mayGiveAll tells whether whoever has the grants may give every right.
+func mayGiveAll(grants Grants) bool { return Principal{Grants: grants}.Lacks(builtIn[Admin]) == "" }
+
+// hasKey tells whether there is a key that is active, has no end and has certain grants.
+func (s State) hasKey(may func(Grants) bool, which func(KeyID, Key) bool) bool {
+	for id, key := range s.Keys {
+		if key.Status == Active && key.ExpiresAt.IsZero() && s.MayMakeKeys(key) && may(s.GrantsOf(key.Role)) && which(id, key) {
+			return true
+		}
+	}
+	return false
 }
 
 func invalidKey(member, detail string) *rule.Rejection {

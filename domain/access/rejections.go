@@ -13,7 +13,7 @@ var (
 	ErrRoleFixed    = &rule.Rejection{Code: "role-fixed", Detail: "Every shop has this role. It cannot be changed or removed."}
 	ErrRoleInvalid  = &rule.Rejection{Code: "role-invalid", Detail: "The role cannot be defined in this way."}
 	ErrRoleInUse    = &rule.Rejection{Code: "role-in-use", Detail: "An API key has this role. Revoke the key first."}
-	ErrLastAdmin    = &rule.Rejection{Code: "last-admin", Detail: "This is the last API key that may make others. Make another one first."}
+	ErrLastAdmin    = &rule.Rejection{Code: "last-admin", Detail: "This is the last API key that may make others, or the last one that may give every right. Make another one first."}
 )
 
 // Rejections are all refusals of this package.
