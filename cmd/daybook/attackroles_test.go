@@ -28,7 +28,9 @@ func TestNobodyGivesRightsThatTheyLack(t *testing.T) {
 	type attempt struct{ path, body string }
 	attacks := map[string][]attempt{
 		"create-key": {
-			{"/v1/keys", `{"name":"a","role":"admin"}`}, {"/v1/keys", `{"name":"a","role":"other"}`}, {"/v1/keys", `{"name":"a","role":"storefront"}`},
+			{"/v1/keys", `{"name":"a","role":"admin"}`},
+			{"/v1/keys", `{"name":"a","role":"other"}`},
+			{"/v1/keys", `{"name":"a","role":"storefront"}`},
 			// It reaches own carts, but those of a customer whom the caller chooses.
 			{"/v1/keys", `{"name":"a","role":"customer","customer_id":"alice"}`},
 		},

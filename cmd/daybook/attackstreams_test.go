@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -52,7 +53,9 @@ func TestStreamsEndWithTheRightToThem(t *testing.T) {
 				return got == http.StatusOK
 			})
 			client := g.with(key)
-			subscription, err := client.SubscribeToAll(t.Context(), esdb.SubscribeToAllOptions{From: esdb.Start{}})
+			ctx, cancel := context.WithTimeout(t.Context(), noticeMax+slack)
+			defer cancel()
+			subscription, err := client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{From: esdb.Start{}})
 			if err != nil {
 				t.Fatal(err)
 			}

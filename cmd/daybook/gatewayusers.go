@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"daybook/commands/keyring"
@@ -94,14 +95,15 @@ func (u gatewayUsers) Authenticate(ctx context.Context, name, password string) (
 // gatewayGroups returns the groups of a key's holder. A holder is in groupAdmins only with all
 // rights that the gateway knows, because that group may do everything.
 func gatewayGroups(who access.Principal) (groups []string) {
-	if who.Lacks(gatewayRights) == "" {
+	lacks := func(needs access.Permission) bool { return who.Reach(needs) != access.All }
+	if !slices.ContainsFunc(gatewayRights, lacks) {
 		groups = append(groups, groupAdmins)
 	}
 	for _, one := range []struct {
 		needs access.Permission
 		group string
 	}{{access.WriteProcesses, groupOps}, {access.ReadEvents, groupReaders}} {
-		if who.Reach(one.needs) == access.All {
+		if !lacks(one.needs) {
 			groups = append(groups, one.group)
 		}
 	}
@@ -109,7 +111,7 @@ func gatewayGroups(who access.Principal) (groups []string) {
 }
 
 // gatewayRights are all rights that the gateway knows.
-var gatewayRights = access.Grants{access.WriteAccess: access.All, access.WriteProcesses: access.All, access.ReadEvents: access.All, access.WriteEvents: access.All}
+var gatewayRights = []access.Permission{access.WriteAccess, access.WriteProcesses, access.ReadEvents, access.WriteEvents}
 
 // The files of a certificate that the program makes itself, in the data directory.
 const (

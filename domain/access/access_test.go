@@ -247,8 +247,8 @@ func TestReach(t *testing.T) {
 // Each command concerns the grants that it gives, changes or ends, and only those.
 func TestWhatACommandConcerns(t *testing.T) {
 	t.Parallel()
-	before, after := Grants{ReadCarts: All}, Grants{ReadOrders: All}
-	state := State{Keys: map[KeyID]Key{"k1": {Role: "picker", Status: Active}}, Roles: map[Role]Grants{"picker": before}}
+	before, after := grant(All, ReadCarts), grant(All, ReadOrders)
+	state := Evolve(Evolve(State{}, RoleDefined{Role: "picker", Grants: before.list()}), KeyIssued{Key: "k1", Name: "tablet", Role: "picker", Hash: hash})
 	cases := map[string]struct {
 		command Command
 		want    []Grants
@@ -274,16 +274,16 @@ func TestWhatACommandConcerns(t *testing.T) {
 
 func TestAPrincipalLacksWhatItHasNotForEverything(t *testing.T) {
 	t.Parallel()
-	who := Principal{ID: "key:k1", Customer: "17850", Grants: Grants{ReadCarts: Own, ReadOrders: All, WriteAccess: All}}
+	who := Principal{ID: "key:k1", Customer: "17850", Grants: grant(All, ReadOrders, WriteAccess).and(grant(Own, ReadCarts))}
 	for _, c := range []struct {
 		grants Grants
 		want   Permission
 	}{
 		{nil, ""},
-		{Grants{ReadOrders: All}, ""},
-		{Grants{ReadOrders: Own, WriteAccess: All}, ""},
-		{Grants{ReadCarts: Own}, ReadCarts},
-		{Grants{ShipOrders: All, ReadOrders: All, ReadStock: All}, ShipOrders},
+		{grant(All, ReadOrders), ""},
+		{grant(All, WriteAccess).and(grant(Own, ReadOrders)), ""},
+		{grant(Own, ReadCarts), ReadCarts},
+		{grant(All, ShipOrders, ReadOrders, ReadStock), ShipOrders},
 		{builtIn[Admin], ReadAccess},
 	} {
 		if got := who.Lacks(c.grants); got != c.want {
@@ -294,7 +294,7 @@ func TestAPrincipalLacksWhatItHasNotForEverything(t *testing.T) {
 		t.Errorf("a part of the program lacks %q", got)
 	}
 	who.ActsFor = "17850"
-	if got := who.Lacks(Grants{ReadOrders: All}); got != ReadOrders {
+	if got := who.Lacks(grant(All, ReadOrders)); got != ReadOrders {
 		t.Errorf("who acts for a customer lacks %q", got)
 	}
 }
