@@ -80,7 +80,9 @@ func TestTheLastUseOfAKeyIsNotedOnceAMinute(t *testing.T) {
 		store.mu.Unlock()
 		noted.Note("k3")
 		stop()
-		<-ended
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
 		for _, key := range []access.KeyID{"k2", "k3"} {
 			if store.kept[key].IsZero() {
 				t.Errorf("the use of %s is not stored before the node stops", key)

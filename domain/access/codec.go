@@ -38,7 +38,7 @@ func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ
 func typeName(e Event) string {
 	switch e := e.(type) {
 	case KeyIssued:
-		if !e.Scope.IsZero() {
+		if e.Limited() {
 			return typeKeyIssuedV2
 		}
 		return typeKeyIssued

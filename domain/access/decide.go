@@ -67,7 +67,7 @@ func issueKey(cmd IssueKey, s State) ([]Event, error) {
 		return nil, invalidKey("customer_id", fmt.Sprintf("A key with the role %s reaches everything, so it has no customer.", cmd.Role))
 	case scopeFault != "":
 		return nil, invalidKey(limits, scopeFault)
-	case !cmd.Scope.IsZero() && grants[WriteAccess] != None:
+	case cmd.Scope.Limited() && grants[WriteAccess] != None:
 		return nil, invalidKey("role", fmt.Sprintf("A key with the role %s may make keys, so it cannot be limited to locations or channels.", cmd.Role))
 	}
 	if cmd.Customer != "" {

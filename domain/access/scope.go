@@ -26,14 +26,14 @@ const (
 	MaxChannel   = 32  // characters
 )
 
-// IsZero tells whether the scope limits nothing.
-func (s Scope) IsZero() bool { return len(s.Locations) == 0 && len(s.Channels) == 0 }
+// Limited tells whether the scope limits anything.
+func (s Scope) Limited() bool { return len(s.Locations) > 0 || len(s.Channels) > 0 }
 
 // Bars tells whether a key with this scope lacks a permission that its role has. Such a permission
 // would reach past the scope. Example: a key for one location may not read all events, because they
 // tell the stock of all locations.
 func (s Scope) Bars(permission Permission) bool {
-	if permission == WriteAccess && !s.IsZero() {
+	if permission == WriteAccess && s.Limited() {
 		return true // it could make a key without a scope
 	}
 	return len(s.Locations) > 0 && slices.Contains(ofAllLocations, permission)

@@ -92,7 +92,7 @@ func (s State) PrincipalOf(id KeyID) Principal {
 
 // MayMakeKeys tells whether the holder of a key may make other keys, if the key is active.
 func (s State) MayMakeKeys(key Key) bool {
-	return key.Scope.IsZero() && s.GrantsOf(key.Role)[WriteAccess] == All
+	return !key.Limited() && s.GrantsOf(key.Role)[WriteAccess] == All
 }
 
 // Concerns returns the grants that a command gives, changes or ends. Who sends the command must

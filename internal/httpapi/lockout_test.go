@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +20,6 @@ import (
 type lockouts struct {
 	t       *testing.T
 	handler http.Handler
-	mu      sync.Mutex
 	now     time.Time
 	good    map[string]access.Principal // the credentials that are good now
 	checked int
