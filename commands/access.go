@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
@@ -24,7 +25,43 @@ func (s *Service) Access(ctx context.Context, call Call, commands ...access.Comm
 	if err := cmp.Or(s.admit(call), s.hasRights(ctx, call, commands)); err != nil {
 		return aggregate.Result[access.Event]{}, err
 	}
+	commands, err := s.withPeople(ctx, commands)
+	if err != nil {
+		return aggregate.Result[access.Event]{}, err
+	}
 	return s.access.Handle(ctx, request(call, access.Stream(), commands))
+}
+
+// withPeople completes commands on roles: it notes whether a person has the role. People are in a
+// stream of their own. So if a person gets the role at the same moment in which it is removed, both
+// may be recorded. The person then has a role without grants, and may do nothing.
+func (s *Service) withPeople(ctx context.Context, commands []access.Command) ([]access.Command, error) {
+	completed := slices.Clone(commands)
+	for i, command := range completed {
+		var err error
+		if define, is := command.(access.DefineRole); is {
+			define.OfPeople, err = s.ofPeople(ctx, define.Role)
+			completed[i] = define
+		}
+		if remove, is := command.(access.RemoveRole); is {
+			remove.OfPeople, err = s.ofPeople(ctx, remove.Role)
+			completed[i] = remove
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return completed, nil
+}
+
+// ofPeople tells whether a person whose access has not ended has a role.
+func (s *Service) ofPeople(ctx context.Context, role access.Role) (found bool, err error) {
+	err = s.ViewStaff(ctx, func(state staff.State, _ int64) {
+		for _, person := range state.People {
+			found = found || person.Role == role && person.Status != staff.Ended
+		}
+	})
+	return found, err
 }
 
 // ViewAccess calls read with the state of all keys and roles; see ViewProduct.

@@ -2,6 +2,7 @@ package readapi
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"daybook/domain/access"
@@ -17,7 +18,14 @@ type People interface {
 	// Sessions returns the sessions of a principal that are good now, the oldest first. A principal
 	// who is not a person has none.
 	Sessions(ctx context.Context, who access.Principal) ([]resource.Session, error)
+	// SessionsOf returns those of the person with an id.
+	//
+	// Errors: ErrNoPerson, and those of the log and the database.
+	SessionsOf(ctx context.Context, person string) ([]resource.Session, error)
 }
+
+// ErrNoPerson means that there is no person with an id.
+var ErrNoPerson = errors.New("there is no such person")
 
 type listStaffInput struct {
 	Paging
@@ -70,6 +78,24 @@ func (a *api) sessions(ctx context.Context, _ *nothing) (*sessionsOutput, error)
 	all, err := a.People.Sessions(ctx, problem.RequestOf(ctx).Who)
 	if err != nil {
 		return nil, problem.From(ctx, err)
+	}
+	out.Body.Items = append(out.Body.Items, all[max(0, len(all)-maxSessions):]...)
+	return out, nil
+}
+
+type staffSessionsInput struct {
+	PersonID string `path:"person_id" maxLength:"40" doc:"As GET /v1/staff lists it."`
+}
+
+// staffSessions lists the sessions of another person.
+func (a *api) staffSessions(ctx context.Context, in *staffSessionsInput) (*sessionsOutput, error) {
+	out := &sessionsOutput{Body: resource.SessionList{Items: []resource.Session{}}}
+	if a.People == nil {
+		return out, nil
+	}
+	all, err := a.People.SessionsOf(ctx, in.PersonID)
+	if err != nil {
+		return nil, problem.From(ctx, typedProblem(err))
 	}
 	out.Body.Items = append(out.Body.Items, all[max(0, len(all)-maxSessions):]...)
 	return out, nil

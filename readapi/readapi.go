@@ -257,6 +257,9 @@ func typedProblem(err error) error {
 	if errors.Is(err, ErrNoStream) {
 		return problem.NotFound("The log has no stream of this name.")
 	}
+	if errors.Is(err, ErrNoPerson) {
+		return problem.NotFound("There is no such person.")
+	}
 	if _, ok := errors.AsType[*query.CursorError](err); ok {
 		return problem.NotValid(problem.InParameter("query", "cursor", "this list did not give out this cursor"))
 	}

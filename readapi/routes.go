@@ -63,6 +63,10 @@ func (a *api) routes() {
 		Metadata: problem.Listing(access.Look, problem.OfReads...), Description: "Those that are good now, the oldest first. An API key has none.",
 	}, a.sessions)
 	huma.Register(a.huma, huma.Operation{
+		OperationID: "list-staff-sessions", Method: http.MethodGet, Path: "/v1/staff/{person_id}/sessions", Summary: "List the sessions of a person", Tags: []string{apidoc.TagPeople},
+		Metadata: problem.Listing(access.ReadAccess, append([]string{problem.CodeNotFound}, problem.OfReads...)...), Description: "Those that are good now, the oldest first.",
+	}, a.staffSessions)
+	huma.Register(a.huma, huma.Operation{
 		OperationID: "get-caller", Method: http.MethodGet, Path: "/v1/auth/me", Summary: "Show who you are", Tags: []string{apidoc.TagPeople},
 		Metadata: problem.Listing(access.Look), Description: "As the server knows you by your session or your API key, and what you may do.",
 	}, a.caller)

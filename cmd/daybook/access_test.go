@@ -33,8 +33,9 @@ type keyedShop struct {
 	keys     map[string]string // by role; customers by "customer " and their id
 }
 
-// openKeyed starts a server with a key for each role and for two customers.
-func openKeyed(t *testing.T) *keyedShop {
+// openKeyed starts a server with a key for each role and for two customers. args are further
+// arguments of serve.
+func openKeyed(t *testing.T, args ...string) *keyedShop {
 	t.Helper()
 	s := &keyedShop{t: t, database: pgtest.URL(t), keys: map[string]string{}}
 	for _, role := range access.Roles() {
@@ -45,7 +46,7 @@ func openKeyed(t *testing.T) *keyedShop {
 	for _, customer := range []string{"alice", "bob"} {
 		s.keys["customer "+customer] = s.makeKey("--role", "customer", "--customer", customer)
 	}
-	s.running = serve(t, "--database-url", s.database)
+	s.running = serve(t, append(args, "--database-url", s.database)...)
 	return s
 }
 
@@ -156,7 +157,7 @@ func filled(template string, values map[string]string) string {
 func TestWithoutAKeyEverythingIsRefused(t *testing.T) {
 	t.Parallel()
 	s := openKeyed(t)
-	open := map[string]bool{"/v1/auth/sign-in": true, "/v1/auth/second-factor": true, "/v1/auth/factor": true, "/v1/auth/factor/confirm": true, "/v1/auth/token": true}
+	open := map[string]bool{"/v1/auth/sign-in": true, "/v1/auth/second-factor": true, "/v1/auth/factor": true, "/v1/auth/factor/confirm": true, "/v1/auth/token": true, "/v1/auth/reset-requests": true}
 	admin := s.keys["admin"]
 	wrong := admin[:len(admin)-1] + "x"
 	check := func(method, path string) {

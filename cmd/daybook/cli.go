@@ -30,7 +30,7 @@ type commandLine struct {
 	Backup  backupCommand    `cmd:"" help:"Write a file with the whole log and what cannot be made from it. A server may run meanwhile."`
 	Restore restoreCommand   `cmd:"" help:"Fill an empty database from a file of daybook backup, up to its end, a position or a time."`
 	WAL     checkWALCommand  `cmd:"" name:"check-wal" help:"Check whether the PostgreSQL that has the log archives its WAL, and say what would be lost with its disk."`
-	Staff   staffCommand     `cmd:"" help:"Invite, list and disable people who sign in, over the log itself."`
+	Staff   staffCommand     `cmd:"" help:"Invite, list, change and disable people who sign in, over the log itself."`
 	Keys    keysCommand      `cmd:"" help:"Make, list, rotate and revoke API keys, over the log itself."`
 	Rebuild rebuildCommand   `cmd:"" help:"Build a read model again beside the one in use and switch to it; or switch back to the one before."`
 	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore of the log: print what PostgreSQL knows and the log does not have, ask, and build everything again from the log as it is."`

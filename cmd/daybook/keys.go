@@ -196,9 +196,17 @@ func (c *keysRevokeCommand) Run(ctx context.Context, p *program) error {
 }
 
 // overLog opens a node without read models and without other work, and calls do with it.
-func (p *program) overLog(ctx context.Context, do func(*node) error) (err error) {
+func (p *program) overLog(ctx context.Context, do func(*node) error) error {
+	return p.overLogWithMail(ctx, mailFlags{}, do)
+}
+
+// overLogWithMail is overLog with a node that sends mail.
+func (p *program) overLogWithMail(ctx context.Context, mail mailFlags, do func(*node) error) (err error) {
 	cfg := p.nodeConfig(commands.DefaultPolicy())
 	cfg.Views = nil
+	if cfg.Mail, err = mail.config(); err != nil {
+		return err
+	}
 	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
 		return err

@@ -42,6 +42,7 @@ type nodeConfig struct {
 	Web          webFlags // the zero value is the defaults
 	Admin        adminConfig
 	Backups      backupPlan
+	Mail         mailConfig
 	Telemetry    *telemetry.Telemetry // nil: nothing is measured
 	Now          func() time.Time
 }
@@ -292,9 +293,16 @@ func (n *node) keysPart(cfg nodeConfig) part {
 // peoplePart is the part where people sign in.
 func (n *node) peoplePart(cfg nodeConfig) part {
 	return part{
-		name: "people who sign in",
-		open: func(context.Context) error {
-			n.desk = signin.New(n.service, signin.Options{Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log})
+		name: "people who sign in", needs: "the database",
+		open: func(ctx context.Context) error {
+			secret, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfResets)
+			if err != nil {
+				return err
+			}
+			n.desk = signin.New(n.service, signin.Options{
+				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
+				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret,
+			})
 			return nil
 		},
 		run: func(ctx context.Context) error { return n.desk.Run(ctx) },

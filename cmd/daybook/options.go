@@ -130,11 +130,13 @@ func (o *options) checkAddresses(ctx context.Context) error {
 type choice struct {
 	flags []string
 	of    string
+	data  bool // it says where the data is
 }
 
 var choices = []choice{
-	{[]string{"data", "database-url", "database-url-file"}, "the place of the data"},
-	{[]string{"kurrentdb-url", "kurrentdb-url-file"}, "the address of the log"},
+	{[]string{"data", "database-url", "database-url-file"}, "the place of the data", true},
+	{[]string{"kurrentdb-url", "kurrentdb-url-file"}, "the address of the log", true},
+	{[]string{"smtp-url", "smtp-url-file"}, "the address of the mail server", false},
 }
 
 func (c choice) checkFlags(given func(...string) bool) error {
@@ -158,7 +160,7 @@ func chosen(flag string, given func(...string) bool) bool {
 // placesData tells whether a flag says where the data is. The demo and the benchmarks ignore the
 // environment variables of such flags, so that they never use a shared database by accident.
 func placesData(flag string) bool {
-	return flag == "store" || slices.ContainsFunc(choices, func(c choice) bool { return slices.Contains(c.flags, flag) })
+	return flag == "store" || slices.ContainsFunc(choices, func(c choice) bool { return c.data && slices.Contains(c.flags, flag) })
 }
 
 // settleStore removes the address of a KurrentDB if the log is not there.

@@ -6,11 +6,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/go-json-experiment/json"
-	"github.com/pquerna/otp/totp"
 )
 
 // The parts of the story with which TestRecordALogToKeep fills the log. Each part is about one kind
@@ -87,14 +85,10 @@ func (s *storyteller) people() {
 	if out := browser.as(browser.mustSignIn("eve@shop.example"), http.MethodPost, "/v1/auth/sign-out", ""); out.status != http.StatusOK {
 		s.Fatalf("sign out: %+v", out)
 	}
-	_, begun := signIn("ann", goodPassword) // a manager needs a second factor
-	step := member(s.T, begun, "step_token")
-	secret := member(s.T, asked("/auth/factor", object{"step_token": step}), "app_secret")
-	code, err := totp.GenerateCode(secret, time.Now())
-	if err != nil {
-		s.Fatal(err)
+	session, recovery := browser.withFactor("ann@shop.example")
+	if got := browser.as(session, http.MethodPost, "/v1/auth/recovery-codes", fmt.Sprintf(`{"password":%q,"code":%q}`, goodPassword, recovery)); got.status != http.StatusOK {
+		s.Fatalf("new recovery codes: %+v", got)
 	}
-	asked("/auth/factor/confirm", object{"step_token": step, "code": code})
 	asked("/staff/"+ann+"/remove-factor", nil)
 	asked("/staff/"+eve+"/role", object{"role": "auditor"})
 	asked("/auth/token", object{"token": member(s.T, asked("/staff/"+eve+"/token", nil), "token"), "password": goodPassword + " staple"})

@@ -22,6 +22,7 @@ type serveCommand struct {
 	Policy  policyFlags  `embed:""`
 	Gateway gatewayFlags `embed:""`
 	Web     webFlags     `embed:""`
+	Mail    mailFlags    `embed:""`
 	Admin   adminFlags   `embed:""`
 	Backup  backupFlags  `embed:""`
 }
@@ -55,6 +56,9 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 		return err
 	}
 	if _, err := c.Web.Open.tls(p.Data, p.log); err != nil {
+		return err
+	}
+	if _, err := c.Mail.config(); err != nil {
 		return err
 	}
 	admin, err := c.Admin.config()
@@ -94,6 +98,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	cfg := p.nodeConfig(policy)
 	cfg.Web, cfg.Serving = c.Web, true
+	if cfg.Mail, err = c.Mail.config(); err != nil {
+		return err
+	}
 	if cfg.Admin, err = c.Admin.config(); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/google/uuid"
@@ -12,27 +13,44 @@ import (
 	"daybook/domain/staff"
 	"daybook/domain/unit"
 	"daybook/eventstore"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
+	"daybook/readapi"
 )
 
 // staffCommand manages people over the log itself, so it needs no key. It is for the first person,
 // and for a shop whose admins cannot sign in. A running server has routes that do the same.
 type staffCommand struct {
-	Invite  staffInviteCommand  `cmd:"" help:"Invite a person, and print the token with which they set a password. It is shown only then."`
-	List    staffListCommand    `cmd:"" help:"List all people."`
-	Token   staffTokenCommand   `cmd:"" help:"Give a person another token, to join or to set a new password."`
-	Disable staffDisableCommand `cmd:"" help:"End a person's access for good. Running servers refuse them at once."`
+	Invite   staffInviteCommand   `cmd:"" help:"Invite a person. The token with which they set a password is printed, or sent with --smtp-url. It is shown only then."`
+	List     staffListCommand     `cmd:"" help:"List all people."`
+	Token    staffTokenCommand    `cmd:"" help:"Give a person another token, to join or to set a new password."`
+	Role     staffRoleCommand     `cmd:"" help:"Give a person another role. Their sessions end."`
+	Unenroll staffUnenrollCommand `cmd:"" help:"Remove a person's lost second factor. Their sessions end."`
+	Disable  staffDisableCommand  `cmd:"" help:"End a person's access for good. Running servers refuse them at once."`
 }
 
 type staffInviteCommand struct {
 	Email string `required:"" placeholder:"ADDRESS" help:"The address with which the person will sign in."`
 	Name  string `required:"" placeholder:"NAME" help:"What the person is called."`
 	Role  string `required:"" placeholder:"ROLE" help:"What they may do: storefront, operator, manager, auditor, analyst, admin, or a role of the shop's own that reaches everything."`
+
+	Mail mailFlags `embed:""`
 }
 
 type staffListCommand struct{}
 
 type staffTokenCommand struct {
+	Person string `arg:"" help:"The id of the person."`
+
+	Mail mailFlags `embed:""`
+}
+
+type staffRoleCommand struct {
+	Person string `arg:"" help:"The id of the person."`
+	Role   string `arg:"" help:"What they may do from now on: a role as for daybook staff invite."`
+}
+
+type staffUnenrollCommand struct {
 	Person string `arg:"" help:"The id of the person."`
 }
 
@@ -51,10 +69,26 @@ func (c *staffInviteCommand) check(context.Context, *program) error {
 	if _, err := access.ParseRole(c.Role); err != nil {
 		return usagef("--role: %v", err)
 	}
-	return nil
+	_, err := c.Mail.config()
+	return err
 }
 
-func (c *staffTokenCommand) check(context.Context, *program) error { return checkPerson(c.Person) }
+func (c *staffTokenCommand) check(context.Context, *program) error {
+	if err := checkPerson(c.Person); err != nil {
+		return err
+	}
+	_, err := c.Mail.config()
+	return err
+}
+
+func (c *staffRoleCommand) check(context.Context, *program) error {
+	if _, err := access.ParseRole(c.Role); err != nil {
+		return usagef("ROLE %q: %v", c.Role, err)
+	}
+	return checkPerson(c.Person)
+}
+
+func (c *staffUnenrollCommand) check(context.Context, *program) error { return checkPerson(c.Person) }
 
 func (c *staffDisableCommand) check(context.Context, *program) error {
 	if fault := unit.TextFault(c.Reason, unit.MaxNote); fault != "" {
@@ -72,7 +106,7 @@ func checkPerson(text string) error {
 
 // Run implements the subcommand.
 func (c *staffInviteCommand) Run(ctx context.Context, p *program) error {
-	return p.overLog(ctx, func(n *node) error {
+	return p.overLogWithMail(ctx, c.Mail, func(n *node) error {
 		member, token, err := n.desk.Invite(ctx, consoleCall(), signin.Contact{Email: c.Email, Name: c.Name}, access.Role(c.Role))
 		if err != nil {
 			return err
@@ -83,7 +117,7 @@ func (c *staffInviteCommand) Run(ctx context.Context, p *program) error {
 
 // Run implements the subcommand.
 func (c *staffTokenCommand) Run(ctx context.Context, p *program) error {
-	return p.overLog(ctx, func(n *node) error {
+	return p.overLogWithMail(ctx, c.Mail, func(n *node) error {
 		member, token, err := n.desk.GiveToken(ctx, consoleCall(), staff.PersonID(c.Person))
 		if err != nil {
 			return err
@@ -92,13 +126,58 @@ func (c *staffTokenCommand) Run(ctx context.Context, p *program) error {
 	})
 }
 
+// printToken prints a token, or what became of the mail with it. If the mail was not sent, the exit
+// code says so, too.
 func (p *program) printToken(m signin.Member, token signin.Token) error {
-	shown := resource.StaffToken{Person: shownPerson(m), Token: token.Text, Until: token.Until}
-	return p.print(shown, func(out io.Writer) error {
+	shown := resource.StaffToken{Person: shownPerson(m), Token: token.Text, Until: token.Until, Mail: string(token.Delivery)}
+	err := p.print(shown, func(out io.Writer) error {
 		w := &lineWriter{out: out}
+		switch token.Delivery {
+		case signin.Sent:
+			w.printf("A mail with a token for %s (%s, %s) was sent to %s. The token is good once, until %s.\n", m.ID, m.Name, m.Role, m.Email, token.Until.Format("2006-01-02 15:04 MST"))
+			return w.err
+		case signin.NotSent:
+			w.printf("The mail for %s (%s, %s) was not sent; the messages say why. Send another one: daybook staff token %[1]s\n", m.ID, m.Name, m.Role)
+			return w.err
+		case signin.ByHand:
+		}
 		w.printf("%s\n", token.Text)
 		w.printf("With this token %s (%s, %s) sets a password: POST /v1/auth/token. It is shown only now, and is good once, until %s.\n", m.ID, m.Name, m.Role, token.Until.Format("2006-01-02 15:04 MST"))
 		return w.err
+	})
+	if err == nil && token.Delivery == signin.NotSent {
+		err = errReported
+	}
+	return err
+}
+
+// Run implements the subcommand.
+func (c *staffRoleCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		m, err := n.desk.ChangeRole(ctx, consoleCall(), staff.PersonID(c.Person), access.Role(c.Role))
+		if err != nil {
+			return err
+		}
+		return p.print(shownPerson(m), func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			w.printf("%s (%s) has the role %s now.\n", m.ID, m.Name, m.Role)
+			return w.err
+		})
+	})
+}
+
+// Run implements the subcommand.
+func (c *staffUnenrollCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		m, err := n.desk.RemoveFactor(ctx, consoleCall(), staff.PersonID(c.Person))
+		if err != nil {
+			return err
+		}
+		return p.print(shownPerson(m), func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			w.printf("%s (%s) has no second factor now.\n", m.ID, m.Name)
+			return w.err
+		})
 	})
 }
 
@@ -163,11 +242,27 @@ func (l peopleList) Sessions(ctx context.Context, who access.Principal) (shown [
 	if id == "" {
 		return nil, nil
 	}
+	return l.sessions(ctx, id, who.Credential)
+}
+
+// SessionsOf implements readapi.People.
+func (l peopleList) SessionsOf(ctx context.Context, person string) ([]resource.Session, error) {
+	m, err := l.desk.Member(ctx, staff.PersonID(person))
+	if errors.Is(err, staff.ErrNotFound) {
+		return nil, readapi.ErrNoPerson
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.sessions(ctx, m.ID, problem.RequestOf(ctx).Who.Credential) // the caller may be this person
+}
+
+func (l peopleList) sessions(ctx context.Context, id staff.PersonID, current string) (shown []resource.Session, err error) {
 	all, err := l.desk.Sessions(ctx, id)
 	for _, s := range all {
 		shown = append(shown, resource.Session{
 			SessionID: s.ID, BeganAt: resource.Moment(s.BeganAt), UsedAt: resource.Moment(s.UsedAt), ExpiresAt: resource.Moment(s.ExpiresAt),
-			Current: s.Hash == who.Credential,
+			Current: s.Hash == current,
 		})
 	}
 	return shown, err

@@ -106,6 +106,7 @@ type op struct {
 	summary         string
 	about           string // more, in Markdown
 	created         bool   // answers 201
+	accepted        bool   // answers 202, because what is asked for is done later
 	found           string // what an answer 200 means; empty: the route never answers 200 instead of 201
 	takesMergePatch bool   // its body is a merge patch
 	shown           bool   // its response has a Location: where the read API shows the new thing
@@ -186,6 +187,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.created {
 		operation.DefaultStatus = http.StatusCreated
 	}
+	if o.accepted {
+		operation.DefaultStatus = http.StatusAccepted
+	}
 	if o.key {
 		operation.Parameters = []*huma.Param{requiredKey()}
 	}
@@ -262,6 +266,9 @@ func (a *api) dropHeaders(operation huma.Operation, o op) {
 	}
 	if !o.cookies {
 		delete(headers, "Set-Cookie")
+	}
+	if o.accepted { // its body says nothing of a thing
+		delete(headers, "ETag")
 	}
 	if o.process || o.keyless { // a route about a process writes nothing to the log
 		delete(headers, "Daybook-Position")

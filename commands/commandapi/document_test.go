@@ -40,6 +40,9 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 				if header == "Daybook-Position" && keyless(path) {
 					continue // it writes nothing to the log
 				}
+				if header == "ETag" && operation.at("responses", "202") != nil {
+					continue // its body says nothing of a thing
+				}
 				if operation.at("responses", "200", "headers", header) == nil && operation.at("responses", "201", "headers", header) == nil {
 					t.Errorf("%s: header %s is not documented", where, header)
 				}

@@ -24,6 +24,9 @@ func deskProblem(err error) error {
 	if errors.Is(err, signin.ErrRefused) {
 		return problem.SignInRefused()
 	}
+	if errors.Is(err, signin.ErrNoMail) {
+		return problem.NoMail()
+	}
 	if errors.Is(err, signin.ErrBusy) {
 		return problem.Overloaded(err)
 	}
@@ -154,6 +157,21 @@ func (a *api) redeemToken(ctx context.Context, _ call, in *redeemInput) (*respon
 	return member(a.desk.Redeem(ctx, in.Body.Token, in.Body.Password))
 }
 
+type resetInput struct {
+	ProcessHeaders
+	Body struct {
+		Email string `json:"email" minLength:"1" maxLength:"254" doc:"The person's address."`
+	}
+}
+
+// requestReset lets a link for a new password be sent. The response is the same for every address.
+func (a *api) requestReset(ctx context.Context, _ call, in *resetInput) (*response[Nothing], error) {
+	if err := a.desk.RequestReset(ctx, fromOf(ctx), in.Body.Email); err != nil {
+		return nil, deskProblem(err)
+	}
+	return &response[Nothing]{Body: &Nothing{}}, nil
+}
+
 func member(m signin.Member, err error) (*response[resource.StaffMember], error) {
 	if err != nil {
 		return nil, deskProblem(err)
@@ -228,7 +246,8 @@ type inviteInput struct {
 	}
 }
 
-// inviteStaff invites a person. The response is never kept as an answer, because it has a token.
+// inviteStaff invites a person. The response is never kept as an answer, because it may have a
+// token.
 func (a *api) inviteStaff(ctx context.Context, c call, in *inviteInput) (*response[resource.StaffToken], error) {
 	var bad check
 	role := inBody(&bad, "/role", in.Body.Role, access.ParseRole)
@@ -242,7 +261,7 @@ func withToken(m signin.Member, token signin.Token, err error) (*response[resour
 	if err != nil {
 		return nil, deskProblem(err)
 	}
-	shown := resource.StaffToken{Person: resource.StaffMemberOf(m.ID, m.Person, m.Name, m.Email), Token: token.Text, Until: resource.Moment(token.Until)}
+	shown := resource.StaffToken{Person: resource.StaffMemberOf(m.ID, m.Person, m.Name, m.Email), Token: token.Text, Until: resource.Moment(token.Until), Mail: string(token.Delivery)}
 	return &response[resource.StaffToken]{Body: &shown}, nil
 }
 

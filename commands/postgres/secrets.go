@@ -8,8 +8,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// SecretOfGuests names the secret with which the tokens of guests are made.
-const SecretOfGuests = "guests"
+// The names of secrets.
+const (
+	SecretOfGuests = "guests" // makes the tokens of guests
+	SecretOfResets = "resets" // signs the tokens of people who have forgotten their passwords
+)
 
 // Secret returns the 32 random bytes that all nodes of a database have under a name. The first call
 // makes them.

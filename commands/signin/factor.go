@@ -126,16 +126,25 @@ func (d *Desk) BeginFactor(ctx context.Context, token string) (Factor, error) {
 	if err != nil {
 		return Factor{}, err
 	}
+	factor, err := d.newSecret(ctx, at.Person)
+	if err != nil {
+		return Factor{}, err
+	}
+	at.Pending = factor.Secret
+	return factor, d.store.SaveSession(ctx, at.Session)
+}
+
+// newSecret makes a random secret for an app.
+func (d *Desk) newSecret(ctx context.Context, id staff.PersonID) (Factor, error) {
 	contacts, err := d.store.Contacts(ctx)
 	if err != nil {
 		return Factor{}, err
 	}
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: contacts[at.Person].Email, SecretSize: 20, Rand: rand.Reader})
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: contacts[id].Email, SecretSize: 20, Rand: rand.Reader})
 	if err != nil {
 		return Factor{}, err
 	}
-	at.Pending = key.Secret()
-	return Factor{Secret: key.Secret(), URI: key.URL()}, d.store.SaveSession(ctx, at.Session)
+	return Factor{Secret: key.Secret(), URI: key.URL()}, nil
 }
 
 // ConfirmFactor sets up a second factor with a code of the app, and completes the sign-in. The

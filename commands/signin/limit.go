@@ -74,6 +74,13 @@ func codeKeys(id staff.PersonID, device string) []key {
 	return []key{{name: "codes " + device + " " + string(id), free: freeOfCodes, kept: codesForgotten}}
 }
 
+// proofKeys are the keys of a proof by password and code, which only a person who has signed in can
+// send. The second key does not depend on the address, so that somebody with a stolen session and
+// the password cannot guess codes from many addresses.
+func proofKeys(id staff.PersonID, client string) []key {
+	return append(passwordKeys(id, client), key{name: "proof " + string(id), free: freeOfCodes, kept: codesForgotten})
+}
+
 // limits counts tries. The counts are in memory, so each node has its own.
 type limits struct {
 	now func() time.Time

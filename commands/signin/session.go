@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
+	"daybook/commands"
 	"daybook/domain/access"
 	"daybook/domain/rule"
 	"daybook/domain/staff"
@@ -302,13 +304,33 @@ func (d *Desk) Sessions(ctx context.Context, id staff.PersonID) ([]Session, erro
 // EndSession ends a session of a person. If there is no such session, for example because it has
 // ended, EndSession does nothing and returns no error.
 func (d *Desk) EndSession(ctx context.Context, id staff.PersonID, session string) error {
+	return d.endNamed(ctx, d.callOf(id), id, session)
+}
+
+// EndSessionOf is EndSession for an admin, who is the sender of the call.
+//
+// Errors: staff.ErrNotFound, *access.LacksError, and those of the log and the store.
+func (d *Desk) EndSessionOf(ctx context.Context, call commands.Call, id staff.PersonID, session string) (Member, error) {
+	m, err := d.Member(ctx, id)
+	if err != nil {
+		return Member{}, err
+	}
+	// The command checks the caller's rights, too. Here they are checked before the session is
+	// deleted.
+	if permission := call.Who.Lacks(d.grants(m.Role)); permission != "" {
+		return Member{}, &access.LacksError{Permission: permission}
+	}
+	return m, d.endNamed(ctx, call, id, session)
+}
+
+func (d *Desk) endNamed(ctx context.Context, call commands.Call, id staff.PersonID, session string) error {
 	all, err := d.store.Sessions(ctx, id)
 	if err != nil {
 		return err
 	}
 	for _, one := range all {
 		if one.ID == session {
-			return d.end(ctx, one)
+			return d.end(ctx, call, one)
 		}
 	}
 	return nil
@@ -320,20 +342,26 @@ func (d *Desk) SignOut(ctx context.Context, who access.Principal) error {
 	if err != nil || session == nil {
 		return err
 	}
-	return d.end(ctx, *session)
+	return d.end(ctx, d.callOf(session.Person), *session)
 }
 
-func (d *Desk) end(ctx context.Context, session Session) error {
+func (d *Desk) end(ctx context.Context, call commands.Call, session Session) error {
 	ended, err := d.store.EndSession(ctx, session.Hash)
 	if err != nil || !ended {
 		return err
 	}
-	_, err = d.service.Staff(ctx, d.callOf(session.Person), staff.SignOut{Person: session.Person, Session: session.ID})
+	_, err = d.service.Staff(ctx, call, staff.SignOut{Person: session.Person, Session: session.ID})
 	return err
 }
 
-// Run deletes old sessions, and records that somebody guesses, until ctx ends.
+// Run deletes old sessions, records that somebody guesses, and sends links to people who have
+// forgotten their passwords, until ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	for range resetsAtOnce {
+		sending.Go(func() { d.sendResets(ctx) })
+	}
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
 	d.prune(ctx)

@@ -6,8 +6,11 @@
 //   - signin.go has the desk: invitations, tokens, and the passwords of people.
 //   - session.go begins and ends sessions, and tells who sends a request.
 //   - factor.go has the second factor: codes of an app, and recovery codes.
+//   - replace.go replaces the second factor and the recovery codes of a person who has signed in.
 //   - hash.go hashes passwords, a few at a time.
 //   - limit.go makes whoever guesses wait.
+//   - mail.go sends tokens to people by mail.
+//   - reset.go sends links to people who have forgotten their passwords.
 //   - store.go is what is stored beside the log; memory.go keeps it in memory.
 package signin
 
@@ -66,8 +69,16 @@ type Options struct {
 	// the role decide: see factorPermissions.
 	FactorFor func(access.Role) bool
 	// Cost is what a hash of a password costs. The zero value stands for DefaultCost.
-	Cost   Cost
-	Logger *slog.Logger
+	Cost Cost
+	// Mailer sends tokens to people; nil: callers get the tokens, and hand them over.
+	Mailer Mailer
+	// PublicURL is where people reach this server, without a slash at the end. Links in mails
+	// begin with it.
+	PublicURL string
+	// ResetSecret signs the tokens for people who have forgotten their passwords. All nodes must
+	// have the same. nil: a random one.
+	ResetSecret []byte
+	Logger      *slog.Logger
 }
 
 // Desk is where people sign in. Its methods may be called by several goroutines.
@@ -78,8 +89,13 @@ type Desk struct {
 	factorFor func(access.Role) bool
 	hasher    *hasher
 	limits    *limits
+	mailer    Mailer
+	publicURL string
 	logger    *slog.Logger
-	guesses   chan guess // to be recorded by Run
+	guesses   chan guess  // to be recorded by Run
+	resets    chan string // addresses to which Run sends links
+
+	resetSecret []byte
 }
 
 // New makes a Desk.
@@ -87,7 +103,12 @@ func New(service *commands.Service, options Options) *Desk {
 	d := &Desk{
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
-		guesses: make(chan guess, maxGuesses),
+		mailer: options.Mailer, publicURL: options.PublicURL,
+		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), resetSecret: options.ResetSecret,
+	}
+	if d.resetSecret == nil {
+		d.resetSecret = make([]byte, 32)
+		_, _ = rand.Read(d.resetSecret) // it never fails
 	}
 	if d.store == nil {
 		d.store = NewMemory()
@@ -128,11 +149,13 @@ type Contact struct{ Email, Name string }
 
 // Token is a text with which a person sets a password. It is shown once.
 type Token struct {
-	Text  string
-	Until time.Time
+	Text     string // empty if it goes by mail
+	Until    time.Time
+	Delivery Delivery
 }
 
-// Invite adds a person who can join with the token that it returns. The call says who invites.
+// Invite adds a person who can join with a token. The token goes to the person by mail, or, without
+// a Mailer, to the caller. The call says who invites.
 //
 // Errors: *FieldError, staff.ErrExists if somebody else has the address, and those of the log.
 func (d *Desk) Invite(ctx context.Context, call commands.Call, contact Contact, role access.Role) (Member, Token, error) {
@@ -153,7 +176,10 @@ func (d *Desk) Invite(ctx context.Context, call commands.Call, contact Contact, 
 		return Member{}, Token{}, err // the address can be taken over after a minute; see takeAddress
 	}
 	member, err := d.Member(ctx, id)
-	return member, token, err
+	if err != nil {
+		return Member{}, Token{}, err
+	}
+	return member, d.deliver(ctx, member, token, invitation), nil
 }
 
 // takeAddress stores the contact of a person who is about to be invited. An address can be taken
@@ -182,14 +208,21 @@ func (d *Desk) takeAddress(ctx context.Context, id staff.PersonID, contact Conta
 	return err
 }
 
-// GiveToken gives a person another token, to join or to set a new password.
+// GiveToken gives a person another token, to join or to set a new password. It goes the same way as
+// that of Invite.
 func (d *Desk) GiveToken(ctx context.Context, call commands.Call, id staff.PersonID) (Member, Token, error) {
 	token, hash := newToken(id, d.service.Now())
 	if _, err := d.service.Staff(ctx, call, staff.GiveToken{Person: id, Token: hash, Until: token.Until, Now: d.service.Now()}); err != nil {
 		return Member{}, Token{}, err
 	}
 	member, err := d.Member(ctx, id)
-	return member, token, err
+	if err != nil {
+		return Member{}, Token{}, err
+	}
+	if member.Status == staff.Waiting {
+		return member, d.deliver(ctx, member, token, invitation), nil
+	}
+	return member, d.deliver(ctx, member, token, newLink), nil
 }
 
 // ChangeRole gives a person another role. Their sessions end.
@@ -280,6 +313,9 @@ func (d *Desk) Redeem(ctx context.Context, text, password string) (Member, error
 	token, err := ParseToken(text)
 	if err != nil {
 		return Member{}, staff.ErrTokenRefused
+	}
+	if token.code != "" {
+		return d.redeemReset(ctx, token, password)
 	}
 	id, hash := token.person, token.hash
 	person, err := d.person(ctx, id)
@@ -437,15 +473,21 @@ func newToken(id staff.PersonID, now time.Time) (token Token, hash string) {
 
 var errMalformed = errors.New("want a token, such as dbt_p3f9a1c2d4_ and 64 digits")
 
-// GivenToken is a token that somebody sends.
+// GivenToken is a token that somebody sends. It has a hash if an admin has given it, and a code if
+// the person has asked for it.
 type GivenToken struct {
 	person staff.PersonID
 	hash   string
+	code   string
+	until  int64 // Unix time; only with code
 }
 
 // ParseToken reads a token of a person. It does not check that the token is good.
 func ParseToken(text string) (GivenToken, error) {
 	parts := strings.Split(text, "_")
+	if parts[0] == resetPrefix {
+		return parseResetToken(parts)
+	}
 	if len(parts) != 3 || parts[0] != tokenPrefix || !isSecret(parts[2]) {
 		return GivenToken{}, errMalformed
 	}

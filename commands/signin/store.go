@@ -59,6 +59,7 @@ const (
 	Complete  Stage = "complete"      // its holder has signed in
 	NeedsCode Stage = "second-factor" // the password was good, and a code is missing
 	NeedsApp  Stage = "set-up-factor" // the password was good, and a second factor must be set up
+	NewApp    Stage = "new-factor"    // a person who has signed in is about to replace their second factor
 	KnownBy   Stage = "browser"       // not a session, but a browser that the person has signed in with
 )
 

@@ -37,14 +37,21 @@ type RevokeKey struct {
 // ExpireKeys notes the end of all keys whose time has come.
 type ExpireKeys struct{ Now time.Time }
 
-// DefineRole gives a custom role its grants. If there is no such role, it makes one.
+// DefineRole gives a custom role its grants. If there is no such role, it makes one. While a person
+// has the role, it cannot become one that reaches own things.
 type DefineRole struct {
 	Role   Role
 	Grants Grants
+	// OfPeople means that a person who signs in has the role. People are in another stream, so the
+	// caller looks.
+	OfPeople bool
 }
 
-// RemoveRole ends a custom role. It is refused while an active key has the role.
-type RemoveRole struct{ Role Role }
+// RemoveRole ends a custom role. It is refused while an active key or a person has the role.
+type RemoveRole struct {
+	Role     Role
+	OfPeople bool // as in DefineRole
+}
 
 func (IssueKey) accessCommand()   {}
 func (RotateKey) accessCommand()  {}

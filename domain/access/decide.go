@@ -145,7 +145,10 @@ func defineRole(cmd DefineRole, s State) ([]Event, error) {
 		return nil, invalidRole("role", fmt.Sprintf("There are as many roles as a shop may have of its own (%d).", MaxRoles))
 	}
 	// Otherwise a key with this role would lack the customer that the role needs, or would have a
-	// customer that the role does not use.
+	// customer that the role does not use. A person never has a customer.
+	if cmd.OfPeople && cmd.Grants.limited() {
+		return nil, ErrRoleInUse
+	}
 	if s.used(cmd.Role) && s.Roles[cmd.Role].limited() != cmd.Grants.limited() {
 		return nil, ErrRoleInUse
 	}
@@ -162,7 +165,7 @@ func removeRole(cmd RemoveRole, s State) ([]Event, error) {
 	switch {
 	case s.Roles[cmd.Role] == nil:
 		return nil, ErrRoleNotFound
-	case s.used(cmd.Role):
+	case s.used(cmd.Role) || cmd.OfPeople:
 		return nil, ErrRoleInUse
 	}
 	return []Event{RoleRemoved{Role: cmd.Role}}, nil

@@ -12,7 +12,7 @@ var (
 	ErrRoleNotFound = &rule.Rejection{Code: "role-not-found", Detail: "There is no such role."}
 	ErrRoleFixed    = &rule.Rejection{Code: "role-fixed", Detail: "Every shop has this role. It cannot be changed or removed."}
 	ErrRoleInvalid  = &rule.Rejection{Code: "role-invalid", Detail: "The role cannot be defined in this way."}
-	ErrRoleInUse    = &rule.Rejection{Code: "role-in-use", Detail: "An API key has this role. Revoke the key first."}
+	ErrRoleInUse    = &rule.Rejection{Code: "role-in-use", Detail: "An API key or a person has this role. Revoke the key, or give the person another role, first."}
 	ErrLastAdmin    = &rule.Rejection{Code: "last-admin", Detail: "This is the last API key that may make others, or the last one that may give every right. Make another one first."}
 )
 

@@ -12,6 +12,7 @@ const (
 	typeRoleChanged     = "shopstaff.role_changed.v1"
 	typeDisabled        = "shopstaff.disabled.v1"
 	typeFactorSet       = "shopstaff.factor_set.v1"
+	typeRecoverySet     = "shopstaff.recovery_set.v1"
 	typeFactorRemoved   = "shopstaff.factor_removed.v1"
 	typeSignedIn        = "shopstaff.signed_in.v1"
 	typeSignedOut       = "shopstaff.signed_out.v1"
@@ -26,6 +27,7 @@ var decoders = wire.Decoders[Event]{
 	typeRoleChanged:     read[RoleChanged],
 	typeDisabled:        read[Disabled],
 	typeFactorSet:       read[FactorSet],
+	typeRecoverySet:     read[RecoverySet],
 	typeFactorRemoved:   read[FactorRemoved],
 	typeSignedIn:        read[SignedIn],
 	typeSignedOut:       read[SignedOut],
@@ -59,6 +61,8 @@ func typeName(e Event) string {
 		return typeDisabled
 	case FactorSet:
 		return typeFactorSet
+	case RecoverySet:
+		return typeRecoverySet
 	case FactorRemoved:
 		return typeFactorRemoved
 	case SignedIn:

@@ -37,11 +37,14 @@ type RedeemToken struct {
 	Now        time.Time
 }
 
-// ChangePassword sets a password in place of the one that Current names.
+// ChangePassword sets a password in place of the one that Current names. ByToken means that the
+// person has proved by a token that they may, and not by the password before. Such a token is not
+// stored, because it names Current and so is good once.
 type ChangePassword struct {
 	Person     PersonID
 	Current    string
 	Credential string
+	ByToken    bool
 }
 
 // ChangeRole gives a person another role. The caller checks it as for Invite.
@@ -64,6 +67,32 @@ type SetFactor struct {
 	Factor     string
 	Recovery   []string
 	Step       int64
+}
+
+// Proof is what a person has proved with that it is them: the ids of the password and of the second
+// factor that were compared, and the code that was used. Exactly one of Step and Recovery is given.
+type Proof struct {
+	Credential string
+	Factor     string
+	Step       int64
+	Recovery   string
+}
+
+// ReplaceFactor gives a person another second factor in place of the one of the proof. Confirmed is
+// the time step of the code that the new app has shown.
+type ReplaceFactor struct {
+	Person    PersonID
+	Proof     Proof
+	Factor    string
+	Recovery  []string
+	Confirmed int64
+}
+
+// RenewRecovery gives a person new recovery codes in place of all that they have.
+type RenewRecovery struct {
+	Person   PersonID
+	Proof    Proof
+	Recovery []string
 }
 
 // RemoveFactor takes a second factor away. A person without one stays as they are.
@@ -102,6 +131,8 @@ func (ChangePassword) staffCommand() {}
 func (ChangeRole) staffCommand()     {}
 func (Disable) staffCommand()        {}
 func (SetFactor) staffCommand()      {}
+func (ReplaceFactor) staffCommand()  {}
+func (RenewRecovery) staffCommand()  {}
 func (RemoveFactor) staffCommand()   {}
 func (SignIn) staffCommand()         {}
 func (SignOut) staffCommand()        {}

@@ -36,6 +36,10 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return disable(cmd, s)
 	case SetFactor:
 		return setFactor(cmd, s)
+	case ReplaceFactor:
+		return replaceFactor(cmd, s)
+	case RenewRecovery:
+		return renewRecovery(cmd, s)
 	case RemoveFactor:
 		return removeFactor(cmd, s)
 	case SignIn:
@@ -103,7 +107,7 @@ func changePassword(cmd ChangePassword, s State) ([]Event, error) {
 	case cmd.Credential == "":
 		return nil, invalid("credential_id", "A credential has an id.")
 	}
-	return []Event{PasswordSet{Person: cmd.Person, Credential: cmd.Credential}}, nil
+	return []Event{PasswordSet{Person: cmd.Person, Credential: cmd.Credential, ByToken: cmd.ByToken}}, nil
 }
 
 func changeRole(cmd ChangeRole, s State) ([]Event, error) {
@@ -143,12 +147,57 @@ func setFactor(cmd SetFactor, s State) ([]Event, error) {
 		return nil, ErrChanged
 	case person.Factor != "":
 		return nil, ErrFactorExists
-	case cmd.Factor == "" || cmd.Step <= 0:
-		return nil, invalid("factor_id", "A second factor has an id and was confirmed by a code.")
-	case len(cmd.Recovery) > MaxRecovery || !allHashes(cmd.Recovery):
-		return nil, invalid("recovery_hashes", "There are at most 20 recovery codes, each with the SHA-256 in hex.")
 	}
-	return []Event{FactorSet{Person: cmd.Person, Factor: cmd.Factor, Recovery: cmd.Recovery, Step: cmd.Step}}, nil
+	return newFactor(FactorSet{Person: cmd.Person, Factor: cmd.Factor, Recovery: cmd.Recovery, Step: cmd.Step})
+}
+
+func newFactor(set FactorSet) ([]Event, error) {
+	if set.Factor == "" || set.Step <= 0 {
+		return nil, invalid("factor_id", "A second factor has an id and was confirmed by a code.")
+	}
+	if err := checkRecovery(set.Recovery); err != nil {
+		return nil, err
+	}
+	return []Event{set}, nil
+}
+
+func checkRecovery(hashes []string) error {
+	if len(hashes) > MaxRecovery || !allHashes(hashes) {
+		return invalid("recovery_hashes", "There are at most 20 recovery codes, each with the SHA-256 in hex.")
+	}
+	return nil
+}
+
+func replaceFactor(cmd ReplaceFactor, s State) ([]Event, error) {
+	if err := s.checkProof(cmd.Person, cmd.Proof); err != nil {
+		return nil, err
+	}
+	return newFactor(FactorSet{Person: cmd.Person, Factor: cmd.Factor, Recovery: cmd.Recovery, Step: cmd.Confirmed})
+}
+
+func renewRecovery(cmd RenewRecovery, s State) ([]Event, error) {
+	if err := s.checkProof(cmd.Person, cmd.Proof); err != nil {
+		return nil, err
+	}
+	if err := checkRecovery(cmd.Recovery); err != nil {
+		return nil, err
+	}
+	return []Event{RecoverySet{Person: cmd.Person, Recovery: cmd.Recovery, Step: cmd.Proof.Step}}, nil
+}
+
+// checkProof refuses a proof by a password or a second factor that is not the present one, or by a
+// code that was used before.
+func (s State) checkProof(id PersonID, proof Proof) error {
+	person, err := s.active(id)
+	switch {
+	case err != nil:
+		return err
+	case person.Factor == "":
+		return ErrFactorMissing
+	case person.Credential != proof.Credential || person.Factor != proof.Factor:
+		return ErrChanged
+	}
+	return person.checkCode(proof.Step, proof.Recovery)
 }
 
 func removeFactor(cmd RemoveFactor, s State) ([]Event, error) {
@@ -173,7 +222,7 @@ func signIn(cmd SignIn, s State) ([]Event, error) {
 	}
 	signed := SignedIn{Person: cmd.Person, Session: cmd.Session}
 	if person.Factor != "" {
-		if err := person.checkFactor(cmd); err != nil {
+		if err := person.checkCode(cmd.Step, cmd.Recovery); err != nil {
 			return nil, err
 		}
 		signed.Step, signed.Recovery = cmd.Step, cmd.Recovery
@@ -181,15 +230,15 @@ func signIn(cmd SignIn, s State) ([]Event, error) {
 	return []Event{signed}, nil
 }
 
-// checkFactor refuses a code that was used before. It does so even if two nodes get the code at the
+// checkCode refuses a code that was used before. It does so even if two nodes get the code at the
 // same moment, because the second command is decided after the first event.
-func (p Person) checkFactor(cmd SignIn) error {
+func (p Person) checkCode(step int64, recovery string) error {
 	switch {
-	case (cmd.Step > 0) == (cmd.Recovery != ""):
+	case (step > 0) == (recovery != ""):
 		return ErrCodeRefused // the command must have exactly one of them
-	case cmd.Step > 0 && cmd.Step <= p.Step:
+	case step > 0 && step <= p.Step:
 		return ErrCodeRefused
-	case cmd.Recovery != "" && !p.hasRecovery(cmd.Recovery):
+	case recovery != "" && !p.hasRecovery(recovery):
 		return ErrCodeRefused
 	}
 	return nil

@@ -73,7 +73,8 @@ type Disabled struct {
 	Reason string   `json:"reason,omitempty"`
 }
 
-// FactorSet gives a person a second factor: an app that shows codes. All their sessions end.
+// FactorSet gives a person a second factor: an app that shows codes. It replaces the factor and the
+// recovery codes that the person had. All their sessions end.
 type FactorSet struct {
 	Person PersonID `json:"person_id"`
 	Factor string   `json:"factor_id"` // the stored secret that the app shares
@@ -83,6 +84,14 @@ type FactorSet struct {
 	// Step is the time step of the code that confirmed the factor. No code of this step or of one
 	// before it is good any more.
 	Step int64 `json:"step"`
+}
+
+// RecoverySet gives a person new recovery codes. Those that they had are not good any more.
+type RecoverySet struct {
+	Person   PersonID `json:"person_id"`
+	Recovery []string `json:"recovery_hashes"` // as in FactorSet
+	// Step is the time step of the code that was used; 0: a recovery code was used.
+	Step int64 `json:"step,omitzero"`
 }
 
 // FactorRemoved takes a lost second factor away. All sessions of the person end.
@@ -122,6 +131,7 @@ func (PasswordSet) staffEvent()     {}
 func (RoleChanged) staffEvent()     {}
 func (Disabled) staffEvent()        {}
 func (FactorSet) staffEvent()       {}
+func (RecoverySet) staffEvent()     {}
 func (FactorRemoved) staffEvent()   {}
 func (SignedIn) staffEvent()        {}
 func (SignedOut) staffEvent()       {}

@@ -22,6 +22,7 @@ const (
 	firstPassword  = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b11"
 	secondPassword = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b12"
 	app            = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b21"
+	otherApp       = "5f0c8a1e-7d1c-4c57-9a55-0c2a2f6f2b22"
 )
 
 var (
@@ -82,6 +83,8 @@ func passwords() map[string]row {
 		"a token needs a credential":                  {Given: []Event{invited}, When: RedeemToken{Person: "p1", Token: hash, Now: noon}, Refused: ErrInvalid},
 		"a token can replace a password":              {Given: []Event{invited, joined, TokenGiven{Person: "p1", Token: second, Until: evening}}, When: RedeemToken{Person: "p1", Token: second, Credential: secondPassword, Now: noon}, Then: []Event{PasswordSet{Person: "p1", Credential: secondPassword, ByToken: true}}},
 		"a password can be changed":                   {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: firstPassword, Credential: secondPassword}, Then: []Event{PasswordSet{Person: "p1", Credential: secondPassword}}},
+		"a forgotten password can be replaced":        {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: firstPassword, Credential: secondPassword, ByToken: true}, Then: []Event{PasswordSet{Person: "p1", Credential: secondPassword, ByToken: true}}},
+		"whose access ended gets no new password":     {Given: []Event{invited, joined, Disabled{Person: "p1"}}, When: ChangePassword{Person: "p1", Current: "", Credential: secondPassword, ByToken: true}, Refused: ErrDisabled},
 		"the password before must be the present one": {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: "c0", Credential: secondPassword}, Refused: ErrChanged},
 		"a password needs a credential":               {Given: []Event{invited, joined}, When: ChangePassword{Person: "p1", Current: firstPassword}, Refused: ErrInvalid},
 		"who has not joined has no password":          {Given: []Event{invited}, When: ChangePassword{Person: "p1", Credential: secondPassword}, Refused: ErrNotJoined},
@@ -108,17 +111,39 @@ func factors() map[string]row {
 		change(&cmd)
 		return cmd
 	}
+	replaceBy := func(change func(*ReplaceFactor)) ReplaceFactor {
+		cmd := ReplaceFactor{Person: "p1", Proof: Proof{Credential: firstPassword, Factor: app, Step: 101}, Factor: otherApp, Recovery: []string{hash}, Confirmed: 200}
+		change(&cmd)
+		return cmd
+	}
+	renew := RenewRecovery{Person: "p1", Proof: Proof{Credential: firstPassword, Factor: app, Step: 101}, Recovery: []string{hash}}
 	return map[string]row{
-		"a second factor can be set":            {Given: []Event{invited, joined}, When: set(func(*SetFactor) {}), Then: []Event{factor}},
-		"a person has one second factor":        {Given: []Event{invited, joined, factor}, When: set(func(*SetFactor) {}), Refused: ErrFactorExists},
-		"it belongs to the present password":    {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Credential = "c0" }), Refused: ErrChanged},
-		"who has not joined has no factor":      {Given: []Event{invited}, When: set(func(*SetFactor) {}), Refused: ErrNotJoined},
-		"a factor was confirmed by a code":      {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Step = 0 }), Refused: ErrInvalid},
-		"recovery codes are hashed":             {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Recovery = []string{"abc"} }), Refused: ErrInvalid},
-		"there are few recovery codes":          {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Recovery = slices.Repeat([]string{hash}, MaxRecovery+1) }), Refused: ErrInvalid},
-		"a factor can be removed":               {Given: []Event{invited, joined, factor}, When: RemoveFactor{Person: "p1"}, Then: []Event{FactorRemoved{Person: "p1"}}},
-		"no factor is removed from who has one": {Given: []Event{invited, joined}, When: RemoveFactor{Person: "p1"}, Nothing: true},
-		"a factor is somebody's":                {When: RemoveFactor{Person: "p1"}, Refused: ErrNotFound},
+		"a second factor can be set":             {Given: []Event{invited, joined}, When: set(func(*SetFactor) {}), Then: []Event{factor}},
+		"a person has one second factor":         {Given: []Event{invited, joined, factor}, When: set(func(*SetFactor) {}), Refused: ErrFactorExists},
+		"it belongs to the present password":     {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Credential = "c0" }), Refused: ErrChanged},
+		"who has not joined has no factor":       {Given: []Event{invited}, When: set(func(*SetFactor) {}), Refused: ErrNotJoined},
+		"a factor was confirmed by a code":       {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Step = 0 }), Refused: ErrInvalid},
+		"recovery codes are hashed":              {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Recovery = []string{"abc"} }), Refused: ErrInvalid},
+		"there are few recovery codes":           {Given: []Event{invited, joined}, When: set(func(c *SetFactor) { c.Recovery = slices.Repeat([]string{hash}, MaxRecovery+1) }), Refused: ErrInvalid},
+		"a factor can be replaced":               {Given: []Event{invited, joined, factor}, When: replaceBy(func(*ReplaceFactor) {}), Then: []Event{FactorSet{Person: "p1", Factor: otherApp, Recovery: []string{hash}, Step: 200}}},
+		"by who has a recovery code":             {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Proof.Step, c.Proof.Recovery = 0, recovery }), Then: []Event{FactorSet{Person: "p1", Factor: otherApp, Recovery: []string{hash}, Step: 200}}},
+		"not by a code that was used":            {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Proof.Step = 100 }), Refused: ErrCodeRefused},
+		"not by no code":                         {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Proof.Step = 0 }), Refused: ErrCodeRefused},
+		"not by another recovery code":           {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Proof.Step, c.Proof.Recovery = 0, hash }), Refused: ErrCodeRefused},
+		"not by another password":                {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Proof.Credential = secondPassword }), Refused: ErrChanged},
+		"not by another factor":                  {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Proof.Factor = otherApp }), Refused: ErrChanged},
+		"a factor that is missing stays so":      {Given: []Event{invited, joined}, When: replaceBy(func(*ReplaceFactor) {}), Refused: ErrFactorMissing},
+		"whose access ended replaces nothing":    {Given: []Event{invited, joined, factor, Disabled{Person: "p1"}}, When: replaceBy(func(*ReplaceFactor) {}), Refused: ErrDisabled},
+		"another factor was confirmed by a code": {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Confirmed = 0 }), Refused: ErrInvalid},
+		"other recovery codes are hashed":        {Given: []Event{invited, joined, factor}, When: replaceBy(func(c *ReplaceFactor) { c.Recovery = []string{"abc"} }), Refused: ErrInvalid},
+		"recovery codes can be renewed":          {Given: []Event{invited, joined, factor}, When: renew, Then: []Event{RecoverySet{Person: "p1", Recovery: []string{hash}, Step: 101}}},
+		"the code for it is used up":             {Given: []Event{invited, joined, factor, RecoverySet{Person: "p1", Recovery: []string{hash}, Step: 101}}, When: renew, Refused: ErrCodeRefused},
+		"new codes end the old ones":             {Given: []Event{invited, joined, factor, RecoverySet{Person: "p1", Recovery: []string{hash}, Step: 101}}, When: SignIn{Person: "p1", Credential: firstPassword, Factor: app, Session: "s1", Recovery: recovery}, Refused: ErrCodeRefused},
+		"renewed codes are hashed":               {Given: []Event{invited, joined, factor}, When: RenewRecovery{Person: "p1", Proof: renew.Proof, Recovery: []string{"abc"}}, Refused: ErrInvalid},
+		"who has no factor has no codes":         {Given: []Event{invited, joined}, When: renew, Refused: ErrFactorMissing},
+		"a factor can be removed":                {Given: []Event{invited, joined, factor}, When: RemoveFactor{Person: "p1"}, Then: []Event{FactorRemoved{Person: "p1"}}},
+		"no factor is removed from who has one":  {Given: []Event{invited, joined}, When: RemoveFactor{Person: "p1"}, Nothing: true},
+		"a factor is somebody's":                 {When: RemoveFactor{Person: "p1"}, Refused: ErrNotFound},
 	}
 }
 
@@ -185,6 +210,8 @@ func TestWireForm(t *testing.T) {
 		PasswordSet{Person: "p1", Credential: secondPassword, ByToken: true},
 		RoleChanged{Person: "p1", Role: access.Auditor},
 		Disabled{Person: "p1", Reason: "left"},
+		RecoverySet{Person: "p1", Recovery: []string{recovery}, Step: 101},
+		RecoverySet{Person: "p1", Recovery: []string{recovery}},
 		FactorRemoved{Person: "p1"},
 		SignedIn{Person: "p1", Session: "s1"},
 		SignedIn{Person: "p1", Session: "s1", Step: 101},
@@ -225,7 +252,9 @@ func TestWhatACommandConcerns(t *testing.T) {
 		"ChangePassword": {ChangePassword{Person: "p1"}, nil},
 		"SetFactor":      {SetFactor{Person: "p1"}, nil},
 		"SignIn":         {SignIn{Person: "p1"}, nil},
-		"SignOut":        {SignOut{Person: "p1"}, nil},
+		"SignOut":        {SignOut{Person: "p1"}, []access.Role{access.Admin}},
+		"ReplaceFactor":  {ReplaceFactor{Person: "p1"}, nil},
+		"RenewRecovery":  {RenewRecovery{Person: "p1"}, nil},
 		"NoteGuessing":   {NoteGuessing{Person: "p1"}, nil},
 	}
 	for _, name := range decidertest.Sealed(t, "Command") {

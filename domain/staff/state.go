@@ -8,7 +8,7 @@ import (
 )
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another version is not used.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // State is all people.
 type State struct {
@@ -79,6 +79,8 @@ func Evolve(s State, e Event) State {
 			p.Factor, p.Recovery, p.Step = e.Factor, slices.Clone(e.Recovery), e.Step
 			p.Generation++
 		})
+	case RecoverySet:
+		s.change(e.Person, func(p *Person) { p.Recovery, p.Step = slices.Clone(e.Recovery), max(p.Step, e.Step) })
 	case FactorRemoved:
 		s.change(e.Person, func(p *Person) {
 			p.Factor, p.Recovery, p.Step = "", nil, 0
@@ -126,7 +128,9 @@ func (s State) Concerns(cmd Command) []access.Role {
 		return []access.Role{s.People[cmd.Person].Role}
 	case RemoveFactor:
 		return []access.Role{s.People[cmd.Person].Role}
-	case RedeemToken, ChangePassword, SetFactor, SignIn, SignOut, NoteGuessing:
+	case SignOut: // of another person, too
+		return []access.Role{s.People[cmd.Person].Role}
+	case RedeemToken, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing:
 		return nil
 	}
 	panic("staff: unknown command")

@@ -54,6 +54,8 @@ var mayImport = map[string][]string{
 	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
 	"internal/proxytest":            {},
 	"internal/racetest":             {},                                                                                                             // which tests the race detector runs
+	"internal/mailer":               {},                                                                                                             // sends mail
+	"internal/smtptest":             {},                                                                                                             // a mail server for tests
 	"internal/pause":                {},                                                                                                             // waits, at most until a context ends
 	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                               // checks JSON web tokens of OpenID Connect
 	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
@@ -102,6 +104,7 @@ var onlyIn = map[string][]string{
 	"github.com/pressly/goose/v3":                   {"internal/pgmigrate"},
 	"database/sql":                                  sqlRooms,
 	"github.com/prometheus":                         {"internal/telemetry", "cmd"},
+	"github.com/wneessen/go-mail":                   {"internal/mailer"},
 	"go.opentelemetry.io":                           {"internal/telemetry"},
 	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/kurrentdb", "eventstore/gateway", "internal/bench", "cmd"},
 }

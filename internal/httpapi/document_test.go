@@ -196,11 +196,12 @@ func TestHeadersThatAreAlwaysSentAreRequired(t *testing.T) {
 func TestEveryListOfTheDocumentIsBounded(t *testing.T) {
 	t.Parallel()
 	bounded := map[string]string{
-		"list-projections": "the read models of this program",
-		"list-sku-stock":   "the shop's locations",
-		"total-sales":      "10,000; more are refused",
-		"list-sessions":    "the latest 100",
-		"list-roles":       "those that every shop has, and up to 100 of its own",
+		"list-projections":    "the read models of this program",
+		"list-sku-stock":      "the shop's locations",
+		"total-sales":         "10,000; more are refused",
+		"list-sessions":       "the latest 100",
+		"list-staff-sessions": "the latest 100",
+		"list-roles":          "those that every shop has, and up to 100 of its own",
 	}
 	doc := document(t)
 	lists := 0

@@ -45,15 +45,20 @@ var twins = map[string]twin{
 	"confirm-factor":      {"/v1/auth/sessions", "session"},
 	"redeem-token":        {"/v1/staff", ""},
 	"invite-staff":        {"/v1/staff", "person"},
+	"end-staff-session":   {"/v1/staff", ""},
 	"give-token":          {"/v1/staff", "person"},
 }
 
 // unread are the commands that answer with nothing that a read shows, with the reason.
 var unread = map[string]string{
-	"begin-factor":    "the secret is shown once",
-	"change-password": "no session is left that could be read",
-	"end-session":     "the session has ended",
-	"sign-out":        "the session has ended",
+	"begin-factor":         "the secret is shown once",
+	"change-password":      "no session is left that could be read",
+	"end-session":          "the session has ended",
+	"begin-new-factor":     "the secret is shown once",
+	"replace-factor":       "the codes are shown once",
+	"renew-recovery-codes": "the codes are shown once",
+	"request-reset":        "the response is the same for every address",
+	"sign-out":             "the session has ended",
 }
 
 // twinOf finds the read of the thing that a command changes or makes, from the command's path.

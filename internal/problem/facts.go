@@ -24,7 +24,7 @@ import (
 // Some problems may also have order_id (see MayNameOrder).
 var facts = rows(
 	// Of the API itself.
-	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
+	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeNoMail, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
 		CodeConflict, CodeGone, CodeMediaType, CodeKeyReused, CodeOverloaded, CodeUnavailable, CodeTimeout, CodeOutcomeUnknown),
 	having[limitFacts](CodeAddressLong, CodeHeaderLong, CodeTooManyHere),
 	having[rateFacts](CodeRateLimited),
@@ -44,7 +44,7 @@ var facts = rows(
 	facing[roleFacts](access.ErrRoleNotFound),
 
 	// Of people who sign in.
-	nothing(staff.ErrNotFound, staff.ErrExists, staff.ErrDisabled, staff.ErrNotJoined, staff.ErrLimit, staff.ErrTokenRefused, staff.ErrChanged, staff.ErrCodeRefused, staff.ErrFactorExists),
+	nothing(staff.ErrNotFound, staff.ErrExists, staff.ErrDisabled, staff.ErrNotJoined, staff.ErrLimit, staff.ErrTokenRefused, staff.ErrChanged, staff.ErrCodeRefused, staff.ErrFactorMissing, staff.ErrFactorExists),
 	facing[fieldFacts](staff.ErrInvalid),
 
 	// Of products.

@@ -29,6 +29,7 @@ const (
 	CodeSignIn         = "sign-in-refused"
 	CodeSignInDelayed  = "sign-in-delayed"
 	CodeSession        = "session-required"
+	CodeNoMail         = "mail-not-set-up"
 	CodeFieldForbidden = "field-forbidden"
 	CodeOutsideScope   = "outside-scope"
 	CodeMisdirected    = "host-unknown-here"
@@ -180,16 +181,21 @@ func SignInRefused() *Document {
 	return d
 }
 
-// SignInDelayed means that too many tries have failed. The next try is allowed after the given
-// time.
+// SignInDelayed means that too many tries have failed, or that somebody has asked too often for a
+// new password. The next try is allowed after the given time.
 func SignInDelayed(after time.Duration) *Document {
-	return New(http.StatusTooManyRequests, CodeSignInDelayed, "Too many tries have failed. Wait before the next one.").retryIn(after)
+	return New(http.StatusTooManyRequests, CodeSignInDelayed, "There were too many tries. Wait before the next one.").retryIn(after)
 }
 
 // SessionRequired means that only a person who has signed in can do this, and the caller has no
 // session.
 func SessionRequired() *Document {
 	return New(http.StatusForbidden, CodeSession, "Only a person who has signed in can do this. Your request has an API key, or the server has no access control.")
+}
+
+// NoMail means that the server has no mail server, so it cannot send what is asked for.
+func NoMail() *Document {
+	return New(http.StatusConflict, CodeNoMail, "This server sends no mail, because no mail server is set up (--smtp-url). Ask an admin for a token with which you can set a new password.")
 }
 
 // HeaderRequired means that a request in a session changes something, and lacks the header that

@@ -28,11 +28,13 @@ func StaffMemberOf(id staff.PersonID, person staff.Person, name, email string) S
 	}
 }
 
-// StaffToken is a person with a token, which is shown only once.
+// StaffToken is a person with a token, which is shown only once. If the server sends mail, the
+// token is in the mail instead.
 type StaffToken struct {
 	Person StaffMember `json:"person" doc:"The person."`
-	Token  string      `json:"token" secret:"true"`
+	Token  string      `json:"token,omitempty" secret:"true" doc:"With it the person sets a password. It is good once. Left out if it goes by mail."`
 	Until  time.Time   `json:"token_until"`
+	Mail   string      `json:"mail,omitempty" enum:"sent,not-sent" doc:"Whether the mail server has taken the mail with the token. If it has not, give-token sends another one. Left out if the server sends no mail."`
 }
 
 // SignIn says how far a sign-in is.
@@ -61,6 +63,18 @@ type SessionList struct {
 type FactorSecret struct {
 	Secret string `json:"app_secret" secret:"true"`
 	URI    string `json:"app_uri"`
+}
+
+// NewFactor is the secret of another second factor, and the token with which it is confirmed.
+type NewFactor struct {
+	Secret string `json:"app_secret" secret:"true"`
+	URI    string `json:"app_uri"`
+	Step   string `json:"step_token" secret:"true"`
+}
+
+// RecoveryCodes are new recovery codes.
+type RecoveryCodes struct {
+	Recovery []string `json:"recovery_codes" secret:"true" doc:"New recovery codes, which are shown only here. Those before are not good any more."`
 }
 
 // Caller is who sends a request.

@@ -8,7 +8,7 @@ import (
 
 // foldStaff folds an event about people. All of them are in one stream. An event about a person
 // must come after the event that invited them, and a person is invited only once. After a person's
-// access has ended, they must not do anything.
+// access has ended, they must not do anything. Recovery codes belong to a second factor.
 func (b *Book) foldStaff(e *event, value staff.Event) {
 	if e.Stream != staff.Stream() {
 		b.report(e, "people are in the stream "+staff.Stream()+" only")
@@ -17,12 +17,15 @@ func (b *Book) foldStaff(e *event, value staff.Event) {
 	id := personOf(value)
 	person, known := b.Staff.People[id]
 	_, invites := value.(staff.Invited)
+	_, renews := value.(staff.RecoverySet)
 	_, signsIn := value.(staff.SignedIn)
 	switch {
 	case known && invites:
 		b.report(e, fmt.Sprintf("the person %s was invited before", id))
 	case !known && !invites:
 		b.report(e, fmt.Sprintf("the person %s was not invited before", id))
+	case renews && person.Factor == "":
+		b.report(e, fmt.Sprintf("the person %s has no second factor, and gets recovery codes", id))
 	case signsIn && person.Status != staff.Active:
 		b.report(e, fmt.Sprintf("the person %s is %s, and signs in", id, person.Status))
 	default:
@@ -46,6 +49,8 @@ func personOf(value staff.Event) staff.PersonID {
 	case staff.Disabled:
 		return value.Person
 	case staff.FactorSet:
+		return value.Person
+	case staff.RecoverySet:
 		return value.Person
 	case staff.FactorRemoved:
 		return value.Person
