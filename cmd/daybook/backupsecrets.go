@@ -79,6 +79,9 @@ func personWithoutHash(event staff.Event) staff.Event {
 	case staff.FactorSet:
 		e.Recovery = nil
 		return e
+	case staff.RecoverySet:
+		e.Recovery = nil
+		return e
 	case staff.SignedIn:
 		if e.Recovery != "" {
 			e.Recovery = leftOutHash
@@ -94,5 +97,5 @@ const withoutSecretsSays = `The backup was made without secrets. No API key, pas
   daybook keys create --role admin --name NAME   makes a new key
   daybook keys rotate ID                         gives a key that is there a new secret
   daybook staff token ID                         gives a person a token, with which they set a new password
-If a person had a second factor, remove it by the API (POST /v1/staff/{person_id}/remove-factor), and they set up another one.
+  daybook staff unenroll ID                      removes a person's second factor, and they set up another one
 `

@@ -400,6 +400,7 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 	authority := newAuthority(t)
 	p := newPage(t, "--listen :443", "--listen 127.0.0.1:0", "--listen 10.0.0.5:8080", "--listen 127.0.0.1:0")
 	cert, key := newCertificate(t)
+	p.write("smtp.url", "smtp://127.0.0.1:1?tls=false")
 	p.write("node.crt", string(cert))
 	p.write("node.key", string(key))
 	p.write("authority.pem", string(certificateOf(t, authority.url)))
@@ -407,14 +408,14 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 		switch number {
 		case 1:
 			mustAsk(t, http.MethodGet, s.url+"/v1/orders", p.adminKey(".daybook"), "")
-		case 3:
+		case 4:
 			_, text, err := getBy(t.Context(), trusting(t, cert), s.url+"/livez")
 			if err != nil || !strings.Contains(text, "alive") {
 				t.Errorf("by HTTPS: %s %v", text, err)
 			}
 			p.env["DAYBOOK_ACME_DIRECTORY"], p.env["DAYBOOK_ACME_CACHE"] = authority.url+"/directory", filepath.Join(p.folder, "acme")
 			p.env["SSL_CERT_FILE"] = filepath.Join(p.folder, "authority.pem")
-		case 4:
+		case 5:
 			_, port, err := net.SplitHostPort(s.url[strings.LastIndex(s.url, "/")+1:])
 			if err != nil {
 				t.Fatalf("%s: %v", s.url, err)
@@ -452,7 +453,7 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 		}
 	}
 	p.follow("docs/access.md")
-	if p.number != 6 || p.runs < 16 {
+	if p.number != 7 || p.runs < 17 {
 		t.Errorf("the page has %d commands, and %d of them start servers", p.runs, p.number)
 	}
 }
