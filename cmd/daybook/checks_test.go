@@ -132,6 +132,8 @@ var refusals = map[string]string{
 	"keys create --role":                          "keys create --name a --role KING",
 	"keys create --customer":                      "keys create --name a --role customer --customer a/b",
 	"keys create --lasts":                         "keys create --name a --role admin --lasts -1h",
+	"keys create --location":                      "keys create --name a --role operator --location a/b",
+	"keys create --channel":                       "keys create --name a --role operator --channel " + strings.Repeat("x", 1000),
 	"keys rotate --overlap":                       "keys rotate k1 --overlap 9000h",
 	"keys revoke --reason":                        "keys revoke k1 --reason " + strings.Repeat("x", 501),
 	"bench --seconds":                             "bench --seconds 0",
