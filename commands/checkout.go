@@ -424,11 +424,16 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 // claim keeps an order id for the cart whose checkout with this id is refused. Then no other
 // cart can use the id. It returns order.ErrIDTaken if another cart has the id by now.
 func (s *Service) claim(ctx context.Context, meta eventstore.Metadata, claim order.Claim) error {
-	_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
+	_, err := s.orders.Handle(ctx, claiming(meta, claim))
+	return err
+}
+
+// claiming is the request that claims an order id.
+func claiming(meta eventstore.Metadata, claim order.Claim) aggregate.Request[order.Command] {
+	return aggregate.Request[order.Command]{
 		Stream: order.Stream(claim.OrderID), Meta: derivedMeta(meta, unit.CheckoutClaim.Of(string(claim.CartID), string(claim.OrderID))),
 		Commands: []order.Command{claim}, New: true, Redecide: true,
-	})
-	return err
+	}
 }
 
 // pastCheckout is what a cart's stream says about one checkout.

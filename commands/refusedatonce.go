@@ -24,21 +24,26 @@ type foreseenRefusal struct {
 // then begins the checkout in the usual way.
 //
 // Nothing has to be released, because no driver can reserve anything for a checkout before its
-// start is recorded. If the caller chose the order id, the id is claimed first. If the node
-// dies after the claim, the cart owns the id and can still use it.
+// start is recorded. If the caller chose the order id, the id is claimed first, or in the same
+// append if the log can do that. If the node dies after the claim, the cart owns the id and can
+// still use it.
 func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (result CheckoutResult, done bool, err error) {
 	what, short, err := s.foreseeRefusal(ctx, call, id, start)
 	if err != nil || !short {
 		return CheckoutResult{}, false, err
 	}
+	start.Short = what.refuse.Shortages
+	begin := request(call, cart.Stream(id), []cart.Command{start})
+	begin.AnyContent, begin.If = true, aggregate.AtRevision(what.at)
 	if claim, chosen := checkout.Claim(what.started); chosen {
+		recorded, err := s.together.refuse(ctx, claiming(call.Meta, claim), begin)
+		if !errors.Is(err, aggregate.ErrStepByStep) {
+			return CheckoutResult{OrderID: start.OrderID, Shortages: what.refuse.Shortages, Cart: recorded}, err == nil, err
+		}
 		if err := s.claim(ctx, call.Meta, claim); err != nil {
 			return CheckoutResult{}, false, err
 		}
 	}
-	start.Short = what.refuse.Shortages
-	begin := request(call, cart.Stream(id), []cart.Command{start})
-	begin.AnyContent, begin.If = true, aggregate.AtRevision(what.at)
 	recorded, err := s.carts.Handle(ctx, begin)
 	if _, moved := errors.AsType[*aggregate.StaleError](err); moved || err == nil && recorded.Replayed {
 		return CheckoutResult{}, false, nil

@@ -211,6 +211,26 @@ func (t *together) carryOut(batch []*wholeCheckout, giveBack func()) {
 	}
 }
 
+// refuse records a refused checkout and the claim of its order id in one append. It returns
+// aggregate.ErrStepByStep if nothing is recorded and the two must be recorded one after the other.
+func (t *together) refuse(ctx context.Context, claim aggregate.Request[order.Command], begin aggregate.Request[cart.Command]) (recorded aggregate.Result[cart.Event], err error) {
+	if t == nil {
+		return recorded, aggregate.ErrStepByStep
+	}
+	joint := aggregate.NewJoint(t.log, t.options)
+	defer joint.Close()
+	carts, orders := aggregate.Join(joint, t.carts), aggregate.Join(joint, t.orders)
+	_ = joint.Do(ctx, func(ctx context.Context) (err error) { // Commit returns the error, too
+		if _, err = orders.Handle(ctx, claim); err == nil {
+			recorded, err = carts.Handle(ctx, begin)
+		}
+		return err
+	})
+	err = joint.Commit(ctx)[0]
+	recorded.Position = carts.Position(begin.Stream)
+	return recorded, err
+}
+
 // checkoutAtOnce decides a whole checkout. It first tries every step, so that a checkout that
 // cannot succeed at once changes nothing.
 func (s *Service) checkoutAtOnce(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
