@@ -28,8 +28,7 @@ func ShopRules() Rules {
 	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules()}
 }
 
-// within is aggregate.Definition.Within of an aggregate whose commands reach the locations that of
-// returns.
+// within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
 func within[C, S any](of func(C, S) []unit.LocationID) func([]string, C, S) error {
 	return func(locations []string, c C, s S) error {
 		var scope access.Scope

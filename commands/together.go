@@ -72,9 +72,9 @@ const (
 	maxTogetherStreams = eventstore.MaxAppendStreams / 2
 	maxTogetherBytes   = eventstore.MaxAppendBytes / 2
 
-	// turnsAfterLoss is for how long batches take turns with those of other nodes after another
-	// writer was first. maxTurnWait bounds how long a batch waits for its turn, and for the events
-	// of the turns before.
+	// turnsAfterLoss is for how long batches take turns with those of other nodes after a checkout
+	// had to be tried again (aggregate.ErrAgain). maxTurnWait bounds how long a batch waits for its
+	// turn, and for the events of the turns before.
 	turnsAfterLoss = 10 * time.Second
 	maxTurnWait    = 250 * time.Millisecond
 )
@@ -130,12 +130,12 @@ func (t *together) hasWork() bool {
 }
 
 // takeTurn waits until no other node decides checkouts, and until their events are heard of. So the
-// next batch meets no conflict. A node that sells alone never takes turns: the first conflict shows
-// that there is another one. If a turn takes too long, the batch goes on without it.
+// next batch meets no conflict. A node begins to take turns after a conflict, or after a stream was
+// not in memory. If a turn takes too long, the batch goes on without it.
 //
 // Example: two nodes sell the same 1,000 products, each in batches of ten orders with three lines.
 // Without turns, another node's batch comes between deciding and recording, and has one of the
-// three products in every tenth order.
+// three products in about every fourth order.
 func (t *together) takeTurn() (giveBack func()) {
 	if t.turns == nil || time.Now().After(t.takeTurns) {
 		return func() {}

@@ -9,10 +9,11 @@ import "context"
 // does not take turns does no harm. So do not wait for a turn for long: the node that has it may
 // stand still.
 type TurnTaker interface {
-	// TakeTurn waits until no other node has the turn, for at most a fifth of a second. head is the
-	// position of the log's last event at that moment: the events of all turns before are not after
-	// it. Call giveBack once, after the appends of this turn. It does not wait. The errors are that
-	// another node kept the turn for too long, that ctx has ended, or that the log is away.
+	// TakeTurn waits until no other node has the turn, for about a fifth of a second at most.
+	// Before that it waits until this node has given back its own last turn. head is the position
+	// of the log's last event at that moment. No event of an earlier turn is after it. Call
+	// giveBack once, after the appends of this turn. It does not wait. The errors are that another
+	// node kept the turn for too long, that ctx has ended, or that the log is away.
 	TakeTurn(ctx context.Context) (head Position, giveBack func(), err error)
 }
 

@@ -29,6 +29,9 @@ var ofCustomers = map[string][]string{
 	},
 	"cancel-return":   {"reason"},
 	"change-password": {"new_password", "password"},
+	"replace-factor":  {"code", "new_code", "password", "step_token"},
+
+	"renew-recovery-codes": {"code", "password"},
 }
 
 // ofEverybody are the headers that everybody may send with a write.

@@ -43,6 +43,8 @@ func TestNobodyGivesRightsThatTheyLack(t *testing.T) {
 		"change-role":   {{"/v1/staff/" + clerk + "/role", `{"role":"admin"}`}, {"/v1/staff/" + owner + "/role", `{"role":"keymaker"}`}},
 		"disable-staff": {{"/v1/staff/" + owner + "/disable", `{}`}},
 		"remove-factor": {{"/v1/staff/" + owner + "/remove-factor", ""}},
+
+		"end-staff-session": {{"/v1/staff/" + owner + "/sessions/any/end", ""}},
 	}
 	everyRoute(t, func(id, method, path, needs string) {
 		if access.Permission(needs) != access.WriteAccess {

@@ -54,8 +54,8 @@ func sameRow(a, b eventstorepg.Row) bool {
 
 func equalOrNil[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
-// A backup is made while shoppers buy. Then the shop is destroyed. The restored one has every order
-// that was acknowledged before the backup, and verify finds no difference.
+// A backup is made while shoppers buy. While they still buy, the shop is destroyed. The restored
+// one has every order that was acknowledged before the backup, and verify finds no difference.
 func TestABackupOutlivesTheShop(t *testing.T) {
 	t.Parallel()
 	dir, file, fresh := dataDir(t), filepath.Join(t.TempDir(), "shop.backup"), pgtest.URL(t)
@@ -83,8 +83,6 @@ func TestABackupOutlivesTheShop(t *testing.T) {
 	after := sold.Load()
 	eventually(t, patience, "orders after the backup", func() bool { return sold.Load() > after+1 })
 	original := logRows(t, socketURL(dir), made.Position)
-	enough.Store(1)
-	<-ended
 	if again := call(t, nil, "backup", file, "--data", dir); again.code != exitFailure || !strings.Contains(again.stderr, "exists already") {
 		t.Errorf("a second backup into the same file: %d %s", again.code, again.stderr)
 	}
@@ -95,6 +93,8 @@ func TestABackupOutlivesTheShop(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
+	enough.Store(1)
+	<-ended
 
 	restored := resultOf[restoreResult](t, "restore", file, "--database-url", fresh)
 	if restored.Position != made.Position || !restored.Restored {

@@ -93,9 +93,9 @@ func personWithoutHash(event staff.Event) staff.Event {
 }
 
 // withoutSecretsSays tells what to do after a restore of a backup without secrets.
-const withoutSecretsSays = `The backup was made without secrets. No API key, password, token or second factor of before is good any more:
+const withoutSecretsSays = `The backup was made without secrets. No old API key, password, token or second factor is good any more:
   daybook keys create --role admin --name NAME   makes a new key
-  daybook keys rotate ID                         gives a key that is there a new secret
+  daybook keys rotate ID                         gives an old key a new secret
   daybook staff token ID                         gives a person a token, with which they set a new password
   daybook staff unenroll ID                      removes a person's second factor, and they set up another one
 `

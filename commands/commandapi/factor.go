@@ -21,7 +21,7 @@ func (a *api) beginNewFactor(ctx context.Context, c call, _ *struct{ ProcessHead
 	return &response[resource.NewFactor]{Body: &resource.NewFactor{Secret: factor.Secret, URI: factor.URI, Step: token}}, nil
 }
 
-// given is what the caller proves with that it is them.
+// given is how the caller proves who they are.
 func given(ctx context.Context, password, code string) signin.Given {
 	return signin.Given{Client: problem.RequestOf(ctx).Client, Password: password, Code: code}
 }

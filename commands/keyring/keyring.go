@@ -39,7 +39,8 @@ var (
 	ErrEnded     = errors.New("the API key was revoked or has expired")
 )
 
-// noHash has the length of a hash. It is compared in place of a hash that does not exist.
+// noHash has the length of a hash. It is compared if there is no hash, so that the work is the
+// same.
 var noHash = strings.Repeat("0", sha256.Size*2)
 
 // ErrNotReady means that the node has not read the keys yet.

@@ -46,8 +46,8 @@ func NewUses(store UseStore, now func() time.Time, logger *slog.Logger) *Uses {
 	return &Uses{store: store, now: now, logger: logger, pending: map[access.KeyID]time.Time{}}
 }
 
-// Note says that a key was used just now. The key must be good, so that there are at most as many
-// as the shop has keys.
+// Note says that a key was used just now. The key must be good. So there are at most as many
+// uses as the shop has keys.
 func (u *Uses) Note(id access.KeyID) {
 	now := u.now()
 	last, known := u.noted.Load(id)
@@ -90,7 +90,7 @@ func (u *Uses) keep(ctx context.Context) {
 		return
 	}
 	if ctx.Err() == nil {
-		u.logger.WarnContext(ctx, "when API keys were used cannot be stored", "error", err)
+		u.logger.WarnContext(ctx, "cannot store when API keys were used", "error", err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -20,7 +20,7 @@ type Delivery string
 const (
 	ByHand  Delivery = ""         // the server sends no mail, so the caller gets the token
 	Sent    Delivery = "sent"     // the mail server has taken the mail
-	NotSent Delivery = "not-sent" // it has not; another token can be given, which is sent again
+	NotSent Delivery = "not-sent" // it has not; give-token sends another one
 )
 
 // linkPath is where the page is that takes a token, below Options.PublicURL. The token is behind #,
@@ -28,8 +28,8 @@ const (
 const linkPath = "/set-password#token="
 
 // deliver sends a token to its person. If mail is set up, the result does not have the token,
-// because only the person may see it. The token is recorded already, so a mail that fails loses
-// nothing.
+// because only the person may see it. The token is recorded already, so a mail that fails costs
+// only another token.
 func (d *Desk) deliver(ctx context.Context, m Member, token Token, of letter) Token {
 	if d.mailer == nil {
 		return token
@@ -60,8 +60,8 @@ an admin of the shop has made this link for you. Set a new password here:
 
 LINK
 
-The link is good once, until UNTIL. Your old password is good until then. If you did not ask for
-this, tell an admin.
+The link is good once, until UNTIL. Your old password stays good until
+you set a new one. If you did not ask for this, tell an admin.
 `}
 )
 

@@ -15,7 +15,7 @@ import (
 	"daybook/domain/staff"
 )
 
-// ResetFor is how long a link is good that a person has asked for by themself.
+// ResetFor is how long a link is good if the person has asked for it.
 const ResetFor = time.Hour
 
 const (

@@ -181,8 +181,8 @@ func (s State) used(role Role) bool {
 	return false
 }
 
-// isLast tells whether nobody could make keys, or keys with all rights, if those who have the
-// grants before got the grants after. others is a filter: it returns true for the keys that stay as
+// isLast tells whether a change of grants from before to after leaves no key that can make keys, or
+// none that can give all rights. others is a filter: it returns true for the keys that stay as
 // they are. Of these, only keys that are active and have no end count.
 func (s State) isLast(before, after Grants, others func(KeyID, Key) bool) bool {
 	for _, may := range []func(Grants) bool{mayMake, mayGiveAll} {

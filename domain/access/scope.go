@@ -127,5 +127,5 @@ func (e *ScopeError) Error() string {
 	for i, location := range e.Scope.Locations {
 		names[i] = string(location)
 	}
-	return fmt.Sprintf("The key is for other locations than %s: %s.", e.Location, strings.Join(names, ", "))
+	return fmt.Sprintf("The key is not for the location %s, but only for: %s.", e.Location, strings.Join(names, ", "))
 }

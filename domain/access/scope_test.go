@@ -36,7 +36,7 @@ func TestAScopeReachesItsLocationsAndChannels(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got, want := scope.ReachesLocations("north", "main").Error(), "The key is for other locations than main: north, south."; got != want {
+	if got, want := scope.ReachesLocations("north", "main").Error(), "The key is not for the location main, but only for: north, south."; got != want {
 		t.Error(got)
 	}
 	if got, want := scope.ReachesChannel("api").Error(), `The key may record only these channels, and not "api": web, shop.`; got != want {

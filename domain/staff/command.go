@@ -69,8 +69,8 @@ type SetFactor struct {
 	Step       int64
 }
 
-// Proof is what a person has proved with that it is them: the ids of the password and of the second
-// factor that were compared, and the code that was used. Exactly one of Step and Recovery is given.
+// Proof is how a person has proved who they are: the ids of the password and of the second factor
+// that were compared, and the code that was used. Exactly one of Step and Recovery is given.
 type Proof struct {
 	Credential string
 	Factor     string

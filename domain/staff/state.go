@@ -114,8 +114,9 @@ func (p *Person) setPassword(credential string) {
 }
 
 // Concerns returns the roles that a command gives, changes or ends. Who sends the command must have
-// all rights of these roles. A token and the removal of a second factor count, because whoever gets
-// them can sign in as the person. A command that a person sends about themself has none.
+// all rights of these roles. A token counts, because its holder can sign in as the person. So does
+// the removal of a second factor, because then the password is enough. A command that a person
+// sends about themself has none.
 func (s State) Concerns(cmd Command) []access.Role {
 	switch cmd := cmd.(type) {
 	case Invite:

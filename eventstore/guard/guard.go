@@ -430,7 +430,7 @@ func (s *Store) MultiAppender() (eventstore.MultiAppender, bool) {
 	return multiAppender{s, log}, true
 }
 
-// TurnTaker returns the engine's part that takes turns, because a turn records nothing. See
+// TurnTaker returns the engine's own TurnTaker. A turn records nothing, so it needs no guard. See
 // eventstore.TurnTakerOf.
 func (s *Store) TurnTaker() (eventstore.TurnTaker, bool) { return eventstore.TurnTakerOf(s.log) }
 

@@ -39,7 +39,8 @@ type Header struct {
 	// Position is that of the last event in the file. All events up to it are there.
 	Position int64 `json:"position"`
 	// WithoutSecrets means that hashes of keys, tokens and passwords were left out, and secrets of
-	// second factors, too. The places of the hashes in events have other texts.
+	// second factors, too. In events, zeros stand for the hashes, and
+	// lists of recovery codes are empty.
 	WithoutSecrets bool `json:"without_secrets,omitzero"`
 }
 

@@ -35,9 +35,9 @@ const (
 //   - smtp://127.0.0.1:25?tls=false has no TLS; the host must be this machine, and no password may
 //     be given
 //
-// User and port may be left out. tlsCAFile=FILE names a file with the certificate (PEM) that the
-// server's own must come from, instead of those that the machine trusts. Parse reads this file, and
-// connects to nothing. Its errors show no passwords.
+// User and port may be left out. tlsCAFile=FILE names a file with the certificate (PEM) that must
+// have signed the mail server's. Without it, the certificates that the machine trusts count. Parse
+// reads this file, and connects to nothing. Its errors show no passwords.
 func Parse(address string) (*Server, error) {
 	const want = "want smtp://user:password@host:587, or smtps://user:password@host:465"
 	u, err := url.Parse(address)

@@ -203,7 +203,7 @@ func (a *chosenAuth) Start(info *smtp.ServerInfo) (mechanism string, first []byt
 	return a.Auth.Start(info)
 }
 
-// pool returns the certificates that the server's own must come from; nil: those of the machine.
+// pool reads the certificates (PEM) that may have signed the mail server's certificate.
 func pool(pem []byte) (*x509.CertPool, error) {
 	found := x509.NewCertPool()
 	if !found.AppendCertsFromPEM(pem) {

@@ -42,7 +42,7 @@ type SignIn struct {
 	Next     string   `json:"next" enum:"complete,second-factor,set-up-factor"`
 	Step     string   `json:"step_token,omitempty" secret:"true" doc:"What the next step must send. Left out if the sign-in is complete."`
 	Session  *Session `json:"session,omitempty" doc:"The session that has begun. Its token is in a cookie. Left out if a step is missing."`
-	Recovery []string `json:"recovery_codes,omitempty" secret:"true" doc:"New recovery codes, which are shown only here. Only set-up-factor makes them."`
+	Recovery []string `json:"recovery_codes,omitempty" secret:"true" doc:"New recovery codes, which are shown only here. Only a sign-in that sets up a second factor has them."`
 }
 
 // Session is a session of a person.

@@ -10,8 +10,8 @@ import (
 type Finding struct {
 	// Code names the finding, such as archive-off. A code never changes.
 	Code string `json:"code"`
-	// Problem means that something would be lost that need not be lost. Otherwise the finding is
-	// only advice.
+	// Problem means that data could be lost, and that a setting can prevent it. Otherwise the
+	// finding is only advice.
 	Problem bool   `json:"problem"`
 	Says    string `json:"says"`   // what is so
 	Loss    string `json:"loss"`   // what would be lost
@@ -71,7 +71,7 @@ func (f Facts) judgeCrash() (all []Finding) {
 func (f Facts) judgeArchive() (all []Finding) {
 	if f.WALLevel == "minimal" {
 		all = append(all, Finding{
-			"wal-level-minimal", true, "wal_level is minimal, so the WAL has not enough in it to restore a base backup.",
+			"wal-level-minimal", true, "wal_level is minimal, so the WAL is not enough to restore a base backup.",
 			allSinceBackup, "Set wal_level = replica and start the server again. Then make a base backup.",
 		})
 	}
@@ -90,7 +90,7 @@ func (f Facts) judgeArchive() (all []Finding) {
 	case !f.ArchiveSet:
 		return append(all, Finding{
 			"archive-nowhere", true, "archive_mode is on, but neither archive_command nor archive_library is set.",
-			allSinceBackup + " Until then, WAL fills the disk, and when it is full, the shop stops.", "Set archive_command, and reload the configuration.",
+			allSinceBackup + " Meanwhile WAL fills the disk. When the disk is full, the shop stops.", "Set archive_command, and reload the configuration.",
 		})
 	case f.ArchivePretends:
 		return append(all, Finding{
@@ -123,7 +123,7 @@ func (f Facts) judgeArchiver() (all []Finding) {
 	if f.ArchiveTimeout == 0 {
 		all = append(all, Finding{
 			"archive-timeout-none", false, fmt.Sprintf("archive_timeout is 0, so a segment is archived only when it is full (%d MiB).", f.SegmentBytes>>20),
-			"What was recorded since the last full segment, which in a quiet shop may be hours.", "Set archive_timeout = 60, for example.",
+			"What was recorded since the last full segment. In a quiet shop this may be hours of work.", "Set archive_timeout = 60, for example.",
 		})
 	}
 	return all

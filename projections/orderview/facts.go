@@ -84,7 +84,7 @@ func OrderFacts(e order.Event) Facts {
 func ReturnFacts(e returns.Event) Facts {
 	switch e := e.(type) {
 	case returns.Requested:
-		return Facts{Quantity: unitsOf(e.Lines, func(l returns.Line) unit.Quantity { return l.Quantity }), ReturnID: e.ReturnID, OrderID: e.OrderID, Reason: e.Reason}
+		return Facts{Quantity: unitsOf(e.Lines, func(l returns.Line) unit.Quantity { return l.Quantity }), ReturnID: e.ReturnID, OrderID: e.OrderID, CartID: e.CartID, Reason: e.Reason}
 	case returns.AdmissionRefused:
 		return Facts{OrderID: e.OrderID, Reason: e.Reason}
 	case returns.Declined:
