@@ -130,12 +130,12 @@ func (t *together) hasWork() bool {
 }
 
 // takeTurn waits until no other node decides checkouts, and until their events are heard of. So the
-// next batch meets no conflict. A node begins to take turns after a conflict, or after a stream was
-// not in memory. If a turn takes too long, the batch goes on without it.
+// next batch rarely meets a conflict. A node begins to take turns after a conflict, or after a
+// stream was not in memory. If a turn takes too long, the batch goes on without it.
 //
 // Example: two nodes sell the same 1,000 products, each in batches of ten orders with three lines.
 // Without turns, another node's batch comes between deciding and recording, and has one of the
-// three products in about every fourth order.
+// three products in about every fifth order.
 func (t *together) takeTurn() (giveBack func()) {
 	if t.turns == nil || time.Now().After(t.takeTurns) {
 		return func() {}
