@@ -72,8 +72,8 @@ const (
 	maxTogetherStreams = eventstore.MaxAppendStreams / 2
 	maxTogetherBytes   = eventstore.MaxAppendBytes / 2
 
-	// turnsAfterLoss is for how long batches take turns with those of other nodes after a checkout
-	// had to be tried again (aggregate.ErrAgain). maxTurnWait bounds how long a batch waits for its
+	// turnsAfterLoss is for how long batches take turns with those of other nodes after another
+	// writer was first (aggregate.ErrLost). maxTurnWait bounds how long a batch waits for its
 	// turn, and for the events of the turns before.
 	turnsAfterLoss = 10 * time.Second
 	maxTurnWait    = 250 * time.Millisecond
@@ -130,8 +130,9 @@ func (t *together) hasWork() bool {
 }
 
 // takeTurn waits until no other node decides checkouts, and until their events are heard of. So the
-// next batch rarely meets a conflict. A node begins to take turns after a conflict, or after a
-// stream was not in memory. If a turn takes too long, the batch goes on without it.
+// next batch rarely meets a conflict. A node that sells alone never takes turns, because only
+// a conflict shows that there is another one. If a turn takes too long, the batch goes on without
+// it.
 //
 // Example: two nodes sell the same 1,000 products, each in batches of ten orders with three lines.
 // Without turns, another node's batch comes between deciding and recording, and has one of the
@@ -201,7 +202,7 @@ func (t *together) carryOut(batch []*wholeCheckout, giveBack func()) {
 	for i, err := range errs {
 		w := decided[i]
 		w.err = err
-		if errors.Is(err, aggregate.ErrAgain) {
+		if errors.Is(err, aggregate.ErrLost) {
 			t.takeTurns = time.Now().Add(turnsAfterLoss)
 		}
 		w.result.Cart.Position = carts.Position(cart.Stream(w.ask.CartID))

@@ -20,7 +20,10 @@ var ErrStepByStep = errors.New("the request must be carried out step by step")
 // ErrAgain is an ErrStepByStep of a request that could succeed if it was tried again: another
 // writer has changed one of its streams first, or a stream was not in memory. Read the streams into
 // memory before that.
-var ErrAgain = fmt.Errorf("another writer was first: %w", ErrStepByStep)
+var ErrAgain = fmt.Errorf("the request can be tried again: %w", ErrStepByStep)
+
+// ErrLost is an ErrAgain of a request that met a conflict: another writer was first.
+var ErrLost = fmt.Errorf("another writer was first: %w", ErrAgain)
 
 // Joint carries out requests that change several streams, and records them in one append for
 // all streams. It borrows the lanes of the streams, so nobody else on this node changes them
@@ -32,7 +35,7 @@ var ErrAgain = fmt.Errorf("another writer was first: %w", ErrStepByStep)
 //
 // Example: orders A and B want the same SKU, order C wants another one. A and B are recorded in
 // one append, C in a second one. If another node has sold the SKU of A and B in the meantime,
-// their append conflicts, and both get ErrAgain.
+// their append conflicts, and both get ErrLost.
 //
 // A Joint is for the good case only. If a request is refused, or if anything needs to be looked
 // up in the log, Do returns ErrStepByStep. Only one goroutine may use a Joint. Close ends it.
@@ -233,7 +236,7 @@ func (g *jointGroup) append(ctx context.Context, j *Joint) ([]eventstore.Result,
 	if !doubt && !isAboutLog(err) { // the error is about one stream or request of the group; step by step, the others can succeed
 		j.logger.Debug("requests are not recorded together", "requests", len(g.requests), "error", err)
 		if _, lost := errors.AsType[*eventstore.ConflictError](err); lost {
-			return nil, ErrAgain
+			return nil, ErrLost
 		}
 		return nil, ErrStepByStep
 	}
