@@ -21,6 +21,9 @@ func IsText(name string) bool {
 // It is for names that are about to be recorded. A name that is already recorded, or that a
 // foreign server holds, may contain such characters. Use Visible to write such a name.
 func CheckName(what, name string) error {
+	if isPrintableASCII(name) {
+		return nil // nearly every name, and each append checks two
+	}
 	if !IsText(name) {
 		return &InvalidError{Reason: what + " is not UTF-8 text"}
 	}
@@ -29,6 +32,16 @@ func CheckName(what, name string) error {
 		return &InvalidError{Reason: fmt.Sprintf("%s holds the control character U+%04X at byte %d", what, r, at)}
 	}
 	return nil
+}
+
+// isPrintableASCII tells whether a name has only the characters from space to tilde.
+func isPrintableASCII(name string) bool {
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // isControl tells whether a character changes how a program shows the text around it:

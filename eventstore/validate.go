@@ -57,6 +57,9 @@ func checkEvent(i int, e *Event) error {
 	case len(e.Meta) > 0 && !isObject(e.Meta):
 		return &InvalidError{Reason: fmt.Sprintf("metadata of event %d is not a JSON object", i)}
 	}
+	if isPrintableASCII(e.Type) {
+		return nil // the usual case, for which the words of an error would be made in vain
+	}
 	return CheckName(fmt.Sprintf("type name of event %d", i), e.Type)
 }
 
