@@ -17,23 +17,23 @@ type Metadata struct {
 	// from it.
 	CommandID uuid.UUID `json:"command_id,omitzero"`
 	// CorrelationID is the same in everything that followed from one request.
-	CorrelationID string `json:"$correlationId,omitempty"`
+	CorrelationID string `json:"$correlationId,omitempty" class:"open"`
 	// CausationID is the event or command that directly led to this one.
-	CausationID string `json:"$causationId,omitempty"`
+	CausationID string `json:"$causationId,omitempty" class:"open"`
 	// Actor is who asked: "customer:42", "operator:ann", "system:reactor".
-	Actor string `json:"actor,omitempty"`
+	Actor string `json:"actor,omitempty" class:"actor"`
 	// ActingFor is the customer for whom the actor did it, if the actor is a storefront.
-	ActingFor string `json:"acting_for,omitempty"`
+	ActingFor string `json:"acting_for,omitempty" class:"customer"`
 	// Channel is where it came in: "web", "api", "import", "demo".
-	Channel string `json:"channel,omitempty"`
+	Channel string `json:"channel,omitempty" class:"open"`
 	// OccurredAt is the effective time, if it differs from the recorded time.
 	OccurredAt time.Time `json:"occurred_at,omitzero"`
 	// Trace is a W3C traceparent.
-	Trace string `json:"trace,omitempty"`
+	Trace string `json:"trace,omitempty" class:"open"`
 	// Request differs between requests with different content that have the same command id.
 	// It is "1." (the way in which it is computed) and a hash. It is empty if none was given,
 	// as in old logs. See SameRequest.
-	Request string `json:"request,omitempty"`
+	Request string `json:"request,omitempty" class:"personal,compared"`
 }
 
 // SameRequest tells whether two values of Metadata.Request may stand for the same content. It

@@ -29,14 +29,14 @@ type KeyID string
 // KeyIssued is a new API key. The log has only the hash of its secret.
 type KeyIssued struct {
 	Key  KeyID  `json:"key_id"`
-	Name string `json:"name"` // what it is for, such as "web shop"
+	Name string `json:"name" class:"personal"` // what it is for, such as "web shop"
 	Role Role   `json:"role"`
 	// Customer is set if the role reaches only own things. The key then reaches only what belongs
 	// to this customer.
-	Customer string `json:"customer_id,omitempty"`
+	Customer string `json:"customer_id,omitempty" class:"customer,compared"`
 	// Hash is the SHA-256 of the secret in hex. The secret has 256 random bits, so the hash needs
 	// no salt and cannot be reversed by guessing.
-	Hash string `json:"hash"`
+	Hash string `json:"hash" class:"open"`
 	// ExpiresAt is when the key ends by itself; zero: never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// Scope limits the key. A key with a scope is recorded in version 2 of this event, which older
@@ -48,14 +48,14 @@ type KeyIssued struct {
 // holder can change over without a gap.
 type KeyRotated struct {
 	Key      KeyID     `json:"key_id"`
-	Hash     string    `json:"hash"`
+	Hash     string    `json:"hash" class:"open"`
 	OldUntil time.Time `json:"old_until,omitzero"`
 }
 
 // KeyRevoked ends a key at once and for good.
 type KeyRevoked struct {
 	Key    KeyID  `json:"key_id"`
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
 // KeyExpired notes that a key has reached its end. It is refused from ExpiresAt on, whether or not

@@ -16,7 +16,7 @@ type Scope struct {
 	Locations []unit.LocationID `json:"locations,omitempty"`
 	// Channels are those that events of the key may have. The first one is recorded if a request
 	// names none. If there are none, the key is not limited to channels.
-	Channels []string `json:"channels,omitempty"`
+	Channels []string `json:"channels,omitempty" class:"open"`
 }
 
 // The bounds of a scope.

@@ -25,10 +25,10 @@ type Opened struct {
 	CartID     unit.CartID     `json:"cart_id"`
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 	Currency   unit.Currency   `json:"currency"`
-	Country    string          `json:"country,omitempty"` // where it goes, as given
+	Country    string          `json:"country,omitempty" class:"open"` // where it goes, as given
 	// Opening is a value that tells which lines the caller asked for. See Open. It is empty if
 	// there were no lines, or if an older program opened the cart.
-	Opening string `json:"opening,omitempty"`
+	Opening string `json:"opening,omitempty" class:"open"`
 	// Lines are those that the cart was opened with. In version 1 they are in the next events,
 	// one LineAdded each.
 	Lines []Line `json:"lines,omitempty"`
@@ -39,8 +39,8 @@ type Opened struct {
 type Line struct {
 	Number   int           `json:"line"` // 1, 2, ... in the order added, never used again
 	SKU      unit.SKU      `json:"sku"`
-	SKUText  string        `json:"sku_text,omitempty"` // the code as given, where it differs from SKU
-	Title    string        `json:"title,omitempty"`    // of the catalogue, or a text that a trusted caller gave
+	SKUText  string        `json:"sku_text,omitempty" class:"open"` // the code as given, where it differs from SKU
+	Title    string        `json:"title,omitempty" class:"open"`    // of the catalogue, or a text that a trusted caller gave
 	Kind     unit.Kind     `json:"kind"`
 	Quantity unit.Quantity `json:"quantity"` // > 0
 	Price    unit.Money    `json:"price"`    // of one unit
@@ -75,7 +75,7 @@ type CustomerChanged struct {
 
 // CountryChanged says where the cart goes now.
 type CountryChanged struct {
-	Country string `json:"country,omitempty"` // as given; empty: not known
+	Country string `json:"country,omitempty" class:"open"` // as given; empty: not known
 }
 
 // Policy says what a checkout does when stock is short.
@@ -106,8 +106,8 @@ type CheckoutStarted struct {
 	CartID     unit.CartID     `json:"cart_id"`
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	Currency   unit.Currency   `json:"currency"`
-	Country    string          `json:"country,omitempty"`
-	Reference  string          `json:"reference,omitempty"` // the caller's own number for the order
+	Country    string          `json:"country,omitempty" class:"open"`
+	Reference  string          `json:"reference,omitempty" class:"personal,compared"` // the caller's own number for the order
 	Lines      []Line          `json:"lines"`
 	Sourcing   Sourcing        `json:"sourcing"`
 	Policy     Policy          `json:"policy"`
@@ -139,7 +139,7 @@ type Shortage struct {
 	Requested unit.Quantity `json:"requested"`
 	Available unit.Quantity `json:"available"` // >= 0; what was left
 	// Reason is the code of the refusal, "stock-insufficient" most often.
-	Reason string `json:"reason"`
+	Reason string `json:"reason" class:"open"`
 }
 
 // CheckoutRefused ends a checkout without an order; the cart is open again. It is the only
@@ -162,7 +162,7 @@ type CheckoutRefused struct {
 // before it began. The members mean the same as in CheckoutStarted.
 type Asked struct {
 	OrderIDFrom OrderIDSource `json:"order_id_from"`
-	Reference   string        `json:"reference,omitempty"`
+	Reference   string        `json:"reference,omitempty" class:"personal,compared"`
 	Sourcing    Sourcing      `json:"sourcing"`
 	Policy      Policy        `json:"policy"`
 }
@@ -188,7 +188,7 @@ type CheckedOut struct {
 
 // Abandoned ends the cart, because its customer or an operator gave it up.
 type Abandoned struct {
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
 // Expired ends a cart that was not changed for too long.
@@ -209,7 +209,7 @@ type MergedInto struct {
 type MergeRefused struct {
 	Target  unit.CartID `json:"into"`
 	Attempt int         `json:"attempt"`
-	Reason  string      `json:"reason"` // as in MergeDeclined
+	Reason  string      `json:"reason" class:"open"` // as in MergeDeclined
 }
 
 // MergedFrom says that the lines of another cart, the source, come into this one. The events that
@@ -224,8 +224,8 @@ type MergedFrom struct {
 // changes nothing in this cart, which may have ended.
 type MergeDeclined struct {
 	Source  unit.CartID `json:"from"`
-	Attempt int         `json:"attempt"` // as in MergedInto
-	Reason  string      `json:"reason"`  // the code of the refusal, such as "cart-full"
+	Attempt int         `json:"attempt"`             // as in MergedInto
+	Reason  string      `json:"reason" class:"open"` // the code of the refusal, such as "cart-full"
 }
 
 func (Opened) cartEvent()          {}

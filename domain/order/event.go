@@ -36,9 +36,9 @@ type Placed struct {
 	OrderID      unit.OrderID       `json:"order_id"`
 	CartID       unit.CartID        `json:"cart_id,omitempty"`
 	CustomerID   unit.CustomerID    `json:"customer_id,omitempty"`
-	Reference    string             `json:"reference,omitempty"` // the caller's own number
+	Reference    string             `json:"reference,omitempty" class:"personal,compared"` // the caller's own number
 	Currency     unit.Currency      `json:"currency"`
-	Country      string             `json:"country,omitempty"`
+	Country      string             `json:"country,omitempty" class:"open"`
 	Lines        []cart.Line        `json:"lines"`
 	Reservations []cart.Reservation `json:"held,omitempty"`
 	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,
@@ -58,7 +58,7 @@ type Confirmed struct {
 
 // PutOnHold stops fulfilment until HoldReleased.
 type PutOnHold struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason" class:"personal,compared"`
 }
 
 // HoldReleased lets fulfilment go on.
@@ -73,12 +73,12 @@ type LineQuantity struct {
 // LinesCanceled takes units off the order; the rest goes on.
 type LinesCanceled struct {
 	Lines  []LineQuantity `json:"lines"`
-	Reason string         `json:"reason"`
+	Reason string         `json:"reason" class:"personal"`
 }
 
 // Canceled ends the order: everything not shipped is taken off.
 type Canceled struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason" class:"personal"`
 }
 
 // Expired ends an order that was not confirmed in time.
@@ -114,8 +114,8 @@ type TransactionRecorded struct {
 	// Parent is set if it is known. For a capture or void it is the authorization; for a
 	// refund or chargeback it is the capture.
 	Parent    unit.TransactionID `json:"parent,omitempty"`
-	Provider  string             `json:"provider,omitempty"`
-	Reference string             `json:"reference,omitempty"` // the provider's own number
+	Provider  string             `json:"provider,omitempty" class:"open"`
+	Reference string             `json:"reference,omitempty" class:"personal,compared"` // the provider's own number
 	// ReturnID is the return that recorded a refund.
 	ReturnID unit.ReturnID `json:"return_id,omitempty"`
 }
@@ -124,7 +124,7 @@ type TransactionRecorded struct {
 type TransactionSettled struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	State         TransactionState   `json:"state"` // succeeded or failed
-	Reference     string             `json:"reference,omitempty"`
+	Reference     string             `json:"reference,omitempty" class:"personal"`
 }
 
 // ShippedLine is some units of a line, as they left.
@@ -140,8 +140,8 @@ type Shipped struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Location   unit.LocationID `json:"location"`
 	Lines      []ShippedLine   `json:"lines"`
-	Carrier    string          `json:"carrier,omitempty"`
-	Tracking   string          `json:"tracking,omitempty"`
+	Carrier    string          `json:"carrier,omitempty" class:"open"`
+	Tracking   string          `json:"tracking,omitempty" class:"personal,compared"`
 	Forced     bool            `json:"forced,omitzero"` // see stock.Shipped
 }
 
@@ -171,7 +171,7 @@ type StockSettled struct {
 	// its number ("1", "2", ...). For StepConfirm it is empty (the confirmation), "retry-1", ...
 	// (the reservations of a retry) or "commit-1", ... (the commit after that retry). For
 	// StepExpire it is empty.
-	Ref string `json:"ref,omitempty"`
+	Ref string `json:"ref,omitempty" class:"open"`
 }
 
 // Remedy is what happens to a confirmed order whose stock was lost, and to money that came too

@@ -20,13 +20,13 @@ type Event interface{ productEvent() }
 // product may be listed again.
 type Listed struct {
 	SKU   unit.SKU  `json:"sku"`
-	Title string    `json:"title"`
+	Title string    `json:"title" class:"open"`
 	Kind  unit.Kind `json:"kind"`
 }
 
 // Retitled changes what the product is called.
 type Retitled struct {
-	Title string `json:"title"`
+	Title string `json:"title" class:"open"`
 }
 
 // Priced sets the price of one unit in one currency. Lines that are already in carts keep
@@ -38,7 +38,7 @@ type Priced struct {
 // Retired takes the product off sale: it can no longer be added to a cart. A cart that has it
 // already keeps its line and its price.
 type Retired struct {
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
 func (Listed) productEvent()   {}

@@ -27,8 +27,8 @@ type Link struct {
 type Line struct {
 	Number   int           `json:"line"` // 1, 2, ...
 	SKU      unit.SKU      `json:"sku"`
-	SKUText  string        `json:"sku_text,omitempty"`
-	Title    string        `json:"title,omitempty"`
+	SKUText  string        `json:"sku_text,omitempty" class:"open"`
+	Title    string        `json:"title,omitempty" class:"open"`
 	Kind     unit.Kind     `json:"kind"`
 	Quantity unit.Quantity `json:"quantity"` // > 0
 	Price    unit.Money    `json:"price"`    // credited for one unit
@@ -43,11 +43,11 @@ type Requested struct {
 	OrderID    unit.OrderID    `json:"order_id,omitempty"` // set if all of it is of one order
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	CartID     unit.CartID     `json:"cart_id,omitempty"` // of the order, if it is a guest's; older programs did not record it
-	Reference  string          `json:"reference,omitempty"`
+	Reference  string          `json:"reference,omitempty" class:"personal,compared"`
 	Currency   unit.Currency   `json:"currency"`
-	Country    string          `json:"country,omitempty"`
+	Country    string          `json:"country,omitempty" class:"open"`
 	Lines      []Line          `json:"lines"`
-	Reason     string          `json:"reason,omitempty"`
+	Reason     string          `json:"reason,omitempty" class:"personal,compared"`
 	// Admit is what each linked order must admit before the return can be approved. It is
 	// empty in returns that older programs recorded.
 	Admit []OrderUnits `json:"admit,omitempty"`
@@ -72,8 +72,8 @@ type Admitted struct{}
 // not shipped, or another return brings them back.
 type AdmissionRefused struct {
 	OrderID    unit.OrderID  `json:"order_id"`
-	Code       string        `json:"code"` // of the order's refusal
-	Reason     string        `json:"reason"`
+	Code       string        `json:"code" class:"open"` // of the order's refusal
+	Reason     string        `json:"reason" class:"open"`
 	Line       int           `json:"line,omitzero"`
 	Returnable unit.Quantity `json:"returnable,omitzero"`
 	Requested  unit.Quantity `json:"requested,omitzero"`
@@ -84,12 +84,12 @@ type Approved struct{}
 
 // Declined ends the return.
 type Declined struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason" class:"personal"`
 }
 
 // Canceled ends the return before anything was received.
 type Canceled struct {
-	Reason string `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
 // Disposition is what became of returned units; each has exactly one.
@@ -122,8 +122,8 @@ type Received struct {
 type Refunded struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	Amount        unit.Money         `json:"amount"`
-	Provider      string             `json:"provider,omitempty"`
-	Reference     string             `json:"reference,omitempty"`
+	Provider      string             `json:"provider,omitempty" class:"open"`
+	Reference     string             `json:"reference,omitempty" class:"personal,compared"`
 	// Shares say which part of the refund belongs to which order. A part that belongs to no
 	// order has no share.
 	Shares []Share `json:"shares,omitempty"`
@@ -141,8 +141,8 @@ type RefundWithdrawn struct {
 	Shares []Share `json:"shares"`
 	// OrderID, Code and Reason are of the first refusal.
 	OrderID unit.OrderID `json:"order_id"`
-	Code    string       `json:"code"`
-	Reason  string       `json:"reason"`
+	Code    string       `json:"code" class:"open"`
+	Reason  string       `json:"reason" class:"open"`
 }
 
 // Share is the part of a refund that belongs to one order.
@@ -181,9 +181,9 @@ type StockSettled struct {
 type CreditNoted struct {
 	ReturnID   unit.ReturnID   `json:"return_id"`
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
-	Reference  string          `json:"reference,omitempty"`
-	Country    string          `json:"country,omitempty"`
-	Reason     string          `json:"reason"` // "bad_debt", "adjustment", or other words
+	Reference  string          `json:"reference,omitempty" class:"personal,compared"`
+	Country    string          `json:"country,omitempty" class:"open"`
+	Reason     string          `json:"reason" class:"personal,compared"` // "bad_debt", "adjustment", or other words
 	Lines      []CreditLine    `json:"lines"`
 	// Amount is the sum of the lines as it changes the merchant's sales:
 	// negative is a credit to the customer.
@@ -195,8 +195,8 @@ type CreditNoted struct {
 type CreditLine struct {
 	Number   int           `json:"line"`
 	SKU      unit.SKU      `json:"sku"`
-	SKUText  string        `json:"sku_text,omitempty"`
-	Title    string        `json:"title,omitempty"`
+	SKUText  string        `json:"sku_text,omitempty" class:"open"`
+	Title    string        `json:"title,omitempty" class:"open"`
 	Quantity unit.Quantity `json:"quantity"`
 	Price    unit.Money    `json:"price"`
 }

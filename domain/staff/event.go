@@ -35,7 +35,7 @@ type Invited struct {
 	Role   access.Role `json:"role"`
 	// Token is the SHA-256 of the token in hex. The token has 256 random bits, so the hash needs no
 	// salt and cannot be reversed by guessing.
-	Token string    `json:"token_hash"`
+	Token string    `json:"token_hash" class:"open"`
 	Until time.Time `json:"until"`
 }
 
@@ -43,21 +43,21 @@ type Invited struct {
 // set a new password.
 type TokenGiven struct {
 	Person PersonID  `json:"person_id"`
-	Token  string    `json:"token_hash"`
+	Token  string    `json:"token_hash" class:"open"`
 	Until  time.Time `json:"until"`
 }
 
 // Joined notes that an invited person has set a password with their token. The token is used up.
 type Joined struct {
 	Person     PersonID `json:"person_id"`
-	Credential string   `json:"credential_id"` // the stored hash of the password
+	Credential string   `json:"credential_id" class:"open"` // the stored hash of the password
 }
 
 // PasswordSet gives a person another password. All their sessions end, and their token is not good
 // any more.
 type PasswordSet struct {
 	Person     PersonID `json:"person_id"`
-	Credential string   `json:"credential_id"`
+	Credential string   `json:"credential_id" class:"open"`
 	ByToken    bool     `json:"by_token,omitzero"` // with a token, so without the password before
 }
 
@@ -70,17 +70,17 @@ type RoleChanged struct {
 // Disabled ends a person's access for good. All their sessions end.
 type Disabled struct {
 	Person PersonID `json:"person_id"`
-	Reason string   `json:"reason,omitempty"`
+	Reason string   `json:"reason,omitempty" class:"personal"`
 }
 
 // FactorSet gives a person a second factor: an app that shows codes. It replaces the factor and the
 // recovery codes that the person had. All their sessions end.
 type FactorSet struct {
 	Person PersonID `json:"person_id"`
-	Factor string   `json:"factor_id"` // the stored secret that the app shares
+	Factor string   `json:"factor_id" class:"open"` // the stored secret that the app shares
 	// Recovery are the SHA-256 of the recovery codes, in hex. Each code has 100 random bits and is
 	// good once, in place of a code of the app.
-	Recovery []string `json:"recovery_hashes"`
+	Recovery []string `json:"recovery_hashes" class:"open"`
 	// Step is the time step of the code that confirmed the factor. No code of this step or of one
 	// before it is good any more.
 	Step int64 `json:"step"`
@@ -89,7 +89,7 @@ type FactorSet struct {
 // RecoverySet gives a person new recovery codes. Those that they had are not good any more.
 type RecoverySet struct {
 	Person   PersonID `json:"person_id"`
-	Recovery []string `json:"recovery_hashes"` // as in FactorSet
+	Recovery []string `json:"recovery_hashes" class:"open"` // as in FactorSet
 	// Step is the time step of the code that was used; 0: a recovery code was used.
 	Step int64 `json:"step,omitzero"`
 }
@@ -102,19 +102,19 @@ type FactorRemoved struct {
 // SignedIn notes that a person has signed in, and how they proved who they are.
 type SignedIn struct {
 	Person  PersonID `json:"person_id"`
-	Session string   `json:"session_id"`
+	Session string   `json:"session_id" class:"open"`
 	// Step is the time step of the code that was used; 0: none. No code of this step or of one
 	// before it is good any more.
 	Step int64 `json:"step,omitzero"`
 	// Recovery is the hash of the recovery code that was used up.
-	Recovery string `json:"recovery_hash,omitempty"`
+	Recovery string `json:"recovery_hash,omitempty" class:"open"`
 }
 
 // SignedOut notes that a session was ended by its owner or by an admin. A session that was not used
 // for long ends without an event.
 type SignedOut struct {
 	Person  PersonID `json:"person_id"`
-	Session string   `json:"session_id"`
+	Session string   `json:"session_id" class:"open"`
 }
 
 // GuessingNoticed notes that somebody has tried many wrong passwords or codes of a person.

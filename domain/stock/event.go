@@ -46,8 +46,8 @@ type Key struct {
 type Received struct {
 	Key
 	Quantity unit.Quantity `json:"quantity"` // > 0
-	Document string        `json:"document,omitempty"`
-	Note     string        `json:"note,omitempty"`
+	Document string        `json:"document,omitempty" class:"open"`
+	Note     string        `json:"note,omitempty" class:"personal"`
 }
 
 // Reason is the kind of an adjustment, in the words that operators use.
@@ -72,8 +72,8 @@ type Adjusted struct {
 	// Condition is that of the goods which were found or are gone. Empty means available. For
 	// another condition, unavailable changes as much as on hand.
 	Condition Condition `json:"condition,omitempty"`
-	Document  string    `json:"document,omitempty"`
-	Note      string    `json:"note,omitempty"`
+	Document  string    `json:"document,omitempty" class:"open"`
+	Note      string    `json:"note,omitempty" class:"personal"`
 }
 
 // Counted records a count and the number that was expected. On hand becomes Counted.
@@ -81,8 +81,8 @@ type Counted struct {
 	Key
 	Expected unit.Quantity `json:"expected"`
 	Counted  unit.Quantity `json:"counted"`
-	Document string        `json:"document,omitempty"`
-	Note     string        `json:"note,omitempty"`
+	Document string        `json:"document,omitempty" class:"open"`
+	Note     string        `json:"note,omitempty" class:"personal"`
 }
 
 // Origin says who sent the command: a user directly, or an order's process. Events without an
@@ -92,7 +92,7 @@ type Origin struct {
 	Direct bool `json:"direct,omitzero"`
 	// Override is the reason that allowed a direct command to change what belongs to an
 	// order's process.
-	Override string `json:"override,omitempty"`
+	Override string `json:"override,omitempty" class:"personal"`
 }
 
 // Reserved is a reservation with an owner and a deadline.
@@ -124,7 +124,7 @@ type ReservationReleased struct {
 	ReservationID unit.ReservationID `json:"reservation_id"`
 	OrderID       unit.OrderID       `json:"order_id"`
 	Quantity      unit.Quantity      `json:"quantity"`
-	Reason        string             `json:"reason,omitempty"`
+	Reason        string             `json:"reason,omitempty" class:"personal"`
 }
 
 // ReservationExpired ends a reservation whose deadline has passed.
@@ -159,9 +159,9 @@ type Deallocated struct {
 	Key
 	Origin
 	OrderID  unit.OrderID  `json:"order_id"`
-	Ref      string        `json:"ref,omitempty"` // see Deallocate
+	Ref      string        `json:"ref,omitempty" class:"open"` // see Deallocate
 	Quantity unit.Quantity `json:"quantity"`
-	Reason   string        `json:"reason,omitempty"`
+	Reason   string        `json:"reason,omitempty" class:"personal"`
 }
 
 // Shipped takes allocated goods out of stock.
@@ -210,7 +210,7 @@ type Moved struct {
 	From     Condition     `json:"from"`
 	To       Condition     `json:"to"`
 	Quantity unit.Quantity `json:"quantity"`
-	Note     string        `json:"note,omitempty"`
+	Note     string        `json:"note,omitempty" class:"personal"`
 }
 
 // TransferredOut sends available goods to another location.

@@ -1,7 +1,6 @@
 package apidoc
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -9,44 +8,17 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"daybook/domain/access"
-	"daybook/domain/cart"
-	"daybook/domain/order"
-	"daybook/domain/product"
-	"daybook/domain/returns"
-	"daybook/domain/staff"
-	"daybook/domain/stock"
+	"daybook/internal/personal"
 )
 
 // eventTypes is what EventTypes returns.
 var eventTypes = EventTypes()
 
 // EventTypes returns the type names of all events that this or an earlier version writes, each with
-// the Go type that it is decoded into.
-func EventTypes() map[string]reflect.Type {
-	all := make(map[string]reflect.Type)
-	learn(all, product.Types(), product.Decode)
-	learn(all, cart.Types(), cart.Decode)
-	learn(all, order.Types(), order.Decode)
-	learn(all, returns.Types(), returns.Decode)
-	learn(all, stock.Types(), stock.Decode)
-	learn(all, access.Types(), access.Decode)
-	learn(all, staff.Types(), staff.Decode)
-	return all
-}
-
-// learn finds the Go type of each type name. It decodes an event without members for this. A test
-// compares each schema with the golden files of its event type. So it finds old versions whose form
-// differs from the Go type that they are decoded into. Such a version needs its own schema.
-func learn[E any](all map[string]reflect.Type, types []string, decode func(string, []byte) (E, error)) {
-	for _, name := range types {
-		event, err := decode(name, []byte(`{}`))
-		if err != nil {
-			panic(fmt.Errorf("the event %s cannot be read without members: %w", name, err))
-		}
-		all[name] = reflect.TypeOf(event)
-	}
-}
+// the Go type that it is decoded into. A test compares each schema with the golden files of its
+// event type. So it finds old versions whose form differs from the Go type that they are decoded
+// into. Such a version needs its own schema.
+func EventTypes() map[string]reflect.Type { return personal.EventTypes() }
 
 // ofDomain has names for types of the domain whose own names are not unique: all events, and the
 // lines of a return, because a cart has lines too.

@@ -40,9 +40,9 @@ var mayImport = map[string][]string{
 	"projections/views": {"projections", "projections/*view"}, // the list of them
 
 	// It reads rows and changes nothing.
-	"readapi": {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
+	"readapi": {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/personal", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
-	"internal/apidoc":               {"domain", "internal/etag", "internal/problem", "internal/resource"}, // the texts of the OpenAPI document
+	"internal/apidoc":               {"domain", "internal/etag", "internal/personal", "internal/problem", "internal/resource"}, // the texts of the OpenAPI document
 	"internal/arch":                 {},
 	"internal/backup":               {"eventstore/postgres"},                                                                                        // files with the whole log
 	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "internal/pause", "internal/pgpool", "projections"}, // it measures the APIs, and plain SQL as a baseline
@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"internal/embeddedpg":           {"internal/pgpool"},
 	"internal/etag":                 {},
 	"internal/gatewaytest":          {"eventstore"}, // the engine on KurrentDB, for tests
-	"internal/httpapi":              {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit"},
+	"internal/httpapi":              {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/personal", "internal/problem", "internal/ratelimit"},
 	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
 	"internal/proxytest":            {},
 	"internal/racetest":             {},                                                                                                             // which tests the race detector runs
@@ -60,6 +60,7 @@ var mayImport = map[string][]string{
 	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                               // checks JSON web tokens of OpenID Connect
 	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
+	"internal/personal":             {"domain", "eventstore"}, // which texts of events are personal data
 	"internal/pgmigrate":            {"internal/pgpool"},
 	"internal/pgpool":               {},
 	"internal/pgtest":               {"internal/embeddedpg", "internal/pgpool"},

@@ -1,0 +1,77 @@
+package personal
+
+import (
+	"fmt"
+	"reflect"
+
+	"daybook/domain/access"
+	"daybook/domain/cart"
+	"daybook/domain/order"
+	"daybook/domain/product"
+	"daybook/domain/returns"
+	"daybook/domain/staff"
+	"daybook/domain/stock"
+	"daybook/domain/unit"
+)
+
+// ofTypes has the classes of types whose values are all of one kind, in the form of a tag.
+var ofTypes = map[reflect.Type]string{
+	// Ids of things. A caller with the permission fields.trusted may choose the ids of carts,
+	// orders and returns, and docs/access.md says that they are open.
+	reflect.TypeFor[unit.SKU]():           "open",
+	reflect.TypeFor[unit.LocationID]():    "open",
+	reflect.TypeFor[unit.CartID]():        "open",
+	reflect.TypeFor[unit.OrderID]():       "open",
+	reflect.TypeFor[unit.ReturnID]():      "open",
+	reflect.TypeFor[unit.ShipmentID]():    "open",
+	reflect.TypeFor[unit.TransactionID](): "open",
+	reflect.TypeFor[unit.TransferID]():    "open",
+	reflect.TypeFor[unit.ReservationID](): "open",
+	// The server makes the ids of keys and of people, and they are random.
+	reflect.TypeFor[access.KeyID]():   "open",
+	reflect.TypeFor[staff.PersonID](): "open",
+
+	reflect.TypeFor[unit.CustomerID](): "customer,compared",
+
+	// Words from a fixed list, and names of roles.
+	reflect.TypeFor[unit.Currency]():          "open",
+	reflect.TypeFor[unit.Kind]():              "open",
+	reflect.TypeFor[access.Role]():            "open",
+	reflect.TypeFor[access.Permission]():      "open",
+	reflect.TypeFor[access.Reach]():           "open",
+	reflect.TypeFor[cart.Policy]():            "open",
+	reflect.TypeFor[cart.OrderIDSource]():     "open",
+	reflect.TypeFor[order.TransactionType]():  "open",
+	reflect.TypeFor[order.TransactionState](): "open",
+	reflect.TypeFor[order.Step]():             "open",
+	reflect.TypeFor[order.Remedy]():           "open",
+	reflect.TypeFor[returns.Disposition]():    "open",
+	reflect.TypeFor[returns.OrderStep]():      "open",
+	reflect.TypeFor[stock.Reason]():           "open",
+	reflect.TypeFor[stock.Condition]():        "open",
+}
+
+// EventTypes returns the type names of all events that this or an earlier version writes, each with
+// the Go type that it is decoded into.
+func EventTypes() map[string]reflect.Type {
+	all := make(map[string]reflect.Type)
+	learn(all, product.Types(), product.Decode)
+	learn(all, cart.Types(), cart.Decode)
+	learn(all, order.Types(), order.Decode)
+	learn(all, returns.Types(), returns.Decode)
+	learn(all, stock.Types(), stock.Decode)
+	learn(all, access.Types(), access.Decode)
+	learn(all, staff.Types(), staff.Decode)
+	return all
+}
+
+// learn finds the Go type of each type name. It decodes an event without members for this.
+func learn[E any](all map[string]reflect.Type, types []string, decode func(string, []byte) (E, error)) {
+	for _, name := range types {
+		event, err := decode(name, []byte(`{}`))
+		if err != nil {
+			panic(fmt.Errorf("the event %s cannot be read without members: %w", name, err))
+		}
+		all[name] = reflect.TypeOf(event)
+	}
+}
