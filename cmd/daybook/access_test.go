@@ -9,12 +9,14 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 	"github.com/go-json-experiment/json"
 
 	"daybook/domain/access"
@@ -154,46 +156,98 @@ func filled(template string, values map[string]string) string {
 	return strings.Join(steps, "/")
 }
 
+// opening are settings of serve that decide what somebody without credentials can do, each with
+// arguments. Nobody gets more by the other settings of serve; the walk sets them as well where they
+// have to do with credentials.
+func opening(t *testing.T) map[string][]string {
+	t.Helper()
+	issuer := new(oidctest.Server)
+	login := httptest.NewServer(issuer)
+	t.Cleanup(login.Close)
+	issuer.SetIssuer(login.URL)
+	others := []string{
+		"--oidc-issuer", login.URL, "--oidc-audience", "shop", "--cors-origin", "https://other.example", "--public-host", "shop.example",
+		"--second-factor", "optional", "--admin-address", "127.0.0.1:0",
+	}
+	others = append(others, withMail(openMailServer(t))...)
+	return map[string][]string{
+		"by default": nil, "with --guests": {"--guests"}, "with all others": others, "with --guests and all others": append([]string{"--guests"}, others...),
+	}
+}
+
+// openToAll are the paths that need no credentials, with all settings.
+var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests"}
+
+// openToGuests are the operations that need no credentials with --guests: the catalogue, the API's
+// document, and a new cart. The pages are routes that are not in the document.
+var (
+	openToGuests      = []string{"list-products", "get-product", "open-cart", "get-document", "list-problem-types", "get-problem-type"}
+	pagesOpenToGuests = []string{"/docs", "/docs/viewer", "/openapi.json", "/openapi.yaml"}
+)
+
+// Without good credentials every route gets 401, except those that docs/access.md lists. This holds
+// for the routes of the document and of the router, with each setting of serve that opens a route.
 func TestWithoutAKeyEverythingIsRefused(t *testing.T) {
 	t.Parallel()
-	s := openKeyed(t)
-	open := map[string]bool{"/v1/auth/sign-in": true, "/v1/auth/second-factor": true, "/v1/auth/factor": true, "/v1/auth/factor/confirm": true, "/v1/auth/token": true, "/v1/auth/reset-requests": true}
-	admin := s.keys["admin"]
-	wrong := admin[:len(admin)-1] + "x"
-	check := func(method, path string) {
-		for name, key := range map[string]string{"no key": "", "a wrong secret": wrong, "no key at all": "hello", "an unknown key": "dbk_none_" + strings.Repeat("0", 64)} {
-			if status, text := s.ask(key, method, path, ""); status != http.StatusUnauthorized || !strings.Contains(text, "credentials-required") {
-				t.Errorf("%s, %s %s: %d %s", name, method, path, status, text)
-			}
+	for name, args := range opening(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openKeyed(t, append([]string{"--requests-per-address", "0", "--wrong-keys-per-address", "0"}, args...)...)
+			s.walkWithoutCredentials(slices.Contains(args, "--guests"))
+		})
+	}
+}
+
+func (s *keyedShop) walkWithoutCredentials(guests bool) {
+	s.t.Helper()
+	t, admin := s.t, s.keys["admin"]
+	wrong := map[string]string{"a wrong secret": admin[:len(admin)-1] + "x", "no key at all": "hello", "an unknown key": "dbk_none_" + strings.Repeat("0", 64), "a wrong guest": "dbg_YQ_" + strings.Repeat("0", 64)}
+	refused := func(who, key, method, path string) {
+		if status, text := s.ask(key, method, path, ""); status != http.StatusUnauthorized || !strings.Contains(text, "credentials-required") {
+			t.Errorf("%s, %s %s: %d %s", who, method, path, status, text)
 		}
 	}
-	everyRoute(t, func(_, method, path, needs string) {
-		if path == "/livez" || path == "/readyz" {
+	check := func(method, path string, open bool) {
+		for who, key := range wrong {
+			refused(who, key, method, path)
+		}
+		if !open {
+			refused("no key", "", method, path)
+		} else if status, text := s.ask("", method, path, ""); status == http.StatusUnauthorized {
+			t.Errorf("a new guest, %s %s: %d %s", method, path, status, text)
+		}
+	}
+	operations := map[string]bool{}
+	everyRoute(t, func(id, method, path, needs string) {
+		operations[method+" "+path] = true
+		switch {
+		case path == "/livez" || path == "/readyz":
 			if status, text := s.ask("", method, path, ""); status != http.StatusOK || strings.Contains(text, "projections") {
 				t.Errorf("%s: %d %s", path, status, text)
 			}
-			return
-		}
-		if open[path] {
+		case slices.Contains(openToAll, path):
 			// A sign-in needs no credentials, so its refusal must not ask for them.
 			if status, text := s.ask("", method, path, "{}"); status == http.StatusUnauthorized && strings.Contains(text, "credentials-required") {
 				t.Errorf("%s: %d %s", path, status, text)
 			}
-			return
-		}
-		if needs == "" {
+		case needs == "":
 			t.Errorf("%s %s needs no permission", method, path)
+		default:
+			check(method, filled(path, nil), guests && slices.Contains(openToGuests, id))
 		}
-		check(method, filled(path, nil))
 	})
 	routes, err := httpapi.Routes(apiParts()...)
 	if err != nil || len(routes) < 80 {
 		t.Fatalf("%d routes, %v", len(routes), err)
 	}
-	for _, route := range append(routes, httpapi.Route{Method: http.MethodGet, Path: "/"}, httpapi.Route{Method: http.MethodGet, Path: "/v1/nothing"}, httpapi.Route{Method: http.MethodDelete, Path: "/v1/orders"}) {
-		if !slices.Contains([]string{"/livez", "/readyz"}, route.Path) && !open[route.Path] {
-			check(route.Method, filled(route.Path, nil))
+	for _, route := range routes {
+		if !operations[route.Method+" "+route.Path] {
+			check(route.Method, filled(route.Path, nil), guests && slices.Contains(pagesOpenToGuests, route.Path))
 		}
+	}
+	// Here there is no route. With --guests anybody may know that.
+	for _, route := range []httpapi.Route{{Method: http.MethodGet, Path: "/"}, {Method: http.MethodGet, Path: "/v1/nothing"}, {Method: http.MethodDelete, Path: "/v1/orders"}} {
+		check(route.Method, route.Path, guests)
 	}
 	if text := s.must(s.keys["operator"], http.MethodGet, "/readyz", ""); !strings.Contains(text, "projections") {
 		t.Errorf("an operator reads of the node: %s", text)

@@ -57,6 +57,10 @@ func TestGuests(t *testing.T) {
 	path := "/v1/carts/" + cart
 	s.must(token, http.MethodPost, path+"/lines", `{"lines":[{"sku":"MUG","quantity":1}]}`, "Idempotency-Key", "more")
 	for who, key := range map[string]string{"another guest": otherToken, "nobody": "", "a customer": alice} {
+		want := http.StatusNotFound
+		if key == "" {
+			want = http.StatusUnauthorized
+		}
 		for _, request := range []struct{ method, path, body string }{
 			{http.MethodGet, path, ""},
 			{http.MethodPost, path + "/lines", `{"lines":[{"sku":"MUG","quantity":1}]}`}, // a replay of the guest's request
@@ -64,7 +68,7 @@ func TestGuests(t *testing.T) {
 			{http.MethodPost, path + "/abandon", ""},
 			{http.MethodPatch, path, `{"country":"France"}`},
 		} {
-			if status, text := s.ask(key, request.method, request.path, request.body, "Idempotency-Key", "more"); status != http.StatusNotFound {
+			if status, text := s.ask(key, request.method, request.path, request.body, "Idempotency-Key", "more"); status != want {
 				t.Errorf("%s, %s %s: %d %s", who, request.method, request.path, status, text)
 			}
 		}

@@ -242,8 +242,8 @@ func actingFor(r *http.Request, who access.Principal) (_ access.Principal, err e
 // all other middlewares. Otherwise a sender without the permission could get an answer that is kept
 // under an idempotency key.
 func authorise(ctx huma.Context, next func(huma.Context)) {
-	if err := allowed(ctx.Context(), problem.Needs(ctx.Operation().Metadata)); err != nil {
-		r, w := humamux.Unwrap(ctx)
+	r, w := humamux.Unwrap(ctx)
+	if err := allowed(r, problem.Needs(ctx.Operation().Metadata)); err != nil {
 		problem.Write(w, r, err)
 		return
 	}
@@ -251,15 +251,31 @@ func authorise(ctx huma.Context, next func(huma.Context)) {
 }
 
 // allowed tells whether the sender of a request has a permission.
-func allowed(ctx context.Context, needs access.Permission) error {
-	who := problem.RequestOf(ctx).Who
+func allowed(r *http.Request, needs access.Permission) error {
+	record := problem.RequestOf(r.Context())
+	who := record.Who
 	switch {
+	case needs != access.Open && record.Anonymous && !forNewGuests(r, needs):
+		return unauthenticated(r, nil)
 	case needs == access.Open || who.May(needs):
 		return nil
 	case who.Scope.Bars(needs) && who.Grants[needs] != access.None:
 		return problem.ForbiddenByScope(needs)
 	}
 	return problem.Forbidden(needs)
+}
+
+// forNewGuests tells whether a guest who has no token yet may send a request. Such a guest has
+// nothing and is nobody, so all that is left is the catalogue, the API's document and a new cart.
+// What is below /v1/auth/ is about the sender.
+func forNewGuests(r *http.Request, needs access.Permission) bool {
+	switch needs {
+	case access.ReadCatalogue:
+		return true
+	case access.Look:
+		return !strings.HasPrefix(r.URL.Path, "/v1/auth/")
+	}
+	return opensCart(r)
 }
 
 // guarded is a handler that is not an operation of the document, with the permission that it needs.
@@ -269,7 +285,7 @@ type guarded struct {
 }
 
 func (g guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := allowed(r.Context(), g.needs); err != nil {
+	if err := allowed(r, g.needs); err != nil {
 		problem.Write(w, r, err)
 		return
 	}
