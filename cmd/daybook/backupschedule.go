@@ -24,6 +24,7 @@ type backupFlags struct {
 	BackupKeep           int           `default:"7" placeholder:"N" from:"DAYBOOK_BACKUP_KEEP" help:"How many of these backups are kept; the oldest ones are deleted. Default: ${default}."`
 	BackupRecipient      []string      `placeholder:"KEY" from:"DAYBOOK_BACKUP_RECIPIENT" help:"Encrypt these backups for the holder of this public key of age, such as age1.... Repeatable, or separated by commas. The server cannot read them itself."`
 	BackupPassphraseFile string        `placeholder:"FILE" from:"DAYBOOK_BACKUP_PASSPHRASE_FILE" help:"Encrypt these backups with the passphrase in this file, which has one line."`
+	BackupWithoutSecrets bool          `from:"DAYBOOK_BACKUP_WITHOUT_SECRETS" help:"Leave the hashes of API keys and passwords and the secrets of second factors out of these backups, as daybook backup --without-secrets does. After a restore, keys and passwords must be made anew."`
 }
 
 // backupPlan says which backups a server makes. With the zero value it makes none.
@@ -32,12 +33,14 @@ type backupPlan struct {
 	dir   string
 	keep  int
 	to    []age.Recipient
+
+	withoutSecrets bool
 }
 
 func (f backupFlags) plan(o *options) (plan backupPlan, err error) {
 	if f.BackupEvery == 0 {
 		for flag, given := range map[string]bool{
-			"--backup-dir": f.BackupDir != "", "--backup-recipient": len(f.BackupRecipient) > 0, "--backup-passphrase-file": f.BackupPassphraseFile != "",
+			"--backup-dir": f.BackupDir != "", "--backup-recipient": len(f.BackupRecipient) > 0, "--backup-passphrase-file": f.BackupPassphraseFile != "", "--backup-without-secrets": f.BackupWithoutSecrets,
 		} {
 			if given {
 				return plan, usagef("%s does nothing without --backup-every", flag)
@@ -65,7 +68,7 @@ func (f backupFlags) plan(o *options) (plan backupPlan, err error) {
 	if err != nil {
 		return plan, usagef("--backup-dir %s: %v", f.BackupDir, err)
 	}
-	plan = backupPlan{every: f.BackupEvery, dir: f.BackupDir, keep: f.BackupKeep}
+	plan = backupPlan{every: f.BackupEvery, dir: f.BackupDir, keep: f.BackupKeep, withoutSecrets: f.BackupWithoutSecrets}
 	plan.to, err = recipients(f.BackupRecipient, f.BackupPassphraseFile)
 	return plan, asFlagOfServe(err)
 }
@@ -140,12 +143,13 @@ func (b *backups) next(ctx context.Context) (wait time.Duration, err error) {
 	}
 	head, _ := b.node.store.Latest().Position.Pair()
 	name := fmt.Sprintf("daybook-%s-%s.backup", now.UTC().Format("20060102T150405Z"), strconv.FormatUint(head, 10))
-	result, err := writeBackup(ctx, b.node.logPool, backupOrder{file: filepath.Join(b.plan.dir, name), now: now, to: b.plan.to})
+	order := backupOrder{file: filepath.Join(b.plan.dir, name), now: now, to: b.plan.to, withoutSecrets: b.plan.withoutSecrets}
+	result, err := writeBackup(ctx, b.node.logPool, order)
 	if err != nil {
 		return 0, err
 	}
 	b.note(time.Now())
-	b.node.log.InfoContext(ctx, "backed up", "file", result.File, "position", result.Position, "bytes", result.Bytes, "seconds", result.Seconds)
+	b.node.log.InfoContext(ctx, "backed up", "file", result.File, "position", result.Position, "bytes", result.Bytes, "secrets", result.Secrets, "seconds", result.Seconds)
 	names = append(names, name)
 	for _, old := range names[:max(0, len(names)-b.plan.keep)] {
 		if err := os.Remove(filepath.Join(b.plan.dir, old)); err != nil {

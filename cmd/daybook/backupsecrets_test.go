@@ -211,6 +211,48 @@ func TestABackupWithoutSecretsIsRestored(t *testing.T) {
 	}
 }
 
+// The backups that a server makes by itself leave secrets out if it is told so, and otherwise not.
+func TestScheduledBackupsLeaveSecretsOutIfAsked(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args    []string
+		secrets bool
+	}{
+		"by default":                    {nil, true},
+		"with --backup-without-secrets": {[]string{"--backup-without-secrets"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			s := openKeyed(t, append([]string{"--backup-every", "1h", "--backup-dir", folder}, c.args...)...)
+			var files []string
+			eventually(t, patience, "a backup", func() bool {
+				files, _ = filepath.Glob(filepath.Join(folder, "*.backup"))
+				return len(files) == 1
+			})
+			var hashes string
+			if err := poolOf(t, s.database).QueryRow(t.Context(), `SELECT string_agg(data::jsonb ->> 'hash', ' ') FROM eventstore.events WHERE type = 'shopaccess.key_issued.v1'`).Scan(&hashes); err != nil {
+				t.Fatal(err)
+			}
+			content, found := contentOf(t, files[0]), 0
+			for hash := range strings.FieldsSeq(hashes) { // that of the test's own key is newer than the backup
+				if strings.Contains(content, hash) {
+					found++
+				}
+			}
+			if c.secrets && found < 5 || !c.secrets && found > 0 {
+				t.Errorf("the backup has the hashes of %d keys", found)
+			}
+			if !strings.Contains(content, `"without_secrets":true`) != c.secrets {
+				t.Errorf("the backup says of itself: %.300s", content)
+			}
+			if len(hashes) < 5*64 {
+				t.Errorf("the shop's keys have the hashes %q", hashes)
+			}
+		})
+	}
+}
+
 // keysAndPeopleComeBack gives an old key and old people of a shop new secrets in its copy.
 func (s *keyedShop) keysAndPeopleComeBack(from *keyedShop, eve, owner string, app factor) {
 	t := s.t

@@ -65,6 +65,7 @@ var refusals = map[string]string{
 	"serve --backup-keep":                         "serve --backup-keep 0",
 	"serve --backup-recipient":                    "serve --backup-every 1h --backup-dir / --backup-recipient ann",
 	"serve --backup-passphrase-file":              "serve --backup-every 1h --backup-dir / --backup-passphrase-file /not/there",
+	"serve --backup-without-secrets":              "serve --backup-without-secrets",
 	"backup --recipient":                          "backup FILE --recipient ann",
 	"backup --passphrase-file":                    "backup FILE --passphrase-file /not/there",
 	"backup --without-secrets":                    "",
