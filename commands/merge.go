@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
@@ -323,5 +324,9 @@ func namingCart(id unit.CartID, err error) error {
 	if !errors.Is(err, cart.ErrMergeSelf) { // that refusal is about both carts
 		facts["cart_id"] = id
 	}
-	return refusal.With(refusal.Detail+" This is about cart "+string(id)+".", facts)
+	named := refusal.With(refusal.Detail+" This is about cart "+string(id)+".", facts)
+	if _, hidden := errors.AsType[*access.HiddenError](err); hidden {
+		return access.Hide(named)
+	}
+	return named
 }

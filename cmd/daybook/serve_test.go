@@ -23,6 +23,7 @@ import (
 type running struct {
 	url     string
 	gateway string // connection string
+	admin   string // address of the admin port
 	stop    context.CancelFunc
 	code    <-chan int // its exit code, once it has ended
 	log     *logBuffer
@@ -37,7 +38,7 @@ func serve(t *testing.T, args ...string) running {
 	if said.URL == "" {
 		t.Fatalf("the server did not get ready:\n%s", server.log.String())
 	}
-	server.url, server.gateway = said.URL, said.Gateway
+	server.url, server.gateway, server.admin = said.URL, said.Gateway, said.Admin
 	learnKey(t, server.url, args)
 	server.gateway = withAdmin(t, server.gateway, server.url)
 	return server
