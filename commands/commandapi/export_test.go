@@ -1,9 +1,13 @@
 package commandapi
 
 import (
+	"context"
+
 	"github.com/danielgtaylor/huma/v2"
 
 	"daybook/commands"
+	"daybook/domain/access"
+	"daybook/domain/order"
 )
 
 // Routes are all routes. What is behind them can be replaced when no request is under way.
@@ -23,4 +27,13 @@ func (r Routes) Serve(service *commands.Service, options Options) { r.api.serve(
 func (r Routes) Release() {
 	*r.api = api{huma: r.api.huma, keys: r.api.keys}
 	r.api.keys.answers, r.api.keys.holds, r.api.keys.underWay = nil, nil, nil
+}
+
+// RegisterNeeding registers a route that states this permission.
+func RegisterNeeding(to huma.API, needs access.Permission) {
+	a := &api{huma: to, keys: &keys{}}
+	add(a, "Orders", op{method: post, path: "/v1/orders/{order_id}/forget", id: "forget-order", needs: needs, summary: "Forget an order"},
+		func(_ context.Context, _ call, _ *OrderPath) (*response[order.State], error) {
+			return nil, order.ErrNotFound
+		})
 }

@@ -25,10 +25,6 @@ const (
 // by themselves.
 var errClosing = fail(codes.Unavailable, "the server is closing")
 
-// anonymous are the services that answer every caller, because clients send them no
-// credentials. Their requests are empty messages and are not read.
-var anonymous = []string{"/event_store.client.gossip.Gossip/", "/event_store.client.server_features.ServerFeatures/"}
-
 type userKey struct{}
 
 // userOf is the caller. known is false if no caller was authenticated.
@@ -59,6 +55,10 @@ func (s *Server) serveCall(srv any, stream grpc.ServerStream, info *grpc.StreamS
 		return err
 	case isAnonymous(info.FullMethod):
 		return handle(srv, emptyRequest{stream})
+	case needs[info.FullMethod] == needsOperator:
+		if err := s.manages(caller); err != nil {
+			return err
+		}
 	}
 	under := &call{budget: s.received, roomTime: s.limits.RoomTime}
 	defer under.end()
@@ -131,15 +131,6 @@ func (s *Server) noteRefused(ctx context.Context, method, name string, err error
 		attributes = append(attributes, "more_without_a_line", quiet)
 	}
 	s.logger.WarnContext(ctx, "gateway: a caller was refused", attributes...)
-}
-
-func isAnonymous(method string) bool {
-	for _, service := range anonymous {
-		if strings.HasPrefix(method, service) {
-			return true
-		}
-	}
-	return false
 }
 
 const headerAuthorization = "authorization"

@@ -189,10 +189,10 @@ func newServer(store eventstore.Store, options Options, minPing time.Duration) (
 	s.groups = groups.New(groupLog{server: s}, options.Groups, options.Node, s.logger)
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(s.transport(minPing)...)
-	s.grpc.RegisterService(streamed(streams.Streams_ServiceDesc), s)
-	s.grpc.RegisterService(streamed(gossip.Gossip_ServiceDesc), gossipServer{server: s})
-	s.grpc.RegisterService(streamed(serverfeatures.ServerFeatures_ServiceDesc), s)
-	s.grpc.RegisterService(streamed(persistent.PersistentSubscriptions_ServiceDesc), persistentServer{server: s})
+	s.register(streams.Streams_ServiceDesc, s)
+	s.register(gossip.Gossip_ServiceDesc, gossipServer{server: s})
+	s.register(serverfeatures.ServerFeatures_ServiceDesc, s)
+	s.register(persistent.PersistentSubscriptions_ServiceDesc, persistentServer{server: s})
 	return s, nil
 }
 

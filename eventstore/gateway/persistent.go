@@ -79,8 +79,9 @@ func groupFailure(err error) error {
 	return err
 }
 
-// manages returns nil if the caller may make and change groups and see their state. The state
-// shows who reads what, and from which address.
+// manages is asked before each method that needs an operator (needs). It returns nil if the caller
+// may make and change groups and see their state. The state shows who reads what, and from which
+// address.
 func (s *Server) manages(ctx context.Context) error {
 	user, known := userOf(ctx)
 	if s.options.Users == nil || known && (slices.Contains(user.Groups, administrators) || slices.Contains(user.Groups, operators)) {
@@ -105,9 +106,6 @@ func source(from sourced) (string, error) {
 
 // Create makes a group.
 func (p persistentServer) Create(ctx context.Context, req *persistent.CreateReq) (*persistent.CreateResp, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	definition, err := newDefinition(req.GetOptions())
 	if err != nil {
 		return nil, err
@@ -121,9 +119,6 @@ func (p persistentServer) Create(ctx context.Context, req *persistent.CreateReq)
 // Update changes a group's settings and drops its consumers. Where there is a
 // checkpoint, the group goes on from there.
 func (p persistentServer) Update(ctx context.Context, req *persistent.UpdateReq) (*persistent.UpdateResp, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	key, settings, err := newSettings(req.GetOptions())
 	if err != nil {
 		return nil, err
@@ -136,9 +131,6 @@ func (p persistentServer) Update(ctx context.Context, req *persistent.UpdateReq)
 
 // Delete removes a group and all that is kept of it.
 func (p persistentServer) Delete(ctx context.Context, req *persistent.DeleteReq) (*persistent.DeleteResp, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	from, err := source(req.GetOptions())
 	if err != nil {
 		return nil, err
@@ -152,9 +144,6 @@ func (p persistentServer) Delete(ctx context.Context, req *persistent.DeleteReq)
 
 // ReplayParked hands parked events out again: those with numbers below stop_at.
 func (p persistentServer) ReplayParked(ctx context.Context, req *persistent.ReplayParkedReq) (*persistent.ReplayParkedResp, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	options := req.GetOptions()
 	from, err := source(options)
 	if err != nil {
@@ -175,9 +164,6 @@ func (p persistentServer) ReplayParked(ctx context.Context, req *persistent.Repl
 
 // RestartSubsystem stops all groups and loads them again.
 func (p persistentServer) RestartSubsystem(ctx context.Context, _ *shared.Empty) (*shared.Empty, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	if err := p.server.groups.Restart(ctx); err != nil {
 		return nil, groupFailure(err)
 	}

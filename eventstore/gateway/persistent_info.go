@@ -15,9 +15,6 @@ import (
 
 // GetInfo returns the state of a group.
 func (p persistentServer) GetInfo(ctx context.Context, req *persistent.GetInfoReq) (*persistent.GetInfoResp, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	from, err := source(req.GetOptions())
 	if err != nil {
 		return nil, err
@@ -31,9 +28,6 @@ func (p persistentServer) GetInfo(ctx context.Context, req *persistent.GetInfoRe
 
 // List returns the state of the groups of a stream, of those of $all, or of all groups.
 func (p persistentServer) List(ctx context.Context, req *persistent.ListReq) (*persistent.ListResp, error) {
-	if err := p.server.manages(ctx); err != nil {
-		return nil, err
-	}
 	var from string
 	if of := req.GetOptions().GetListForStream(); of != nil {
 		var err error

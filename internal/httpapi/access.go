@@ -308,19 +308,26 @@ func requirePermission(_ *huma.OpenAPI, op *huma.Operation) {
 	op.Extensions = map[string]any{"x-permission": needs}
 }
 
-// checkRoutes returns an error if a route is neither an operation nor guarded.
-func checkRoutes(router *mux.Router, document *huma.OpenAPI) error {
-	return router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+// checkRoutes panics if a route is neither an operation nor guarded, as requirePermission does for
+// an operation.
+func checkRoutes(router *mux.Router, document *huma.OpenAPI) {
+	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()
 		if err != nil {
 			return err
 		}
-		_, is := route.GetHandler().(guarded)
-		if !is && document.Paths[path] == nil && path != hiddenDocument {
+		plain, is := route.GetHandler().(guarded)
+		switch {
+		case is && (plain.needs == access.Open || plain.needs.Known()):
+		case !is && (document.Paths[path] != nil || path == hiddenDocument):
+		default:
 			return fmt.Errorf("the route %s does not say which permission it needs", path)
 		}
 		return nil
 	})
+	if err != nil {
+		panic(err)
+	}
 }
 
 // openPaths returns the paths whose operations all need no permission.

@@ -147,9 +147,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 		register(api)
 	}
 	serveDocs(router, api)
-	if err := checkRoutes(router, api.OpenAPI()); err != nil {
-		return nil, err
-	}
+	checkRoutes(router, api.OpenAPI())
 	if err := bodies.learn(api.OpenAPI()); err != nil {
 		return nil, err
 	}
