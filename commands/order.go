@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"daybook/commands/aggregate"
@@ -36,7 +37,7 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 			}
 		}
 	}
-	result, err := s.orders.Handle(ctx, request(call, order.Stream(id), commands))
+	result, err := s.orders.Handle(ctx, request(call, order.Stream(id), s.limitTransactions(call, commands)))
 	if err != nil {
 		return result, err
 	}
@@ -47,6 +48,19 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	result.Revision, result.Position = max(result.Revision, last.Revision), later(result.Position, last.Position)
 	result.Events = append(result.Events[:len(result.Events):len(result.Events)], last.Events...)
 	return result, err
+}
+
+// limitTransactions returns the commands with the shop's limit for refunds, if it holds for the
+// sender. The order's lane compares the limit with what has been given back.
+func (s *Service) limitTransactions(call Call, commands []order.Command) []order.Command {
+	limited := slices.Clone(commands)
+	for i, command := range limited {
+		if record, is := command.(order.RecordTransaction); is {
+			record.Limit = s.policy.refundLimit(call.Who, record.Amount.Currency)
+			limited[i] = record
+		}
+	}
+	return limited
 }
 
 // mayShip refuses a parcel whose goods stock does not have on its books. This is possible only

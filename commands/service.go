@@ -69,6 +69,24 @@ type Policy struct {
 	// Times bounds the effective times that calls may give. The zero value means
 	// unit.DefaultTimeBounds.
 	Times unit.TimeBounds
+	// RefundLimits, if there are any, are the most that a sender without the permission
+	// access.UnlimitedRefunds may give back in all on one order, and for one return. There is one
+	// for each currency. In a currency without one, such a sender may give back nothing.
+	RefundLimits []unit.Money
+}
+
+// refundLimit is the limit for a sender, in a currency. nil means that there is none.
+func (p Policy) refundLimit(who access.Principal, currency unit.Currency) *unit.Money {
+	if len(p.RefundLimits) == 0 || who.May(access.UnlimitedRefunds) {
+		return nil
+	}
+	limit := unit.Zero(currency)
+	for _, of := range p.RefundLimits {
+		if of.Currency == currency {
+			limit = of
+		}
+	}
+	return &limit
 }
 
 // DefaultPolicy reserves stock for 15 minutes, at the default location. It refuses a checkout

@@ -262,10 +262,12 @@ func TestRolesAndRoutes(t *testing.T) {
 	_, s.keys[string(access.Guest)] = s.openAsGuest(s.keys["storefront"], `{"currency":"GBP"}`)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-24s %-20s %s\n", "operation", "permission", strings.Join(roleNames(), " "))
+	ofRoutes := map[access.Permission]bool{}
 	everyRoute(t, func(id, method, path, needs string) {
 		if needs == "" {
 			return
 		}
+		ofRoutes[access.Permission(needs)] = true
 		fmt.Fprintf(&table, "%-24s %-20s", id, needs)
 		for _, role := range roleNames() {
 			grants, _ := access.BuiltIn(access.Role(role))
@@ -281,10 +283,21 @@ func TestRolesAndRoutes(t *testing.T) {
 					t.Errorf("%s, %s: %d %s, but its reach is %q", role, id, status, text, reach)
 				}
 			}
-			fmt.Fprintf(&table, " %-*s", len(role), map[access.Reach]string{access.None: "-", access.Own: "own", access.All: "all"}[reach])
+			fmt.Fprintf(&table, " %-*s", len(role), inTable[reach])
 		}
 		table.WriteString("\n")
 	})
+	for _, permission := range access.Permissions() { // needed for a part of a request, or in the gateway
+		if ofRoutes[permission] {
+			continue
+		}
+		fmt.Fprintf(&table, "%-24s %-20s", "-", permission)
+		for _, role := range roleNames() {
+			grants, _ := access.BuiltIn(access.Role(role))
+			fmt.Fprintf(&table, " %-*s", len(role), inTable[grants[permission]])
+		}
+		table.WriteString("\n")
+	}
 
 	const file = "testdata/access.txt"
 	got := trailing.ReplaceAllString(table.String(), "\n")
@@ -302,6 +315,9 @@ func TestRolesAndRoutes(t *testing.T) {
 		t.Errorf("the rights of the roles have changed (go test -run TestRolesAndRoutes -update writes %s): %v\n%s", file, err, got)
 	}
 }
+
+// inTable is how the table shows a reach.
+var inTable = map[access.Reach]string{access.None: "-", access.Own: "own", access.All: "all"}
 
 // trailing is blanks at the end of a line.
 var trailing = regexp.MustCompile(` +\n`)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"daybook/commands"
 	"daybook/domain/order"
+	"daybook/domain/unit"
 )
 
 // policyFlags are the settings of the shop that decide what happens to its orders and carts.
@@ -12,6 +15,7 @@ type policyFlags struct {
 	ReserveFor       time.Duration `name:"hold-for" default:"15m" placeholder:"DURATION" from:"DAYBOOK_HOLD_FOR" help:"How long stock is reserved for an order that is not confirmed. Default: ${default}."`
 	CartsExpireAfter time.Duration `default:"720h" placeholder:"DURATION" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 means never. Default: ${default}, which is 30 days."`
 	Times            timeFlags     `embed:""`
+	RefundLimit      []string      `placeholder:"GBP=100.00" from:"DAYBOOK_REFUND_LIMIT" help:"The most that may be given back in all on one order, and for one return, without the permission refunds.unlimited, which managers and admins have. One for each currency, such as GBP=100.00; repeatable, or separated by commas. If there are any, every refund in another currency needs the permission. By default there is no limit."`
 	Remedy           string        `enum:"void_or_refund,backorder" default:"void_or_refund" from:"DAYBOOK_REMEDY" help:"What happens to a confirmed order whose stock was lost: it is canceled and its payment is given back (void_or_refund), or it waits for stock (backorder). Default: ${default}."`
 }
 
@@ -34,6 +38,29 @@ func (f policyFlags) policy(now time.Time) (policy commands.Policy, err error) {
 	if policy.Times, err = f.Times.bounds(now); err != nil {
 		return policy, err
 	}
+	if policy.RefundLimits, err = refundLimits(f.RefundLimit); err != nil {
+		return policy, err
+	}
 	policy.ReserveFor, policy.CartsExpireAfter, policy.Remedy = f.ReserveFor, f.CartsExpireAfter, order.Remedy(f.Remedy)
 	return policy, nil
+}
+
+// refundLimits reads values of --refund-limit, such as "GBP=100.00".
+func refundLimits(texts []string) (limits []unit.Money, err error) {
+	for _, text := range texts {
+		currency, amount, named := strings.Cut(strings.TrimSpace(text), "=")
+		limit, err := unit.ParseMoney(amount, currency)
+		switch {
+		case !named:
+			return nil, usagef("--refund-limit needs a currency and an amount, such as GBP=100.00, not %q", text)
+		case err != nil:
+			return nil, usagef("--refund-limit %q: %v", text, err)
+		case limit.Sign() < 0:
+			return nil, usagef("--refund-limit %q: the amount must not be below zero", text)
+		case slices.ContainsFunc(limits, func(other unit.Money) bool { return other.Currency == limit.Currency }):
+			return nil, usagef("--refund-limit has two limits for %s", limit.Currency)
+		}
+		limits = append(limits, limit)
+	}
+	return limits, nil
 }

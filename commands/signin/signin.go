@@ -131,7 +131,7 @@ func New(service *commands.Service, options Options) *Desk {
 // factorPermissions are those that need a second factor, because whoever steals a password could do
 // great harm with them: make keys, credit money, force what a rule refuses, or change prices.
 // Managers and admins have such permissions, and roles of the shop's own may.
-var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.OverrideStock, access.WriteCatalogue}
+var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue}
 
 func needsFactor(grants access.Grants) bool {
 	return slices.ContainsFunc(factorPermissions, func(p access.Permission) bool { return grants[p] != access.None })

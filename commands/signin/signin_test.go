@@ -434,7 +434,7 @@ func TestGrantsNeedASecondFactor(t *testing.T) {
 		}
 	}
 	o.hire("eve@shop.example", "deputy")
-	for _, permission := range []access.Permission{access.WriteAccess, access.NoteCredit, access.OverrideStock, access.WriteCatalogue} {
+	for _, permission := range []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue} {
 		deputy = looks()
 		session := o.mustSignIn("eve@shop.example")
 		if !o.good(session.Token) {

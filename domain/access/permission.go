@@ -37,6 +37,8 @@ const (
 	HandleReturns Permission = "returns.handle"  // approve, decline, receive and close returns
 	RefundReturns Permission = "returns.refund"
 	NoteCredit    Permission = "returns.credit" // note a credit that moves no goods
+	// UnlimitedRefunds is the right to record refunds above the shop's limit (commands.Policy).
+	UnlimitedRefunds Permission = "refunds.unlimited"
 
 	ReadStock     Permission = "stock.read"
 	WriteStock    Permission = "stock.write"    // receive, count, move, reserve and allocate goods
@@ -67,7 +69,7 @@ var all = []Permission{
 	Look, ReadCatalogue, WriteCatalogue,
 	ReadCarts, WriteCarts, CheckOut, ExpireCarts,
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
-	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit,
+	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
 	ReadSales, ReadCustomers, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
@@ -93,7 +95,7 @@ func (p Permission) Ownable() bool { return slices.Contains(ownable, p) }
 // cannot have them as Own. A principal that acts for a customer has them only for what belongs to
 // that customer.
 var aboutOwned = []Permission{
-	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, HandleReturns, RefundReturns,
+	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, HandleReturns, RefundReturns, UnlimitedRefunds,
 }
 
 // ofNobody are permissions that do not change when a principal acts for a customer.

@@ -9,7 +9,7 @@ const (
 	Customer   Role = "customer"   // what belongs to one customer, and the catalogue
 	Storefront Role = "storefront" // a trusted program that acts for customers
 	Operator   Role = "operator"   // the daily work: stock, orders, parcels, returns
-	Manager    Role = "manager"    // what an operator may, and prices, credits and overrides
+	Manager    Role = "manager"    // what an operator may, and prices, credits, refunds above a limit and overrides
 	Auditor    Role = "auditor"    // reads everything, changes nothing
 	Analyst    Role = "analyst"    // reads sales, stock, orders and events
 	Admin      Role = "admin"      // everything
@@ -22,7 +22,7 @@ var builtIn = map[Role]Grants{
 	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
 		ReadReturns, AskReturns, ReadStock, ReadCustomers, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
-	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, OverrideStock, SetStock, ReadSales)),
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales)),
 	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
 	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents, ReadHealth),

@@ -203,12 +203,22 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 // return. It returns nil if the return goes on in spite of the refusal: an order that does not
 // exist, or that has another currency, takes no share of a refund.
 func (a Ask) FinalRefusal(no *rule.Rejection) *rule.Rejection {
-	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code {
+	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code && no.Code != order.ErrRefundLimit.Code {
 		return nil
 	}
 	facts := map[string]any{"order_id": a.OrderID}
 	maps.Copy(facts, no.Facts)
 	return no.With(no.Detail, facts)
+}
+
+// Within returns the ask with the limit of the one who records a refund (order.RecordReturnRefund).
+// nil means no limit. Other asks stay as they are.
+func (a Ask) Within(limit *unit.Money) Ask {
+	if refund, is := a.Command.(order.RecordReturnRefund); is {
+		refund.Limit = limit
+		a.Command = refund
+	}
+	return a
 }
 
 // ReturnAsks are what commands would ask of orders. Before it sends the commands, a driver
@@ -228,7 +238,12 @@ func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 			case returns.Requested:
 				asks = append(asks, admits(event)...)
 			case returns.Refunded:
-				asks = append(asks, stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
+				for _, ask := range stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares}) {
+					if refund, is := cmd.(returns.RecordRefund); is {
+						ask = ask.Within(refund.Limit)
+					}
+					asks = append(asks, ask)
+				}
 			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
 				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
 			}

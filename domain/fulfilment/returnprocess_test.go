@@ -69,8 +69,8 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 		"to record a refund": {
 			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, returns.RecordRefund{TransactionID: "t", Amount: pounds("3"), Reference: "re"}},
 			asks: []string{
-				"o2: {ReturnID:r1 TransactionID:t Amount:2.00 GBP Provider: Reference:re}",
-				"o1: {ReturnID:r1 TransactionID:t Amount:1.00 GBP Provider: Reference:re}",
+				"o2: {ReturnID:r1 TransactionID:t Amount:2.00 GBP Provider: Reference:re Limit:<nil>}",
+				"o1: {ReturnID:r1 TransactionID:t Amount:1.00 GBP Provider: Reference:re Limit:<nil>}",
 			},
 			then: returns.SettleOrders{Step: returns.StepRefund, Ref: "t"},
 		},

@@ -80,6 +80,9 @@ type RecordTransaction struct {
 	Parent        unit.TransactionID
 	Provider      string
 	Reference     string
+	// Limit, if set, is the most that may be given back on the order in all, in the currency of
+	// Amount. It is set if the sender may not give back more (refund-above-limit).
+	Limit *unit.Money
 }
 
 // SettleTransaction records how a pending transaction ended: succeeded or failed.
@@ -150,15 +153,18 @@ type ReleaseReturn struct {
 	ReturnID unit.ReturnID
 }
 
-// RecordReturnRefund records what a return has given back for the order. It is a fact, so it
-// is not refused because it exceeds what was captured. If the provider has reported the same
-// refund before, as a transaction of the order, one return claims that transaction.
+// RecordReturnRefund records what a return has given back for the order. It is a fact, so it is not
+// refused because it exceeds what was captured. It is refused above its Limit. If the provider has
+// reported the same refund before, as a transaction of the order, one return claims that
+// transaction.
 type RecordReturnRefund struct {
 	ReturnID      unit.ReturnID
 	TransactionID unit.TransactionID
 	Amount        unit.Money
 	Provider      string
 	Reference     string
+	// Limit is that of RecordTransaction. A refund that the order has already does not count again.
+	Limit *unit.Money
 }
 
 // Archive hides a finished order from the lists of daily work.

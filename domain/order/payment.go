@@ -1,6 +1,7 @@
 package order
 
 import (
+	"fmt"
 	"slices"
 
 	"daybook/domain/unit"
@@ -64,6 +65,25 @@ func (s State) Captured() unit.Money { return s.succeeded(Capture) }
 
 // Returned is the money that went out again, by refund or chargeback.
 func (s State) Returned() unit.Money { return s.succeeded(Refund, Chargeback) }
+
+// GivenBack is the money of all refunds and chargebacks, also of those that are pending. A sender
+// with a limit cannot pass it with several small refunds, because all of them count. Chargebacks
+// count, too, because otherwise such a sender could record a refund as a chargeback.
+func (s State) GivenBack() unit.Money {
+	return s.sum(func(t Transaction) bool { return t.State != Failed && (t.Type == Refund || t.Type == Chargeback) })
+}
+
+// withinRefundLimit refuses an amount with which more than limit would be given back in all. nil
+// means no limit. The amount has the order's currency.
+func (s State) withinRefundLimit(amount unit.Money, limit *unit.Money) error {
+	before := s.GivenBack()
+	if limit == nil || before.Plus(amount).Compare(*limit) <= 0 {
+		return nil
+	}
+	return ErrRefundLimit.With(
+		fmt.Sprintf("Without the permission refunds.unlimited, at most %s may be given back on one order in all. %s have been given back, and %s more are asked for.", limit, before, amount),
+		map[string]any{"limit": *limit, "given_back": before, "requested": amount})
+}
 
 // ReturnedForGoods is the part of Returned that was given back for units that came back. Owed still
 // includes the price of these units. So this part must not be subtracted when an overpayment is
@@ -161,6 +181,11 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 	t := Transaction{ID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount, Parent: cmd.Parent}
 	if err := s.possible(t); err != nil {
 		return nil, err
+	}
+	if (t.Type == Refund || t.Type == Chargeback) && t.State != Failed {
+		if err := s.withinRefundLimit(t.Amount, cmd.Limit); err != nil {
+			return nil, err
+		}
 	}
 	events := []Event{TransactionRecorded{
 		TransactionID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount,

@@ -18,6 +18,13 @@ func pay(e TransactionRecorded) RecordTransaction {
 	}
 }
 
+// within is the command of a sender who may give back 10.00 in all.
+func within(cmd RecordTransaction) RecordTransaction {
+	limit := pounds("10")
+	cmd.Limit = &limit
+	return cmd
+}
+
 var (
 	authorized    = tx("a", Authorize, Succeeded, "17.47", "")
 	capturedOfIt  = tx("c", Capture, Succeeded, "17.47", "a")
@@ -58,6 +65,14 @@ var paying = map[string]row{
 	"a bank may charge back a refunded amount":                                                  {Given: given(captured("5"), tx("r", Refund, Succeeded, "5", "cap")), When: pay(tx("b", Chargeback, Succeeded, "5", "cap")), Then: []Event{tx("b", Chargeback, Succeeded, "5", "cap")}},
 	"more than was captured cannot be charged back":                                             {Given: given(captured("5")), When: pay(tx("b", Chargeback, Succeeded, "5.01", "")), Refused: ErrAmountExceeded},
 	"a failed refund is recorded although nothing was captured":                                 {Given: given(), When: pay(tx("r", Refund, Failed, "5", "")), Then: []Event{tx("r", Refund, Failed, "5", "")}},
+
+	"a sender with a limit gives back as much as the limit":       {Given: given(captured("17.47"), tx("q", Refund, Pending, "4", "")), When: within(pay(tx("r", Refund, Succeeded, "6", ""))), Then: []Event{tx("r", Refund, Succeeded, "6", "")}},
+	"a refund above the limit of its sender is refused":           {Given: given(captured("17.47"), tx("q", Refund, Pending, "4", "")), When: within(pay(tx("r", Refund, Succeeded, "6.01", ""))), Refused: facts(ErrRefundLimit, map[string]any{"limit": pounds("10"), "given_back": pounds("4"), "requested": pounds("6.01")})},
+	"a chargeback counts against the limit":                       {Given: given(captured("17.47"), tx("b", Chargeback, Succeeded, "10", "")), When: within(pay(tx("r", Refund, Pending, "0.01", ""))), Refused: ErrRefundLimit},
+	"a chargeback above the limit of its sender is refused":       {Given: given(captured("17.47")), When: within(pay(tx("b", Chargeback, Succeeded, "10.01", ""))), Refused: ErrRefundLimit},
+	"a failed refund does not count against the limit":            {Given: given(captured("17.47"), tx("q", Refund, Failed, "10", "")), When: within(pay(tx("r", Refund, Failed, "17", ""))), Then: []Event{tx("r", Refund, Failed, "17", "")}},
+	"a capture has no limit for refunds":                          {Given: given(), When: within(pay(tx("c", Capture, Succeeded, "17", ""))), Then: []Event{tx("c", Capture, Succeeded, "17", "")}},
+	"a refund that is recorded is repeated in spite of the limit": {Given: given(captured("17.47"), tx("r", Refund, Succeeded, "12", "")), When: within(pay(tx("r", Refund, Succeeded, "12", ""))), Nothing: true},
 
 	"a pending transaction can be settled":                               {Given: given(authorized, capturedOfIt, pendingRefund), When: SettleTransaction{TransactionID: "r", State: Succeeded, Reference: "x"}, Then: []Event{TransactionSettled{TransactionID: "r", State: Succeeded, Reference: "x"}}},
 	"settling a transaction again in the same state changes nothing":     {Given: given(authorized, capturedOfIt, pendingRefund, TransactionSettled{TransactionID: "r", State: Failed}), When: SettleTransaction{TransactionID: "r", State: Failed}, Nothing: true},

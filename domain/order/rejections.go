@@ -38,6 +38,9 @@ var (
 	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
 )
 
+// ErrRefundLimit refuses a refund or a chargeback whose sender may not give back so much.
+var ErrRefundLimit = &rule.Rejection{Code: "refund-above-limit", Detail: "Without the permission refunds.unlimited, less money may be given back on one order in all."}
+
 // The refusals about what comes back.
 var (
 	ErrReturnExceeded = &rule.Rejection{Code: "return-exceeds-shipped", Detail: "Fewer units of the line can come back. The others have not shipped, or belong to another return."}
@@ -76,7 +79,7 @@ var Rejections = []*rule.Rejection{
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
-	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrCurrencyDiffers, ErrTextInvalid,
+	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }
 

@@ -96,6 +96,9 @@ func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 	claim := RefundClaimed{TransactionID: cmd.TransactionID, ReturnID: cmd.ReturnID}
 	switch {
 	case !found:
+		if err := s.withinRefundLimit(cmd.Amount, cmd.Limit); err != nil {
+			return nil, err
+		}
 		return []Event{TransactionRecorded{
 			TransactionID: cmd.TransactionID, Type: Refund, State: Succeeded, Amount: cmd.Amount,
 			Provider: cmd.Provider, Reference: cmd.Reference, ReturnID: cmd.ReturnID,

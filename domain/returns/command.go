@@ -67,6 +67,9 @@ type RecordRefund struct {
 	Amount        unit.Money
 	Provider      string
 	Reference     string
+	// Limit, if set, is the most that may be given back for the return in all, in the currency of
+	// Amount. It is set if the sender may not give back more (return-refund-above-limit).
+	Limit *unit.Money
 }
 
 // Close ends a return after all its units were received.

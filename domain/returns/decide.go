@@ -1,6 +1,7 @@
 package returns
 
 import (
+	"fmt"
 	"slices"
 
 	"daybook/domain/rule"
@@ -301,6 +302,11 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 	if left := s.Refundable().Minus(s.Refunded()); e.Amount.Compare(left) > 0 {
 		return nil, ErrAmountExceeded.With(ErrAmountExceeded.Detail,
 			map[string]any{"refundable": left, "requested": e.Amount})
+	}
+	if before := s.Refunded(); cmd.Limit != nil && before.Plus(e.Amount).Compare(*cmd.Limit) > 0 {
+		return nil, ErrRefundLimit.With(
+			fmt.Sprintf("Without the permission refunds.unlimited, at most %s may be given back for one return in all. %s have been given back, and %s more are asked for.", cmd.Limit, before, e.Amount),
+			map[string]any{"limit": *cmd.Limit, "given_back": before, "requested": e.Amount})
 	}
 	e.Shares = s.shares(e.Amount)
 	return []Event{e}, nil

@@ -36,6 +36,7 @@ var (
 	ErrRefundDiffers    = &rule.Rejection{Code: "refund-differs", Detail: "Another refund of the return has this id."}
 	ErrAmountInvalid    = &rule.Rejection{Code: "refund-amount-invalid", Detail: "An amount must be more than zero."}
 	ErrAmountExceeded   = &rule.Rejection{Code: "refund-amount-exceeded", Detail: "What was received is worth less than this amount."}
+	ErrRefundLimit      = &rule.Rejection{Code: "return-refund-above-limit", Detail: "Without the permission refunds.unlimited, less money may be given back for one return in all."}
 	ErrCurrencyDiffers  = &rule.Rejection{Code: "refund-currency-differs", Detail: "The amount is not in the currency of the return."}
 )
 
@@ -45,7 +46,7 @@ var Rejections = []*rule.Rejection{
 	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrUnitLimit, ErrAmountLimit, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,
-	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrCurrencyDiffers, ErrTextInvalid,
+	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
 }
 
 // ErrTextInvalid refuses a text that a caller gave.

@@ -66,6 +66,13 @@ func payBack(e Refunded) RecordRefund {
 	return RecordRefund{TransactionID: e.TransactionID, Amount: e.Amount, Provider: e.Provider, Reference: e.Reference}
 }
 
+// within is the command of a sender who may give back 5.00 in all.
+func within(cmd RecordRefund) RecordRefund {
+	limit := pounds("5")
+	cmd.Limit = &limit
+	return cmd
+}
+
 func withLine(change func(*Line)) Request {
 	cmd := ask
 	cmd.Lines = append([]Line{}, comeBack...)
@@ -197,6 +204,9 @@ var refunding = map[string]row{
 	"a refund of a canceled return is refused":                     {Given: given(Canceled{}), When: payBack(refund("t", "1")), Refused: ErrCanceled},
 	"a refund of zero is refused":                                  {Given: open(), When: payBack(refund("t", "0")), Refused: ErrAmountInvalid},
 	"a refund in another currency is refused":                      {Given: open(), When: RecordRefund{TransactionID: "t", Amount: unit.Money{Amount: pounds("1").Amount, Currency: "EUR"}}, Refused: ErrCurrencyDiffers},
+	"a sender with a limit gives back as much as the limit":        {Given: open(firstReceipt, lastReceipt, refund("t", "3")), When: within(payBack(refund("u", "2"))), Then: []Event{ofO1("u", "2")}},
+	"a refund above the limit of its sender is refused":            {Given: open(firstReceipt, lastReceipt, refund("t", "3")), When: within(payBack(refund("u", "2.01"))), Refused: facts(ErrRefundLimit, map[string]any{"limit": pounds("5"), "given_back": pounds("3"), "requested": pounds("2.01")})},
+	"a refund that is recorded is repeated in spite of the limit":  {Given: open(firstReceipt, lastReceipt, refund("t", "6")), When: within(payBack(refund("t", "6"))), Nothing: true},
 	"a credit note can be noted":                                   {When: note, Then: []Event{isNoted}},
 	"noting a credit again changes nothing":                        {Given: []Event{isNoted}, When: note, Nothing: true},
 	"a credit note with a used id and other content is refused":    {Given: []Event{isNoted}, When: NoteCredit{ReturnID: "n1", Currency: "GBP"}, Refused: ErrExists},

@@ -105,6 +105,7 @@ var facts = rows(
 	facing[openFacts](order.ErrLineQuantityExceeded),
 	facing[amountExceededFacts](order.ErrAmountExceeded),
 	facing[amountLimitFacts](order.ErrAmountLimit),
+	facing[refundLimitFacts](order.ErrRefundLimit, returns.ErrRefundLimit),
 
 	// Of returns.
 	nothing(returns.ErrNotFound, returns.ErrExists, returns.ErrEmpty, returns.ErrCurrencyMixed, returns.ErrNotRequested, returns.ErrNotAdmitted,
@@ -448,6 +449,11 @@ type (
 	}
 	nextFacts struct {
 		Next int `json:"next" example:"2" doc:"The number that the next receipt must have."`
+	}
+	refundLimitFacts struct {
+		Limit     *unit.Money `json:"limit,omitempty" doc:"The most that the caller may give back in all. Left out if the refusal came after the refund was recorded, and the refund was taken back."`
+		GivenBack *unit.Money `json:"given_back,omitempty" doc:"What has been given back before. Left out with limit."`
+		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
 	}
 	refundableFacts struct {
 		Refundable unit.Money `json:"refundable" doc:"How much can still be given back."`

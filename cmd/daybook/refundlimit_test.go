@@ -1,0 +1,46 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// The routes refuse an operator above --refund-limit (403), and say how much was given back. A role
+// of the shop's own, with the permission, passes.
+func TestRefundsAboveTheLimitNeedAPermission(t *testing.T) {
+	t.Parallel()
+	s := &scopedShop{keyedShop: openKeyed(t, "--refund-limit", "GBP=5.00")}
+	manager, operator := s.keys["manager"], s.keys["operator"]
+	s.must(s.keys["admin"], http.MethodPut, "/v1/roles/cashier", `{"grants":[{"permission":"orders.pay","reach":"all"},{"permission":"refunds.unlimited","reach":"all"}]}`)
+	cashier := s.makeKey("--role", "cashier")
+	eventually(t, patience, "the server knows the key", func() bool {
+		status, _ := s.ask(cashier, http.MethodGet, "/v1/auth/me", "")
+		return status != http.StatusUnauthorized
+	})
+	s.must(manager, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"stocked","prices":[{"amount":"2.50","currency":"GBP"}]}`)
+	s.must(manager, http.MethodPost, "/v1/stock/MUG/main/receipts", `{"quantity":99}`, "Idempotency-Key", "r")
+	s.must(manager, http.MethodPost, "/v1/carts", `{"cart_id":"c1","currency":"GBP","lines":[{"sku":"MUG","quantity":8}]}`)
+	s.must(manager, http.MethodPost, "/v1/carts/c1/checkout", `{"order_id":"o1","payment":{},"confirm":true}`, "Idempotency-Key", "c")
+	s.must(manager, http.MethodPost, "/v1/orders/o1/shipments", `{"shipment_id":"s1"}`, "Idempotency-Key", "s")
+	s.must(manager, http.MethodPost, "/v1/returns", `{"return_id":"a","order_id":"o1","lines":[{"order_line":1,"quantity":4}]}`, "Idempotency-Key", "a")
+	s.must(manager, http.MethodPost, "/v1/returns/a/approve", "")
+	s.must(manager, http.MethodPost, "/v1/returns/a/receipts", `{"lines":[{"line":1,"quantity":4,"disposition":"restocked"}]}`, "Idempotency-Key", "ar")
+
+	const byReturn, byOrder = "/v1/returns/a/refunds", "/v1/orders/o1/transactions"
+	if got := s.codeOf(operator, http.MethodPost, byReturn, `{"amount":{"amount":"5.01","currency":"GBP"}}`, "Idempotency-Key", "1"); got != "403 return-refund-above-limit" {
+		t.Errorf("by the return: %s", got)
+	}
+	status, text := s.ask(operator, http.MethodPost, byOrder, `{"type":"refund","amount":{"amount":"5.01","currency":"GBP"}}`, "Idempotency-Key", "2")
+	if status != http.StatusForbidden || !strings.Contains(text, "/problems/refund-above-limit") || !strings.Contains(text, "at most 5.00 GBP") || !strings.Contains(text, `"given_back":{"amount":"0.00"`) {
+		t.Errorf("by the order: %d %s", status, text)
+	}
+	for range 2 { // repeated under its key
+		s.must(operator, http.MethodPost, byReturn, `{"amount":{"amount":"5.00","currency":"GBP"}}`, "Idempotency-Key", "3")
+	}
+	if got := s.codeOf(operator, http.MethodPost, byReturn, `{"amount":{"amount":"0.01","currency":"GBP"}}`, "Idempotency-Key", "4"); !strings.HasPrefix(got, "403 ") {
+		t.Errorf("one penny more: %s", got)
+	}
+	s.must(cashier, http.MethodPost, byOrder, `{"type":"refund","amount":{"amount":"2.00","currency":"GBP"}}`, "Idempotency-Key", "5")
+	s.must(manager, http.MethodPost, byReturn, `{"amount":{"amount":"5.00","currency":"GBP"}}`, "Idempotency-Key", "6")
+}

@@ -1,0 +1,295 @@
+package commands_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"daybook/commands"
+	"daybook/commands/internal/shoptest"
+	"daybook/domain/access"
+	"daybook/domain/order"
+	"daybook/domain/returns"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+	"daybook/eventstore/memory"
+)
+
+// upTo is a shop where 5.00 GBP may be given back without the permission.
+func upTo() commands.Policy {
+	policy := commands.DefaultPolicy()
+	policy.RefundLimits = []unit.Money{pounds("5.00")}
+	return policy
+}
+
+// callAs is a call of a principal with the grants of a role, or with these grants.
+func callAs(role access.Role, grants access.Grants) commands.Call {
+	call := shoptest.NewCall()
+	if grants == nil {
+		grants, _ = access.BuiltIn(role)
+	}
+	call.Who = access.Principal{ID: "key:" + string(role), Role: role, Grants: grants}
+	call.Meta.Actor = call.Who.ID
+	return call
+}
+
+// soldWithReturns sells an order of 10 mugs (25.00 GBP), of which returns a and b bring back 5
+// each.
+func soldWithReturns(t *testing.T, log eventstore.Store) *shop {
+	t.Helper()
+	s := open(t, log, upTo())
+	s.Sell("MUG", 11)
+	s.deliver("o1", 10)
+	for _, id := range []unit.ReturnID{"a", "b"} {
+		if _, err := s.Return(t.Context(), shoptest.NewCall(), id, mugsOf(id, 5, "o1")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Return(t.Context(), shoptest.NewCall(), id, giveBack(5, "1")[:2]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// aRefund gives an amount back under an id, by one of the routes.
+type aRefund func(s *shop, call commands.Call, id unit.TransactionID, amount string) error
+
+func byOrder(of order.TransactionType, state order.TransactionState) aRefund {
+	return func(s *shop, call commands.Call, id unit.TransactionID, amount string) error {
+		_, err := s.Order(s.T.Context(), call, "o1", order.RecordTransaction{TransactionID: id, Type: of, State: state, Amount: pounds(amount)})
+		return err
+	}
+}
+
+func byReturn(of unit.ReturnID) aRefund {
+	return func(s *shop, call commands.Call, id unit.TransactionID, amount string) error {
+		_, err := s.Return(s.T.Context(), call, of, returns.RecordRefund{TransactionID: id, Amount: pounds(amount)})
+		return err
+	}
+}
+
+var refundPaths = map[string]aRefund{
+	"a refund of the order":         byOrder(order.Refund, order.Succeeded),
+	"a pending refund of the order": byOrder(order.Refund, order.Pending),
+	"a chargeback of the order":     byOrder(order.Chargeback, order.Succeeded),
+	"a refund of a return":          byReturn("a"),
+}
+
+func overLimit(err error) bool {
+	return errors.Is(err, order.ErrRefundLimit) || errors.Is(err, returns.ErrRefundLimit)
+}
+
+// By each path, an operator may give back as much as the limit, in one or in several refunds, and
+// no more. What was refused has changed nothing.
+func TestAnOperatorGivesBackAsMuchAsTheLimit(t *testing.T) {
+	t.Parallel()
+	for name, refund := range refundPaths {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := soldWithReturns(t, memory.New())
+			if err := refund(s, callAs(access.Operator, nil), "all", "5.01"); !overLimit(err) {
+				t.Errorf("5.01: %v", err)
+			}
+			for _, id := range []unit.TransactionID{"one", "two"} {
+				if err := refund(s, callAs(access.Operator, nil), id, "2.50"); err != nil {
+					t.Errorf("%s: %v", id, err)
+				}
+			}
+			for other, again := range refundPaths {
+				if other == "a refund of a return" {
+					again = byReturn("b") // it has given back nothing, but its order has
+				}
+				err := again(s, callAs(access.Operator, nil), "more", "0.01")
+				if no, refused := errors.AsType[*rule.Rejection](err); !refused || !errors.Is(no, order.ErrRefundLimit) || no.Facts["given_back"] == nil {
+					t.Errorf("0.01 more by %s: %v", other, err)
+				}
+			}
+			if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("5.00")) {
+				t.Errorf("%s given back", now)
+			}
+			s.auditLater()
+		})
+	}
+}
+
+// The permission is that of a manager, an admin, the program itself, or a role of the shop's own.
+func TestOthersGiveBackMoreThanTheLimit(t *testing.T) {
+	t.Parallel()
+	operator, _ := access.BuiltIn(access.Operator)
+	custom := access.Grants{access.UnlimitedRefunds: access.All}
+	for permission, reach := range operator {
+		custom[permission] = reach
+	}
+	for name, call := range map[string]func() commands.Call{
+		"a manager":           func() commands.Call { return callAs(access.Manager, nil) },
+		"an admin":            func() commands.Call { return callAs(access.Admin, nil) },
+		"a custom role":       func() commands.Call { return callAs("cashier", custom) },
+		"the program, itself": shoptest.NewCall,
+		"without access control": func() commands.Call {
+			call := shoptest.NewCall()
+			call.Who, call.Meta.Actor = access.Everyone, "operator:eve"
+			return call
+		},
+	} {
+		for path, refund := range refundPaths {
+			t.Run(name+", "+path, func(t *testing.T) {
+				t.Parallel()
+				s := soldWithReturns(t, memory.New())
+				if err := refund(s, call(), "all", "7.50"); err != nil {
+					t.Error(err)
+				}
+				// What a manager has given back counts.
+				if err := byOrder(order.Refund, order.Succeeded)(s, callAs(access.Operator, nil), "more", "0.01"); !overLimit(err) {
+					t.Errorf("an operator, after it: %v", err)
+				}
+				s.auditLater()
+			})
+		}
+	}
+}
+
+// A repeated request gets its first result, although the limit is reached. A repeated request of a
+// refund that was refused is refused again.
+func TestARefundUnderTheLimitIsRepeated(t *testing.T) {
+	t.Parallel()
+	for name, refund := range refundPaths {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := soldWithReturns(t, memory.New())
+			tooMuch, call := callAs(access.Operator, nil), callAs(access.Operator, nil)
+			for range 2 {
+				if err := refund(s, tooMuch, "much", "5.01"); !overLimit(err) {
+					t.Errorf("5.01: %v", err)
+				}
+				if err := refund(s, call, "all", "5.00"); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := refund(s, callAs(access.Operator, nil), "all", "5.00"); err != nil {
+				t.Errorf("the same refund by another request: %v", err)
+			}
+			if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("5.00")) {
+				t.Errorf("%s given back", now)
+			}
+		})
+	}
+}
+
+// Sixteen refunds at once, half of them by each return, together give back no more than the limit.
+func TestRefundsAtOnceDoNotPassTheLimit(t *testing.T) {
+	t.Parallel()
+	s := soldWithReturns(t, memory.New())
+	var wait sync.WaitGroup
+	for i := range 16 {
+		refund := []aRefund{byReturn("a"), byReturn("b"), byOrder(order.Refund, order.Succeeded)}[i%3]
+		wait.Go(func() {
+			id := unit.TransactionID(fmt.Sprint("t", i))
+			if err := refund(s, callAs(access.Operator, nil), id, "1.00"); err != nil && !overLimit(err) {
+				t.Errorf("%s: %v", id, err)
+			}
+		})
+	}
+	wait.Wait()
+	if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("5.00")) {
+		t.Errorf("%s given back", now)
+	}
+	for _, id := range []unit.ReturnID{"a", "b"} {
+		if open := s.returnState(id).OrdersUnsettled; len(open) > 0 {
+			t.Errorf("return %s has %+v open", id, open)
+		}
+	}
+	s.auditLater()
+}
+
+// Another return of the order is paid back after the order was asked. The order refuses its share,
+// and the return takes its refund back.
+func TestARefundThatComesSecondIsTakenBack(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := soldWithReturns(t, log)
+	slow := open(t, &between{Store: log, eventType: refundRecorded, run: func() {
+		if err := byReturn("b")(s, callAs(access.Operator, nil), "first", "3.00"); err != nil {
+			t.Error(err)
+		}
+	}}, upTo())
+	call := callAs(access.Operator, nil)
+	for range 2 {
+		if err := byReturn("a")(slow, call, "second", "3.00"); !errors.Is(err, order.ErrRefundLimit) {
+			t.Error(err)
+		}
+	}
+	wantRefunded(t, slow, map[unit.ReturnID]string{"a": "0", "b": "3.00"})
+	slow.auditLater()
+}
+
+// A manager's refund was recorded at the return, and its node died before the order had recorded
+// it. A call of an operator carries it out and does not take it back. So does the reactor.
+func TestARefundOfAManagerIsCarriedOutByOthers(t *testing.T) {
+	t.Parallel()
+	for name, carryOut := range map[string]func(s *shop) error{
+		"a call of an operator": func(s *shop) error {
+			_, err := s.Return(s.T.Context(), callAs(access.Operator, nil), "a", returns.Close{})
+			return err
+		},
+		"the same refund of an operator": func(s *shop) error {
+			return byReturn("a")(s, callAs(access.Operator, nil), "large", "7.50")
+		},
+		"the reactor": func(s *shop) error {
+			return s.FinishReturn(s.T.Context(), shoptest.NewCall().Meta, "a")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := memory.New()
+			soldWithReturns(t, log)
+			dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
+			_ = byReturn("a")(dying, callAs(access.Manager, nil), "large", "7.50") // it dies after the first append
+			s := open(t, log, upTo())
+			if open := s.returnState("a").OrdersUnsettled; len(open) != 1 {
+				t.Fatalf("open: %+v", open)
+			}
+			if err := carryOut(s); err != nil {
+				t.Error(err)
+			}
+			wantRefunded(t, s, map[unit.ReturnID]string{"a": "7.50"})
+			if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("7.50")) {
+				t.Errorf("%s given back", now)
+			}
+		})
+	}
+}
+
+// The program gives back what was paid for an order whose stock was lost, also above the limit. An
+// operator settles this refund. A failed refund is no refund.
+func TestTheProgramHasNoLimit(t *testing.T) {
+	t.Parallel()
+	s := soldWithReturns(t, memory.New())
+	if err := byOrder(order.Refund, order.Failed)(s, callAs(access.Operator, nil), "failed", "20.00"); err != nil {
+		t.Errorf("a failed refund: %v", err)
+	}
+	if err := byOrder(order.Refund, order.Pending)(s, callAs(access.Manager, nil), "pending", "20.00"); err != nil {
+		t.Error(err)
+	}
+	settle := order.SettleTransaction{TransactionID: "pending", State: order.Succeeded}
+	if _, err := s.Order(t.Context(), callAs(access.Operator, nil), "o1", settle); err != nil {
+		t.Errorf("an operator settles a refund: %v", err)
+	}
+	s.auditLater()
+}
+
+// If there is any limit, a refund in a currency without one needs the permission.
+func TestACurrencyWithoutALimitAllowsNoRefund(t *testing.T) {
+	t.Parallel()
+	policy := commands.DefaultPolicy()
+	policy.RefundLimits = []unit.Money{{Amount: pounds("5").Amount, Currency: "EUR"}}
+	log := memory.New()
+	soldWithReturns(t, log)
+	s := open(t, log, policy)
+	for name, refund := range refundPaths {
+		if err := refund(s, callAs(access.Operator, nil), "t", "0.01"); !overLimit(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
