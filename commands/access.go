@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"daybook/commands/aggregate"
@@ -14,10 +15,51 @@ import (
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/unit"
+	"daybook/eventstore"
 )
 
 // ErrNobody means that a call does not say who asks. This is a fault of the program.
 var ErrNobody = errors.New("the call has no principal")
+
+// ErrActorDiffers means that the events of a call would name somebody else than its principal as
+// their actor. This is a fault of the program, so it is an error. To write the principal's name
+// over the other one would hide the fault.
+var ErrActorDiffers = errors.New("the actor of the call is not its principal")
+
+// checkActor compares the actor, and the customer for whom the actor acts, with the principal.
+// Without access control, a caller names its actor itself, but not one that looks as if it was
+// authenticated.
+func (c Call) checkActor() error {
+	differs := c.Meta.Actor != c.Who.ID || c.Meta.ActingFor != string(c.Who.ActsFor)
+	if c.Who.ID == access.Everyone.ID {
+		differs = access.ProvenPrefix(c.Meta.Actor) != "" || c.Meta.ActingFor != ""
+	}
+	if differs || c.Meta.OnBehalfOf != "" && access.ProvenPrefix(c.Who.ID) != systemPrefix {
+		return fmt.Errorf("%w: %q (for %q, on behalf of %q) and %q", ErrActorDiffers, c.Meta.Actor, c.Meta.ActingFor, c.Meta.OnBehalfOf, c.Who.ID)
+	}
+	return nil
+}
+
+// systemPrefix is what the names of parts of the program begin with (access.System).
+const systemPrefix = "system:"
+
+// The parts of the program that carry out work by themselves.
+var (
+	theReactor = access.System("reactor") // finishes processes that were cut off
+	theTimer   = access.System("timer")   // acts on deadlines
+)
+
+// by returns the metadata of work that a part of the program carries out by itself. The actor is
+// the part. Whoever began the work is in OnBehalfOf. The causation and the correlation stay as they
+// are, so they lead to the request that began the work.
+func by(part access.Principal, meta eventstore.Metadata) eventstore.Metadata {
+	began := cmp.Or(meta.OnBehalfOf, meta.Actor)
+	if began == part.ID {
+		began = ""
+	}
+	meta.Actor, meta.OnBehalfOf = part.ID, began
+	return meta
+}
 
 // Access carries out commands on the shop's API keys and roles, all or none. Nobody can give,
 // change or end a right that they do not have themself (*access.LacksError).

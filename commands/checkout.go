@@ -256,14 +256,16 @@ func (s *Service) checkOrderIDFree(ctx context.Context, id unit.CartID, orderID 
 	return errors.Join(err, refusal)
 }
 
-// FinishCheckout finishes a checkout that has begun in the log.
+// FinishCheckout finishes a checkout that has begun in the log. The actor of the events of
+// FinishCheckout, FinishOrder, FinishReturn and FinishMerge is system:reactor, on behalf of whoever
+// began the work.
 func (s *Service) FinishCheckout(ctx context.Context, id unit.CartID, orderID unit.OrderID) error {
 	defer s.drive(cart.Stream(id))()
 	past, err := s.readCheckout(ctx, id, orderID)
 	if err != nil {
 		return err
 	}
-	_, err = s.finishCheckout(ctx, past.meta, past.started, past.outcome, driver{})
+	_, err = s.finishCheckout(ctx, by(theReactor, past.meta), past.started, past.outcome, driver{})
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"daybook/commands/aggregate"
-	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -15,9 +14,10 @@ import (
 	"daybook/eventstore"
 )
 
-// ExpireOrder ends an order that was not confirmed, if its deadline has passed.
+// ExpireOrder ends an order that was not confirmed, if its deadline has passed. The actor of the
+// events of ExpireOrder, ExpireReservations and ExpireCart is system:timer.
 func (s *Service) ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error {
-	_, err := s.Order(ctx, Call{Who: access.System("timer"), Meta: meta}, id, order.Expire{Now: now})
+	_, err := s.Order(ctx, Call{Who: theTimer, Meta: by(theTimer, meta)}, id, order.Expire{Now: now})
 	return err
 }
 
@@ -26,7 +26,7 @@ func (s *Service) ExpireOrder(ctx context.Context, meta eventstore.Metadata, id 
 // again with another command id.
 func (s *Service) ExpireReservations(ctx context.Context, meta eventstore.Metadata, key stock.Key, now time.Time) (some bool, err error) {
 	result, err := s.stock.Handle(ctx, aggregate.Request[stock.Command]{
-		Stream: stock.Stream(key.SKU, key.Location), Meta: meta,
+		Stream: stock.Stream(key.SKU, key.Location), Meta: by(theTimer, meta),
 		Commands: []stock.Command{stock.ExpireDue{At: stock.At{Key: key, Now: now}}}, Redecide: true,
 	})
 	return err == nil && len(result.Events) > 0, err
@@ -55,7 +55,7 @@ func (s *Service) ExpireCart(ctx context.Context, meta eventstore.Metadata, id u
 			return until, nil
 		}
 		_, err = s.carts.Handle(ctx, aggregate.Request[cart.Command]{
-			Stream: cart.Stream(id), Meta: meta, Commands: []cart.Command{cart.Expire{}}, If: aggregate.AtRevision(last.Revision), Redecide: true,
+			Stream: cart.Stream(id), Meta: by(theTimer, meta), Commands: []cart.Command{cart.Expire{}}, If: aggregate.AtRevision(last.Revision), Redecide: true,
 		})
 		if _, changed := errors.AsType[*aggregate.StaleError](err); changed {
 			continue

@@ -43,7 +43,7 @@ func flood(t *testing.T, service *commands.Service, key stock.Key) {
 	var batch []stock.Command
 	give := func() {
 		t.Helper()
-		if _, err := service.MoveStock(t.Context(), commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, batch...); err != nil {
+		if _, err := service.MoveStock(t.Context(), commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New()}}, key, batch...); err != nil {
 			t.Fatal(err)
 		}
 		batch = nil
@@ -63,7 +63,7 @@ func flood(t *testing.T, service *commands.Service, key stock.Key) {
 	for range 64 {
 		receipts.Go(func() {
 			for range 66 {
-				receive := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
+				receive := commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New()}}
 				if _, err := service.MoveStock(t.Context(), receive, key, stock.Receive{At: at, Quantity: 1}); err != nil {
 					t.Error(err)
 				}
@@ -352,7 +352,7 @@ func crowd(t *testing.T, service *commands.Service) {
 		})
 	}
 	for _, command := range batch {
-		if _, err := service.MoveStock(t.Context(), commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
+		if _, err := service.MoveStock(t.Context(), commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New()}}, mugs, command); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -172,7 +172,7 @@ func (s *Service) FinishMerge(ctx context.Context, meta eventstore.Metadata, id 
 	if err != nil || !now.present {
 		return err
 	}
-	_, _, err = s.finishMerge(ctx, meta, now)
+	_, _, err = s.finishMerge(ctx, by(theReactor, meta), now)
 	return err
 }
 

@@ -106,7 +106,7 @@ func later(a, b eventstore.Position) eventstore.Position {
 // of the event that made them necessary.
 func (s *Service) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
 	defer s.drive(order.Stream(id))()
-	_, err := s.fulfil(ctx, meta, id, 0)
+	_, err := s.fulfil(ctx, by(theReactor, meta), id, 0)
 	return err
 }
 

@@ -183,7 +183,7 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 // metadata of the event that made them necessary.
 func (s *Service) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
 	defer s.drive(returns.Stream(id))()
-	_, err := s.followReturn(ctx, meta, id, nil)
+	_, err := s.followReturn(ctx, by(theReactor, meta), id, nil)
 	return err
 }
 

@@ -37,7 +37,7 @@ func TestEveryCallIsHeldToTheBoundsOfTime(t *testing.T) {
 			time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1066, 10, 14, 0, 0, 0, 0, time.UTC), time.Date(1989, 12, 31, 23, 59, 59, 0, time.UTC),
 			now.Add(24*time.Hour + time.Second), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
 		} {
-			call := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), OccurredAt: at}}
+			call := commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New(), OccurredAt: at}}
 			in := []reflect.Value{reflect.ValueOf(t.Context()), reflect.ValueOf(call)}
 			for n := 2; n < of.NumIn() && (!of.IsVariadic() || n < of.NumIn()-1); n++ {
 				in = append(in, reflect.Zero(of.In(n)))
@@ -74,7 +74,7 @@ func TestWhatIsWithinTheBoundsOfTimeIsTaken(t *testing.T) {
 		"the last of a setting":  {policy, now.Add(48 * time.Hour)},
 	} {
 		service := commands.NewService(memory.New(), test.policy, func() time.Time { return now }, aggregate.Options{})
-		call := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), OccurredAt: test.at}}
+		call := commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New(), OccurredAt: test.at}}
 		if _, err := service.MoveStock(context.WithoutCancel(t.Context()), call, key, stock.Receive{At: service.At(key), Quantity: 1}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -88,7 +88,7 @@ func TestADeadlineTooFarAwayIsRefused(t *testing.T) {
 	service := commands.NewService(log, commands.DefaultPolicy(), func() time.Time { return now }, aggregate.Options{})
 	key := stock.Key{SKU: "MUG", Location: unit.DefaultLocation}
 	far := now.Add(unit.MaxReservation + time.Second)
-	call := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
+	call := commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	_, reserved := service.MoveStock(t.Context(), call, key, stock.Reserve{At: service.At(key), ReservationID: "r", OrderID: "o", Quantity: 1, ExpiresAt: far})
 	_, extended := service.MoveStock(t.Context(), call, key, stock.Extend{At: service.At(key), ReservationID: "r", ExpiresAt: far})
 	_, checkedOut := service.Checkout(t.Context(), call, commands.CheckoutRequest{CartID: "c", OrderID: "o", ReserveUntil: far})

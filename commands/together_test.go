@@ -64,7 +64,7 @@ func atNoon(t *testing.T, log eventstore.Store) *shop {
 
 func callOf(name string) commands.Call {
 	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte(name))
-	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: id, CorrelationID: id.String(), Actor: "test", Channel: "test"}}
+	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: id, CorrelationID: id.String(), Actor: "system:test", Channel: "test"}}
 }
 
 // sellMugs sells goods, fills the cart "c1" with two SKUs and returns the request of a whole

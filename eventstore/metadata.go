@@ -22,6 +22,9 @@ type Metadata struct {
 	CausationID string `json:"$causationId,omitempty" class:"open"`
 	// Actor is who asked: "customer:42", "operator:ann", "system:reactor".
 	Actor string `json:"actor,omitempty" class:"actor"`
+	// OnBehalfOf is the actor who began the work that a part of the program has finished, such as
+	// "staff:p3f9a1c2d4". Then Actor is that part. It is empty if the actor began the work.
+	OnBehalfOf string `json:"on_behalf_of,omitempty" class:"actor"`
 	// ActingFor is the customer for whom the actor did it, if the actor is a storefront.
 	ActingFor string `json:"acting_for,omitempty" class:"customer"`
 	// Channel is where it came in: "web", "api", "import", "demo".

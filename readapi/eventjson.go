@@ -34,6 +34,8 @@ func appendEvent(b []byte, e *Event) ([]byte, error) {
 	w.given("correlationid", e.CorrelationID)
 	w.given("causationid", e.CausationID)
 	w.given("actor", e.Actor)
+	w.given("onbehalfof", e.OnBehalfOf)
+	w.given("actingfor", e.ActingFor)
 	w.given("channel", e.Channel)
 	w.given("traceparent", e.Trace)
 	if e.Foreign {

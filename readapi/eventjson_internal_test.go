@@ -15,7 +15,7 @@ func fullEvent() Event {
 	return Event{
 		SpecVersion: "1.0", ID: "0190a1b2-0000-8000-8000-000000000001", Source: "/v1/streams/order-o%2F1", Type: "order.placed.v1", Subject: "order-o/1",
 		Time: at, ContentType: "application/json", Position: "1042", Revision: 3, RecordedAt: at.Add(time.Microsecond),
-		CommandID: "0190a1b2-0000-8000-8000-000000000002", CorrelationID: "c", CausationID: "d", Actor: "customer:42", Channel: "web", Trace: "00-0af7-b7ad-01",
+		CommandID: "0190a1b2-0000-8000-8000-000000000002", CorrelationID: "c", CausationID: "d", Actor: "customer:42", OnBehalfOf: "staff:p1", ActingFor: "17850", Channel: "web", Trace: "00-0af7-b7ad-01",
 		DataSchema: "urn:daybook:unknown", Foreign: true, Data: jsontext.Value(`{"order_id":"o/1","lines":[{"sku":"MUG","quantity":2,"price":"7.50"}]}`),
 	}
 }

@@ -127,6 +127,8 @@ type Event struct {
 	CorrelationID string    `json:"correlationid,omitempty"`
 	CausationID   string    `json:"causationid,omitempty"`
 	Actor         string    `json:"actor,omitempty"`
+	OnBehalfOf    string    `json:"onbehalfof,omitempty"`
+	ActingFor     string    `json:"actingfor,omitempty"`
 	Channel       string    `json:"channel,omitempty"`
 	Trace         string    `json:"traceparent,omitempty"`
 	Foreign       bool      `json:"foreign,omitzero" doc:"true if another program wrote the event. Such an event says nothing about the shop, whatever its type and stream are. Left out in the shop's own events."`

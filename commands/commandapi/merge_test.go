@@ -96,7 +96,7 @@ func TestARefusedMergeSaysWhereTheCartIsOpenAgain(t *testing.T) {
 func TestAKeyOfAMergeIsRefusedWithAnotherCart(t *testing.T) {
 	t.Parallel()
 	service := func(s *shop) (*commands.Service, commands.Call) {
-		return s.start().service, commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
+		return s.start().service, commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	}
 	for name, meanwhile := range map[string]func(t *testing.T, s *shop){
 		"nothing happens": func(*testing.T, *shop) {},

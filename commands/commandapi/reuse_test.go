@@ -177,7 +177,7 @@ func lost(s *keyShop) {
 	mugs := stock.Key{SKU: "MUG", Location: "main"}
 	started := cart.CheckoutStarted{CartID: "c", OrderID: "o", OrderIDFrom: cart.FromCaller}
 	at := s.service.At(mugs)
-	call := commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New()}}
+	call := commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New()}}
 	_, err := s.service.MoveStock(s.t.Context(), call, mugs,
 		stock.Release{At: at, ReservationID: checkout.ReservationID(started, mugs.SKU, mugs.Location)}, stock.TransferOut{At: at, TransferID: "gone", To: "shop", Quantity: 100})
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 // own is a call that the shop makes itself, without the import.
 func own() commands.Call {
-	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web"}}
+	return commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web"}}
 }
 
 // sells lists a product in the shop, receives units of it and sells some of them by an order.

@@ -206,7 +206,7 @@ func TestAnAdminEndsASession(t *testing.T) {
 		}
 		if recorded.Type == "shopstaff.signed_out.v1" {
 			ended++
-			if !strings.Contains(string(recorded.Meta), `"test"`) {
+			if !strings.Contains(string(recorded.Meta), `"system:test"`) {
 				t.Errorf("the session was ended by %s", recorded.Meta)
 			}
 		}

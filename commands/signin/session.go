@@ -7,10 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/commands"
 	"daybook/domain/access"
 	"daybook/domain/rule"
 	"daybook/domain/staff"
+	"daybook/eventstore"
 )
 
 // Limits of sessions and of the steps of a sign-in.
@@ -153,7 +156,9 @@ func (d *Desk) noteGuessing(id staff.PersonID, name string) {
 // record records a guess, once an hour for each person.
 func (d *Desk) record(ctx context.Context, noticed guess) {
 	command := staff.NoteGuessing{Person: noticed.person, Failures: int64(noticed.failures), Since: d.service.Now().UTC().Truncate(time.Hour)}
-	if _, err := d.service.Staff(ctx, d.callOf(noticed.person), command); err != nil {
+	who := access.System("sign-in") // whoever guesses was not authenticated
+	call := commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
+	if _, err := d.service.Staff(ctx, call, command); err != nil {
 		d.logger.WarnContext(ctx, "guessing cannot be recorded", "person_id", noticed.person, "error", err)
 	}
 }
@@ -311,6 +316,9 @@ func (d *Desk) EndSession(ctx context.Context, id staff.PersonID, session string
 //
 // Errors: staff.ErrNotFound, *access.LacksError, and those of the log and the store.
 func (d *Desk) EndSessionOf(ctx context.Context, call commands.Call, id staff.PersonID, session string) (Member, error) {
+	if call.Who.IsZero() {
+		return Member{}, commands.ErrNobody
+	}
 	m, err := d.Member(ctx, id)
 	if err != nil {
 		return Member{}, err

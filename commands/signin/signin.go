@@ -159,6 +159,9 @@ type Token struct {
 //
 // Errors: *FieldError, staff.ErrExists if somebody else has the address, and those of the log.
 func (d *Desk) Invite(ctx context.Context, call commands.Call, contact Contact, role access.Role) (Member, Token, error) {
+	if call.Who.IsZero() {
+		return Member{}, Token{}, commands.ErrNobody
+	}
 	contact, err := cleaned(contact)
 	if err == nil {
 		err = d.checkRole(call, role)
@@ -227,6 +230,9 @@ func (d *Desk) GiveToken(ctx context.Context, call commands.Call, id staff.Perso
 
 // ChangeRole gives a person another role. Their sessions end.
 func (d *Desk) ChangeRole(ctx context.Context, call commands.Call, id staff.PersonID, role access.Role) (Member, error) {
+	if call.Who.IsZero() {
+		return Member{}, commands.ErrNobody
+	}
 	if err := d.checkRole(call, role); err != nil {
 		return Member{}, err
 	}
@@ -387,9 +393,12 @@ func (d *Desk) compare(ctx context.Context, person staff.Person, password string
 	return same && person.Status == staff.Active, err
 }
 
-// callOf is the call for a command that a person sends about themself.
+// callOf is the call for a command that a person sends about themself. It has all rights, because
+// these commands are about nobody else.
 func (d *Desk) callOf(id staff.PersonID) commands.Call {
-	return commands.Call{Who: access.System("sign-in"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: actor(id), Channel: "api"}}
+	who := access.System("sign-in")
+	who.ID = actor(id)
+	return commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
 }
 
 func actor(id staff.PersonID) string { return "staff:" + string(id) }

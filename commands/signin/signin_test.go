@@ -45,7 +45,7 @@ func newOffice(t *testing.T) *office {
 func (o *office) later(d time.Duration) { o.clock.Add(int64(d)) }
 
 func (o *office) admin() commands.Call {
-	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "test"}}
+	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "system:test"}}
 }
 
 // hire invites a person and lets them join.

@@ -3,6 +3,7 @@ package access
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"daybook/domain/unit"
 )
@@ -35,6 +36,21 @@ type Principal struct {
 // everything.
 func System(part string) Principal {
 	return Principal{ID: "system:" + part, Role: Admin, Grants: builtIn[Admin]}
+}
+
+// provenActors are the beginnings of the names of actors that were authenticated: holders of keys,
+// people who have signed in, holders of tokens, guests, and parts of the program.
+var provenActors = []string{"key:", "staff:", "oidc:", "guest:", "system:"}
+
+// ProvenPrefix returns the beginning of an actor's name that says that the actor was authenticated.
+// It is empty if the name has none. Without access control, nobody may have such a name.
+func ProvenPrefix(actor string) string {
+	for _, prefix := range provenActors {
+		if strings.HasPrefix(actor, prefix) {
+			return prefix
+		}
+	}
+	return ""
 }
 
 // Everyone is the principal of each request to a node without access control. It may do everything.

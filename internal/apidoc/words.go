@@ -438,6 +438,8 @@ var words = map[string]word{
 	"commandid":                 {about: "The command that the event follows from.", format: "uuid", example: "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"},
 	"correlationid":             text("The id that everything that follows from one request has in common.", "0af7651916cd43dd8448eb211c80319c"),
 	"causationid":               text("The event or the command that it follows from.", "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"),
+	"onbehalfof":                text("Who began the work, if the actor is a part of the program that has finished it.", "operator:eve"),
+	"actingfor":                 text("The customer for whom the actor did it, if the actor is a storefront.", "17850"),
 	"traceparent":               text("The W3C trace context of the request that it follows from.", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
 	"time":                      moment("When it took effect."),
 	"recordedtime":              moment("When it was written to the log."),

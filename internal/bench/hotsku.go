@@ -79,7 +79,7 @@ func hotBaseline(ctx context.Context, env Env, way sellWay) (Row, error) {
 }
 
 func newMeta() eventstore.Metadata {
-	return eventstore.Metadata{CommandID: uuid.New(), Actor: "bench", Channel: "bench"}
+	return eventstore.Metadata{CommandID: uuid.New(), Actor: "system:bench", Channel: "bench"}
 }
 
 func receive(ctx context.Context, env Env, key stock.Key, units unit.Quantity) error {

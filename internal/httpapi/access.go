@@ -118,17 +118,11 @@ func isWrong(err error) bool {
 	return !unready && !refused && !errors.Is(err, errNoKey)
 }
 
-// provenActors are the beginnings of the names of actors that were authenticated: holders of keys,
-// people who have signed in, holders of tokens, guests, and parts of the program.
-var provenActors = []string{"key:", "staff:", "oidc:", "guest:", "system:"}
-
 // checkActor refuses an actor whose name would look like one that was authenticated. Without access
 // control, everybody may name any other actor.
 func checkActor(actor string) error {
-	for _, prefix := range provenActors {
-		if strings.HasPrefix(actor, prefix) {
-			return problem.NotValid(problem.InParameter("header", headerActor, "only somebody who was authenticated has a name that begins with "+prefix))
-		}
+	if prefix := access.ProvenPrefix(actor); prefix != "" {
+		return problem.NotValid(problem.InParameter("header", headerActor, "only somebody who was authenticated has a name that begins with "+prefix))
 	}
 	return nil
 }

@@ -302,7 +302,7 @@ func cloudEvent(recorded eventstore.Recorded) readapi.Event {
 		SpecVersion: "1.0", ID: recorded.ID.String(), Source: "/v1/streams/" + url.PathEscape(recorded.Stream), Type: eventstore.Visible(recorded.Type), Subject: eventstore.Visible(recorded.Stream),
 		Time: meta.EffectiveAt(recorded.RecordedAt), ContentType: "application/json",
 		Position: recorded.Position.String(), Revision: recorded.Revision, RecordedAt: recorded.RecordedAt,
-		CorrelationID: meta.CorrelationID, CausationID: meta.CausationID, Actor: meta.Actor, Channel: meta.Channel, Trace: meta.Trace,
+		CorrelationID: meta.CorrelationID, CausationID: meta.CausationID, Actor: meta.Actor, OnBehalfOf: meta.OnBehalfOf, ActingFor: meta.ActingFor, Channel: meta.Channel, Trace: meta.Trace,
 		Foreign: eventstore.Foreign(&recorded) != nil,
 		Data:    jsontext.Value(data),
 	}

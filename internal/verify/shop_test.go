@@ -116,7 +116,7 @@ func callAt(at string) commands.Call {
 	if err != nil {
 		panic(err)
 	}
-	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web", OccurredAt: when}}
+	return commands.Call{Who: access.Everyone, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: "operator:ann", Channel: "web", OccurredAt: when}}
 }
 
 const (

@@ -37,7 +37,7 @@ func Open(t *testing.T, store eventstore.Store, policy commands.Policy) *Shop {
 // NewCall is a call with a command id that is new.
 func NewCall() commands.Call {
 	id := uuid.New()
-	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: id, CorrelationID: id.String(), Actor: "test", Channel: "test"}}
+	return commands.Call{Who: access.System("test"), Meta: eventstore.Metadata{CommandID: id, CorrelationID: id.String(), Actor: "system:test", Channel: "test"}}
 }
 
 // Key is the stock of a SKU at the default location.
