@@ -212,6 +212,9 @@ func printReport(out io.Writer, report *verify.Report) error {
 	if others := report.Others; others != nil {
 		w.printf("%s\n", tellOthers(others))
 	}
+	if actors := report.Actors; actors != nil {
+		w.printf("Actors were authenticated from position %s of the log (%s) on, except in %d events.\n", actors.From, actors.FromTime.Format(time.RFC3339), actors.Unproven)
+	}
 	verdict := "Nothing is off"
 	if report.Differences > 0 {
 		verdict = fmt.Sprintf("\n%d differences", report.Differences)

@@ -31,6 +31,7 @@ type Book struct {
 	Stock    map[stock.Key]*StockLevel
 	Sales    *Ledger
 	Access   access.State // API keys and roles
+	actors   *Actors      // nil: no event is about keys or roles
 	Staff    staff.State  // people who sign in
 
 	grace     time.Duration
@@ -187,6 +188,7 @@ func (b *Book) foldEvent(e *event) {
 		return
 	}
 	b.events++
+	b.noteActor(e)
 	if _, ours := b.streams[e.Stream]; !ours && e.unreadable != "" {
 		b.noteUnreadable(e)
 		return

@@ -65,6 +65,7 @@ type Report struct {
 	Events      int64               `json:"events"`           // in the shop's streams
 	Streams     int                 `json:"streams"`          // the shop's
 	Others      *Others             `json:"others,omitempty"` // streams of other programs, which were not verified
+	Actors      *Actors             `json:"actors,omitempty"` // nil: no event is about keys or roles, so no actor was authenticated for certain
 	Checks      []*Check            `json:"checks"`
 	Differences int64               `json:"differences"`
 	Seconds     float64             `json:"seconds"`
@@ -170,7 +171,7 @@ func runOnLog(ctx context.Context, cfg Config, m *readModels) (*Book, *Report, e
 	if err != nil {
 		return nil, nil, err
 	}
-	report := &Report{Position: book.Position, Events: book.events, Streams: len(book.streams) + len(book.unreadable), Others: book.others.summary()}
+	report := &Report{Position: book.Position, Events: book.events, Streams: len(book.streams) + len(book.unreadable), Others: book.others.summary(), Actors: book.actors}
 	if cut != nil {
 		// Only a part of the log was folded. So the checks of how orders, carts and returns
 		// end are left out, because they would report work that the rest of the log finishes.
