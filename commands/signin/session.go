@@ -25,8 +25,6 @@ const (
 	stepTries  = 5                // requests with one step token
 	// touchEvery bounds how often the use of a session is stored.
 	touchEvery = time.Minute
-	// recheck is how often While asks whether the session of a long request is still good.
-	recheck = time.Second
 )
 
 // Reasons why a session is refused.
@@ -243,41 +241,6 @@ func (d *Desk) holder(ctx context.Context, hash string, uses bool) (access.Princ
 // lives tells whether a session is before its end and was used in the last 30 minutes (IdleMax).
 func (s *Session) lives(now time.Time) bool {
 	return now.Before(s.ExpiresAt) && now.Sub(s.UsedAt) < IdleMax
-}
-
-// While returns a context that ends when a session ends or the rights of its holder change. The
-// caller must call stop. It asks every second, because a session can also end on another node.
-func (d *Desk) While(ctx context.Context, who access.Principal) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		ticker := time.NewTicker(recheck)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			now, err := d.holder(ctx, who.Credential, false)
-			if errors.Is(err, ErrNoSession) || err == nil && !sameRights(now, who) {
-				cancel(ErrSessionEnded)
-				return
-			}
-		}
-	}()
-	return ctx, func() { cancel(nil) }
-}
-
-func sameRights(a, b access.Principal) bool {
-	if a.ID != b.ID || a.Role != b.Role || len(a.Grants) != len(b.Grants) {
-		return false
-	}
-	for permission, reach := range a.Grants {
-		if b.Grants[permission] != reach {
-			return false
-		}
-	}
-	return true
 }
 
 // PersonOf returns the id of the person behind a principal. It is empty if the principal is not a

@@ -5,6 +5,7 @@
 //
 //   - signin.go has the desk: invitations, tokens, and the passwords of people.
 //   - session.go begins and ends sessions, and tells who sends a request.
+//   - watch.go ends long requests when their session ends.
 //   - factor.go has the second factor: codes of an app, and recovery codes.
 //   - replace.go replaces the second factor and the recovery codes of a person who has signed in.
 //   - hash.go hashes passwords, a few at a time.
@@ -96,6 +97,7 @@ type Desk struct {
 	resets    chan string // addresses to which Run sends links
 
 	resetSecret []byte
+	watches     watches
 }
 
 // New makes a Desk.
@@ -105,6 +107,7 @@ func New(service *commands.Service, options Options) *Desk {
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
 		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), resetSecret: options.ResetSecret,
+		watches: watches{by: map[string]*watch{}},
 	}
 	if d.resetSecret == nil {
 		d.resetSecret = make([]byte, 32)

@@ -48,8 +48,9 @@ const (
 	// skew is how much the clocks of the issuer and of this node may differ.
 	skew       = 30 * time.Second
 	askTimeout = 5 * time.Second
-	// recheck is how often While checks whether the token of a long request is still good.
-	recheck = time.Second
+	// recheck is how often While checks whether the token of a long request is still good. The
+	// request must end within a second after its token.
+	recheck = 500 * time.Millisecond
 )
 
 // Config says whose tokens are good.
