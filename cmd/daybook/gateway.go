@@ -21,11 +21,11 @@ import (
 
 // gatewayFlags say whether the gateway is open to clients of EventStoreDB, and to which of them.
 type gatewayFlags struct {
-	Address   string `name:"gateway" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY" help:"Also serve the log to clients of EventStoreDB and KurrentDB here. They sign in with an API key: its id is the user name, its secret the password. Without --gateway-cert it must be a loopback address."`
+	Address   string `name:"gateway" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY" help:"Also serve the log to clients of EventStoreDB and KurrentDB here. They sign in with an API key (its id is the user name, its secret the password), as a person who has signed in, or with a token of an identity provider. Without --gateway-cert it must be a loopback address."`
 	Open      bool   `name:"gateway-open" from:"DAYBOOK_GATEWAY_OPEN" help:"Let clients of the gateway write the shop's own streams too. No rule checks what they write. Use this only if another Daybook keeps its log here; needs --access off."`
 	Cert      string `name:"gateway-cert" placeholder:"FILE" from:"DAYBOOK_GATEWAY_CERT" help:"Certificate (PEM, with its chain) for TLS; needs --gateway-key. If the files change, the new certificate is used within a second. By default the program makes one for this machine and keeps it in the data directory."`
 	Key       string `name:"gateway-key" placeholder:"FILE" from:"DAYBOOK_GATEWAY_KEY" help:"Private key (PEM) of the certificate."`
-	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"File of users who may call besides the holders of API keys. Its lines are those of htpasswd -B; groups can follow after another colon (name:hash:$$admins). Needs TLS."`
+	Users     string `name:"gateway-users" placeholder:"FILE" from:"DAYBOOK_GATEWAY_USERS" help:"File of users who may call besides those who may use the HTTP API. Its lines are those of htpasswd -B; groups can follow after another colon (name:hash:$$admins). Needs TLS."`
 	Advertise string `name:"gateway-advertise" placeholder:"HOST:PORT" from:"DAYBOOK_GATEWAY_ADVERTISE" help:"Address at which clients reach this node. Default: the address where it listens."`
 
 	MaxMessage     int   `name:"gateway-max-message" placeholder:"BYTES" from:"DAYBOOK_GATEWAY_MAX_MESSAGE" help:"Largest message that is received. Default: 4 MiB; Node.js clients send up to 3 MiB."`
@@ -265,9 +265,10 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 	}
 	node := gatewaypg.NewNode(g.pool, host, port, 0, n.log)
 	options := gateway.Options{
-		Logger: n.log, TLS: g.tls, Users: g.callers(n), Readers: g.readers(), Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
+		Logger: n.log, TLS: g.tls, Readers: g.readers(), Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
 		Limits: g.limits,
 	}
+	g.know(&options, n)
 	if !g.anyStream {
 		options.Protected, options.ReservedID = streams.Owns, streams.OwnsID
 	}

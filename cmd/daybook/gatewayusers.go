@@ -13,31 +13,37 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"daybook/commands/keyring"
+	"daybook/commands/signin"
 	"daybook/domain/access"
 	"daybook/eventstore"
 	"daybook/eventstore/gateway"
+	"daybook/internal/httpapi"
+	"daybook/internal/idtoken"
+	"daybook/internal/problem"
 )
 
-// The groups of the gateway that the holders of API keys can be in.
+// The groups of the gateway that callers can be in, besides those of a file.
 const (
 	groupAdmins  = "$admins"      // may do everything
 	groupOps     = "$ops"         // manages groups of consumers
 	groupReaders = "daybook-read" // reads the shop's streams and the whole log
 )
 
-// callers returns the users of the gateway: the holders of API keys and the users of a file. It
-// returns nil if everybody may call.
-func (g *openGateway) callers(n *node) gateway.Users {
+// know says in the options who the callers of the gateway are. Without them everybody may call.
+func (g *openGateway) know(options *gateway.Options, n *node) {
 	if !g.keyed {
-		return g.users
+		options.Users = g.users
+		return
 	}
-	return gatewayUsers{keys: n.keys, uses: n.keyUses, file: g.users, refuse: n.store.refuse}
+	users := gatewayUsers{access: n.access(), limits: n.allowances, refusals: n.callers, file: g.users}
+	options.Users, options.Refused = users, users.refused
 }
 
 // readers returns the groups that may read the shop's streams. It returns nil if every user may
@@ -49,51 +55,162 @@ func (g *openGateway) readers() []string {
 	return []string{groupReaders}
 }
 
-// gatewayUsers are the users of a gateway: the holders of API keys, and the users of a file if
-// there is one. A key's id is the name of a user, and its secret is the password. The whole text of
-// the key is accepted as a password, too.
+// gatewayUsers are the users of a gateway. They are those who may send requests to the HTTP API,
+// and the users of a file if there is one:
+//
+//   - the holder of an API key, whose name is the key's id, and whose password is its secret. The
+//     whole text of the key is accepted as a password, too.
+//   - a person who has signed in, whose name is the e-mail address, and whose password is the token
+//     of the session. The person's own password is not accepted, because it would bypass the second
+//     factor and the pauses after wrong ones.
+//   - the holder of a token of an issuer, whose name is oidcName, and whose password is the token.
+//
+// Each of them can send the key or the token as a bearer token instead. The limits are those of the
+// HTTP API, and calls count together with requests.
 type gatewayUsers struct {
-	keys   *keyring.Keyring
-	uses   *keyring.Uses
-	file   gateway.Users
-	refuse func(path string) error // says why the keys were not read
+	access   nodeAccess
+	limits   *httpapi.Allowances
+	refusals *httpapi.Refusals
+	file     gateway.Users // nil: there is none
 }
 
-// errNotForGateway means that the role of a key has no right that the gateway could use.
-var errNotForGateway = errors.New("the role of the API key has no permission that the gateway needs: events.read, events.write or processes.write")
+// oidcName is the user name with which a client that cannot send bearer tokens sends a token of an
+// issuer.
+const oidcName = "oidc"
+
+// Reasons why a caller of the gateway is refused, besides those of the credentials.
+var (
+	errNotForGateway = errors.New("the role has no permission that the gateway needs: events.read, events.write or processes.write")
+	errOtherAddress  = errors.New("the user name is not the e-mail address of the session's person")
+)
+
+// gatewayReasons are why the gateway refuses callers.
+var gatewayReasons = []string{problem.CodeCredentials, httpapi.ReasonWrongKey, problem.CodeForbidden, problem.CodeRateLimited}
 
 // Authenticate implements gateway.Users.
 func (u gatewayUsers) Authenticate(ctx context.Context, name, password string) (gateway.User, error) {
-	text, isKey := keyring.TextOf(name, password)
-	if !isKey {
-		if u.file == nil {
-			return gateway.User{}, gateway.ErrBadCredentials
+	if text, isKey := keyring.TextOf(name, password); isKey {
+		who, err := u.access.Authenticate(ctx, text)
+		var toLog gateway.User
+		if !errors.Is(err, keyring.ErrUnknown) {
+			toLog.Name = name // there is such a key, so its id may be in the log
 		}
-		return u.file.Authenticate(ctx, name, password)
+		return u.admit(ctx, toLog, who, err)
 	}
-	who, err := u.keys.Authenticate(text)
-	if errors.Is(err, keyring.ErrNotReady) {
-		return gateway.User{}, &eventstore.UnavailableError{Cause: errors.Join(err, u.refuse("/v1/keys"))}
+	switch {
+	case signin.IsSession(password):
+		who, err := u.limits.Sparing(clientAt(ctx), u.access.Session)(ctx, password)
+		if err == nil {
+			err = u.checkAddress(ctx, who, name)
+		}
+		return u.admit(ctx, gateway.User{Name: who.ID}, who, err)
+	case name == oidcName && u.access.tokens != nil && idtoken.Looks(password):
+		return u.AuthenticateToken(ctx, password)
+	case u.file == nil:
+		return gateway.User{}, gateway.ErrBadCredentials
 	}
-	if errors.Is(err, keyring.ErrUnknown) {
-		return gateway.User{}, err
+	user, err := u.file.Authenticate(ctx, name, password)
+	if err == nil {
+		err = tooMany(u.limits.User(user.Name))
 	}
-	if err != nil { // there is such a key, so its id may be in the log
-		return gateway.User{Name: name}, err
+	return user, err
+}
+
+// AuthenticateToken implements gateway.TokenUsers.
+func (u gatewayUsers) AuthenticateToken(ctx context.Context, token string) (gateway.User, error) {
+	check := httpapi.Check(u.access.Authenticate)
+	switch {
+	case signin.IsSession(token):
+		check = u.limits.Sparing(clientAt(ctx), u.access.Session)
+	case idtoken.Looks(token):
+		check = u.limits.Sparing(clientAt(ctx), check)
 	}
-	u.uses.Note(keyring.IDOf(who))
+	who, err := check(ctx, token)
+	return u.admit(ctx, gateway.User{}, who, err)
+}
+
+// checkAddress returns an error if a name is not the e-mail address of a person who has signed in.
+func (u gatewayUsers) checkAddress(ctx context.Context, who access.Principal, name string) error {
+	same, err := u.access.desk.HasAddress(ctx, signin.PersonOf(who), name)
+	if err != nil {
+		return &eventstore.UnavailableError{Cause: err}
+	}
+	if !same {
+		return errOtherAddress
+	}
+	return nil
+}
+
+// admit returns the user for a principal, unless err is an error of the check of its credentials.
+// refused is the user that is named in the log then.
+func (u gatewayUsers) admit(ctx context.Context, refused gateway.User, who access.Principal, err error) (gateway.User, error) {
+	if unready, is := errors.AsType[*httpapi.UnreadyError](err); is {
+		return gateway.User{}, &eventstore.UnavailableError{Cause: unready}
+	}
+	if err != nil {
+		return refused, tooMany(err)
+	}
 	user := gateway.User{
-		Name: name, Groups: gatewayGroups(who), ReadOnly: who.Reach(access.WriteEvents) != access.All,
-		While: func(ctx context.Context) (context.Context, func()) { return u.keys.While(ctx, who) },
+		Name: nameInGateway(who), Groups: gatewayGroups(who), ReadOnly: who.Reach(access.WriteEvents) != access.All,
+		While: func(ctx context.Context) (context.Context, func()) { return u.access.While(ctx, who) },
+	}
+	if err := u.limits.Principal(who, clientAt(ctx)); err != nil {
+		return gateway.User{Name: user.Name}, tooMany(err)
 	}
 	if len(user.Groups) == 0 && user.ReadOnly {
-		return gateway.User{Name: name}, errNotForGateway
+		return gateway.User{Name: user.Name}, errNotForGateway
 	}
 	return user, nil
 }
 
-// gatewayGroups returns the groups of a key's holder. A holder is in groupAdmins only with all
-// rights that the gateway knows, because that group may do everything.
+// nameInGateway is the name of a user for the lists of rights that clients write: the id of a key,
+// and otherwise the actor, such as staff:p3f9a1c2d4 or oidc:u1. Neither a key nor a user of a file
+// has a colon in its name, so no two users have one name.
+func nameInGateway(who access.Principal) string {
+	if id := keyring.IDOf(who); id != "" {
+		return string(id)
+	}
+	return who.ID
+}
+
+// tooMany makes an error of the limits one of the gateway. Other errors stay as they are.
+func tooMany(err error) error {
+	if over, is := errors.AsType[*problem.Document](err); is && over.Status == http.StatusTooManyRequests {
+		return fmt.Errorf("%w: %s", gateway.ErrTooMany, over.Detail)
+	}
+	return err
+}
+
+// refused counts a caller who is refused. It returns an error if the caller's address has sent too
+// many calls without good credentials.
+func (u gatewayUsers) refused(ctx context.Context, cause error) error {
+	var over error
+	reason := httpapi.ReasonWrongKey
+	switch {
+	case errors.Is(cause, gateway.ErrTooMany):
+		reason = problem.CodeRateLimited
+	case errors.Is(cause, errNotForGateway):
+		reason = problem.CodeForbidden
+	case errors.Is(cause, gateway.ErrNoCredentials):
+		reason, over = problem.CodeCredentials, u.limits.Stranger(clientAt(ctx), false)
+	default:
+		over = u.limits.Stranger(clientAt(ctx), true)
+	}
+	if over != nil {
+		reason = problem.CodeRateLimited
+	}
+	u.refusals.Count(reason)
+	return tooMany(over)
+}
+
+// clientAt is the client of a call, as the limits of the HTTP API count it.
+func clientAt(ctx context.Context) string {
+	ip, _ := gateway.AddressOf(ctx)
+	return httpapi.ClientAt(ip)
+}
+
+// gatewayGroups returns the groups of a caller. A caller is in groupAdmins only with all rights
+// that the gateway knows, because that group may do everything.
 func gatewayGroups(who access.Principal) (groups []string) {
 	lacks := func(needs access.Permission) bool { return who.Reach(needs) != access.All }
 	if !slices.ContainsFunc(gatewayRights, lacks) {

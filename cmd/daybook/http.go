@@ -111,6 +111,11 @@ type nodeAccess struct {
 	refuse func(path string) error
 }
 
+// access tells who sends requests to the HTTP API and calls to the gateway.
+func (n *node) access() nodeAccess {
+	return nodeAccess{n.keys, n.keyUses, n.desk, n.guests, n.tokens, n.store.refuse}
+}
+
 // Authenticate implements httpapi.Access.
 func (a nodeAccess) Authenticate(ctx context.Context, key string) (access.Principal, error) {
 	if a.tokens != nil && idtoken.Looks(key) {
@@ -139,10 +144,15 @@ func (f webFlags) options(log *slog.Logger) httpapi.Options {
 		Version: thisBuild().Version, Logger: log,
 		PublicHosts: slices.Concat(f.PublicHost, f.Open.ACMEDomain), CORSOrigins: f.CORSOrigin, BodyBudget: f.BodyBudget,
 		Proxies: f.Open.BehindProxy, ProxyHeader: f.Open.ProxyHeader,
-		Limits: httpapi.Limits{
-			PerKey: f.RequestsPerKey, PerCustomer: f.RequestsPerCustomer, PerAddress: f.RequestsPerAddress, WrongPerAddress: f.WrongKeysPerAddress,
-			GuestCartsPerAddress: f.GuestCarts,
-		},
+		Limits: f.limits(),
+	}
+}
+
+// limits are the limits that the flags set.
+func (f webFlags) limits() httpapi.Limits {
+	return httpapi.Limits{
+		PerKey: f.RequestsPerKey, PerCustomer: f.RequestsPerCustomer, PerAddress: f.RequestsPerAddress, WrongPerAddress: f.WrongKeysPerAddress,
+		GuestCartsPerAddress: f.GuestCarts,
 	}
 }
 
@@ -171,10 +181,10 @@ func (a nodeAccess) While(ctx context.Context, who access.Principal) (context.Co
 // because they do not end by themselves. who is the value of --access: who may use the API.
 func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 	options := n.web.options(n.log)
-	options.Refuse, options.Observer, options.Refusals = n.store.refuse, n.telemetry.Requests(), n.refusals
+	options.Refuse, options.Observer, options.Refusals, options.Allowances = n.store.refuse, n.telemetry.Requests(), n.refusals, n.allowances
 	var guestToken func(unit.CartID) string
 	if who != accessOff {
-		options.Access = nodeAccess{n.keys, n.keyUses, n.desk, n.guests, n.web.OIDC.verifier(n), n.store.refuse}
+		options.Access = n.access()
 		guestToken = n.guests.Token
 		if n.web.Guests {
 			options.Guests = n.guests.Anonymous

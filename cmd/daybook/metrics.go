@@ -40,6 +40,7 @@ var (
 	poolWaits        = metric("pool_waits_total", "How often a connection of a pool was wanted while none was free.", "pool")
 	poolWaited       = metric("pool_wait_seconds_total", "How long callers have waited for connections of a pool.", "pool")
 	requestsRefused  = metric("http_refused_total", "Requests that were refused because of who sent them, by reason. The reason not-owned stands for a thing of somebody else, which the client got a 404 for.", "reason")
+	callersRefused   = metric("gateway_calls_refused_total", "Calls of the gateway that were refused because of who sent them, by reason.", "reason")
 	gatewayConnected = metric("gateway_connections", "Connections of clients of the gateway.")
 	gatewayRefused   = metric("gateway_connections_refused_total", "Connections to the gateway that were closed because there were too many.")
 	gatewayFollows   = metric("gateway_subscriptions", "Clients of the gateway that follow a stream or the log.")
@@ -58,7 +59,7 @@ func (nodeState) Describe(to chan<- *prometheus.Desc) {
 	for _, one := range []*prometheus.Desc{
 		nodeReady, logDiverged, logHead, logAge, viewPosition, viewLag, viewAge, viewLive, viewFailed, viewOdd, reactorLeads, reactorLag,
 		reactorAge, processesOpen, processesParked, timersDue, timersOverdue, poolConns, poolMax, poolWaits, poolWaited,
-		requestsRefused, gatewayConnected, gatewayRefused, gatewayFollows, gatewayConsumes, gatewayCalls, gatewayFailed, backupLast, backupFailed,
+		requestsRefused, gatewayConnected, gatewayRefused, gatewayFollows, gatewayConsumes, gatewayCalls, gatewayFailed, callersRefused, backupLast, backupFailed,
 	} {
 		to <- one
 	}
@@ -99,6 +100,9 @@ func (s nodeState) Collect(to chan<- prometheus.Metric) {
 		count(gatewayRefused, float64(stats.Refused))
 		count(gatewayCalls, float64(stats.Calls))
 		count(gatewayFailed, float64(stats.Failed))
+		for reason, times := range n.callers.Counts() {
+			count(callersRefused, float64(times), reason)
+		}
 	}
 	for reason, times := range n.refusals.Counts() {
 		count(requestsRefused, float64(times), reason)

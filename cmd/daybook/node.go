@@ -17,6 +17,7 @@ import (
 	"daybook/commands/signin"
 	"daybook/eventstore"
 	"daybook/internal/httpapi"
+	"daybook/internal/idtoken"
 	"daybook/internal/live"
 	"daybook/internal/telemetry"
 	"daybook/projections"
@@ -81,7 +82,10 @@ type node struct {
 	keyUses     *keyring.Uses // when keys were last used
 	guests      *keyring.Guests
 	refusals    *httpapi.Refusals // counts requests that were refused because of who sent them
+	allowances  *httpapi.Allowances
+	callers     *httpapi.Refusals // counts calls of the gateway that were refused in the same way
 	desk        *signin.Desk      // where people sign in
+	tokens      *idtoken.Verifier // of an identity provider; nil: none are good
 
 	parts   parts         // all parts of this node that are open
 	awayMax time.Duration // see untilAway
@@ -118,7 +122,7 @@ func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 // openNode opens the parts in the order of their list. Only the database and the log's own
 // connections run then; the other parts do not work yet.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
-	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
+	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
 	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
 		return nil, errors.Join(err, n.closeInTime(ctx))
 	}
@@ -303,6 +307,7 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
 				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret,
 			})
+			n.tokens = cfg.Web.OIDC.verifier(n)
 			return nil
 		},
 		run: func(ctx context.Context) error { return n.desk.Run(ctx) },

@@ -198,15 +198,32 @@ func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person s
 	return done, d.store.SaveSession(ctx, browser)
 }
 
+// IsSession tells whether a text has the form of the token of a session.
+func IsSession(text string) bool {
+	secret, is := strings.CutPrefix(text, sessionPrefix)
+	return is && len(secret) == 64
+}
+
 // Authenticate tells who holds a session. The text is what the browser sent.
 //
 // Errors: ErrNoSession, and those of the log and the store.
 func (d *Desk) Authenticate(ctx context.Context, token string) (access.Principal, error) {
-	secret, is := strings.CutPrefix(token, sessionPrefix)
-	if !is || len(secret) != 64 {
+	if !IsSession(token) {
 		return access.Principal{}, ErrNoSession
 	}
-	return d.holder(ctx, sum(secret), true)
+	return d.holder(ctx, sum(strings.TrimPrefix(token, sessionPrefix)), true)
+}
+
+// HasAddress tells whether a text is the e-mail address of a person.
+//
+// Errors: those of the store.
+func (d *Desk) HasAddress(ctx context.Context, id staff.PersonID, text string) (bool, error) {
+	email, err := ParseAddress(text)
+	if err != nil {
+		return false, nil //nolint:nilerr // it is nobody's
+	}
+	found, _, err := d.store.ByEmail(ctx, email)
+	return err == nil && found == id && id != "", err
 }
 
 // holder returns who holds the session whose token has this hash. If uses is true, it notes that

@@ -679,3 +679,19 @@ func TestHashesWaitForEachOther(t *testing.T) {
 		t.Errorf("without a slot: %v", err)
 	}
 }
+
+// HasAddress compares addresses as a sign-in does.
+func TestAPersonHasAnAddress(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	eve := o.hire("eve@shop.example", access.Auditor)
+	o.hire("ann@shop.example", access.Auditor)
+	for text, want := range map[string]bool{"eve@shop.example": true, "EVE@shop.example": true, "ann@shop.example": false, "nobody@shop.example": false, "eve": false, "": false, "Eve <eve@shop.example>": false} {
+		if got, err := o.HasAddress(t.Context(), eve, text); got != want || err != nil {
+			t.Errorf("%q: %t, %v", text, got, err)
+		}
+	}
+	if got, err := o.HasAddress(t.Context(), "", "nobody@shop.example"); got || err != nil {
+		t.Errorf("nobody: %t, %v", got, err)
+	}
+}

@@ -84,15 +84,7 @@ func (s *Server) admit(ctx context.Context, method string) (_ context.Context, s
 	if s.options.Users == nil || isAnonymous(method) {
 		return ctx, stop, nil
 	}
-	authorization := header(ctx, headerAuthorization)
-	if authorization == "" {
-		return nil, stop, fail(codes.Unauthenticated, "credentials are missing")
-	}
-	name, password, ok := parseCredentials(authorization)
-	if !ok {
-		return nil, stop, fail(codes.Unauthenticated, "the credentials are not of HTTP's basic authentication")
-	}
-	user, err := s.options.Users.Authenticate(ctx, name, password)
+	user, err := s.identify(ctx)
 	switch {
 	case err == nil:
 		noteCaller(ctx)
@@ -105,8 +97,63 @@ func (s *Server) admit(ctx context.Context, method string) (_ context.Context, s
 	case isUnavailable(err) || ctx.Err() != nil:
 		return nil, stop, err
 	}
-	s.noteRefused(ctx, method, user.Name, err)
-	return nil, stop, fail(codes.Unauthenticated, "unknown user or wrong password")
+	return nil, stop, s.refusal(ctx, method, user.Name, err)
+}
+
+// Reasons why a caller is refused before Users is asked.
+var (
+	// ErrNoCredentials means that a call has no credentials.
+	ErrNoCredentials = errors.New("credentials are missing")
+	// errManyCredentials means that a call has the header several times, so it is not clear who
+	// calls.
+	errManyCredentials = errors.New("there are several headers " + headerAuthorization)
+	// errNotTaken does not quote the scheme, because a client that leaves it out sends a secret in
+	// that place.
+	errNotTaken = errors.New("the credentials are not of a scheme that this server takes")
+)
+
+// identify returns who calls.
+func (s *Server) identify(ctx context.Context) (User, error) {
+	given := metadata.ValueFromIncomingContext(ctx, headerAuthorization)
+	switch {
+	case len(given) > 1:
+		return User{}, errManyCredentials
+	case len(given) == 0 || given[0] == "":
+		return User{}, ErrNoCredentials
+	}
+	if scheme, token, _ := strings.Cut(given[0], " "); strings.EqualFold(scheme, "Bearer") {
+		if users, take := s.options.Users.(TokenUsers); take {
+			return users.AuthenticateToken(ctx, strings.TrimSpace(token))
+		}
+		return User{}, errNotTaken
+	}
+	name, password, ok := parseCredentials(given[0])
+	if !ok {
+		return User{}, errNotTaken
+	}
+	return s.options.Users.Authenticate(ctx, name, password)
+}
+
+// refusal is what a caller gets who is refused. name is as for noteRefused. A call without
+// credentials has no line in the log. Otherwise many such calls would leave no room for the lines
+// about wrong credentials.
+func (s *Server) refusal(ctx context.Context, method, name string, cause error) *failure {
+	told := cause
+	if s.options.Refused != nil {
+		if err := s.options.Refused(ctx, cause); errors.Is(err, ErrTooMany) {
+			told = err
+		}
+	}
+	if !errors.Is(cause, ErrNoCredentials) {
+		s.noteRefused(ctx, method, name, cause)
+	}
+	switch {
+	case errors.Is(told, ErrTooMany):
+		return fail(codes.ResourceExhausted, told.Error())
+	case errors.Is(told, ErrNoCredentials), errors.Is(told, errManyCredentials), errors.Is(told, errNotTaken):
+		return fail(codes.Unauthenticated, told.Error())
+	}
+	return fail(codes.Unauthenticated, "the credentials are not good")
 }
 
 // How many lines the log has of refused callers. Further ones are only counted, so that nobody can
@@ -126,7 +173,8 @@ func (s *Server) noteRefused(ctx context.Context, method, name string, err error
 	if name == "" {
 		name = "-"
 	}
-	attributes := []any{"method", method, "user", name, "error", err}
+	client, _ := AddressOf(ctx)
+	attributes := []any{"method", method, "user", name, "client", client, "error", err}
 	if quiet := s.refusedQuiet.Swap(0); quiet > 0 {
 		attributes = append(attributes, "more_without_a_line", quiet)
 	}

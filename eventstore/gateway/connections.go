@@ -223,6 +223,16 @@ type connectionAddr struct {
 	connection *connection
 }
 
+// AddressOf returns the IP address from which a call comes. known is false if it has none.
+func AddressOf(ctx context.Context) (ip netip.Addr, known bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	from, err := netip.ParseAddrPort(p.Addr.String())
+	return from.Addr(), err == nil
+}
+
 // noteCaller notes that a caller has authenticated on the connection of ctx.
 func noteCaller(ctx context.Context) {
 	p, ok := peer.FromContext(ctx)

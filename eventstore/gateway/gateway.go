@@ -65,8 +65,13 @@ type Options struct {
 	Logger *slog.Logger
 	// TLS is nil for plain text. Clients send no credentials over plain text.
 	TLS *tls.Config
-	// Users says who the callers are. If it is nil, every caller is an administrator.
+	// Users says who the callers are. If it is nil, every caller is an administrator. If it is a
+	// TokenUsers, callers may send tokens, too.
 	Users Users
+	// Refused is told why a caller is refused, before the caller is. If the caller sent no
+	// credentials, this is ErrNoCredentials. Otherwise it is the error of Users. If Refused returns
+	// an error that wraps ErrTooMany, the caller gets this error. Refused may be nil.
+	Refused func(ctx context.Context, cause error) error
 	// Readers are the groups whose members may read $all and the streams that Protected names.
 	// Everybody else needs a right of its own to read $all, and cannot read those streams. If it is
 	// nil, they are read as other streams are. $admins may always read them.
@@ -91,10 +96,19 @@ type Options struct {
 // Users knows the callers.
 type Users interface {
 	// Authenticate is called for each call. An error that wraps *eventstore.UnavailableError,
-	// ErrBusy or the context's error means that the caller could not be checked. Any other
-	// error refuses the caller. If the name is that of a user whose password was wrong, the
-	// User has it, and the log names the user. Otherwise the User is empty.
+	// ErrBusy or the context's error means that the caller could not be checked. ErrTooMany means
+	// that the caller must pause. Any other error refuses the caller. If the name is that of a user
+	// whose password was wrong, the User has it, and the log names the user. Otherwise the User is
+	// empty.
 	Authenticate(ctx context.Context, name, password string) (User, error)
+}
+
+// TokenUsers also knows callers who send a bearer token in place of a name and a password.
+type TokenUsers interface {
+	Users
+	// AuthenticateToken is called for each call with a bearer token. Its errors are those of
+	// Authenticate.
+	AuthenticateToken(ctx context.Context, token string) (User, error)
 }
 
 // User is a caller. The group $admins may do everything.

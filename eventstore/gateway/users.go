@@ -127,6 +127,10 @@ func parseUser(line string) (listedUser, error) {
 // ErrBusy means that too many passwords of that name wait to be compared.
 var ErrBusy = errors.New("too many passwords are being tried")
 
+// ErrTooMany means that a caller sends too many calls and must pause. The text of an error that
+// wraps it is told to the caller.
+var ErrTooMany = errors.New("too many calls")
+
 // Names are the names of the users, sorted.
 func (f *PasswordFile) Names() []string { return slices.Sorted(maps.Keys(f.users)) }
 

@@ -148,33 +148,15 @@ func (f *front) authenticate(r *http.Request, client string) (access.Principal, 
 		return access.Principal{}, errNotBearer
 	}
 	key = strings.TrimSpace(key)
-	check := f.access.Authenticate
+	check := Check(f.access.Authenticate)
 	if strings.Contains(key, ".") { // a token of an issuer, because no key has a point
-		check = f.sparing(client, check)
+		check = f.allowances.Sparing(client, check)
 	}
 	who, err := check(r.Context(), key)
 	if err != nil {
 		return access.Principal{}, err
 	}
 	return actingFor(r, who)
-}
-
-// sparing returns check for credentials whose check costs much. It does not check them if the
-// client's address has sent too many wrong ones, unless they were good a short time ago.
-func (f *front) sparing(client string, check func(context.Context, string) (access.Principal, error)) func(context.Context, string) (access.Principal, error) {
-	return func(ctx context.Context, credential string) (access.Principal, error) {
-		if err := f.allowances.costly(client, credential); err != nil {
-			return access.Principal{}, err
-		}
-		who, err := check(ctx, credential)
-		switch {
-		case err == nil:
-			f.allowances.recent.note(credential, f.allowances.now())
-		case isWrong(err):
-			f.allowances.recent.forget(credential)
-		}
-		return who, err
-	}
 }
 
 // noteSession remembers the session that a sign-in has begun. Otherwise the first request of the
@@ -196,7 +178,7 @@ func (f *front) session(r *http.Request, client string) (access.Principal, error
 	case len(cookies) > 1:
 		return access.Principal{}, errManyCookies
 	}
-	who, err := f.sparing(client, f.access.Session)(r.Context(), cookies[0].Value)
+	who, err := f.allowances.Sparing(client, f.access.Session)(r.Context(), cookies[0].Value)
 	if err != nil {
 		return access.Principal{}, err
 	}

@@ -41,7 +41,7 @@ type front struct {
 	access  Access
 	// observer is nil if nobody measures requests.
 	observer   Observer
-	allowances allowances
+	allowances *Allowances
 	guests     func() access.Principal // nil: a request without a key is refused
 	refusals   *Refusals
 	// open are the paths that need no credentials, in addition to the probes: those for signing in.

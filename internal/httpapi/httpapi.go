@@ -59,6 +59,8 @@ type Options struct {
 	Guests func() access.Principal
 	// Limits are how many requests each second are served, if Access is set.
 	Limits Limits
+	// Allowances count towards the limits; nil: new ones, with Limits.
+	Allowances *Allowances
 	// Now is the clock of the limits; nil: the time of day.
 	Now func() time.Time
 	// Refusals counts the requests that were refused because of who sent them. It may be nil, if
@@ -118,6 +120,9 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	if options.Refusals == nil {
 		options.Refusals = NewRefusals()
 	}
+	if options.Allowances == nil {
+		options.Allowances = NewAllowances(options.Limits, options.Now)
+	}
 	if options.Slow == 0 {
 		options.Slow = time.Second
 	}
@@ -170,7 +175,7 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	return &front{
 		next: compressed, logger: options.Logger, slow: options.Slow, origin: protection, hosts: served,
 		shared: shared, proxies: behind, refuse: options.Refuse, access: options.Access, open: openPaths(api.OpenAPI()), observer: options.Observer,
-		allowances: newAllowances(options.Limits, options.Now), refusals: options.Refusals, guests: options.Guests, document: api.OpenAPI(), router: router,
+		allowances: options.Allowances, refusals: options.Refusals, guests: options.Guests, document: api.OpenAPI(), router: router,
 	}, nil
 }
 

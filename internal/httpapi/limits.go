@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -34,8 +35,10 @@ type Limits struct {
 // requests a second, 50 may come at once.
 const burst = 10 * time.Second
 
-// allowances has a limiter for each of the Limits.
-type allowances struct {
+// Allowances has a limiter for each of the Limits. Whatever serves the same callers in another way
+// than HTTP uses the same Allowances. So nobody gets more tries by using both. Its methods may be
+// called by several goroutines.
+type Allowances struct {
 	perKey, perCustomer, wrong, guestCarts *ratelimit.Limiter
 	// Each of them is for an address: requests with customers' keys, of guests with a token, and
 	// without good credentials.
@@ -44,11 +47,13 @@ type allowances struct {
 	now                          func() time.Time
 }
 
-func newAllowances(given Limits, now func() time.Time) allowances {
+// NewAllowances makes an Allowances in which nothing is used up. now may be nil for the time of
+// day.
+func NewAllowances(given Limits, now func() time.Time) *Allowances {
 	if now == nil {
 		now = time.Now
 	}
-	return allowances{
+	return &Allowances{
 		perKey: ratelimit.New(given.PerKey, burst), perCustomer: ratelimit.New(given.PerCustomer, burst),
 		wrong: ratelimit.New(given.WrongPerAddress, burst), guestCarts: ratelimit.New(given.GuestCartsPerAddress, burst),
 		customers: ratelimit.New(given.PerAddress, burst), guests: ratelimit.New(given.PerAddress, burst), strangers: ratelimit.New(given.PerAddress, burst),
@@ -56,10 +61,11 @@ func newAllowances(given Limits, now func() time.Time) allowances {
 	}
 }
 
-// stranger returns an error if too many requests without a good key come from a client's address.
+// Stranger returns an error if too many requests without a good key come from a client's address.
 // Such requests cannot lock out others at the same address, because requests with a key or with a
-// guest's token count apart. Sessions and tokens of an issuer: see costly.
-func (l allowances) stranger(client string, wrong bool) error {
+// guest's token count apart. Sessions and tokens of an issuer: see costly. wrong means that the
+// request had credentials that are not good. client is the address as ClientAt returns it.
+func (l *Allowances) Stranger(client string, wrong bool) error {
 	if wrong {
 		if err := l.take(l.wrong, client, wrongKeys, "from one address"); err != nil {
 			return err
@@ -68,8 +74,8 @@ func (l allowances) stranger(client string, wrong bool) error {
 	return l.take(l.strangers, client, "requests", "from one address")
 }
 
-// principal returns an error if somebody sends too many requests.
-func (l allowances) principal(who access.Principal, client string) error {
+// Principal returns an error if somebody sends too many requests.
+func (l *Allowances) Principal(who access.Principal, client string) error {
 	switch {
 	case who.ID == access.Everyone.ID:
 		return nil
@@ -94,6 +100,12 @@ func (l allowances) principal(who access.Principal, client string) error {
 	return nil
 }
 
+// User returns an error if a user of another part of the program, who is no principal, sends too
+// many calls.
+func (l *Allowances) User(name string) error {
+	return l.take(l.perKey, "user "+name, "calls", "of one user")
+}
+
 // wrongKeys is what the allowance for wrong credentials counts.
 const wrongKeys = "requests with a wrong key"
 
@@ -102,7 +114,7 @@ const wrongKeys = "requests with a wrong key"
 // it, because their check costs little. It takes nothing, because the credentials may be good. It
 // does not refuse credentials that were good a short time ago, so that somebody who guesses cannot
 // lock out the people who have signed in at the same address.
-func (l allowances) costly(client, credential string) error {
+func (l *Allowances) costly(client, credential string) error {
 	now := l.now()
 	if wait := l.wrong.Wait(client, now); wait > 0 && !l.recent.has(credential, now) {
 		return problem.RateLimited(l.wrong.PerSecond(), wrongKeys, "from one address", wait)
@@ -110,16 +122,37 @@ func (l allowances) costly(client, credential string) error {
 	return nil
 }
 
+// Sparing returns check for credentials whose check costs much. It does not check them if the
+// client's address has sent too many wrong ones, unless they were good a short time ago.
+func (l *Allowances) Sparing(client string, check Check) Check {
+	return func(ctx context.Context, credential string) (access.Principal, error) {
+		if err := l.costly(client, credential); err != nil {
+			return access.Principal{}, err
+		}
+		who, err := check(ctx, credential)
+		switch {
+		case err == nil:
+			l.recent.note(credential, l.now())
+		case isWrong(err):
+			l.recent.forget(credential)
+		}
+		return who, err
+	}
+}
+
+// Check returns who has a credential. The error says why it is not good.
+type Check func(ctx context.Context, credential string) (access.Principal, error)
+
 // noteWrong counts wrong credentials of a request that is served all the same.
-func (l allowances) noteWrong(client string) { l.wrong.Take(client, l.now()) }
+func (l *Allowances) noteWrong(client string) { l.wrong.Take(client, l.now()) }
 
 // opensCart returns an error if guests at a client's address open too many carts.
-func (l allowances) opensCart(client string) error {
+func (l *Allowances) opensCart(client string) error {
 	return l.take(l.guestCarts, client, "new carts of guests", "from one address")
 }
 
 // take returns a problem if a name has no allowance left.
-func (l allowances) take(limiter *ratelimit.Limiter, name, what, by string) error {
+func (l *Allowances) take(limiter *ratelimit.Limiter, name, what, by string) error {
 	if wait := limiter.Take(name, l.now()); wait > 0 {
 		return problem.RateLimited(limiter.PerSecond(), what, by, wait)
 	}
@@ -133,7 +166,7 @@ func (f *front) limited(r *http.Request, record *problem.Request) error {
 		return err
 	}
 	if refused, is := err.(*problem.Document); is && refused.Status == http.StatusUnauthorized { //nolint:errorlint // identify returns it as it is
-		if over := f.allowances.stranger(record.Client, refused.Unwrap() != nil); over != nil {
+		if over := f.allowances.Stranger(record.Client, refused.Unwrap() != nil); over != nil {
 			return over
 		}
 	}
@@ -141,12 +174,12 @@ func (f *front) limited(r *http.Request, record *problem.Request) error {
 		return err
 	}
 	if record.Who.IsZero() || record.Anonymous { // somebody who wants to sign in, or a guest without a token
-		if err := f.allowances.stranger(record.Client, false); err != nil || !opensCart(r) || !record.Anonymous {
+		if err := f.allowances.Stranger(record.Client, false); err != nil || !opensCart(r) || !record.Anonymous {
 			return err
 		}
 		return f.allowances.opensCart(record.Client)
 	}
-	return f.allowances.principal(record.Who, record.Client)
+	return f.allowances.Principal(record.Who, record.Client)
 }
 
 // opensCart tells whether a request opens a cart.

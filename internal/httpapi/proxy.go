@@ -76,13 +76,13 @@ func (p *proxies) originOf(r *http.Request) origin {
 		return origin{client: r.RemoteAddr, secure: r.TLS != nil, direct: p != nil && r.TLS == nil}
 	}
 	if !p.trust(peer) {
-		return origin{client: clientOf(peer), secure: r.TLS != nil, direct: p != nil && r.TLS == nil && !peer.IsLoopback()}
+		return origin{client: ClientAt(peer), secure: r.TLS != nil, direct: p != nil && r.TLS == nil && !peer.IsLoopback()}
 	}
 	hops, proto := forwardedFor(r.Header), lastOf(r.Header, "X-Forwarded-Proto")
 	if p.header == Forwarded {
 		hops, proto = forwarded(r.Header)
 	}
-	return origin{client: clientOf(p.clientBehind(peer, hops)), secure: r.TLS != nil || strings.EqualFold(proto, "https")}
+	return origin{client: ClientAt(p.clientBehind(peer, hops)), secure: r.TLS != nil || strings.EqualFold(proto, "https")}
 }
 
 // clientBehind is the client of the proxy at peer. Each proxy adds the address that it sees at the
@@ -187,9 +187,9 @@ func (o origin) checkProxy(path string) error {
 	return nil
 }
 
-// clientOf is the client that a request from an address counts for. For IPv6 it is the network of
-// 64 bits, because one client usually has all addresses of such a network.
-func clientOf(ip netip.Addr) string {
+// ClientAt returns the client for which a request from an address counts. For IPv6 it is the
+// network of 64 bits, because one client usually has all addresses of such a network.
+func ClientAt(ip netip.Addr) string {
 	if ip = ip.Unmap().WithZone(""); ip.Is4() || ip.IsLoopback() {
 		return ip.String()
 	}

@@ -42,10 +42,14 @@ var refusalReasons = []string{
 // counted, so that nobody can fill the log.
 const refusalLines = 5
 
-// NewRefusals makes a Refusals with no counts.
-func NewRefusals() *Refusals {
+// NewRefusals makes a Refusals in which the count of each of these reasons is 0. Without reasons,
+// these are the usual ones of the HTTP API.
+func NewRefusals(reasons ...string) *Refusals {
+	if len(reasons) == 0 {
+		reasons = refusalReasons
+	}
 	counts := make(map[string]uint64)
-	for _, reason := range refusalReasons {
+	for _, reason := range reasons {
 		counts[reason] = 0
 	}
 	return &Refusals{counts: counts, quiet: make(map[string]uint64), lines: ratelimit.New(refusalLines, burst)}
@@ -56,6 +60,14 @@ func (r *Refusals) Counts() map[string]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.counts)
+}
+
+// Count counts a refusal that has no line in the log here, because another part of the program
+// writes about it.
+func (r *Refusals) Count(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts[reason]++
 }
 
 // count counts a refusal. It returns true if the log should have a line about it. Then quiet is how

@@ -187,6 +187,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		"no subject":             i.sign(key, map[string]any{"sub": ""}),
 		"no role":                i.sign(key, map[string]any{"role": nil}),
 		"a role of nobody":       i.sign(key, map[string]any{"role": "king"}),
+		"a guest":                i.sign(key, map[string]any{"role": "guest", "customer": "17850"}),
 		"two roles":              i.sign(key, map[string]any{"role": []string{"auditor", "admin"}}),
 		"a role that is no text": i.sign(key, map[string]any{"role": map[string]any{"admin": true}}),
 		"a customer of nobody":   i.sign(key, map[string]any{"role": "customer"}),
