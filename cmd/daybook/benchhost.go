@@ -32,7 +32,8 @@ type benchHost struct {
 	server    *server
 	unguarded *http.Server // the same API without access control
 	openURL   string       // of unguarded
-	key       string       // an API key; the log keeps it when the node is opened again
+	key       string       // an API key of an admin; the log keeps it when the node is opened again
+	shopKey   string       // an API key of a shop's own program
 	baselines *pgxpool.Pool
 	endGuard  context.CancelFunc
 	failed    context.CancelCauseFunc // ends the measurement, with the reason
@@ -61,11 +62,13 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	if eventstore.Start.Before(head) && !force {
 		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
 	}
-	made, err := h.server.node.makeKey(ctx, access.IssueKey{Name: "bench", Role: access.Admin}, benchKeyLasts)
-	if err != nil {
-		return err
+	for role, key := range map[access.Role]*string{access.Admin: &h.key, access.Storefront: &h.shopKey} {
+		made, err := h.server.node.makeKey(ctx, access.IssueKey{Name: "bench " + string(role), Role: role}, benchKeyLasts)
+		if err != nil {
+			return err
+		}
+		*key = made.Secret
 	}
-	h.key = made.Secret
 	if err := h.server.node.logPool.QueryRow(ctx, `SELECT current_setting('server_version')`).Scan(&result.Postgres); err != nil {
 		return fmt.Errorf("the database's settings: %w", err)
 	}
@@ -153,7 +156,7 @@ func (h *benchHost) close(ctx context.Context) error {
 func (h *benchHost) env() bench.Env {
 	c, n := h.command, h.server.node
 	return bench.Env{
-		Pool: h.baselines, Store: n.store, Service: n.service, BaseURL: h.server.url, Key: h.key, OpenURL: h.openURL, Gateway: cmp.Or(h.program.KurrentDB, h.server.gateway.url()), Flush: h.flush,
+		Pool: h.baselines, Store: n.store, Service: n.service, BaseURL: h.server.url, Key: h.key, ShopKey: h.shopKey, OpenURL: h.openURL, Gateway: cmp.Or(h.program.KurrentDB, h.server.gateway.url()), Flush: h.flush,
 		Seconds: c.Seconds, Rate: c.Rate, Runs: c.Runs, Events: c.Events, Sizes: c.Sizes, ReactorIdle: n.reactor.Idle, InDatabase: h.cfg.KurrentDB == "", Views: h.cfg.Views, Runner: n.projections,
 		Nodes: c.Nodes, OpenNodes: h.openNodes, Restart: h.restart, Settle: n.settle, CPU: n.database.cpu, Profile: c.profile(h.flush),
 	}

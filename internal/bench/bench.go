@@ -26,7 +26,8 @@ type Env struct {
 	Store   eventstore.Store
 	Service *commands.Service
 	BaseURL string // of the node's HTTP API
-	Key     string // an API key for it; empty if it asks for none
+	Key     string // an API key for it that may do everything; empty if it asks for none
+	ShopKey string // an API key for it with the role of a shop's own program; empty if it asks for none
 	OpenURL string // of the same API without access control; empty if there is none
 	Gateway string // connection string of its gateway
 	Flush   string // how a commit is flushed: FlushFast or FlushSlow
@@ -37,6 +38,7 @@ type Env struct {
 	Rate float64
 	// Runs is how often each measurement is repeated. Its figures are the medians. 0 means once.
 	Runs int
+	run  int // the number of this run, from 0
 	// Events is the least number of events that the log must have for a benchmark that needs a
 	// filled log.
 	Events int64
@@ -171,8 +173,10 @@ var Benchmarks = []Benchmark{
 func (b Benchmark) Run(ctx context.Context, present func() Env) ([]Row, error) {
 	env := present()
 	var runs [][]Row
-	for range max(1, env.Runs) {
-		rows, err := b.once(ctx, present())
+	for run := range max(1, env.Runs) {
+		env := present()
+		env.run = run
+		rows, err := b.once(ctx, env)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", b.Name, err)
 		}
