@@ -94,7 +94,7 @@ type listCartsInput struct {
 	Counting
 	Period
 	Status     []string `query:"status" maxItems:"10" enum:"open,completing,completed,expired,abandoned,merged"`
-	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	CustomerID []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
 	Channel    []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
 	Sort       string   `query:"sort" enum:"changed_at,-changed_at,opened_at,-opened_at,total,-total" default:"-changed_at" doc:"By default the cart that was changed last comes first. Totals in different currencies are compared as plain numbers."`
 	Short      bool     `query:"short" doc:"Only carts whose last checkout was refused or left lines out."`

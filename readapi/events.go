@@ -51,9 +51,13 @@ func (a *api) events(ctx context.Context, in *eventsInput) (*eventsPage, error) 
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
+	log, err := a.log(ctx)
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
 	after := cmp.Or(in.LastEvent, in.After)
 	page := &eventsPage{ContentType: form, Position: after}
-	return page, page.fill(ctx, a.Log.Page(ctx, after, in.Types, in.Limit))
+	return page, page.fill(ctx, log.Page(ctx, after, in.Types, in.Limit))
 }
 
 type streamInput struct {
@@ -70,8 +74,12 @@ func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) 
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
+	log, err := a.log(ctx)
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
 	page := &eventsPage{ContentType: form}
-	return page, page.fill(ctx, a.Log.Stream(ctx, in.Stream, in.From, in.Limit))
+	return page, page.fill(ctx, log.Stream(ctx, in.Stream, in.From, in.Limit))
 }
 
 // fill writes the page. It reads the whole page before it sends anything, so that an error can
@@ -108,6 +116,10 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 	if _, err := in.form(contentMessages); err != nil {
 		return nil, problem.From(ctx, err)
 	}
+	log, err := a.log(ctx)
+	if err != nil {
+		return nil, problem.From(ctx, err)
+	}
 	leave, err := a.live.enter(problem.RequestOf(ctx))
 	if err != nil {
 		return nil, problem.From(ctx, err)
@@ -116,7 +128,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 	if err == nil {
 		// Check the position before the response begins, so that a wrong one can still become
 		// a problem.
-		_, err = a.Log.Follow(ctx, after, in.Types)
+		_, err = log.Follow(ctx, after, in.Types)
 	}
 	if err != nil {
 		leave()
@@ -133,7 +145,7 @@ func (a *api) followLive(ctx context.Context, in *liveInput) (*huma.StreamRespon
 		}
 		watched, stop := whileAllowed(to.Context())
 		defer stop()
-		err := a.pump(watched, after, in.Types, s)
+		err := a.pump(watched, log, after, in.Types, s)
 		if watched.Err() != nil && to.Context().Err() == nil {
 			_ = s.send(brokenOff, "", []byte(`{"detail":"The API key or the session has ended, or its rights have changed."}`))
 			return
@@ -165,10 +177,10 @@ func (a *api) startOf(ctx context.Context, in *liveInput) (string, error) {
 }
 
 // pump sends events until the client or the server ends the stream.
-func (a *api) pump(ctx context.Context, after string, types []string, s *sender) error {
+func (a *api) pump(ctx context.Context, log Log, after string, types []string, s *sender) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	follow, err := a.Log.Follow(ctx, after, types)
+	follow, err := log.Follow(ctx, after, types)
 	if err != nil {
 		return err
 	}

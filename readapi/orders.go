@@ -24,8 +24,8 @@ type listOrdersInput struct {
 	Status         []string `query:"status" maxItems:"10" enum:"pending,confirmed,completed,canceled,expired"`
 	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
 	Fulfillment    []string `query:"fulfillment_state" maxItems:"20" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
-	CustomerID     []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
-	Reference      []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number for the order."`
+	CustomerID     []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
+	Reference      []string `query:"reference" class:"personal" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number for the order."`
 	CartID         []string `query:"cart_id" maxItems:"100" minLength:"1" maxLength:"64"`
 	SKU            []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64" doc:"Orders with a line of any of these."`
 	Country        []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
@@ -61,7 +61,11 @@ func (a *api) order(ctx context.Context, in *orderInput) (resource.Order, error)
 	if err != nil {
 		return resource.Order{}, err
 	}
-	timeline, err := a.History.OrderTimeline(ctx, row.OrderID, row.Revision)
+	history, err := a.history(ctx, access.ReadOrders)
+	if err != nil {
+		return resource.Order{}, err
+	}
+	timeline, err := history.OrderTimeline(ctx, row.OrderID, row.Revision)
 	if err != nil {
 		return resource.Order{}, err
 	}
@@ -74,8 +78,8 @@ type listReturnsInput struct {
 	Counting
 	Period
 	Status     []string `query:"status" maxItems:"10" enum:"requested,open,received,closed,declined,canceled,noted" doc:"noted is a credit note."`
-	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
-	Reference  []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100"`
+	CustomerID []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
+	Reference  []string `query:"reference" class:"personal" maxItems:"100" minLength:"1" maxLength:"100"`
 	OrderID    []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64" doc:"Returns that bring back units of any of these orders."`
 	Sort       string   `query:"sort" enum:"created_at,-created_at,changed_at,-changed_at,value,-value" default:"-created_at" doc:"The newest first by default. Values in different currencies are compared as plain numbers."`
 }
@@ -102,7 +106,11 @@ func (a *api) getReturn(ctx context.Context, in *returnInput) (resource.Return, 
 	if err != nil {
 		return resource.Return{}, err
 	}
-	timeline, err := a.History.ReturnTimeline(ctx, row.ReturnID, row.Revision)
+	history, err := a.history(ctx, access.ReadReturns)
+	if err != nil {
+		return resource.Return{}, err
+	}
+	timeline, err := history.ReturnTimeline(ctx, row.ReturnID, row.Revision)
 	if err != nil {
 		return resource.Return{}, err
 	}
@@ -113,7 +121,7 @@ type customerOrdersInput struct {
 	Reading
 	Paging
 	Counting
-	CustomerID string `path:"customer_id" maxLength:"64"`
+	CustomerID string `path:"customer_id" class:"customer" maxLength:"64"`
 	Sort       string `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals in different currencies are compared as plain numbers."`
 }
 

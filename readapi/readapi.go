@@ -20,6 +20,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/internal/etag"
+	"daybook/internal/personal"
 	"daybook/internal/problem"
 	"daybook/projections/query"
 )
@@ -30,6 +31,13 @@ type Config struct {
 	Progress Progress
 	History  History // of stocks, orders and returns
 	Log      Log     // the event stream
+	// WithheldHistory and WithheldLog are the same without personal data, for callers without the
+	// permission personal.read. If they are nil, such callers get an error.
+	WithheldHistory History
+	WithheldLog     Log
+	// Withhold encrypts the cursors of such callers, because a cursor may have the id of a
+	// customer. nil: cursors are good only on this node.
+	Withhold *personal.Withholder
 	// Processes lists unfinished work. It is nil in a program that does no such work.
 	Processes Processes
 	// People lists the people who sign in. It is nil in a program without them.
@@ -92,6 +100,9 @@ func Register(to huma.API, config Config) {
 	}
 	if config.LiveWrite == 0 {
 		config.LiveWrite = 30 * time.Second
+	}
+	if config.Withhold == nil {
+		config.Withhold = personal.NewWithholder(nil)
 	}
 	if config.Watch == nil {
 		config.Watch = NewWatch(config.Progress, config.Log, config.Processes)
@@ -182,7 +193,10 @@ func get[I any, PI input[I], B any](a *api, tag string, r route, revision func(B
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*output[B], error) {
 		ctx, cancel := context.WithTimeout(ctx, queryTimeout+waitMax)
 		defer cancel()
-		seal, err := openCursor(r.id, in)
+		if err := mayAsk(ctx, r.needs, in); err != nil {
+			return nil, problem.From(ctx, err)
+		}
+		seal, err := a.openCursorFor(ctx, r, in)
 		if err != nil {
 			return nil, problem.From(ctx, err)
 		}

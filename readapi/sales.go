@@ -56,8 +56,8 @@ type documentsInput struct {
 	Counting
 	Days
 	Kind       []string `query:"kind" maxItems:"8" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit"`
-	Reference  []string `query:"reference" maxItems:"100" minLength:"1" maxLength:"100"`
-	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
+	Reference  []string `query:"reference" class:"personal" maxItems:"100" minLength:"1" maxLength:"100"`
+	CustomerID []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
 	Country    []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
 	Channel    []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
 	Currency   []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
@@ -77,8 +77,8 @@ type customersInput struct {
 	Paging
 	Counting
 	Currency   string   `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
-	CustomerID []string `query:"customer_id" maxItems:"100" minLength:"1" maxLength:"64"`
-	Sort       string   `query:"sort" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
+	CustomerID []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
+	Sort       string   `query:"sort" personal:"customer_id,-customer_id" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
 }
 
 func (a *api) customers(ctx context.Context, in *customersInput) (query.List[resource.SalesCustomer], error) {
@@ -90,7 +90,7 @@ func (a *api) customers(ctx context.Context, in *customersInput) (query.List[res
 
 type customerInput struct {
 	Reading
-	CustomerID string `path:"customer_id" maxLength:"64"`
+	CustomerID string `path:"customer_id" class:"customer" maxLength:"64"`
 }
 
 func (a *api) customer(ctx context.Context, in *customerInput) (resource.CustomerTotals, error) {

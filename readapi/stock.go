@@ -3,6 +3,7 @@ package readapi
 import (
 	"context"
 
+	"daybook/domain/access"
 	"daybook/internal/resource"
 	"daybook/projections/query"
 	"daybook/projections/stockview"
@@ -76,7 +77,11 @@ func (a *api) movements(ctx context.Context, in *movementsInput) (query.List[res
 	if _, err := atLocations(ctx, "path", []string{in.Location}); err != nil {
 		return query.List[resource.StockMovement]{}, err
 	}
-	rows, err := a.History.Movements(ctx, a.DB, sku(in.SKU), in.Location,
+	history, err := a.history(ctx, access.ReadStock)
+	if err != nil {
+		return query.List[resource.StockMovement]{}, err
+	}
+	rows, err := history.Movements(ctx, a.DB, sku(in.SKU), in.Location,
 		stockview.MovementFilter{Kinds: in.Kinds, OldestFirst: in.Sort == "revision"}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, movementOf)
 }

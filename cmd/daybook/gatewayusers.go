@@ -42,7 +42,7 @@ func (g *openGateway) know(options *gateway.Options, n *node) {
 		options.Users = g.users
 		return
 	}
-	users := gatewayUsers{access: n.access(), limits: n.allowances, refusals: n.callers, file: g.users}
+	users := gatewayUsers{access: n.access(), limits: n.allowances, refusals: n.callers, file: g.users, withheld: n.withhold.Event}
 	options.Users, options.Refused = users, users.refused
 }
 
@@ -72,6 +72,8 @@ type gatewayUsers struct {
 	limits   *httpapi.Allowances
 	refusals *httpapi.Refusals
 	file     gateway.Users // nil: there is none
+	// withheld takes personal data out of an event.
+	withheld func(eventstore.Recorded) eventstore.Recorded
 }
 
 // oidcName is the user name with which a client that cannot send bearer tokens sends a token of an
@@ -156,6 +158,9 @@ func (u gatewayUsers) admit(ctx context.Context, refused gateway.User, who acces
 	}
 	if err := u.limits.Principal(who, clientAt(ctx)); err != nil {
 		return gateway.User{Name: user.Name}, tooMany(err)
+	}
+	if !who.SeesPersonal(access.ReadEvents) {
+		user.Show = u.withheld
 	}
 	if len(user.Groups) == 0 && user.ReadOnly {
 		return gateway.User{Name: user.Name}, errNotForGateway

@@ -182,6 +182,7 @@ func (a nodeAccess) While(ctx context.Context, who access.Principal) (context.Co
 func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 	options := n.web.options(n.log)
 	options.Refuse, options.Observer, options.Refusals, options.Allowances = n.store.refuse, n.telemetry.Requests(), n.refusals, n.allowances
+	options.Withhold = n.withhold
 	var guestToken func(unit.CartID) string
 	if who != accessOff {
 		options.Access = n.access()
@@ -201,6 +202,8 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 			readapi.Register(api, readapi.Config{
 				DB: n.readPool, Progress: live.Progress{Runner: n.projections, Cluster: n.sparse}, History: live.History{Store: n.store},
 				Log: live.Log{Store: n.store, Cluster: n.sparse}, Stop: stop, Logger: n.log,
+				WithheldHistory: live.History{Store: n.store, Show: n.withhold.Event},
+				WithheldLog:     live.Log{Store: n.store, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
 				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
 			})

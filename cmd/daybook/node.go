@@ -19,6 +19,7 @@ import (
 	"daybook/internal/httpapi"
 	"daybook/internal/idtoken"
 	"daybook/internal/live"
+	"daybook/internal/personal"
 	"daybook/internal/telemetry"
 	"daybook/projections"
 	"daybook/readapi"
@@ -81,7 +82,8 @@ type node struct {
 	keys        *keyring.Keyring
 	keyUses     *keyring.Uses // when keys were last used
 	guests      *keyring.Guests
-	refusals    *httpapi.Refusals // counts requests that were refused because of who sent them
+	withhold    *personal.Withholder // takes personal data out of what callers get who must not see it
+	refusals    *httpapi.Refusals    // counts requests that were refused because of who sent them
 	allowances  *httpapi.Allowances
 	callers     *httpapi.Refusals // counts calls of the gateway that were refused in the same way
 	desk        *signin.Desk      // where people sign in
@@ -231,6 +233,9 @@ func (n *node) workers(cfg nodeConfig) []part {
 		name: "the secret of guests", needs: "the database",
 		open: n.openGuests,
 	}, {
+		name: "the secret of pseudonyms", needs: "the database",
+		open: n.openWithhold,
+	}, {
 		name: "timers", onLog: true,
 		open: func(context.Context) error {
 			n.clockwork = reactor.NewClockwork(commandspg.Timers{Pool: n.commandPool}, n.service, n.log)
@@ -318,6 +323,13 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 func (n *node) openGuests(ctx context.Context) error {
 	secret, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfGuests)
 	n.guests = keyring.NewGuests(secret)
+	return err
+}
+
+// openWithhold reads the secret with which the pseudonyms of customers are made, or makes it.
+func (n *node) openWithhold(ctx context.Context) error {
+	secret, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfPseudonyms)
+	n.withhold = personal.NewWithholder(secret)
 	return err
 }
 

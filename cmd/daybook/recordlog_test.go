@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -86,6 +87,11 @@ func export(t *testing.T, dir, file string) {
 type storyteller struct {
 	*testing.T
 	url string
+	key string // an API key; empty: the admin's
+	// plant changes the body of each request; nil: as it is.
+	plant func(path string, body any) any
+	// heard gets each response to a write; nil: nobody. It is called by many goroutines.
+	heard func(response *http.Response, text string)
 }
 
 // object is a JSON object, written short.
@@ -105,6 +111,10 @@ func (s *storyteller) ask(method, path string, body any, headers ...string) int 
 func (s *storyteller) send(method, path string, body any, headers ...string) (status int, text []byte) {
 	s.Helper()
 	var content io.Reader = http.NoBody
+	if s.plant != nil {
+		body = s.plant(path, body)
+		path = strings.ReplaceAll(path, "reason=", "reason="+planted)
+	}
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
@@ -120,6 +130,9 @@ func (s *storyteller) send(method, path string, body any, headers ...string) (st
 		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Idempotency-Key", uuid.NewString())
+	if s.key != "" {
+		request.Header.Set("Authorization", "Bearer "+s.key)
+	}
 	for pair := range slices.Chunk(headers, 2) {
 		request.Header.Set(pair[0], pair[1])
 	}
@@ -129,6 +142,9 @@ func (s *storyteller) send(method, path string, body any, headers ...string) (st
 	}
 	defer response.Body.Close()
 	text, _ = io.ReadAll(response.Body)
+	if s.heard != nil && method != http.MethodGet {
+		s.heard(response, string(text))
+	}
 	if response.StatusCode >= http.StatusBadRequest {
 		s.Logf("%s %s: %d %s", method, path, response.StatusCode, text)
 	}

@@ -12,6 +12,9 @@ import (
 const (
 	SecretOfGuests = "guests" // makes the tokens of guests
 	SecretOfResets = "resets" // signs the tokens of people who have forgotten their passwords
+	// SecretOfPseudonyms makes the pseudonyms that stand for customers where personal data is
+	// withheld.
+	SecretOfPseudonyms = "pseudonyms"
 )
 
 // Secret returns the 32 random bytes that all nodes of a database have under a name. The first call

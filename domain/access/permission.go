@@ -50,6 +50,10 @@ const (
 	ReadEvents    Permission = "events.read"    // the whole log
 	WriteEvents   Permission = "events.write"   // streams of other programs, through the gateway
 
+	// ReadPersonal shows the personal data in what somebody may read, such as ids of customers,
+	// notes and references. Nobody needs it for their own things. See Principal.SeesPersonal.
+	ReadPersonal Permission = "personal.read"
+
 	ReadProcesses  Permission = "processes.read"
 	WriteProcesses Permission = "processes.write" // retry and dismiss parked work
 	ReadHealth     Permission = "health.read"     // how far the read models are, and what is wrong
@@ -71,7 +75,7 @@ var all = []Permission{
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
-	ReadSales, ReadCustomers, ReadEvents, WriteEvents,
+	ReadSales, ReadCustomers, ReadPersonal, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
 	ReadAccess, WriteAccess, TrustedFields, ActForCustomers,
 }

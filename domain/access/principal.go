@@ -81,6 +81,13 @@ func (p Principal) Reach(permission Permission) Reach {
 	return None
 }
 
+// SeesPersonal tells whether the principal sees the personal data in what it reads with a
+// permission. It sees that of its own things, and that of others with ReadPersonal. Example: a
+// customer sees the reason of their own return, and an analyst sees no reason.
+func (p Principal) SeesPersonal(needs Permission) bool {
+	return p.Reach(ReadPersonal) == All || p.Reach(needs) == Own
+}
+
 // Lacks returns the first permission, by name, that is in the grants and that the principal does
 // not have for everything. It returns "" if there is none. A principal that has a permission only
 // for its own things lacks it, because the grants may be for somebody else's things.

@@ -11,7 +11,7 @@ const (
 	Operator   Role = "operator"   // the daily work: stock, orders, parcels, returns
 	Manager    Role = "manager"    // what an operator may, and prices, credits, refunds above a limit and overrides
 	Auditor    Role = "auditor"    // reads everything, changes nothing
-	Analyst    Role = "analyst"    // reads sales, stock, orders and events
+	Analyst    Role = "analyst"    // reads sales, stock, orders and events, without personal data
 	Admin      Role = "admin"      // everything
 )
 
@@ -20,10 +20,10 @@ var builtIn = map[Role]Grants{
 	Customer: grant(All, Look, ReadCatalogue).
 		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers)),
 	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
-		ReadReturns, AskReturns, ReadStock, ReadCustomers, TrustedFields, ActForCustomers),
+		ReadReturns, AskReturns, ReadStock, ReadCustomers, ReadPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
 	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales)),
-	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents,
+	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
 	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents, ReadHealth),
 	Admin:   grant(All, all...),
@@ -33,7 +33,7 @@ var operatorMay = []Permission{
 	Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ExpireCarts,
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns,
-	ReadStock, WriteStock, ReadCustomers, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
+	ReadStock, WriteStock, ReadCustomers, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
 }
 
 // Roles are the roles that every shop has, from the fewest rights to all.

@@ -91,6 +91,15 @@ func (u User) may(roles []string) bool {
 	})
 }
 
+// sees returns an event as the user sees it.
+func (u User) sees(e *eventstore.Recorded) *eventstore.Recorded {
+	if u.Show == nil || e == nil {
+		return e
+	}
+	seen := u.Show(*e)
+	return &seen
+}
+
 // isOf tells whether the user is in one of the groups.
 func (u User) isOf(groups []string) bool {
 	return slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(u.Groups, group) })

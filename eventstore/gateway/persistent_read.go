@@ -106,6 +106,8 @@ func (p persistentServer) deliveries(ctx context.Context, stream persistentStrea
 			if err := p.hide(ctx, &batch[i]); err != nil {
 				return err
 			}
+			user, _ := userOf(ctx)
+			batch[i].Original, batch[i].Resolved = user.sees(batch[i].Original), user.sees(batch[i].Resolved)
 			if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: form.delivery(&batch[i])}}); err != nil {
 				return err
 			}

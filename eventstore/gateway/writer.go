@@ -46,6 +46,8 @@ func (w *eventWriter) event(ctx context.Context, e *eventstore.Recorded) (err er
 			return err
 		}
 	}
+	user, _ := userOf(ctx)
+	found.Event, found.Link = user.sees(found.Event), user.sees(found.Link)
 	commit, _ := e.Position.Pair()
 	return w.send(&streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
 		Event:    w.ids.recordedEvent(found.Event),

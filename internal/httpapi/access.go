@@ -14,6 +14,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/unit"
 	"daybook/internal/apidoc"
+	"daybook/internal/personal"
 	"daybook/internal/problem"
 )
 
@@ -224,6 +225,18 @@ func authorise(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	next(ctx)
+}
+
+// withholding takes personal data out of response bodies, unless the sender of the request sees it
+// in what the operation reads or changes. It comes before the ETag is made, so the two forms of a
+// body have different ETags.
+func withholding(from *personal.Withholder) huma.Transformer {
+	return func(ctx huma.Context, _ string, body any) (any, error) {
+		if problem.RequestOf(ctx.Context()).Who.SeesPersonal(problem.Needs(ctx.Operation().Metadata)) {
+			return body, nil
+		}
+		return from.Body(body), nil
+	}
 }
 
 // allowed tells whether the sender of a request has a permission.

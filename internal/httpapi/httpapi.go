@@ -24,6 +24,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/internal/apidoc"
+	"daybook/internal/personal"
 	"daybook/internal/problem"
 )
 
@@ -55,6 +56,9 @@ type Options struct {
 	// Access tells who sends a request. If it is nil, there is no access control: everybody who can
 	// reach the server can do everything, so it should listen only on loopback.
 	Access Access
+	// Withhold takes personal data out of the responses to callers who must not see it; nil: it has
+	// a secret of its own.
+	Withhold *personal.Withholder
 	// Guests returns who sends a request without a key; nil: such requests are refused.
 	Guests func() access.Principal
 	// Limits are how many requests each second are served, if Access is set.
@@ -145,7 +149,12 @@ func New(options Options, parts ...Part) (http.Handler, error) {
 	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, problem.MethodNotAllowed(r.Method, allowedMethods(router, r)))
 	})
-	api := humamux.New(router, config(options.Version))
+	settings := config(options.Version)
+	if options.Withhold == nil {
+		options.Withhold = personal.NewWithholder(nil)
+	}
+	settings.Transformers = append(settings.Transformers, withholding(options.Withhold))
+	api := humamux.New(router, settings)
 	bodies := newBodies(api, options.BodyBudget, options.BodyWait)
 	api.UseMiddleware(authorise, checkParameters(api.OpenAPI().Components.Schemas), tagResponses, bodies.middleware)
 	for _, register := range parts {

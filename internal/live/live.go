@@ -81,21 +81,58 @@ func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error
 }
 
 // History is readapi.History over the log.
-type History struct{ Store eventstore.Store }
+type History struct {
+	Store eventstore.Store
+	// Show returns an event as readers see it; nil: as it was recorded.
+	Show func(eventstore.Recorded) eventstore.Recorded
+}
+
+// log is the log as readers see it.
+func (h History) log() projections.StreamReader {
+	if h.Show == nil {
+		return h.Store
+	}
+	return shownReader(h)
+}
+
+// shownReader reads events as readers see them.
+type shownReader History
+
+// ReadStream implements projections.StreamReader.
+func (r shownReader) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return shown(r.Store.ReadStream(ctx, stream, from, limit), r.Show)
+}
+
+// shown maps each event that was read.
+func shown(events iter.Seq2[eventstore.Recorded, error], show func(eventstore.Recorded) eventstore.Recorded) iter.Seq2[eventstore.Recorded, error] {
+	if show == nil {
+		return events
+	}
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for recorded, err := range events {
+			if err == nil {
+				recorded = show(recorded)
+			}
+			if !yield(recorded, err) {
+				return
+			}
+		}
+	}
+}
 
 // OrderTimeline implements readapi.History.
 func (h History) OrderTimeline(ctx context.Context, orderID string, last int64) ([]orderview.Entry, error) {
-	return orderview.History{Log: h.Store}.Order(ctx, orderID, last)
+	return orderview.History{Log: h.log()}.Order(ctx, orderID, last)
 }
 
 // ReturnTimeline implements readapi.History.
 func (h History) ReturnTimeline(ctx context.Context, returnID string, last int64) ([]orderview.Entry, error) {
-	return orderview.History{Log: h.Store}.Return(ctx, returnID, last)
+	return orderview.History{Log: h.log()}.Return(ctx, returnID, last)
 }
 
 // Movements implements readapi.History.
 func (h History) Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error) {
-	return stockview.History{Log: h.Store}.Movements(ctx, db, unit.SKU(sku), unit.LocationID(location), f, p)
+	return stockview.History{Log: h.log()}.Movements(ctx, db, unit.SKU(sku), unit.LocationID(location), f, p)
 }
 
 // Log is readapi.Log over an event store.
@@ -106,6 +143,8 @@ type Log struct {
 	// readers. So if a reader names a position that the leader does not have, Log asks again for
 	// the time settling before it refuses the position.
 	Cluster bool
+	// Show returns an event as readers see it; nil: as it was recorded.
+	Show func(eventstore.Recorded) eventstore.Recorded
 }
 
 // settling is how long a new leader of a cluster may lack the latest events.
@@ -156,7 +195,7 @@ func (l Log) Page(ctx context.Context, after string, types []string, limit int) 
 	}
 	return func(yield func(readapi.Event, error) bool) {
 		none := true
-		for event, err := range cloudEvents(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit)) {
+		for event, err := range cloudEvents(shown(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit), l.Show)) {
 			none = false
 			if !yield(event, placed(err)) || err != nil {
 				return
@@ -230,7 +269,7 @@ func placed(err error) error {
 
 // Stream implements readapi.Log.
 func (l Log) Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[readapi.Event, error] {
-	return cloudEvents(l.Store.ReadStream(ctx, stream, from, limit))
+	return cloudEvents(shown(l.Store.ReadStream(ctx, stream, from, limit), l.Show))
 }
 
 // Follow implements readapi.Log.
@@ -247,6 +286,8 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 			var event readapi.Event
 			switch {
 			case err != nil:
+			case item.Event != nil && l.Show != nil:
+				event = cloudEvent(l.Show(*item.Event))
 			case item.Event != nil:
 				event = cloudEvent(*item.Event)
 			case item.CaughtUp:

@@ -147,10 +147,10 @@ func Forbidden(permission access.Permission) *Document {
 		With(map[string]any{"permission": permission})
 }
 
-// FieldsForbidden means that the request has members or headers that only a trusted program may
-// send.
+// FieldsForbidden means that the request has members, parameters or headers that need a permission
+// of their own, which the caller lacks.
 func FieldsForbidden(fields ...Invalid) *Document {
-	d := New(http.StatusForbidden, CodeFieldForbidden, "The request has members or headers that need a permission which you do not have.")
+	d := New(http.StatusForbidden, CodeFieldForbidden, "The request has members, parameters or headers that need a permission which you do not have.")
 	d.Errors = fields
 	return d
 }

@@ -12,9 +12,9 @@ import (
 // APIKey is an API key, without its secret.
 type APIKey struct {
 	KeyID      access.KeyID     `json:"key_id"`
-	Name       string           `json:"name"`
+	Name       string           `json:"name" class:"personal"`
 	Role       access.Role      `json:"role"`
-	CustomerID string           `json:"customer_id,omitempty" doc:"The only customer whose things it reaches."`
+	CustomerID string           `json:"customer_id,omitempty" class:"customer" doc:"The only customer whose things it reaches."`
 	Status     access.KeyStatus `json:"key_status" enum:"active,revoked,expired"`
 	ExpiresAt  time.Time        `json:"expires_at,omitzero" doc:"When it ends by itself."`
 	OldUntil   time.Time        `json:"old_secret_until,omitzero" doc:"Until when the secret before the last rotation is good, too."`

@@ -11,7 +11,7 @@ import (
 type CartFacts struct {
 	CartID     string `json:"cart_id"`
 	Status     string `json:"status" enum:"open,completing,completed,expired,abandoned,merged"`
-	CustomerID string `json:"customer_id,omitempty"`
+	CustomerID string `json:"customer_id,omitempty" class:"customer"`
 	Currency   string `json:"currency"`
 	Country    string `json:"country,omitempty"`
 	OrderID    string `json:"order_id,omitempty" doc:"The order that the present checkout will place, or that the cart became."`
@@ -42,7 +42,7 @@ type Cart struct {
 	Short        *bool      `json:"short,omitempty" reads:"only"`
 	Shortages    []Shortage `json:"shortages,omitempty" reads:"only" doc:"What the last checkout could not get."`
 	DroppedLines []int      `json:"dropped_lines,omitempty" reads:"only"`
-	Reason       string     `json:"reason,omitempty" reads:"only" doc:"Why it was abandoned."`
+	Reason       string     `json:"reason,omitempty" class:"personal" reads:"only" doc:"Why it was abandoned."`
 	OpenedAt     time.Time  `json:"opened_at,omitzero" reads:"only"`
 	ChangedAt    time.Time  `json:"changed_at,omitzero" reads:"only"`
 	RecordedAt   time.Time  `json:"recorded_at,omitzero" reads:"only"`

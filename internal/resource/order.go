@@ -10,8 +10,8 @@ import (
 // OrderCommon are the members of an order that both lists and single responses have.
 type OrderCommon struct {
 	OrderID          string `json:"order_id"`
-	Reference        string `json:"reference,omitempty"`
-	CustomerID       string `json:"customer_id,omitempty"`
+	Reference        string `json:"reference,omitempty" class:"personal"`
+	CustomerID       string `json:"customer_id,omitempty" class:"customer"`
 	CartID           string `json:"cart_id,omitempty"`
 	Currency         string `json:"currency"`
 	Country          string `json:"country,omitempty"`
@@ -42,7 +42,7 @@ type OrderSummary struct {
 // Order is an order with all that belongs to it.
 type Order struct {
 	OrderCommon
-	HoldReason       string             `json:"hold_reason,omitempty"`
+	HoldReason       string             `json:"hold_reason,omitempty" class:"personal"`
 	ConfirmBy        time.Time          `json:"confirm_by"`
 	AllocationFailed bool               `json:"allocation_failed"`
 	Remedy           string             `json:"remedy,omitempty" enum:"void_or_refund,backorder"`
@@ -98,7 +98,7 @@ type Payment struct {
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
 	Provider      string `json:"provider,omitempty"`
-	Reference     string `json:"reference,omitempty" example:"ch_3P1" doc:"The payment provider's own number for it."`
+	Reference     string `json:"reference,omitempty" class:"personal" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund belongs to."`
 
 	RecordedAt time.Time `json:"at,omitzero" reads:"only"`
@@ -117,7 +117,7 @@ type Shipment struct {
 	Location   string         `json:"location"`
 	Lines      []LineQuantity `json:"lines" doc:"What is in the parcel."`
 	Carrier    string         `json:"carrier,omitempty"`
-	Tracking   string         `json:"tracking,omitempty"`
+	Tracking   string         `json:"tracking,omitempty" class:"personal"`
 	Forced     bool           `json:"forced"`
 	Delivered  bool           `json:"delivered" doc:"It has arrived." example:"true"`
 

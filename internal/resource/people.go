@@ -11,8 +11,8 @@ import (
 // StaffMember is a person who may sign in.
 type StaffMember struct {
 	PersonID     staff.PersonID `json:"person_id"`
-	Name         string         `json:"name,omitempty" doc:"What the person is called. Left out if it was deleted."`
-	Email        string         `json:"email,omitempty" doc:"The address with which the person signs in. Left out if it was deleted."`
+	Name         string         `json:"name,omitempty" class:"personal" doc:"What the person is called. Left out if it was deleted."`
+	Email        string         `json:"email,omitempty" class:"personal" doc:"The address with which the person signs in. Left out if it was deleted."`
 	Role         access.Role    `json:"role"`
 	Status       staff.Status   `json:"person_status" enum:"invited,active,disabled"`
 	SecondFactor bool           `json:"second_factor"`

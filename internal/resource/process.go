@@ -20,6 +20,6 @@ type Process struct {
 	LastTried  time.Time `json:"last_tried_at,omitzero"`
 	// Only dismissed work has these.
 	Dismissed       time.Time `json:"dismissed_at,omitzero"`
-	DismissedBy     string    `json:"dismissed_by,omitempty"`
-	DismissedReason string    `json:"dismissed_reason,omitempty"`
+	DismissedBy     string    `json:"dismissed_by,omitempty" class:"actor"`
+	DismissedReason string    `json:"dismissed_reason,omitempty" class:"personal"`
 }

@@ -11,13 +11,13 @@ import (
 // have.
 type ReturnCommon struct {
 	ReturnID   string `json:"return_id"`
-	Reference  string `json:"reference,omitempty"`
+	Reference  string `json:"reference,omitempty" class:"personal"`
 	OrderID    string `json:"order_id,omitempty" doc:"The order, if all lines of the return are from one order."`
-	CustomerID string `json:"customer_id,omitempty"`
+	CustomerID string `json:"customer_id,omitempty" class:"customer"`
 	Currency   string `json:"currency"`
 	Country    string `json:"country,omitempty"`
 	Status     string `json:"status" enum:"requested,open,received,closed,declined,canceled,noted" doc:"How the return stands. noted: it is a credit note."`
-	Reason     string `json:"reason,omitempty"`
+	Reason     string `json:"reason,omitempty" class:"personal"`
 	Value      Money  `json:"value"`
 	Refunded   Money  `json:"refunded"`
 	Units      int64  `json:"units"`
@@ -87,7 +87,7 @@ type ReturnRefund struct {
 	TransactionID string        `json:"transaction_id"`
 	Amount        Money         `json:"amount"`
 	Provider      string        `json:"provider,omitempty"`
-	Reference     string        `json:"reference,omitempty" example:"ch_3P1" doc:"The payment provider's own number for it."`
+	Reference     string        `json:"reference,omitempty" class:"personal" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	Shares        []RefundShare `json:"shares,omitempty"`
 }
 

@@ -26,8 +26,8 @@ type SalesTotals struct {
 type SalesDocument struct {
 	Document   string    `json:"document"`
 	Kind       string    `json:"kind" enum:"sale,free_order,order_canceled,return,adjust_in,adjust_out,bad_debt,credit" doc:"What kind of document it is."`
-	Reference  string    `json:"reference,omitempty"`
-	CustomerID string    `json:"customer_id,omitempty"`
+	Reference  string    `json:"reference,omitempty" class:"personal"`
+	CustomerID string    `json:"customer_id,omitempty" class:"customer"`
 	Country    string    `json:"country,omitempty"`
 	Channel    string    `json:"channel,omitempty"`
 	Currency   string    `json:"currency,omitempty"`
@@ -40,7 +40,7 @@ type SalesDocument struct {
 
 // SalesCustomer is what a customer bought, all in all, in one currency.
 type SalesCustomer struct {
-	CustomerID   string     `json:"customer_id"`
+	CustomerID   string     `json:"customer_id" class:"customer"`
 	Currency     string     `json:"currency"`
 	Orders       int64      `json:"orders"`
 	Returns      int64      `json:"returns"`
@@ -54,6 +54,6 @@ type SalesCustomer struct {
 
 // CustomerTotals is what a customer bought, by currency.
 type CustomerTotals struct {
-	CustomerID string          `json:"customer_id"`
+	CustomerID string          `json:"customer_id" class:"customer"`
 	Totals     []SalesCustomer `json:"totals"`
 }
