@@ -57,10 +57,14 @@ func TestPeopleUseTheGateway(t *testing.T) {
 	g := openPeopled(t)
 	g.must(g.admin, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"stocked"}`)
 	line := dialRaw(t, g.gateway)
-	for role, c := range map[access.Role]struct{ admitted, reads, manages bool }{
-		access.Auditor: {admitted: true, reads: true}, access.Analyst: {admitted: true, reads: true},
-		access.Operator: {admitted: true, manages: true}, access.Storefront: {},
+	for _, c := range []struct {
+		role                     access.Role
+		admitted, reads, manages bool
+	}{
+		{role: access.Auditor, admitted: true, reads: true}, {role: access.Analyst, admitted: true, reads: true},
+		{role: access.Operator, admitted: true, manages: true}, {role: access.Storefront},
 	} {
+		role := c.role
 		email := string(role) + "@shop.example"
 		g.hire(email, role)
 		session := g.mustSignIn(email)
