@@ -29,6 +29,7 @@ var ofCustomers = map[string][]string{
 	},
 	"cancel-return":   {"reason"},
 	"change-password": {"new_password", "password"},
+	"ask-email":       {"email", "password"},
 	"replace-factor":  {"code", "new_code", "password", "step_token"},
 
 	"renew-recovery-codes": {"code", "password"},

@@ -40,6 +40,7 @@ func TestNobodyGivesRightsThatTheyLack(t *testing.T) {
 		"remove-role":   {{"/v1/roles/other", ""}},
 		"invite-staff":  {{"/v1/staff", `{"email":"a@shop.example","name":"A","role":"admin"}`}, {"/v1/staff", `{"email":"a@shop.example","name":"A","role":"auditor"}`}},
 		"give-token":    {{"/v1/staff/" + owner + "/token", ""}},
+		"change-email":  {{"/v1/staff/" + owner + "/email", `{"email":"mine@shop.example"}`}, {"/v1/staff/" + owner + "/email", `{"email":"clerk@shop.example"}`}},
 		"change-role":   {{"/v1/staff/" + clerk + "/role", `{"role":"admin"}`}, {"/v1/staff/" + owner + "/role", `{"role":"keymaker"}`}},
 		"disable-staff": {{"/v1/staff/" + owner + "/disable", `{}`}},
 		"remove-factor": {{"/v1/staff/" + owner + "/remove-factor", ""}},

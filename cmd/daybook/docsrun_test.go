@@ -439,6 +439,7 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 	}
 	p.ran = func(command, output string, code int) {
 		switch {
+		case strings.HasPrefix(command, "daybook staff email") && strings.Contains(output, "has not joined yet"):
 		case code != exitOK:
 			t.Errorf("%s: exit code %d, %s", command, code, output)
 		case strings.Contains(command, "admin.key"):

@@ -90,6 +90,8 @@ func (s *storyteller) people() {
 		s.Fatalf("new recovery codes: %+v", got)
 	}
 	asked("/staff/"+ann+"/remove-factor", nil)
+	asked("/auth/email/confirm", object{"token": member(s.T, asked("/staff/"+ann+"/email", object{"email": "ann@home.example"}), "token")})
+	asked("/staff/"+ann+"/email", object{"email": "ann@other.example"})
 	asked("/staff/"+eve+"/role", object{"role": "auditor"})
 	asked("/auth/token", object{"token": member(s.T, asked("/staff/"+eve+"/token", nil), "token"), "password": goodPassword + " staple"})
 	asked("/staff/"+bob+"/disable", object{"reason": "left"})

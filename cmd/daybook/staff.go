@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,8 +25,11 @@ type staffCommand struct {
 	Invite   staffInviteCommand   `cmd:"" help:"Invite a person. The token with which they set a password is printed, or sent with --smtp-url. It is shown only then."`
 	List     staffListCommand     `cmd:"" help:"List all people."`
 	Token    staffTokenCommand    `cmd:"" help:"Give a person another token, to join or to set a new password."`
+	Email    staffEmailCommand    `cmd:"" help:"Change a person's e-mail address. It changes once the token is used that is printed, or sent to the new address with --smtp-url."`
 	Role     staffRoleCommand     `cmd:"" help:"Give a person another role. Their sessions end."`
 	Unenroll staffUnenrollCommand `cmd:"" help:"Remove a person's lost second factor. Their sessions end."`
+	Sessions staffSessionsCommand `cmd:"" help:"List the sessions in which a person is signed in."`
+	SignOut  staffSignOutCommand  `cmd:"" name:"end-session" help:"End sessions of a person. The person can sign in again."`
 	Disable  staffDisableCommand  `cmd:"" help:"End a person's access for good. Running servers refuse them at once."`
 }
 
@@ -43,6 +47,23 @@ type staffTokenCommand struct {
 	Person string `arg:"" help:"The id of the person."`
 
 	Mail mailFlags `embed:""`
+}
+
+type staffEmailCommand struct {
+	Person string `arg:"" help:"The id of the person."`
+	Email  string `arg:"" help:"The new address."`
+
+	Mail mailFlags `embed:""`
+}
+
+type staffSessionsCommand struct {
+	Person string `arg:"" help:"The id of the person."`
+}
+
+type staffSignOutCommand struct {
+	Person  string `arg:"" help:"The id of the person."`
+	Session string `arg:"" optional:"" help:"The id of the session, as daybook staff sessions lists it."`
+	All     bool   `help:"End all sessions of the person."`
 }
 
 type staffRoleCommand struct {
@@ -79,6 +100,26 @@ func (c *staffTokenCommand) check(context.Context, *program) error {
 	}
 	_, err := c.Mail.config()
 	return err
+}
+
+func (c *staffEmailCommand) check(context.Context, *program) error {
+	if _, err := signin.ParseAddress(c.Email); err != nil {
+		return usagef("EMAIL %q: %v", c.Email, err)
+	}
+	if err := checkPerson(c.Person); err != nil {
+		return err
+	}
+	_, err := c.Mail.config()
+	return err
+}
+
+func (c *staffSessionsCommand) check(context.Context, *program) error { return checkPerson(c.Person) }
+
+func (c *staffSignOutCommand) check(context.Context, *program) error {
+	if (c.Session == "") != c.All {
+		return usagef("give either the id of a session or --all")
+	}
+	return checkPerson(c.Person)
 }
 
 func (c *staffRoleCommand) check(context.Context, *program) error {
@@ -123,6 +164,89 @@ func (c *staffTokenCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		return p.printToken(member, token)
+	})
+}
+
+// Run implements the subcommand.
+func (c *staffEmailCommand) Run(ctx context.Context, p *program) error {
+	return p.overLogWithMail(ctx, c.Mail, func(n *node) error {
+		m, token, err := n.desk.ChangeEmail(ctx, consoleCall(), staff.PersonID(c.Person), c.Email)
+		if err != nil {
+			return err
+		}
+		shown := resource.StaffToken{Person: shownPerson(m), Token: token.Text, Until: token.Until, Mail: string(token.Delivery)}
+		err = p.print(shown, func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			until := token.Until.Format("2006-01-02 15:04 MST")
+			switch token.Delivery {
+			case signin.Sent:
+				w.printf("A mail with a link was sent to the new address of %s (%s). The link is good once, until %s.\n", m.ID, m.Name, until)
+			case signin.NotSent:
+				w.printf("The mail for %s (%s) was not sent; the messages say why. Run the command again.\n", m.ID, m.Name)
+			case signin.ByHand:
+				w.printf("%s\n", token.Text)
+				w.printf("With this token %s (%s) confirms the new address: POST /v1/auth/email/confirm. It is shown only now, and is good once, until %s.\n", m.ID, m.Name, until)
+			}
+			return w.err
+		})
+		if err == nil && token.Delivery == signin.NotSent {
+			err = errReported
+		}
+		return err
+	})
+}
+
+// Run implements the subcommand.
+func (c *staffSessionsCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		if _, err := n.desk.Member(ctx, staff.PersonID(c.Person)); err != nil {
+			return err
+		}
+		all, err := peopleList{n.desk}.sessions(ctx, staff.PersonID(c.Person), "")
+		if err != nil {
+			return err
+		}
+		return p.print(resource.SessionList{Items: append([]resource.Session{}, all...)}, func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			for _, s := range all {
+				w.printf("%s  began %s, used %s, ends %s\n", s.SessionID, shownTime(s.BeganAt), shownTime(s.UsedAt), shownTime(s.ExpiresAt))
+			}
+			return w.err
+		})
+	})
+}
+
+func shownTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 MST") }
+
+// Run implements the subcommand.
+func (c *staffSignOutCommand) Run(ctx context.Context, p *program) error {
+	return p.overLog(ctx, func(n *node) error {
+		id, ended := staff.PersonID(c.Person), 0
+		m, err := n.desk.Member(ctx, id)
+		if err != nil {
+			return err
+		}
+		all, err := n.desk.Sessions(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			if !c.All && one.ID != c.Session {
+				continue
+			}
+			if _, err := n.desk.EndSessionOf(ctx, consoleCall(), id, one.ID); err != nil {
+				return err
+			}
+			ended++
+		}
+		return p.print(struct {
+			Person resource.StaffMember `json:"person"`
+			Ended  int                  `json:"ended"`
+		}{shownPerson(m), ended}, func(out io.Writer) error {
+			w := &lineWriter{out: out}
+			w.printf("%d sessions of %s (%s) were ended.\n", ended, m.ID, m.Name)
+			return w.err
+		})
 	})
 }
 

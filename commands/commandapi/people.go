@@ -208,6 +208,61 @@ func (a *api) changePassword(ctx context.Context, c call, in *changePasswordInpu
 	return signedOut(), nil
 }
 
+type askEmailInput struct {
+	ProcessHeaders
+	Body struct {
+		Password string `json:"password" minLength:"1" maxLength:"1000" doc:"The present password."`
+		Email    string `json:"email" minLength:"1" maxLength:"254" doc:"The new address. A link goes there."`
+	}
+}
+
+// askEmail begins a change of the caller's address. The response is the same if somebody else has
+// the new address.
+func (a *api) askEmail(ctx context.Context, c call, in *askEmailInput) (*response[Nothing], error) {
+	id, err := c.person()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.desk.AskEmail(ctx, id, problem.RequestOf(ctx).Client, in.Body.Password, in.Body.Email); err != nil {
+		return nil, deskProblem(err)
+	}
+	return &response[Nothing]{Body: &Nothing{}}, nil
+}
+
+type confirmEmailInput struct {
+	ProcessHeaders
+	Body struct {
+		Token string `json:"token" minLength:"1" maxLength:"700" doc:"The token of the link."`
+	}
+}
+
+// confirmEmail completes a change of an address.
+func (a *api) confirmEmail(ctx context.Context, _ call, in *confirmEmailInput) (*response[resource.StaffMember], error) {
+	var bad check
+	inBody(&bad, "/token", in.Body.Token, signin.ParseEmailToken)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return member(a.desk.ConfirmEmail(ctx, in.Body.Token))
+}
+
+type changeEmailInput struct {
+	PersonPath
+	Body struct {
+		Email string `json:"email" minLength:"1" maxLength:"254" doc:"The new address. The token that confirms it goes there."`
+	}
+}
+
+// changeEmail begins a change of another person's address.
+func (a *api) changeEmail(ctx context.Context, c call, in *changeEmailInput) (*response[resource.StaffToken], error) {
+	var bad check
+	id := in.person(&bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return withToken(a.desk.ChangeEmail(ctx, c.Call, id, in.Body.Email))
+}
+
 // signOut ends the caller's session.
 func (a *api) signOut(ctx context.Context, c call, _ *struct{ ProcessHeaders }) (*response[Nothing], error) {
 	if _, err := c.person(); err != nil {

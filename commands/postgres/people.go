@@ -26,14 +26,39 @@ func (p People) AddPerson(ctx context.Context, id staff.PersonID, contact signin
 		_, err := tx.Exec(ctx, `INSERT INTO commands.people (person, email, name, since) VALUES ($1, $2, $3, $4)`, id, contact.Email, contact.Name, now)
 		return err
 	})
-	const duplicate = "23505"
-	if state, is := errors.AsType[*pgconn.PgError](err); is && state.Code == duplicate {
+	if isDuplicate(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("store a person's contact: %w", err)
 	}
 	return true, nil
+}
+
+// isDuplicate tells whether a statement failed because somebody else has the address.
+func isDuplicate(err error) bool {
+	const duplicate = "23505"
+	state, is := errors.AsType[*pgconn.PgError](err)
+	return is && state.Code == duplicate
+}
+
+// ChangeEmail implements signin.Store.
+func (p People) ChangeEmail(ctx context.Context, id staff.PersonID, email string, holder staff.PersonID, now time.Time) (changed bool, err error) {
+	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM commands.people WHERE person = $1 AND email = $2 AND person <> $3`, holder, email, id); err != nil {
+			return err
+		}
+		done, err := tx.Exec(ctx, `UPDATE commands.people SET email = $2, since = $3 WHERE person = $1`, id, email, now)
+		changed = done.RowsAffected() > 0
+		return err
+	})
+	if isDuplicate(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("change a person's address: %w", err)
+	}
+	return changed, nil
 }
 
 // ByEmail implements signin.Store.

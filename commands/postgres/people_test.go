@@ -74,6 +74,14 @@ func story(t *testing.T, store signin.Store) told {
 		id, since, err := store.ByEmail(ctx, email)
 		tell(email, id, since.UTC(), err)
 	}
+	for _, change := range []struct{ id, email, holder staff.PersonID }{{"p3", "ann@x", ""}, {"p3", "new@x", ""}, {"p3", "new@x", "p3"}, {"p0", "other@x", ""}, {"p3", "ann@x", "p2"}} {
+		changed, err := store.ChangeEmail(ctx, change.id, string(change.email), change.holder, now.Add(time.Hour))
+		tell("change ", change, changed, err)
+	}
+	for _, email := range []string{"eve@x", "ann@x", "new@x", "other@x"} {
+		id, since, err := store.ByEmail(ctx, email)
+		tell(email, id, since.UTC(), err)
+	}
 	contacts, err := store.Contacts(ctx)
 	tell(contacts, err)
 

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -27,6 +28,9 @@ const (
 // so browsers send it to no server, and no log of a proxy has it.
 const linkPath = "/set-password#token="
 
+// emailPath is the same for the page that takes a token for a new address.
+const emailPath = "/confirm-email#token="
+
 // deliver sends a token to its person. If mail is set up, the result does not have the token,
 // because only the person may see it. The token is recorded already, so a mail that fails costs
 // only another token.
@@ -42,10 +46,13 @@ func (d *Desk) deliver(ctx context.Context, m Member, token Token, of letter) To
 }
 
 // letter is the text of a mail, with places for the name, the link and the end of the token.
-type letter struct{ subject, text string }
+type letter struct {
+	subject, text string
+	path          string // of the link; empty: linkPath
+}
 
 var (
-	invitation = letter{"You are invited", `Hello NAME,
+	invitation = letter{subject: "You are invited", text: `Hello NAME,
 
 you are invited to work in the shop. Set your password here:
 
@@ -54,7 +61,7 @@ LINK
 The link is good once, until UNTIL. If it is too old, ask for another one. If you do not know what
 this mail is about, you need not do anything.
 `}
-	newLink = letter{"Set a new password", `Hello NAME,
+	newLink = letter{subject: "Set a new password", text: `Hello NAME,
 
 an admin of the shop has made this link for you. Set a new password here:
 
@@ -66,7 +73,7 @@ you set a new one. If you did not ask for this, tell an admin.
 )
 
 func (d *Desk) send(ctx context.Context, m Member, token Token, of letter) error {
-	filled := strings.NewReplacer("NAME", m.Name, "LINK", d.publicURL+linkPath+token.Text, "UNTIL", token.Until.Format("2006-01-02 15:04 MST"))
+	filled := strings.NewReplacer("NAME", m.Name, "LINK", d.publicURL+cmp.Or(of.path, linkPath)+token.Text, "UNTIL", token.Until.Format("2006-01-02 15:04 MST"))
 	if err := d.mailer.Send(ctx, m.Email, of.subject, filled.Replace(of.text)); err != nil {
 		return fmt.Errorf("send a mail: %w", err)
 	}

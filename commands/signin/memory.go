@@ -42,6 +42,27 @@ func (m *Memory) AddPerson(_ context.Context, id staff.PersonID, contact Contact
 	return true, nil
 }
 
+// ChangeEmail implements Store.
+func (m *Memory) ChangeEmail(_ context.Context, id staff.PersonID, email string, holder staff.PersonID, now time.Time) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for other, c := range m.contacts {
+		if c.Email == email && other != holder && other != id {
+			return false, nil
+		}
+	}
+	contact, known := m.contacts[id]
+	if !known {
+		return false, nil
+	}
+	if holder != id {
+		delete(m.contacts, holder)
+	}
+	contact.Email = email
+	m.contacts[id], m.since[id] = contact, now
+	return true, nil
+}
+
 // ByEmail implements Store.
 func (m *Memory) ByEmail(_ context.Context, email string) (staff.PersonID, time.Time, error) {
 	m.mu.Lock()

@@ -28,7 +28,7 @@ const (
 // ErrNoMail means that the server sends no mail, so it can send no link.
 var ErrNoMail = errors.New("the server sends no mail")
 
-var resetLink = letter{"A new password", `Hello NAME,
+var resetLink = letter{subject: "A new password", text: `Hello NAME,
 
 somebody has asked for a new password for this address. If it was you, set it here:
 
@@ -81,7 +81,7 @@ func (d *Desk) resetKeys(ctx context.Context, from From) ([]key, error) {
 	return []key{{name: "reset address " + from.Client, free: freeOfResets}}, nil
 }
 
-// sendResets sends links until ctx ends.
+// sendResets sends links for new passwords and for new addresses until ctx ends.
 func (d *Desk) sendResets(ctx context.Context) {
 	for {
 		select {
@@ -89,6 +89,8 @@ func (d *Desk) sendResets(ctx context.Context) {
 			return
 		case address := <-d.resets:
 			d.sendReset(ctx, address)
+		case asked := <-d.moves:
+			d.sendMove(ctx, asked)
 		}
 	}
 }

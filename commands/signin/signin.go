@@ -12,6 +12,7 @@
 //   - limit.go makes whoever guesses wait.
 //   - mail.go sends tokens to people by mail.
 //   - reset.go sends links to people who have forgotten their passwords.
+//   - email.go changes the addresses of people.
 //   - store.go is what is stored beside the log; memory.go keeps it in memory.
 package signin
 
@@ -95,6 +96,7 @@ type Desk struct {
 	logger    *slog.Logger
 	guesses   chan guess  // to be recorded by Run
 	resets    chan string // addresses to which Run sends links
+	moves     chan move   // new addresses of people, to which Run sends links
 
 	resetSecret []byte
 	watches     watches
@@ -106,7 +108,7 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), resetSecret: options.ResetSecret,
+		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
 		watches: watches{by: map[string]*watch{}},
 	}
 	if d.resetSecret == nil {
@@ -192,26 +194,32 @@ func (d *Desk) Invite(ctx context.Context, call commands.Call, contact Contact, 
 // over if the access of its holder has ended. It can also be taken over if its holder was never
 // invited, for example because a node stopped before it recorded the invitation.
 func (d *Desk) takeAddress(ctx context.Context, id staff.PersonID, contact Contact) error {
-	now := d.service.Now()
-	holder, since, err := d.store.ByEmail(ctx, contact.Email)
+	holder, err := d.holderOf(ctx, contact.Email)
 	if err != nil {
 		return err
 	}
-	if holder != "" {
-		person, err := d.person(ctx, holder)
-		if err != nil {
-			return err
-		}
-		free := person.Status == staff.Ended || person.Status == "" && now.Sub(since) > time.Minute
-		if !free {
-			return staff.ErrExists
-		}
-	}
-	taken, err := d.store.AddPerson(ctx, id, contact, holder, now)
+	taken, err := d.store.AddPerson(ctx, id, contact, holder, d.service.Now())
 	if err == nil && !taken {
 		err = staff.ErrExists
 	}
 	return err
+}
+
+// holderOf returns from whom an address can be taken over; empty: nobody has it. The error is
+// staff.ErrExists if its holder keeps it.
+func (d *Desk) holderOf(ctx context.Context, email string) (staff.PersonID, error) {
+	holder, since, err := d.store.ByEmail(ctx, email)
+	if err != nil || holder == "" {
+		return "", err
+	}
+	person, err := d.person(ctx, holder)
+	if err != nil {
+		return "", err
+	}
+	if person.Status == staff.Ended || person.Status == "" && d.service.Now().Sub(since) > time.Minute {
+		return holder, nil
+	}
+	return "", staff.ErrExists
 }
 
 // GiveToken gives a person another token, to join or to set a new password. It goes the same way as

@@ -15,6 +15,10 @@ type Store interface {
 	// AddPerson stores the contact of a person. In the same step it takes the address away from
 	// holder, if that is not empty. It returns false if somebody else has the address.
 	AddPerson(ctx context.Context, id staff.PersonID, contact Contact, holder staff.PersonID, now time.Time) (added bool, err error)
+	// ChangeEmail gives a person another address. In the same step it takes the address away from
+	// holder, if that is another person. It returns false if somebody else has the address, or if
+	// the person has no contact.
+	ChangeEmail(ctx context.Context, id staff.PersonID, email string, holder staff.PersonID, now time.Time) (changed bool, err error)
 	// ByEmail returns who has an address, and since when. The id is empty if nobody has it.
 	ByEmail(ctx context.Context, email string) (id staff.PersonID, since time.Time, err error)
 	// Contacts returns the contacts of all people.

@@ -17,6 +17,8 @@ const (
 	typeSignedIn        = "shopstaff.signed_in.v1"
 	typeSignedOut       = "shopstaff.signed_out.v1"
 	typeGuessingNoticed = "shopstaff.guessing_noticed.v1"
+	typeEmailAsked      = "shopstaff.email_asked.v1"
+	typeEmailChanged    = "shopstaff.email_changed.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -32,6 +34,8 @@ var decoders = wire.Decoders[Event]{
 	typeSignedIn:        read[SignedIn],
 	typeSignedOut:       read[SignedOut],
 	typeGuessingNoticed: read[GuessingNoticed],
+	typeEmailAsked:      read[EmailAsked],
+	typeEmailChanged:    read[EmailChanged],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -71,6 +75,10 @@ func typeName(e Event) string {
 		return typeSignedOut
 	case GuessingNoticed:
 		return typeGuessingNoticed
+	case EmailAsked:
+		return typeEmailAsked
+	case EmailChanged:
+		return typeEmailChanged
 	}
 	panic("staff: unknown event")
 }

@@ -124,6 +124,24 @@ type NoteGuessing struct {
 	Since    time.Time // the beginning of the hour
 }
 
+// AskEmail begins a change of a person's e-mail address. The caller chooses a random id for it. The
+// address itself is in the link that goes to it, and in no command. Current names the password by
+// which the person has proved who they are. It is empty if somebody else asks.
+type AskEmail struct {
+	Person  PersonID
+	Current string
+	Change  string
+	Until   time.Time // at most MaxToken from Now
+	Now     time.Time
+}
+
+// ConfirmEmail completes a change, because its link was used.
+type ConfirmEmail struct {
+	Person PersonID
+	Change string
+	Now    time.Time
+}
+
 func (Invite) staffCommand()         {}
 func (GiveToken) staffCommand()      {}
 func (RedeemToken) staffCommand()    {}
@@ -137,3 +155,5 @@ func (RemoveFactor) staffCommand()   {}
 func (SignIn) staffCommand()         {}
 func (SignOut) staffCommand()        {}
 func (NoteGuessing) staffCommand()   {}
+func (AskEmail) staffCommand()       {}
+func (ConfirmEmail) staffCommand()   {}

@@ -48,6 +48,10 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return signOut(cmd, s)
 	case NoteGuessing:
 		return noteGuessing(cmd, s)
+	case AskEmail:
+		return askEmail(cmd, s)
+	case ConfirmEmail:
+		return confirmEmail(cmd, s)
 	}
 	panic("staff: unknown command")
 }
@@ -277,6 +281,37 @@ func noteGuessing(cmd NoteGuessing, s State) ([]Event, error) {
 	return []Event{GuessingNoticed(cmd)}, nil
 }
 
+func askEmail(cmd AskEmail, s State) ([]Event, error) {
+	person, err := s.active(cmd.Person)
+	switch {
+	case err != nil:
+		return nil, err
+	case cmd.Current != "" && person.Credential != cmd.Current:
+		return nil, ErrChanged
+	case !isPlain(cmd.Change):
+		return nil, invalid("change_id", "An id has 1 to 40 lower-case letters and digits.")
+	case person.Change == cmd.Change:
+		return nil, nil
+	}
+	if err := checkUntil(cmd.Until, cmd.Now); err != nil {
+		return nil, err
+	}
+	return []Event{EmailAsked{Person: cmd.Person, Change: cmd.Change, Until: cmd.Until, BySelf: cmd.Current != ""}}, nil
+}
+
+func confirmEmail(cmd ConfirmEmail, s State) ([]Event, error) {
+	person := s.People[cmd.Person]
+	switch {
+	case cmd.Change == "":
+		return nil, ErrTokenRefused
+	case person.Moved == cmd.Change:
+		return nil, nil
+	case person.Change != cmd.Change || !cmd.Now.Before(person.ChangeUntil):
+		return nil, ErrTokenRefused
+	}
+	return []Event{EmailChanged{Person: cmd.Person, Change: cmd.Change}}, nil
+}
+
 // present is a person whose access has not ended.
 func (s State) present(id PersonID) (Person, error) {
 	person := s.People[id]
@@ -307,10 +342,14 @@ func checkRole(role access.Role) error {
 }
 
 func checkToken(hash string, until, now time.Time) error {
-	switch {
-	case !isHash(hash):
+	if !isHash(hash) {
 		return invalid("token_hash", "A hash is a SHA-256 in hex.")
-	case !until.After(now) || until.After(now.Add(MaxToken)):
+	}
+	return checkUntil(until, now)
+}
+
+func checkUntil(until, now time.Time) error {
+	if !until.After(now) || until.After(now.Add(MaxToken)) {
 		return invalid("until", "A token is good for at most 7 days.")
 	}
 	return nil

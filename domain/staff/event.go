@@ -124,6 +124,24 @@ type GuessingNoticed struct {
 	Since    time.Time `json:"since"`    // the beginning of this hour
 }
 
+// EmailAsked notes that a person's e-mail address is about to change. It changes once a link is
+// used that goes to the new address. The event ends the link of an earlier change.
+type EmailAsked struct {
+	Person PersonID  `json:"person_id"`
+	Change string    `json:"change_id"`
+	Until  time.Time `json:"until"`
+	// BySelf means that the person has asked, with their password. Otherwise an admin has.
+	BySelf bool `json:"by_self,omitzero"`
+}
+
+// EmailChanged notes that the link of a change was used: the person signs in with the new address
+// from now on. All their sessions end, and no token or link that went to the old address is good
+// any more.
+type EmailChanged struct {
+	Person PersonID `json:"person_id"`
+	Change string   `json:"change_id"`
+}
+
 func (Invited) staffEvent()         {}
 func (TokenGiven) staffEvent()      {}
 func (Joined) staffEvent()          {}
@@ -136,3 +154,5 @@ func (FactorRemoved) staffEvent()   {}
 func (SignedIn) staffEvent()        {}
 func (SignedOut) staffEvent()       {}
 func (GuessingNoticed) staffEvent() {}
+func (EmailAsked) staffEvent()      {}
+func (EmailChanged) staffEvent()    {}

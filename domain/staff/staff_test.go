@@ -39,7 +39,7 @@ var (
 
 func rows() map[string]row {
 	all := map[string]row{}
-	for _, some := range []map[string]row{invitations(), passwords(), changes(), factors(), signIns()} {
+	for _, some := range []map[string]row{invitations(), passwords(), changes(), factors(), signIns(), addresses()} {
 		for name, one := range some {
 			all[name] = one
 		}
@@ -183,6 +183,42 @@ func signIns() map[string]row {
 	}
 }
 
+func addresses() map[string]row {
+	ask := func(change func(*AskEmail)) AskEmail {
+		cmd := AskEmail{Person: "p1", Current: firstPassword, Change: "c1", Until: evening, Now: noon}
+		change(&cmd)
+		return cmd
+	}
+	asked := EmailAsked{Person: "p1", Change: "c1", Until: evening, BySelf: true}
+	again := EmailAsked{Person: "p1", Change: "c2", Until: evening}
+	changed := EmailChanged{Person: "p1", Change: "c1"}
+	confirm := ConfirmEmail{Person: "p1", Change: "c1", Now: noon}
+	late := ConfirmEmail{Person: "p1", Change: "c1", Now: evening}
+	return map[string]row{
+		"an address can change":                   {Given: []Event{invited, joined}, When: ask(func(*AskEmail) {}), Then: []Event{asked}},
+		"an admin can ask for it":                 {Given: []Event{invited, joined}, When: ask(func(c *AskEmail) { c.Current, c.Change = "", "c2" }), Then: []Event{again}},
+		"it is asked for once":                    {Given: []Event{invited, joined, asked}, When: ask(func(*AskEmail) {}), Nothing: true},
+		"not by who had another password":         {Given: []Event{invited, joined}, When: ask(func(c *AskEmail) { c.Current = secondPassword }), Refused: ErrChanged},
+		"a change has a plain id":                 {Given: []Event{invited, joined}, When: ask(func(c *AskEmail) { c.Change = "C 1" }), Refused: ErrInvalid},
+		"a link is good for a while":              {Given: []Event{invited, joined}, When: ask(func(c *AskEmail) { c.Until = noon }), Refused: ErrInvalid},
+		"who has not joined keeps the address":    {Given: []Event{invited}, When: ask(func(*AskEmail) {}), Refused: ErrNotJoined},
+		"whose access ended keeps the address":    {Given: []Event{invited, joined, Disabled{Person: "p1"}}, When: ask(func(*AskEmail) {}), Refused: ErrDisabled},
+		"an address is somebody's":                {When: ask(func(*AskEmail) {}), Refused: ErrNotFound},
+		"a link completes the change":             {Given: []Event{invited, joined, asked}, When: confirm, Then: []Event{changed}},
+		"it completes it once":                    {Given: []Event{invited, joined, asked, changed}, When: confirm, Nothing: true},
+		"a link ends":                             {Given: []Event{invited, joined, asked}, When: late, Refused: ErrTokenRefused},
+		"another change ends the link":            {Given: []Event{invited, joined, asked, again}, When: confirm, Refused: ErrTokenRefused},
+		"another password ends the link":          {Given: []Event{invited, joined, asked, PasswordSet{Person: "p1", Credential: secondPassword}}, When: confirm, Refused: ErrTokenRefused},
+		"another role ends the link":              {Given: []Event{invited, joined, asked, RoleChanged{Person: "p1", Role: access.Auditor}}, When: confirm, Refused: ErrTokenRefused},
+		"another factor ends the link":            {Given: []Event{invited, joined, asked, factor}, When: confirm, Refused: ErrTokenRefused},
+		"the end of the access ends the link":     {Given: []Event{invited, joined, asked, Disabled{Person: "p1"}}, When: confirm, Refused: ErrTokenRefused},
+		"a link of nobody is refused":             {When: confirm, Refused: ErrTokenRefused},
+		"a change that nobody asked for":          {Given: []Event{invited, joined}, When: ConfirmEmail{Person: "p1", Now: noon}, Refused: ErrTokenRefused},
+		"a token that went to the old address":    {Given: []Event{invited, joined, TokenGiven{Person: "p1", Token: second, Until: evening}, asked, changed}, When: RedeemToken{Person: "p1", Token: second, Credential: secondPassword, Now: noon}, Refused: ErrTokenRefused},
+		"after a change another can be asked for": {Given: []Event{invited, joined, asked, changed}, When: ask(func(c *AskEmail) { c.Current, c.Change = "", "c2" }), Then: []Event{again}},
+	}
+}
+
 func TestStaff(t *testing.T) {
 	t.Parallel()
 	decider.Run(t, rows())
@@ -218,6 +254,9 @@ func TestWireForm(t *testing.T) {
 		SignedIn{Person: "p1", Session: "s1", Recovery: recovery},
 		SignedOut{Person: "p1", Session: "s1"},
 		GuessingNoticed{Person: "p1", Failures: 10, Since: noon},
+		EmailAsked{Person: "p1", Change: "c1", Until: evening},
+		EmailAsked{Person: "p1", Change: "c1", Until: evening, BySelf: true},
+		EmailChanged{Person: "p1", Change: "c1"},
 	})
 }
 
@@ -225,7 +264,7 @@ func TestWireForm(t *testing.T) {
 func TestSessionsEndWithWhatTheyWereBegunWith(t *testing.T) {
 	t.Parallel()
 	begun := Evolve(Evolve(State{}, invited), joined)
-	for _, event := range []Event{PasswordSet{Person: "p1", Credential: secondPassword}, RoleChanged{Person: "p1", Role: access.Admin}, Disabled{Person: "p1"}, factor, FactorRemoved{Person: "p1"}} {
+	for _, event := range []Event{PasswordSet{Person: "p1", Credential: secondPassword}, RoleChanged{Person: "p1", Role: access.Admin}, Disabled{Person: "p1"}, factor, FactorRemoved{Person: "p1"}, EmailChanged{Person: "p1", Change: "c1"}} {
 		before := begun.People["p1"].Generation
 		begun = Evolve(begun, event)
 		if begun.People["p1"].Generation <= before {
@@ -255,6 +294,8 @@ func TestWhatACommandConcerns(t *testing.T) {
 		"SignOut":        {SignOut{Person: "p1"}, []access.Role{access.Admin}},
 		"ReplaceFactor":  {ReplaceFactor{Person: "p1"}, nil},
 		"RenewRecovery":  {RenewRecovery{Person: "p1"}, nil},
+		"AskEmail":       {AskEmail{Person: "p1"}, []access.Role{access.Admin}},
+		"ConfirmEmail":   {ConfirmEmail{Person: "p1"}, nil},
 		"NoteGuessing":   {NoteGuessing{Person: "p1"}, nil},
 	}
 	for _, name := range decidertest.Sealed(t, "Command") {

@@ -8,7 +8,7 @@ import (
 )
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another version is not used.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // State is all people.
 type State struct {
@@ -31,9 +31,15 @@ type Person struct {
 	// not good any more.
 	Generation int64 `json:"generation"`
 
+	// Change is the change of the e-mail address that was asked for and not completed; empty: none.
+	// Its link is good until ChangeUntil.
+	Change      string    `json:"change_id,omitempty"`
+	ChangeUntil time.Time `json:"change_until,omitzero"`
+
 	// What was done last, so that it is not done twice.
 	Began    string    `json:"began,omitempty"`     // the session that began last
 	EndedOne string    `json:"ended_one,omitempty"` // the session that ended last by a SignedOut
+	Moved    string    `json:"moved,omitempty"`     // the change of the address that was completed last
 	Guessing time.Time `json:"guessing,omitzero"`   // the hour for which guessing was noticed last
 }
 
@@ -68,7 +74,7 @@ func Evolve(s State, e Event) State {
 	case RoleChanged:
 		s.change(e.Person, func(p *Person) {
 			p.Role = e.Role
-			p.Generation++
+			p.endSessions()
 		})
 	case Disabled:
 		s.change(e.Person, func(p *Person) {
@@ -77,14 +83,14 @@ func Evolve(s State, e Event) State {
 	case FactorSet:
 		s.change(e.Person, func(p *Person) {
 			p.Factor, p.Recovery, p.Step = e.Factor, slices.Clone(e.Recovery), e.Step
-			p.Generation++
+			p.endSessions()
 		})
 	case RecoverySet:
 		s.change(e.Person, func(p *Person) { p.Recovery, p.Step = slices.Clone(e.Recovery), max(p.Step, e.Step) })
 	case FactorRemoved:
 		s.change(e.Person, func(p *Person) {
 			p.Factor, p.Recovery, p.Step = "", nil, 0
-			p.Generation++
+			p.endSessions()
 		})
 	case SignedIn:
 		s.change(e.Person, func(p *Person) {
@@ -95,6 +101,14 @@ func Evolve(s State, e Event) State {
 		s.change(e.Person, func(p *Person) { p.EndedOne = e.Session })
 	case GuessingNoticed:
 		s.change(e.Person, func(p *Person) { p.Guessing = e.Since })
+	case EmailAsked:
+		s.change(e.Person, func(p *Person) { p.Change, p.ChangeUntil = e.Change, e.Until })
+	case EmailChanged:
+		s.change(e.Person, func(p *Person) {
+			p.Moved = e.Change
+			p.Token, p.Until = "", time.Time{}
+			p.endSessions()
+		})
 	}
 	return s
 }
@@ -110,7 +124,14 @@ func (s State) change(id PersonID, alter func(*Person)) {
 func (p *Person) setPassword(credential string) {
 	p.Credential = credential
 	p.Token, p.Until = "", time.Time{}
+	p.endSessions()
+}
+
+// endSessions ends all sessions of a person. The link for another address ends, too, because who
+// has asked for it may be the reason for the change.
+func (p *Person) endSessions() {
 	p.Generation++
+	p.Change, p.ChangeUntil = "", time.Time{}
 }
 
 // Concerns returns the roles that a command gives, changes or ends. Who sends the command must have
@@ -131,7 +152,12 @@ func (s State) Concerns(cmd Command) []access.Role {
 		return []access.Role{s.People[cmd.Person].Role}
 	case SignOut: // of another person, too
 		return []access.Role{s.People[cmd.Person].Role}
-	case RedeemToken, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing:
+	case AskEmail: // whoever has the new address can set a new password
+		if cmd.Current != "" {
+			return nil
+		}
+		return []access.Role{s.People[cmd.Person].Role}
+	case ConfirmEmail, RedeemToken, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing:
 		return nil
 	}
 	panic("staff: unknown command")

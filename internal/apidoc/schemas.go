@@ -33,6 +33,8 @@ var schemas = map[string]string{
 	"StaffMember":               "A person who works in the shop and may sign in.",
 	"StaffToken":                "A person, with a token that is shown only once.",
 	"ShopstaffDisabled":         "Ends a person's access for good, with all their sessions.",
+	"ShopstaffEmailAsked":       "Notes that a person's e-mail address is about to change. The log has neither address.",
+	"ShopstaffEmailChanged":     "Notes that a person has confirmed another e-mail address. All their sessions end.",
 	"ShopstaffFactorRemoved":    "Takes a person's lost second factor away. All their sessions end.",
 	"NewFactor":                 "The secret of another second factor, and the token with which it is confirmed.",
 	"RecoveryCodes":             "New recovery codes, which are shown only once.",

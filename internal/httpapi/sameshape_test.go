@@ -47,6 +47,8 @@ var twins = map[string]twin{
 	"invite-staff":        {"/v1/staff", "person"},
 	"end-staff-session":   {"/v1/staff", ""},
 	"give-token":          {"/v1/staff", "person"},
+	"change-email":        {"/v1/staff", "person"},
+	"confirm-email":       {"/v1/staff", ""},
 }
 
 // unread are the commands that answer with nothing that a read shows, with the reason.
@@ -58,6 +60,7 @@ var unread = map[string]string{
 	"replace-factor":       "the codes are shown once",
 	"renew-recovery-codes": "the codes are shown once",
 	"request-reset":        "the response is the same for every address",
+	"ask-email":            "the response is the same for every address",
 	"sign-out":             "the session has ended",
 }
 

@@ -149,6 +149,7 @@ var ruled = map[string]string{
 	"deallocate-stock #/reason": "must be given with force", "extend-reservation #/reason": "must be given with force",
 	"invite-staff #/name":          "is one line",
 	"invite-staff #/email":         "is an e-mail address",
+	"change-email #/email":         "is an e-mail address",
 	"return-stock #/reason":        "must be given with force",
 	"extend-reservation #":         "has either expires_at or hold_seconds",
 	"request-return #/lines/0/sku": "is that of the order's line",

@@ -120,10 +120,9 @@ var notAnswered = map[string]string{
 	"return-empty": "schema",
 	// The API fills in these values itself.
 	"cart-price-negative": "prices are the catalogue's", "cart-hold-until-missing": "the deadline is the shop's",
-	"code-refused":      "whoever signs in gets sign-in-refused",
-	"factor-exists":     "whoever signs in gets sign-in-refused",
-	"person-not-joined": "only who has joined can sign in and change a password",
-	"key-exists":        "the server chooses the ids of keys at random",
+	"code-refused":  "whoever signs in gets sign-in-refused",
+	"factor-exists": "whoever signs in gets sign-in-refused",
+	"key-exists":    "the server chooses the ids of keys at random",
 	// Only processes send the commands that are refused in this way.
 	"order-empty": "process", "order-exists": "process", "order-currency-mixed": "process", "order-stock-not-held": "process",
 }

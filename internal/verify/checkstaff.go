@@ -8,7 +8,8 @@ import (
 
 // foldStaff folds an event about people. All of them are in one stream. An event about a person
 // must come after the event that invited them, and a person is invited only once. After a person's
-// access has ended, they must not do anything. Recovery codes belong to a second factor.
+// access has ended, they must not do anything. Recovery codes belong to a second factor. An address
+// changes as it was asked for last.
 func (b *Book) foldStaff(e *event, value staff.Event) {
 	if e.Stream != staff.Stream() {
 		b.report(e, "people are in the stream "+staff.Stream()+" only")
@@ -19,6 +20,7 @@ func (b *Book) foldStaff(e *event, value staff.Event) {
 	_, invites := value.(staff.Invited)
 	_, renews := value.(staff.RecoverySet)
 	_, signsIn := value.(staff.SignedIn)
+	changed, moves := value.(staff.EmailChanged)
 	switch {
 	case known && invites:
 		b.report(e, fmt.Sprintf("the person %s was invited before", id))
@@ -26,6 +28,8 @@ func (b *Book) foldStaff(e *event, value staff.Event) {
 		b.report(e, fmt.Sprintf("the person %s was not invited before", id))
 	case renews && person.Factor == "":
 		b.report(e, fmt.Sprintf("the person %s has no second factor, and gets recovery codes", id))
+	case moves && (person.Change == "" || person.Change != changed.Change):
+		b.report(e, fmt.Sprintf("the person %s has another address, and nobody has asked for this change", id))
 	case signsIn && person.Status != staff.Active:
 		b.report(e, fmt.Sprintf("the person %s is %s, and signs in", id, person.Status))
 	default:
@@ -59,6 +63,10 @@ func personOf(value staff.Event) staff.PersonID {
 	case staff.SignedOut:
 		return value.Person
 	case staff.GuessingNoticed:
+		return value.Person
+	case staff.EmailAsked:
+		return value.Person
+	case staff.EmailChanged:
 		return value.Person
 	}
 	return ""
