@@ -201,7 +201,7 @@ func TestTheTimersActInTheirOwnName(t *testing.T) {
 	}
 	start := len(recordedIn(t, log))
 	late := s.Now().Add(48 * time.Hour)
-	meta := func() eventstore.Metadata { return eventstore.Metadata{CommandID: uuid.New(), Actor: "system:timer"} }
+	meta := func() eventstore.Metadata { return eventstore.Metadata{CommandID: uuid.New()} }
 	if err := s.ExpireOrder(t.Context(), meta(), "o1", late); err != nil {
 		t.Error(err)
 	}

@@ -3,6 +3,7 @@ package commands_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 
@@ -118,10 +119,8 @@ func TestAnOperatorGivesBackAsMuchAsTheLimit(t *testing.T) {
 func TestOthersGiveBackMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	operator, _ := access.BuiltIn(access.Operator)
-	custom := access.Grants{access.UnlimitedRefunds: access.All}
-	for permission, reach := range operator {
-		custom[permission] = reach
-	}
+	custom := maps.Clone(operator)
+	custom[access.UnlimitedRefunds] = access.All
 	for name, call := range map[string]func() commands.Call{
 		"a manager":           func() commands.Call { return callAs(access.Manager, nil) },
 		"an admin":            func() commands.Call { return callAs(access.Admin, nil) },

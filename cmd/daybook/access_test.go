@@ -262,7 +262,7 @@ func TestRolesAndRoutes(t *testing.T) {
 	_, s.keys[string(access.Guest)] = s.openAsGuest(s.keys["storefront"], `{"currency":"GBP"}`)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-24s %-20s %s\n", "operation", "permission", strings.Join(roleNames(), " "))
-	ofRoutes := map[access.Permission]bool{}
+	ofRoutes := make(map[access.Permission]bool)
 	everyRoute(t, func(id, method, path, needs string) {
 		if needs == "" {
 			return

@@ -42,7 +42,9 @@ func TestTheReportSaysFromWhereActorsAreAuthenticated(t *testing.T) {
 		t.Errorf("without keys: %+v", actors)
 	}
 	console := access.System("console")
-	define := access.DefineRole{Role: "picker", Grants: access.Grants{access.ShipOrders: access.All}}
+	picks := make(access.Grants)
+	picks[access.ShipOrders] = access.All
+	define := access.DefineRole{Role: "picker", Grants: picks}
 	result, err := s.Access(t.Context(), commands.Call{Who: console, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: console.ID}}, define)
 	if err != nil {
 		t.Fatal(err)
