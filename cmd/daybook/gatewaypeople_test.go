@@ -61,8 +61,10 @@ func TestPeopleUseTheGateway(t *testing.T) {
 		role                     access.Role
 		admitted, reads, manages bool
 	}{
-		{role: access.Auditor, admitted: true, reads: true}, {role: access.Analyst, admitted: true, reads: true},
-		{role: access.Operator, admitted: true, manages: true}, {role: access.Storefront},
+		{role: access.Auditor, admitted: true, reads: true},
+		{role: access.Analyst, admitted: true, reads: true},
+		{role: access.Operator, admitted: true, manages: true},
+		{role: access.Storefront},
 	} {
 		role := c.role
 		email := string(role) + "@shop.example"
