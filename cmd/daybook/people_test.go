@@ -91,7 +91,13 @@ func member(t *testing.T, text string, steps ...string) string {
 // hire invites a person by the API and sets their password. It returns their id.
 func (s *keyedShop) hire(email string, role access.Role) string {
 	s.t.Helper()
-	text := s.must(s.keys["admin"], http.MethodPost, "/v1/staff", fmt.Sprintf(`{"email":%q,"name":"Eve","role":%q}`, email, role))
+	return s.hireWith(s.keys["admin"], email, role)
+}
+
+// hireWith is hire with a key.
+func (s *keyedShop) hireWith(admin, email string, role access.Role) string {
+	s.t.Helper()
+	text := s.must(admin, http.MethodPost, "/v1/staff", fmt.Sprintf(`{"email":%q,"name":"Eve","role":%q}`, email, role))
 	s.redeem(member(s.t, text, "token"))
 	return member(s.t, text, "person", "person_id")
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/cmd/daybook/shoppers"
 	"daybook/internal/pgtest"
@@ -39,12 +42,20 @@ func TestRecordADatabaseToKeep(t *testing.T) {
 		dumper = "pg_dump"
 	}
 	dir := dataDir(t)
-	server := startChild(t, program, dir, "--access", accessOff)
+	args := []string{"--access", accessOff}
+	if os.Getenv("DAYBOOK_PROGRAM") == "" {
+		args = []string{"--guests"}
+	}
+	server := startChild(t, program, dir, args...)
 	s := &storyteller{T: t, url: server.url}
 	s.catalogue()
 	s.warehouse()
 	if s.ask(http.MethodGet, "/roles", nil) == http.StatusOK {
 		s.access()
+		if os.Getenv("DAYBOOK_PROGRAM") == "" {
+			s.people()
+			s.secretsOf(strings.TrimSuffix(file, ".sql.gz")+".json", keyOf(server.url))
+		}
 		s.carts()
 		s.sales()
 		s.recordReturns()
@@ -75,6 +86,82 @@ func TestRecordADatabaseToKeep(t *testing.T) {
 	}
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// dumpSecrets are what the people of a dump know. They were made for the dump, and are good in no
+// shop.
+type dumpSecrets struct {
+	Admin    string `json:"admin_key"`
+	Revoked  string `json:"revoked_key"`
+	Guest    string `json:"guest_token"`
+	Cart     string `json:"guest_cart"`
+	Email    string `json:"email"`     // of a person with goodPassword
+	OldEmail string `json:"old_email"` // which they had before
+	Left     string `json:"left"`      // the address of a person whose access has ended
+}
+
+// secretsOf makes a guest, keys and a session, and writes what their holders know into a file.
+func (s *storyteller) secretsOf(file, admin string) {
+	s.Helper()
+	browser := &keyedShop{t: s.T, running: running{url: s.url}}
+	secrets := dumpSecrets{Admin: admin, Email: "sue@home.example", OldEmail: "sue@shop.example", Left: "bob@shop.example"}
+	person := browser.hireWith(admin, secrets.OldEmail, "auditor")
+	token := member(s.T, browser.must(admin, http.MethodPost, "/v1/staff/"+person+"/email", fmt.Sprintf(`{"email":%q}`, secrets.Email)), "token")
+	if got := browser.plain(http.MethodPost, "/v1/auth/email/confirm", fmt.Sprintf(`{"token":%q}`, token)); got.status != http.StatusOK {
+		s.Fatalf("change an address: %+v", got)
+	}
+	browser.mustSignIn(secrets.Email) // the session stays
+	secrets.Cart, secrets.Guest = browser.openAsGuest("", `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`)
+	made := browser.must(admin, http.MethodPost, "/v1/keys", `{"name":"old","role":"operator"}`)
+	secrets.Revoked = member(s.T, made, "api_key")
+	browser.must(secrets.Revoked, http.MethodGet, "/v1/orders", "")
+	browser.must(admin, http.MethodPost, "/v1/keys/"+member(s.T, made, "key", "key_id")+"/revoke", `{}`)
+	text, err := json.Marshal(secrets, json.Deterministic(true), jsontext.WithIndent("  "))
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		s.Fatal(err)
+	}
+	eventually(s.T, patience, "the use of a key is stored", func() bool {
+		return strings.Contains(browser.must(admin, http.MethodGet, "/v1/keys", ""), "last_used_at")
+	})
+}
+
+// peopleOfDump checks that the holders of keys and passwords of a dump are known after it was
+// opened, and that nobody else is.
+func (s *keyedShop) peopleOfDump(file string) {
+	s.t.Helper()
+	t := s.t
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // it is from before people
+	}
+	var secrets dumpSecrets
+	if err := errors.Join(err, json.Unmarshal(text, &secrets)); err != nil {
+		t.Fatal(err)
+	}
+	if keys := s.must(secrets.Admin, http.MethodGet, "/v1/keys", ""); !strings.Contains(keys, "last_used_at") || strings.Count(keys, `"key_id"`) < 6 {
+		t.Errorf("the keys: %s", keys)
+	}
+	if people := s.must(secrets.Admin, http.MethodGet, "/v1/staff", ""); strings.Count(people, `"person_id"`) < 5 || !strings.Contains(people, secrets.Email) {
+		t.Errorf("the people: %s", people)
+	}
+	if status, text := s.ask(secrets.Revoked, http.MethodGet, "/v1/orders", ""); status != http.StatusUnauthorized {
+		t.Errorf("the revoked key: %d %s", status, text)
+	}
+	if cart := s.must(secrets.Guest, http.MethodGet, "/v1/carts/"+secrets.Cart, ""); !strings.Contains(cart, `"MUG"`) {
+		t.Errorf("the guest's cart: %s", cart)
+	}
+	session := s.mustSignIn(secrets.Email)
+	if me := s.as(session, http.MethodGet, "/v1/auth/me", ""); member(t, me.text, "role") != "auditor" {
+		t.Errorf("the person: %+v", me)
+	}
+	for _, gone := range []string{secrets.OldEmail, secrets.Left} {
+		if got := s.signIn(gone, goodPassword); got.status != http.StatusUnauthorized {
+			t.Errorf("%s signs in: %+v", gone, got)
+		}
 	}
 }
 
@@ -150,6 +237,7 @@ func TestDatabasesOfEarlierVersionsOpen(t *testing.T) {
 			loadDump(t, url, file)
 			server := serve(t, "--database-url", url)
 			eventually(t, patience, "the read models at the end of the log", func() bool { return caughtUp(t, server.url) })
+			(&keyedShop{t: t, database: url, running: server}).peopleOfDump(strings.TrimSuffix(file, ".sql.gz") + ".json")
 			if orders := list[orderRow](t, server.url+"/v1/orders?limit=500"); len(orders) < 8 {
 				t.Errorf("%d orders are left", len(orders))
 			}
@@ -168,8 +256,10 @@ func TestDatabasesOfEarlierVersionsOpen(t *testing.T) {
 			}
 			server.stop()
 			server.exit(t)
-			if got := call(t, nil, "verify", "--database-url", url); got.code != exitOK {
-				t.Errorf("verify: %s%s", got.stdout, got.stderr)
+			for _, command := range [][]string{{"verify"}, {"rebuild", "orders"}, {"rebuild", "stock"}, {"verify"}} {
+				if got := call(t, nil, append(command, "--database-url", url)...); got.code != exitOK {
+					t.Errorf("%s: %s%s", command, got.stdout, got.stderr)
+				}
 			}
 		})
 	}
