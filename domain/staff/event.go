@@ -128,7 +128,7 @@ type GuessingNoticed struct {
 // used that goes to the new address. The event ends the link of an earlier change.
 type EmailAsked struct {
 	Person PersonID  `json:"person_id"`
-	Change string    `json:"change_id"`
+	Change string    `json:"change_id" class:"open"`
 	Until  time.Time `json:"until"`
 	// BySelf means that the person has asked, with their password. Otherwise an admin has.
 	BySelf bool `json:"by_self,omitzero"`
@@ -139,7 +139,7 @@ type EmailAsked struct {
 // any more.
 type EmailChanged struct {
 	Person PersonID `json:"person_id"`
-	Change string   `json:"change_id"`
+	Change string   `json:"change_id" class:"open"`
 }
 
 func (Invited) staffEvent()         {}
