@@ -42,3 +42,9 @@ func TestATitleThatOverridesTheCatalogueIsChecked(t *testing.T) {
 		"a bad title of the catalogue does not stop the sale":                            {Given: []Event{opened}, When: add(old, false), Then: []Event{LineAdded{Line{Number: 1, SKU: "LAMP", Title: old, Kind: unit.Stocked, Quantity: 1, Price: money(t, "1", "GBP")}}}, Repeats: true},
 	})
 }
+
+func TestComparedTextsSaySo(t *testing.T) {
+	if n := carts.ComparedTextsSaySo(t, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t)); n < 5 {
+		t.Errorf("%d texts were changed", n)
+	}
+}

@@ -22,3 +22,9 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"RecordReturnRefund.Provider": "the return's", "RecordReturnRefund.Reference": "the return's",
 	}, writing, placing, life, canceling, shipping, settling, paying, comingBack, limiting, losing)
 }
+
+func TestComparedTextsSaySo(t *testing.T) {
+	if n := orders.ComparedTextsSaySo(t, writing, placing, life, canceling, shipping, settling, paying, comingBack, limiting, losing); n < 5 {
+		t.Errorf("%d texts were changed", n)
+	}
+}

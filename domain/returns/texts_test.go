@@ -25,3 +25,9 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"Request.Lines.Title": "the order's, or the catalogue's",
 	}, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing)
 }
+
+func TestComparedTextsSaySo(t *testing.T) {
+	if n := backs.ComparedTextsSaySo(t, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing); n < 5 {
+		t.Errorf("%d texts were changed", n)
+	}
+}

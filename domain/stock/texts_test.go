@@ -9,3 +9,9 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"Allocate.Override": "is not recorded: an allocation cannot be forced",
 	}, reservationRows(), promiseRows(), movementRows(), policyRows(), limitRows(), originRows())
 }
+
+func TestComparedTextsSaySo(t *testing.T) {
+	if n := stocks.ComparedTextsSaySo(t, reservationRows(), promiseRows(), movementRows(), policyRows(), limitRows(), originRows()); n < 5 {
+		t.Errorf("%d texts were changed", n)
+	}
+}
