@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"cmp"
+
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/cart"
@@ -39,6 +41,12 @@ func within[C, S any](of func(C, S) []unit.LocationID) func([]string, C, S) erro
 	}
 }
 
+// subjectOf is whom the texts of a cart, an order or a return are about: the customer, or else the
+// guest who has the cart. If neither is known, the stream has a key of its own.
+func subjectOf(customer unit.CustomerID, guest unit.CartID, stream string) string {
+	return cmp.Or(string(customer.Owner()), string(guest.Owner()), stream)
+}
+
 // ProductRules are those of the catalogue.
 func ProductRules() aggregate.Definition[product.State, product.Command, product.Event] {
 	return aggregate.Definition[product.State, product.Command, product.Event]{
@@ -53,7 +61,7 @@ func CartRules() aggregate.Definition[cart.State, cart.Command, cart.Event] {
 		Category: cart.Category, FoldVersion: cart.FoldVersion,
 		About: cart.About, Recall: cart.Recall,
 		Owned: func(s cart.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(cart.ErrNotFound),
-		Within: within(cart.Locations),
+		Within: within(cart.Locations), Subject: func(s cart.State) string { return subjectOf(s.CustomerID, s.CartID, "") },
 		Decide: cart.Decide, Evolve: cart.Evolve, Encode: cart.Encode, Decode: cart.Decode,
 	}
 }
@@ -72,8 +80,9 @@ func OrderRules() aggregate.Definition[order.State, order.Command, order.Event] 
 	return aggregate.Definition[order.State, order.Command, order.Event]{
 		Category: order.Category, FoldVersion: order.FoldVersion,
 		Owned: func(s order.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(order.ErrNotFound),
-		Within: within(order.Locations),
-		Decide: order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
+		Within:  within(order.Locations),
+		Subject: func(s order.State) string { return subjectOf(s.CustomerID, s.CartID, order.Stream(s.OrderID)) },
+		Decide:  order.Decide, Evolve: order.Evolve, Encode: order.Encode, Decode: order.Decode,
 	}
 }
 
@@ -83,6 +92,12 @@ func ReturnRules() aggregate.Definition[returns.State, returns.Command, returns.
 		Category: returns.Category, FoldVersion: returns.FoldVersion,
 		Owned: func(s returns.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(returns.ErrNotFound),
 		Within: within(returns.Locations),
+		Subject: func(s returns.State) string {
+			if noted := s.Noted; noted.ReturnID != "" {
+				return subjectOf(noted.CustomerID, "", returns.Stream(noted.ReturnID))
+			}
+			return subjectOf(s.Requested.CustomerID, s.Requested.CartID, returns.Stream(s.Requested.ReturnID))
+		},
 		Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
 	}
 }

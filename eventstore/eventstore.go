@@ -54,6 +54,10 @@ type Event struct {
 	Type string // wire name with version, such as "stock.reserved.v1"
 	Data []byte // JSON object, kept byte for byte
 	Meta []byte // JSON object or empty, kept byte for byte; see Metadata
+	// Subject is whom the event's personal fields are about, such as "customer:17850". It is empty
+	// if that is not known. The log does not keep it: it only tells package sealing which key to
+	// take.
+	Subject string
 }
 
 // LogWideVersion is the version of the UUIDs that are unique in the whole log. It is the

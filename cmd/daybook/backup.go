@@ -28,7 +28,7 @@ type backupCommand struct {
 	File           string   `arg:"" help:"The file to write. It must not exist yet."`
 	Recipient      []string `placeholder:"KEY" help:"Encrypt the file for the holder of this public key of age, such as age1.... Repeatable."`
 	PassphraseFile string   `placeholder:"FILE" help:"Encrypt the file with the passphrase in this file, which has one line."`
-	WithoutSecrets bool     `help:"Leave out the hashes of API keys, tokens and recovery codes, the hashes of passwords, and the secrets of second factors. After a restore, keys and passwords must be made anew."`
+	WithoutSecrets bool     `help:"Leave out the hashes of API keys, tokens and recovery codes, the hashes of passwords, the secrets of second factors, and the keys of personal texts. After a restore, keys and passwords must be made anew, and personal texts are erased."`
 }
 
 // backupResult says what is in a backup.
@@ -105,7 +105,10 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 		w := &lineWriter{out: out}
 		w.printf("%s has the log up to position %d (%d bytes).\n", result.File, result.Position, result.Bytes)
 		if !result.Secrets {
-			w.printf("Hashes of API keys and passwords, and secrets of second factors, are left out. Names and addresses of people are in it.\n")
+			w.printf("Hashes of API keys and passwords, secrets of second factors and keys of personal texts are left out. Names and addresses of people are in it.\n")
+		}
+		if result.Secrets {
+			w.printf("The master key is not in it. Personal texts can be read only with the master key.\n")
 		}
 		return w.err
 	})
@@ -145,6 +148,7 @@ var keptTables = []struct{ name, read, write string }{
 	{"gateway.parked", `SELECT to_json(t)::text FROM gateway.parked t ORDER BY group_id, number`, `INSERT INTO gateway.parked SELECT * FROM json_populate_record(NULL::gateway.parked, $1)`},
 	{"commands.people", `SELECT to_json(t)::text FROM commands.people t ORDER BY person`, `INSERT INTO commands.people SELECT * FROM json_populate_record(NULL::commands.people, $1)`},
 	{"commands.people_secrets", `SELECT to_json(t)::text FROM commands.people_secrets t ORDER BY id`, `INSERT INTO commands.people_secrets SELECT * FROM json_populate_record(NULL::commands.people_secrets, $1)`},
+	{"commands.data_keys", `SELECT to_json(t)::text FROM commands.data_keys t ORDER BY id`, `INSERT INTO commands.data_keys SELECT * FROM json_populate_record(NULL::commands.data_keys, $1)`},
 	{"commands.imports", `SELECT to_json(t)::text FROM commands.imports t`, `INSERT INTO commands.imports SELECT * FROM json_populate_record(NULL::commands.imports, $1)`},
 }
 
@@ -183,7 +187,9 @@ func writeBackup(ctx context.Context, pool *pgxpool.Pool, order backupOrder) (re
 	}
 	defer func() { _ = os.Remove(part.Name()) }() // by then a whole file has its own name, too, and only this name goes
 	if order.withoutSecrets {
-		kept = keptWithoutSecrets(kept)
+		if kept, err = keptWithoutSecrets(kept, order.now); err != nil {
+			return result, fmt.Errorf("back up: %w", err)
+		}
 	}
 	header := backup.Header{Program: thisBuild().Version, MadeAt: order.now.UTC(), Position: head, WithoutSecrets: order.withoutSecrets}
 	size, err := fillBackup(ctx, pool, part, header, kept, order.to)

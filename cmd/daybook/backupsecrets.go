@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/commands/streams"
 	"daybook/domain/access"
@@ -16,13 +20,39 @@ import (
 // knows a text with this SHA-256, so no key and no token fits it.
 var leftOutHash = strings.Repeat("0", 64)
 
-// secretTables are the tables that a backup without secrets leaves out: hashes of passwords, and
-// the secrets of second factors.
-var secretTables = []string{"commands.people_secrets"}
+// secretTables are the tables whose secrets a backup without secrets leaves out: hashes of
+// passwords, the secrets of second factors, and the keys of personal texts.
+var secretTables = []string{"commands.people_secrets", dataKeysTable}
 
-// keptWithoutSecrets leaves out the rows that have secrets.
-func keptWithoutSecrets(kept []backup.Kept) []backup.Kept {
-	return slices.DeleteFunc(kept, func(row backup.Kept) bool { return slices.Contains(secretTables, row.Table) })
+const dataKeysTable = "commands.data_keys"
+
+// keptWithoutSecrets leaves out the rows that have secrets. The key of a personal text is replaced
+// by a destroyed one, so the text reads as erased in the copy.
+func keptWithoutSecrets(kept []backup.Kept, now time.Time) (rest []backup.Kept, err error) {
+	for _, row := range kept {
+		if row.Table == dataKeysTable {
+			if row.Row, err = destroyedKey(row.Row, now); err != nil {
+				return nil, err
+			}
+		} else if slices.Contains(secretTables, row.Table) {
+			continue
+		}
+		rest = append(rest, row)
+	}
+	return rest, nil
+}
+
+// destroyedKey is the row of a data key without the key.
+func destroyedKey(row jsontext.Value, now time.Time) (jsontext.Value, error) {
+	var columns map[string]any
+	if err := json.Unmarshal(row, &columns); err != nil {
+		return nil, fmt.Errorf("a row of %s: %w", dataKeysTable, err)
+	}
+	columns["wrapped"] = nil
+	if columns["destroyed_at"] == nil {
+		columns["destroyed_at"] = now.UTC()
+	}
+	return json.Marshal(columns, json.Deterministic(true))
 }
 
 // withoutSecrets replaces the hashes of secrets in an event about API keys or people. All other
@@ -98,4 +128,5 @@ const withoutSecretsSays = `The backup was made without secrets. No old API key,
   daybook keys rotate ID                         gives an old key a new secret
   daybook staff token ID                         gives a person a token, with which they set a new password
   daybook staff unenroll ID                      removes a person's second factor, and they set up another one
+Personal texts of customers are erased in this copy.
 `

@@ -195,15 +195,15 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
 				Answers: n.answers, Logger: n.log, KeysRead: n.keys.Has, Desk: n.desk, AnswersPerCustomer: n.web.KeptPerCustomer, GuestToken: guestToken,
-				Processes: &reactor.ParkedWork{Lot: n.reactor.Parking, Finisher: n.service, Store: n.store, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
+				Processes: &reactor.ParkedWork{Lot: n.reactor.Parking, Finisher: n.service, Store: n.events, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},
 		func(api huma.API) {
 			readapi.Register(api, readapi.Config{
-				DB: n.readPool, Progress: live.Progress{Runner: n.projections, Cluster: n.sparse}, History: live.History{Store: n.store},
-				Log: live.Log{Store: n.store, Cluster: n.sparse}, Stop: stop, Logger: n.log,
-				WithheldHistory: live.History{Store: n.store, Show: n.withhold.Event},
-				WithheldLog:     live.Log{Store: n.store, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
+				DB: n.readPool, Progress: live.Progress{Runner: n.projections, Cluster: n.sparse}, History: live.History{Store: n.events},
+				Log: live.Log{Store: n.events, Cluster: n.sparse}, Stop: stop, Logger: n.log,
+				WithheldHistory: live.History{Store: n.events, Show: n.withhold.Event},
+				WithheldLog:     live.Log{Store: n.events, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
 				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
 			})

@@ -202,7 +202,7 @@ func (n *node) importFile(ctx context.Context, file *onlineretail.File, options 
 	shown := showProgress(progress, len(file.Invoices))
 	defer shown.close()
 	i := importer.Importer{
-		Service: n.service, Store: n.store, Sparse: n.sparse, Journal: journal, Logger: n.log, Watch: shown.invoices, Grace: importGrace,
+		Service: n.service, Store: n.events, Sparse: n.sparse, Journal: journal, Logger: n.log, Watch: shown.invoices, Grace: importGrace,
 	}
 	summary, err := i.Run(ctx, file, options)
 	if err != nil {

@@ -203,7 +203,7 @@ func (p *program) overLog(ctx context.Context, do func(*node) error) error {
 // overLogWithMail is overLog with a node that sends mail.
 func (p *program) overLogWithMail(ctx context.Context, mail mailFlags, do func(*node) error) (err error) {
 	cfg := p.nodeConfig(commands.DefaultPolicy())
-	cfg.Views = nil
+	cfg.Views, cfg.NoPersonalTexts = nil, true
 	if cfg.Mail, err = mail.config(); err != nil {
 		return err
 	}

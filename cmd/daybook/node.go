@@ -16,6 +16,7 @@ import (
 	"daybook/commands/reactor"
 	"daybook/commands/signin"
 	"daybook/eventstore"
+	"daybook/eventstore/sealing"
 	"daybook/internal/httpapi"
 	"daybook/internal/idtoken"
 	"daybook/internal/live"
@@ -41,12 +42,18 @@ type nodeConfig struct {
 	// CacheStreams is how many folded streams of each kind of aggregate are kept in memory at most.
 	// 0 means the default.
 	CacheStreams int
-	Web          webFlags // the zero value is the defaults
-	Admin        adminConfig
-	Backups      backupPlan
-	Mail         mailConfig
-	Telemetry    *telemetry.Telemetry // nil: nothing is measured
-	Now          func() time.Time
+	// MasterKeyFile has the master key of personal texts. Empty: the one in the data directory, if
+	// the database is the program's own.
+	MasterKeyFile string
+	// NoPersonalTexts means that the node opens without the master key of personal texts, because
+	// its command reads and writes none.
+	NoPersonalTexts bool
+	Web             webFlags // the zero value is the defaults
+	Admin           adminConfig
+	Backups         backupPlan
+	Mail            mailConfig
+	Telemetry       *telemetry.Telemetry // nil: nothing is measured
+	Now             func() time.Time
 }
 
 // metrics is nil if there are none.
@@ -70,24 +77,26 @@ type node struct {
 	// Each purpose has a pool, so that one cannot take all connections from another.
 	logPool, commandPool, viewPool, readPool *pgxpool.Pool
 
-	store       *guardedLog
-	sparse      bool                // the log's positions have gaps
-	answers     *commandspg.Answers // the answers that are kept under idempotency keys
-	service     *commands.Service
-	reactor     *reactor.Reactor
-	clockwork   *reactor.Clockwork
-	projections *projections.Runner
-	watch       *readapi.Watch
-	backups     *backups // nil: none are made
-	keys        *keyring.Keyring
-	keyUses     *keyring.Uses // when keys were last used
-	guests      *keyring.Guests
-	withhold    *personal.Withholder // takes personal data out of what callers get who must not see it
-	refusals    *httpapi.Refusals    // counts requests that were refused because of who sent them
-	allowances  *httpapi.Allowances
-	callers     *httpapi.Refusals // counts calls of the gateway that were refused in the same way
-	desk        *signin.Desk      // where people sign in
-	tokens      *idtoken.Verifier // of an identity provider; nil: none are good
+	store        *guardedLog         // the log as it is: personal texts are sealed
+	events       *sealing.Store      // the log with clear text, for everything that the shop itself does
+	keysOfPeople *sealing.Keys       // the keys of personal texts; nil: there is no master key
+	sparse       bool                // the log's positions have gaps
+	answers      *commandspg.Answers // the answers that are kept under idempotency keys
+	service      *commands.Service
+	reactor      *reactor.Reactor
+	clockwork    *reactor.Clockwork
+	projections  *projections.Runner
+	watch        *readapi.Watch
+	backups      *backups // nil: none are made
+	keys         *keyring.Keyring
+	keyUses      *keyring.Uses // when keys were last used
+	guests       *keyring.Guests
+	withhold     *personal.Withholder // takes personal data out of what callers get who must not see it
+	refusals     *httpapi.Refusals    // counts requests that were refused because of who sent them
+	allowances   *httpapi.Allowances
+	callers      *httpapi.Refusals // counts calls of the gateway that were refused in the same way
+	desk         *signin.Desk      // where people sign in
+	tokens       *idtoken.Verifier // of an identity provider; nil: none are good
 
 	parts   parts         // all parts of this node that are open
 	awayMax time.Duration // see untilAway
@@ -118,7 +127,7 @@ const (
 
 // nodeConfig returns what all subcommands set in the same way.
 func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
-	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now}
+	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now, MasterKeyFile: p.MasterKeyFile}
 }
 
 // openNode opens the parts in the order of their list. Only the database and the log's own
@@ -201,6 +210,10 @@ func (n *node) logParts(cfg nodeConfig) []part {
 // both.
 func (n *node) workers(cfg nodeConfig) []part {
 	return []part{{
+		name: "the keys of personal texts", needs: "the keys of personal texts",
+		open: func(ctx context.Context) error { return n.openSealing(ctx, cfg) },
+		run:  n.runSealing,
+	}, {
 		name: "answers",
 		open: func(context.Context) error {
 			n.answers = commandspg.NewAnswers(n.commandPool, n.log)
@@ -212,7 +225,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 	}, {
 		name: "commands",
 		open: func(context.Context) error {
-			n.service = commands.NewService(n.store, cfg.Policy, cfg.Now, aggregate.Options{
+			n.service = commands.NewService(n.events, cfg.Policy, cfg.Now, aggregate.Options{
 				Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 				Observe: cfg.Telemetry.Commands(),
 			})
@@ -284,7 +297,7 @@ func (n *node) keysPart(cfg nodeConfig) part {
 	return part{
 		name: "API keys", needs: "the API keys to be read",
 		open: func(ctx context.Context) error {
-			n.keys = keyring.New(n.store, cfg.Now, n.log)
+			n.keys = keyring.New(n.events, cfg.Now, n.log)
 			if n.diverged() {
 				return nil
 			}
@@ -346,7 +359,7 @@ func (n *node) hearOthers(ctx context.Context) error {
 
 func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 	reactor := &reactor.Reactor{
-		Store: n.store, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
+		Store: n.events, Journal: commandspg.Journal{Pool: n.commandPool, Reader: commandspg.ReactorReader},
 		Parking:  commandspg.Parking{Pool: n.commandPool},
 		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, TimersSet: n.clockwork.AskAgain,
 	}
@@ -359,7 +372,7 @@ func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 // openProjections makes the read models' runner. Over a log that has diverged it changes
 // nothing.
 func (n *node) openProjections(ctx context.Context, cfg nodeConfig) (err error) {
-	n.projections, err = projections.New(projections.Config{Store: n.store, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Observe: cfg.Telemetry.Posted(), Log: n.log})
+	n.projections, err = projections.New(projections.Config{Store: n.events, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Observe: cfg.Telemetry.Posted(), Log: n.log})
 	if err != nil || n.diverged() {
 		return err
 	}

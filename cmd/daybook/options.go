@@ -15,6 +15,7 @@ import (
 
 	"daybook/domain/unit"
 	"daybook/eventstore/kurrentdb"
+	"daybook/eventstore/sealing"
 )
 
 // options are the flags that all subcommands have. The tag "from" names the
@@ -28,6 +29,7 @@ type options struct {
 	Store           string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
 	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
 	KurrentDBFile   string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
+	MasterKeyFile   string `placeholder:"FILE" from:"DAYBOOK_MASTER_KEY_FILE" help:"File with the master key of personal texts. Default: master.key in the data directory, which the first start writes. With --database-url and no file, personal texts are recorded in clear text."`
 	JSON            bool   `name:"json" help:"Print the result as JSON. The result of serve is the address at which it answers."`
 	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level of the messages that the program writes to stderr: ${enum}."`
 	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the messages on stderr: ${enum}."`
@@ -77,6 +79,9 @@ func (o *options) settle(selected *kong.Context, getenv func(string) string) err
 	if err := o.readSecretFiles(); err != nil {
 		return err
 	}
+	if err := o.checkMasterKey(); err != nil {
+		return err
+	}
 	if err := o.settleStore(given("kurrentdb-url", "kurrentdb-url-file")); err != nil {
 		return err
 	}
@@ -101,6 +106,17 @@ func (o *options) checkShop() (err error) {
 	}
 	if o.Country != "" && !unit.FitsLine(o.Country, unit.MaxReference) {
 		return usagef("--country %q: want one line of at most %d characters", o.Country, unit.MaxReference)
+	}
+	return nil
+}
+
+// checkMasterKey refuses a file that has no master key.
+func (o *options) checkMasterKey() error {
+	if o.MasterKeyFile == "" {
+		return nil
+	}
+	if _, err := sealing.ReadMasterKeys(o.MasterKeyFile); err != nil {
+		return usagef("--master-key-file %s: %v", o.MasterKeyFile, err)
 	}
 	return nil
 }

@@ -159,6 +159,7 @@ func TestTheDocumentsCallTheProgramAsItCanBeCalled(t *testing.T) {
 	cert, key := certificate(t)
 	// Replaces values that readers choose themselves, and files that must exist.
 	filled := strings.NewReplacer("'", "", `"web shop"`, "web", "staff token ID", "staff token k3f9a1c2", "staff disable ID", "staff disable k3f9a1c2", "staff role ID", "staff role k3f9a1c2", "staff unenroll ID", "staff unenroll k3f9a1c2", "staff email ID", "staff email k3f9a1c2", "staff sessions ID", "staff sessions k3f9a1c2", "end-session ID SESSION", "end-session k3f9a1c2 s1", "online_retail.csv.gz", invoices, "--kurrentdb-url …", "--kurrentdb-url esdb://h", "node.crt", cert, "node.key", key, "--passphrase-file passphrase", "--passphrase-file "+writeFile(t, "passphrase", "correct horse"), "--backup-dir backups", "--backup-dir "+t.TempDir(), "admin.token", writeFile(t, "token", strings.Repeat("t", 32)), "smtp.url", writeFile(t, "smtp", "smtp://u:p@h"),
+		"--master-key-file master.key", "--master-key-file "+writeMasterKey(t),
 		"--gateway-users users", "--gateway-users "+writeFile(t, "users", "ann:"+hashed(t, "right")+"\n"))
 	calls := 0
 	for _, path := range documents {

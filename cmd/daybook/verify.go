@@ -100,7 +100,7 @@ func (n *node) verify(ctx context.Context, cfg verify.Config, progress io.Writer
 		// An error of the read models is itself a difference of the report.
 		fmt.Fprintf(progress, "the read models are compared where they are: %s\n", eventstore.Visible(err.Error()))
 	}
-	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.store, n.readPool, head, n.now()
+	cfg.Store, cfg.Pool, cfg.UpTo, cfg.Now = n.events, n.readPool, head, n.now()
 	if n.database.server == nil {
 		cfg.Grace = verifyGrace
 	}

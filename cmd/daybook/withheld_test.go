@@ -214,6 +214,18 @@ func TestAnalystsSeeNoPersonalData(t *testing.T) {
 	t.Run("questions that would tell", w.questions)
 }
 
+// isSealed tells whether a member is sealed. The gateway has an envelope in place of a sealed text,
+// and an empty text has none.
+func isSealed(value any, path []string) bool {
+	for _, name := range append(slices.Clone(path), "sealed") {
+		members, _ := value.(map[string]any)
+		if value = members[name]; value == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // everyTextIsPlanted compares the log with the classes of package personal.
 func (w *withheldShop) everyTextIsPlanted(t *testing.T) {
 	seen, types := map[string]bool{}, map[string]bool{}
@@ -225,6 +237,9 @@ func (w *withheldShop) everyTextIsPlanted(t *testing.T) {
 		for _, f := range fields {
 			for _, text := range textsAt(value, f.Path) {
 				seen[of+" "+f.String()] = seen[of+" "+f.String()] || strings.Contains(text, planted)
+			}
+			if isSealed(value, f.Path) {
+				seen[of+" "+f.String()] = true
 			}
 		}
 	}

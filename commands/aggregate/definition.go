@@ -58,6 +58,11 @@ type Definition[S, C, E any] struct {
 	// (Request.Locations). nil means that commands of this kind are at no location.
 	Within func(locations []string, c C, s S) error
 
+	// Subject returns whom the personal fields of the latest event are about, such as
+	// "customer:17850"; see eventstore.Event.Subject. nil means that events of this kind have no
+	// personal fields that are sealed.
+	Subject func(s S) string
+
 	Decide func(C, S) ([]E, error)
 	Evolve func(S, E) S
 	Encode func(E) (eventType string, data []byte, err error)

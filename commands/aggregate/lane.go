@@ -337,6 +337,9 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 			})
 			j.events = append(j.events, event)
 			l.state = l.handler.aggregate.Evolve(l.state, event)
+			if subject := l.handler.aggregate.Subject; subject != nil {
+				j.encoded[len(j.encoded)-1].Subject = subject(l.state)
+			}
 			l.revision++
 			l.own = l.revision
 		}

@@ -39,6 +39,8 @@ var keptBesideTheLog = map[string]string{
 // rows count.
 var staysBesideTheLog = map[string]string{
 	"people":         `INSERT INTO commands.people (person, email, name, since) VALUES ('p', 'p@shop.example', 'P', now())`,
+	"data_keys":      `INSERT INTO commands.data_keys (id, subject, master, wrapped) VALUES ('k', 'customer:1', 'm', 'w')`,
+	"master_key":     `INSERT INTO commands.master_key (id) VALUES ('m')`,
 	"people_secrets": `INSERT INTO commands.people_secrets (id, person, value) VALUES ('s', 'p', 'v')`,
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/eventstore"
+	"daybook/eventstore/sealing"
 )
 
 // The codes of the API itself. The codes of the rules are declared with the rules. Clients depend
@@ -320,13 +321,16 @@ func Overloaded(cause error) *Document {
 }
 
 // Unavailable means that the request needs something that cannot be reached now. The cause says
-// whether it is the log or the database.
+// whether it is the log, the database or the keys of personal texts.
 func Unavailable(cause error) *Document {
 	missing := "The database"
 	_, away := errors.AsType[*eventstore.UnavailableError](cause)
 	_, denied := errors.AsType[*eventstore.DeniedError](cause)
 	if away || denied {
 		missing = "The log"
+	}
+	if sealing.IsKeyAway(cause) {
+		missing = "The keys of personal texts"
 	}
 	return New(http.StatusServiceUnavailable, CodeUnavailable, missing+" cannot be reached now; nothing was done.").
 		retryIn(retryWhenStoreIsBack).because(cause)

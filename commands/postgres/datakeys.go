@@ -1,0 +1,125 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/eventstore/sealing"
+)
+
+// DataKeys stores the keys of personal fields. It implements sealing.Table.
+type DataKeys struct{ Pool *pgxpool.Pool }
+
+var _ sealing.Table = DataKeys{}
+
+// Fetch implements sealing.Table.
+func (d DataKeys) Fetch(ctx context.Context, id string) (row sealing.Row, ok bool, err error) {
+	row.ID = id
+	err = d.Pool.QueryRow(ctx, `SELECT subject, master, wrapped FROM commands.data_keys WHERE id = $1`, id).
+		Scan(&row.Subject, &row.Master, &row.Wrapped)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return sealing.Row{}, false, nil
+	}
+	if err != nil {
+		return sealing.Row{}, false, fmt.Errorf("fetch a data key: %w", err)
+	}
+	return row, true, nil
+}
+
+// OfSubject implements sealing.Table. The row of commands.master_key is locked, so that no key is
+// wrapped by a master key that a rotation has just replaced.
+func (d DataKeys) OfSubject(ctx context.Context, subject string, fresh func() (sealing.Row, error)) (sealing.Row, error) {
+	row, ok, err := d.present(ctx, subject)
+	if err != nil || ok {
+		return row, err
+	}
+	made, err := fresh()
+	if err != nil {
+		return sealing.Row{}, err
+	}
+	// Of two nodes that make the key of a subject at once, the first one's counts.
+	tag, err := d.Pool.Exec(ctx, `
+		INSERT INTO commands.data_keys (id, subject, master, wrapped)
+		SELECT $1::text, $2::text, id, $4::bytea FROM commands.master_key WHERE id = $3::text FOR SHARE
+		ON CONFLICT DO NOTHING`, made.ID, made.Subject, made.Master, made.Wrapped)
+	if err != nil {
+		return sealing.Row{}, fmt.Errorf("store a data key: %w", err)
+	}
+	if tag.RowsAffected() > 0 {
+		return made, nil
+	}
+	row, ok, err = d.present(ctx, subject)
+	if err == nil && !ok {
+		err = sealing.ErrMasterChanged
+	}
+	return row, err
+}
+
+func (d DataKeys) present(ctx context.Context, subject string) (sealing.Row, bool, error) {
+	row := sealing.Row{Subject: subject}
+	err := d.Pool.QueryRow(ctx, `SELECT id, master, wrapped FROM commands.data_keys WHERE subject = $1 AND destroyed_at IS NULL`, subject).
+		Scan(&row.ID, &row.Master, &row.Wrapped)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return sealing.Row{}, false, nil
+	}
+	if err != nil {
+		return sealing.Row{}, false, fmt.Errorf("fetch the data key of a subject: %w", err)
+	}
+	return row, true, nil
+}
+
+// Destroyed implements sealing.Table.
+func (d DataKeys) Destroyed(ctx context.Context, since time.Duration) ([]string, error) {
+	rows, err := d.Pool.Query(ctx, `SELECT id FROM commands.data_keys WHERE destroyed_at > clock_timestamp() - $1::interval`, since)
+	if err != nil {
+		return nil, fmt.Errorf("list the data keys that were destroyed: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list the data keys that were destroyed: %w", err)
+	}
+	return ids, nil
+}
+
+// CurrentMaster implements sealing.Table.
+func (d DataKeys) CurrentMaster(ctx context.Context, first string) (string, error) {
+	var id string
+	err := d.Pool.QueryRow(ctx, `
+		INSERT INTO commands.master_key AS present (id) VALUES ($1)
+		ON CONFLICT (only_row) DO UPDATE SET id = CASE
+			WHEN EXISTS (SELECT FROM commands.data_keys WHERE destroyed_at IS NULL) THEN present.id ELSE excluded.id END
+		RETURNING id`, first).Scan(&id)
+	if err != nil {
+		return "", fmt.Errorf("the id of the current master key: %w", err)
+	}
+	return id, nil
+}
+
+// Masters implements sealing.Table.
+func (d DataKeys) Masters(ctx context.Context) ([]string, error) {
+	rows, err := d.Pool.Query(ctx, `SELECT DISTINCT master FROM commands.data_keys WHERE destroyed_at IS NULL ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("the master keys of the data keys: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("the master keys of the data keys: %w", err)
+	}
+	return ids, nil
+}
+
+// Destroy destroys data keys. Nobody can read what they encrypt any more.
+func (d DataKeys) Destroy(ctx context.Context, ids []string) error {
+	_, err := d.Pool.Exec(ctx, `
+		UPDATE commands.data_keys SET wrapped = NULL, destroyed_at = clock_timestamp()
+		WHERE id = ANY ($1) AND destroyed_at IS NULL`, ids)
+	if err != nil {
+		return fmt.Errorf("destroy data keys: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package sealing
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// However many keys are used, a node has only some in memory. A key that is used all the time
+// stays there.
+func TestTheMemoryForKeysIsBounded(t *testing.T) {
+	t.Parallel()
+	keys := NewKeys(nil, nil, time.Now)
+	aead, err := newAEAD(make([]byte, dataKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.keep(&dataKey{id: "used", subject: "used", aead: aead})
+	for i := range 3 * mostKeys {
+		name := strconv.Itoa(i)
+		keys.keep(&dataKey{id: name, subject: name, aead: aead})
+		if keys.inMemory("used") == nil {
+			t.Fatalf("a key in use was forgotten after %d others", i)
+		}
+	}
+	if kept := len(keys.young) + len(keys.old); kept > 2*mostKeys+2 {
+		t.Errorf("%d names in memory", kept)
+	}
+}

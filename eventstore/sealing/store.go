@@ -1,0 +1,259 @@
+package sealing
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"strconv"
+	"sync"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// Erased stands in place of a field whose key is destroyed.
+const Erased = "(erased)"
+
+// Store is a log whose personal fields are sealed. Its users see clear text.
+type Store struct {
+	eventstore.Store // the log behind it
+
+	keys   *Keys // nil: nothing is sealed
+	fields Fields
+
+	trees sync.Map // by event type: *tree; nil if nothing of the type is sealed
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// New puts a Store before a log. If keys is nil, new events are not sealed.
+func New(log eventstore.Store, keys *Keys, fields Fields) *Store {
+	return &Store{Store: log, keys: keys, fields: fields}
+}
+
+// treeOf returns the tree of an event type.
+func (s *Store) treeOf(eventType string) *tree {
+	if found, ok := s.trees.Load(eventType); ok {
+		return found.(*tree)
+	}
+	var planted *tree
+	if fields := s.fields(eventType); len(fields) > 0 {
+		planted = plant(fields)
+	}
+	s.trees.Store(eventType, planted)
+	return planted
+}
+
+// sealed returns events as they are recorded. The given events stay as they are.
+func (s *Store) sealed(ctx context.Context, stream string, events []eventstore.Event) ([]eventstore.Event, error) {
+	if s.keys == nil {
+		return events, nil
+	}
+	result := events
+	for i := range events {
+		data, err := s.sealOne(ctx, stream, &events[i])
+		if err != nil {
+			return nil, err
+		}
+		if data == nil {
+			continue
+		}
+		if &result[0] == &events[0] {
+			result = append([]eventstore.Event(nil), events...)
+		}
+		result[i].Data = data
+	}
+	return result, nil
+}
+
+// sealOne returns the data of an event with its fields sealed, or nil if there are none.
+func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event) ([]byte, error) {
+	if e.Subject == "" || !eventstore.LogWide(e.ID) {
+		return nil, nil
+	}
+	fields := s.treeOf(e.Type)
+	if fields == nil || !fields.mayHave(e.Data) {
+		return nil, nil
+	}
+	var key *dataKey // fetched when the first field is found
+	any := false
+	data, err := sealFields(e.Data, fields, func(at string, value []byte) (_ []byte, err error) {
+		if key == nil {
+			if key, err = s.keys.ofSubject(ctx, e.Subject); err != nil {
+				return nil, err
+			}
+		}
+		any = true
+		return seal(nil, key, place{stream, e.ID, at}, value), nil
+	})
+	if err != nil || !any {
+		return nil, err
+	}
+	return data, nil
+}
+
+// open puts clear text in place of an event's envelopes.
+func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
+	// Only the shop's own events are sealed. Another program may write anything.
+	if !bytes.Contains(e.Data, openingBytes) || !eventstore.LogWide(e.ID) {
+		return nil
+	}
+	data, err := openFields(e.Data, func(at string, value []byte) ([]byte, error) {
+		in, err := parse(value)
+		if err != nil {
+			return nil, &TamperedError{Stream: e.Stream, Revision: e.Revision, Field: at, Cause: err}
+		}
+		if s.keys == nil {
+			return nil, away(in.Key, errNoMasterKey)
+		}
+		key, err := s.keys.ofID(ctx, in.Key)
+		if err != nil {
+			return nil, err
+		}
+		if key.aead == nil {
+			return s.erased(e.Type, at), nil
+		}
+		clear, err := in.open(key, place{e.Stream, e.ID, at})
+		if err != nil {
+			return nil, &TamperedError{Stream: e.Stream, Revision: e.Revision, Field: at, Cause: err}
+		}
+		return clear, nil
+	})
+	if err == nil {
+		e.Data = data
+	}
+	return err
+}
+
+// erased is the value of an erased field: a text says so, and a value of an unknown form is null.
+func (s *Store) erased(eventType, at string) []byte {
+	if fields := s.treeOf(eventType); fields != nil && fields.has(at) {
+		return []byte(strconv.Quote(Erased))
+	}
+	return []byte("null")
+}
+
+// Append implements eventstore.Store.
+func (s *Store) Append(ctx context.Context, stream string, expected eventstore.Expected, events []eventstore.Event) (eventstore.Result, error) {
+	events, err := s.sealed(ctx, stream, events)
+	if err != nil {
+		return eventstore.Result{}, err
+	}
+	return s.Store.Append(ctx, stream, expected, events)
+}
+
+// MultiAppender returns a log that seals and appends to several streams at once, if the log behind
+// this one can do that. See eventstore.MultiAppenderOf.
+func (s *Store) MultiAppender() (eventstore.MultiAppender, bool) {
+	log, ok := eventstore.MultiAppenderOf(s.Store)
+	if !ok {
+		return nil, false
+	}
+	return multiAppender{s, log}, true
+}
+
+// TurnTaker returns the TurnTaker of the log behind this one. See eventstore.TurnTakerOf.
+func (s *Store) TurnTaker() (eventstore.TurnTaker, bool) { return eventstore.TurnTakerOf(s.Store) }
+
+// Pulse implements eventstore.PulseReporter.
+func (s *Store) Pulse() eventstore.Pulse {
+	if proving, ok := s.Store.(eventstore.PulseReporter); ok {
+		return proving.Pulse()
+	}
+	return eventstore.Pulse{Proven: time.Now()}
+}
+
+// Diverged is that of the guard behind this log; nil if there is no guard.
+func (s *Store) Diverged() *eventstore.DivergedError {
+	if guarded, ok := s.Store.(interface {
+		Diverged() *eventstore.DivergedError
+	}); ok {
+		return guarded.Diverged()
+	}
+	return nil
+}
+
+// End implements eventstore.EndReader.
+func (s *Store) End(ctx context.Context) (eventstore.Position, error) {
+	if ending, ok := s.Store.(eventstore.EndReader); ok {
+		return ending.End(ctx)
+	}
+	return s.Head(ctx)
+}
+
+type multiAppender struct {
+	store *Store
+	log   eventstore.MultiAppender
+}
+
+// AppendAll implements eventstore.MultiAppender.
+func (m multiAppender) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
+	sealed := make([]eventstore.Write, len(writes))
+	for i, w := range writes {
+		events, err := m.store.sealed(ctx, w.Stream, w.Events)
+		if err != nil {
+			return nil, err
+		}
+		sealed[i] = eventstore.Write{Stream: w.Stream, Expected: w.Expected, Events: events}
+	}
+	return m.log.AppendAll(ctx, sealed)
+}
+
+// ReadStream implements eventstore.Store.
+func (s *Store) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.opened(ctx, s.Store.ReadStream(ctx, stream, from, limit))
+}
+
+// ReadAll implements eventstore.Store.
+func (s *Store) ReadAll(ctx context.Context, after eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.opened(ctx, s.Store.ReadAll(ctx, after, filter, limit))
+}
+
+// ReadStreamBackwards implements eventstore.Store.
+func (s *Store) ReadStreamBackwards(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.opened(ctx, s.Store.ReadStreamBackwards(ctx, stream, from, limit))
+}
+
+// ReadAllBackwards implements eventstore.Store.
+func (s *Store) ReadAllBackwards(ctx context.Context, before eventstore.Position, filter eventstore.Filter, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return s.opened(ctx, s.Store.ReadAllBackwards(ctx, before, filter, limit))
+}
+
+// opened opens the events of a read.
+func (s *Store) opened(ctx context.Context, events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[eventstore.Recorded, error] {
+	return func(yield func(eventstore.Recorded, error) bool) {
+		for e, err := range events {
+			if err == nil {
+				err = s.open(ctx, &e)
+			}
+			if err != nil {
+				yield(eventstore.Recorded{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Subscribe implements eventstore.Store. If a key cannot be fetched, the sequence ends with
+// *eventstore.UnavailableError, and the subscriber begins again.
+func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
+	return func(yield func(eventstore.Item, error) bool) {
+		for item, err := range s.Store.Subscribe(ctx, after, filter) {
+			if err == nil && item.Event != nil && bytes.Contains(item.Event.Data, openingBytes) {
+				e := *item.Event // others may have the same event
+				err = s.open(ctx, &e)
+				item.Event = &e
+			}
+			if err != nil {
+				yield(eventstore.Item{}, err)
+				return
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
