@@ -20,10 +20,10 @@ type Metadata struct {
 	CorrelationID string `json:"$correlationId,omitempty" class:"open"`
 	// CausationID is the event or command that directly led to this one.
 	CausationID string `json:"$causationId,omitempty" class:"open"`
-	// Actor is who asked: "customer:42", "operator:ann", "system:reactor".
+	// Actor is who asked: "key:k3f9a1c2", "staff:p3f9a1c2d4", "system:reactor".
 	Actor string `json:"actor,omitempty" class:"actor"`
-	// OnBehalfOf is the actor who began the work that a part of the program has finished, such as
-	// "staff:p3f9a1c2d4". Then Actor is that part. It is empty if the actor began the work.
+	// OnBehalfOf is who began the work, such as "staff:p3f9a1c2d4", if Actor is a part of the
+	// program that finished it. Otherwise it is empty.
 	OnBehalfOf string `json:"on_behalf_of,omitempty" class:"actor"`
 	// ActingFor is the customer for whom the actor did it, if the actor is a storefront.
 	ActingFor string `json:"acting_for,omitempty" class:"customer"`

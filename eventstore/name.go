@@ -22,7 +22,7 @@ func IsText(name string) bool {
 // foreign server holds, may contain such characters. Use Visible to write such a name.
 func CheckName(what, name string) error {
 	if isPrintableASCII(name) {
-		return nil // nearly every name, and each append checks two
+		return nil // the usual case, which must be fast because each append checks two names
 	}
 	if !IsText(name) {
 		return &InvalidError{Reason: what + " is not UTF-8 text"}

@@ -134,8 +134,9 @@ func New(service *commands.Service, options Options) *Desk {
 }
 
 // factorPermissions are those that need a second factor, because whoever steals a password could do
-// great harm with them: make keys, credit money, force what a rule refuses, or change prices.
-// Managers and admins have such permissions, and roles of the shop's own may.
+// great harm with them: make keys, credit money, give back more than the limit, force what a rule
+// refuses, or change prices. Managers and admins have such permissions, and roles of the shop's own
+// may.
 var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue}
 
 func needsFactor(grants access.Grants) bool {

@@ -80,8 +80,8 @@ type RecordTransaction struct {
 	Parent        unit.TransactionID
 	Provider      string
 	Reference     string
-	// Limit, if set, is the most that may be given back on the order in all, in the currency of
-	// Amount. It is set if the sender may not give back more (refund-above-limit).
+	// Limit is the most that may be given back on the order in all, in the currency of Amount. nil:
+	// the sender has no limit.
 	Limit *unit.Money
 }
 

@@ -67,8 +67,8 @@ type RecordRefund struct {
 	Amount        unit.Money
 	Provider      string
 	Reference     string
-	// Limit, if set, is the most that may be given back for the return in all, in the currency of
-	// Amount. It is set if the sender may not give back more (return-refund-above-limit).
+	// Limit is the most that may be given back for the return in all, in the currency of Amount.
+	// nil: the sender has no limit.
 	Limit *unit.Money
 }
 

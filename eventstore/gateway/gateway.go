@@ -68,9 +68,9 @@ type Options struct {
 	// Users says who the callers are. If it is nil, every caller is an administrator. If it is a
 	// TokenUsers, callers may send tokens, too.
 	Users Users
-	// Refused is told why a caller is refused, before the caller is. If the caller sent no
-	// credentials, this is ErrNoCredentials. Otherwise it is the error of Users. If Refused returns
-	// an error that wraps ErrTooMany, the caller gets this error. Refused may be nil.
+	// Refused is called before a caller is refused. cause is ErrNoCredentials if there are no
+	// credentials, and otherwise the error of Users. If it returns an error that wraps ErrTooMany,
+	// the caller gets this error. nil: nobody is told.
 	Refused func(ctx context.Context, cause error) error
 	// Readers are the groups whose members may read $all and the streams that Protected names.
 	// Everybody else needs a right of its own to read $all, and cannot read those streams. If it is

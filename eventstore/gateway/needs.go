@@ -46,7 +46,7 @@ var needs = map[string]need{
 // isAnonymous tells whether a method answers callers without credentials.
 func isAnonymous(method string) bool { return needs[method] == needsNothing }
 
-// register adds a service. It panics if the table above does not have one of its methods.
+// register adds a service. It panics if a method is missing in needs.
 func (s *Server) register(service grpc.ServiceDesc, server any) {
 	all := streamed(service)
 	for _, method := range all.Streams {

@@ -60,7 +60,7 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 }
 
 // sellTwice measures checkouts with access control and, in a closed loop, without it. Every second
-// run begins without it, because the database grows with each measurement.
+// run begins without access control, so that neither way always has the larger database.
 func (s *shop) sellTwice(ctx context.Context, env Env, rate float64) (row Row, open []Row, err error) {
 	sellOpenly := func() error {
 		if rate > 0 || env.OpenURL == "" {

@@ -1,9 +1,9 @@
-// Package personal says which texts of events are personal data: they name a person, or they were
-// written by a person or about one. Other packages withhold these texts from readers, or encrypt
-// them, and need no list of their own.
+// Package personal says which texts of events are personal data: they name a person, or a person
+// wrote them, or they are about a person. A Withholder takes these texts out of what a reader gets.
+// The classes are beside the texts, so no other package needs a list of its own.
 //
-// The class of a text is beside its definition. A member of a type such as unit.SKU has the class
-// that ofTypes gives to the type. Every other member has a tag:
+// A member of a type such as unit.SKU has the class that ofTypes gives to the type. Every other
+// member has a tag:
 //
 //	Title  string `json:"title" class:"open"`
 //	Reason string `json:"reason" class:"personal"`

@@ -24,13 +24,15 @@ const Withheld = "withheld"
 // Withholder takes personal data out of what a reader gets, if the reader lacks the permission
 // personal.read. A text stays a text, so what the reader gets has the same form for everyone.
 //
-// - In place of a customer's id there is a pseudonym, such as "withheld-q1w2E3r4T5y6U7i8O9p0aA". It
-// is the same wherever the shop shows this customer, so that orders of one customer can be counted
-// together. It is a keyed hash, so without the key nobody can find out the id by guessing. - In
-// place of an actor there is a pseudonym after the kind of the actor, such as
-// "staff:withheld-q1w2E3r4T5y6U7i8O9p0aA". Parts of the program keep their names. - In place of
-// every other personal text there is Withheld. - Events of other programs, and of a newer program,
-// have no content, because nobody knows what it says.
+//   - In place of a customer's id there is a pseudonym, such as
+//     "withheld-q1w2E3r4T5y6U7i8O9p0aA". It is the same wherever the shop shows this customer, so
+//     that orders of one customer can be counted together. It is a keyed hash, so without the key
+//     nobody can find out the id by guessing.
+//   - In place of an actor there is a pseudonym after the kind of the actor, such as
+//     "staff:withheld-q1w2E3r4T5y6U7i8O9p0aA". Parts of the program keep their names.
+//   - In place of every other personal text there is Withheld.
+//   - Events of other programs, and of a newer program, have no content, because nobody knows what
+//     it says.
 type Withholder struct {
 	key    []byte // of pseudonyms
 	cursor cipher.AEAD
