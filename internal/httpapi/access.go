@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -298,7 +299,7 @@ func requirePermission(_ *huma.OpenAPI, op *huma.Operation) {
 }
 
 // checkRoutes panics if a route is neither an operation nor guarded, as requirePermission does for
-// an operation.
+// an operation. A documented operation at the same path, with another method, is not enough.
 func checkRoutes(router *mux.Router, document *huma.OpenAPI) {
 	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		path, err := route.GetPathTemplate()
@@ -306,17 +307,35 @@ func checkRoutes(router *mux.Router, document *huma.OpenAPI) {
 			return err
 		}
 		plain, is := route.GetHandler().(guarded)
-		switch {
-		case is && (plain.needs == access.Open || plain.needs.Known()):
-		case !is && (document.Paths[path] != nil || path == hiddenDocument):
-		default:
-			return fmt.Errorf("the route %s does not say which permission it needs", path)
+		if is && (plain.needs == access.Open || plain.needs.Known()) {
+			return nil
+		}
+		// A route without methods takes every method, so it is no operation.
+		methods, err := route.GetMethods()
+		if is || err != nil || !areOperations(document, path, methods) {
+			return fmt.Errorf("the route %v %s does not say which permission it needs", methods, path)
 		}
 		return nil
 	})
 	if err != nil {
 		panic(err)
 	}
+}
+
+// areOperations tells whether the document has an operation for each of the methods at a path.
+func areOperations(document *huma.OpenAPI, path string, methods []string) bool {
+	item := document.Paths[path]
+	return !slices.ContainsFunc(methods, func(method string) bool {
+		hidden := path == hiddenDocument && method == http.MethodGet
+		return !hidden && (item == nil || !hasOperation(item, method))
+	})
+}
+
+// hasOperation tells whether an operation has this method.
+func hasOperation(item *huma.PathItem, method string) bool {
+	return slices.ContainsFunc([]*huma.Operation{
+		item.Get, item.Put, item.Post, item.Delete, item.Options, item.Head, item.Patch, item.Trace,
+	}, func(op *huma.Operation) bool { return op != nil && op.Method == method })
 }
 
 // openPaths returns the paths whose operations all need no permission.
