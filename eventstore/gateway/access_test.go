@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
@@ -383,6 +384,113 @@ func TestAccessByOtherWays(t *testing.T) {
 	everything := filtered(ofAll(), onStream(32, prefixes("links")))
 	bob.read(resolving(everything)).wants(t, "broken link")
 	bob.read(resolving(backwards(fromEnd(everything)))).wants(t, "broken link")
+}
+
+// An open subscription ends when its caller may no longer read the stream, whichever document says
+// so. The subscription of somebody who still may read it goes on.
+func TestOpenSubscriptionsAreAuthorizedAgain(t *testing.T) {
+	t.Parallel()
+	const forBob, forAdmins = `{"$acl":{"$r":"bob","$mr":"bob"}}`, `{"$acl":{"$r":"$admins","$mr":"$admins"}}`
+	persisted := func(stream string) func(*testing.T, *served, *served) func() error {
+		return func(t *testing.T, root, bob *served) func() error { return openGroup(t, root, bob, stream) }
+	}
+	plain := func(options *streams.ReadReq_Options) func(*testing.T, *served, *served) func() error {
+		return func(t *testing.T, _, bob *served) func() error {
+			sub := bob.subscribe(t, options)
+			return func() error { _, err := sub.call.Recv(); return err }
+		}
+	}
+	kinds := map[string]struct {
+		stream string
+		open   func(t *testing.T, root, bob *served) (next func() error)
+	}{
+		"a stream":            {"secret", plain(ofStream("secret"))},
+		"its metadata":        {"secret", plain(ofStream("$$secret"))},
+		"$all":                {"$all", plain(ofAll())},
+		"$all with a filter":  {"$all", plain(filtered(ofAll(), onStream(32, prefixes("secret"))))},
+		"a group of a stream": {"secret", persisted("secret")},
+		"a group of $all":     {"$all", persisted("$all")},
+	}
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := openWithUsers(t, gateway.Options{})
+			root, bob := c.as(t, as("root")), c.as(t, as("bob"))
+			root.mustAppend("secret", noStream, event())
+			root.setMetadata(kind.stream, forBob)
+			next := kind.open(t, root, bob)
+			mustDo(t, "the confirmation", next())
+			ended := make(chan error, 1)
+			go func() {
+				for {
+					if err := next(); err != nil {
+						ended <- err
+						return
+					}
+				}
+			}()
+			root.setMetadata(kind.stream, forAdmins)
+			wantDenied(t, ended)
+		})
+	}
+	t.Run("the defaults", func(t *testing.T) {
+		t.Parallel()
+		c := openWithUsers(t, gateway.Options{})
+		root, ann, bob := c.as(t, as("root")), c.as(t, as("ann")), c.as(t, as("bob"))
+		root.mustAppend("plain", noStream, event())
+		stays, ends := ann.subscribe(t, ofStream("plain")), bob.subscribe(t, ofStream("plain"))
+		for _, sub := range []*subscription{stays, ends} {
+			sub.wants("confirmation", "plain/0", "caught up")
+		}
+		settings := typed("settings")
+		settings.Data = []byte(`{"$userStreamAcl":{"$r":"ann"}}`)
+		root.mustAppend("$settings", anyRevision, settings)
+		ended := make(chan error, 1)
+		go func() { _, err := ends.call.Recv(); ended <- err }()
+		wantDenied(t, ended)
+		root.mustAppend("plain", anyRevision, event())
+		stays.wants("plain/1")
+	})
+}
+
+// openGroup makes a group as root and joins it as bob.
+func openGroup(t *testing.T, root, bob *served, stream string) (next func() error) {
+	t.Helper()
+	create := &persistent.CreateReq_Options{
+		GroupName: group, Settings: &persistent.CreateReq_Settings{ReadBatchSize: 1, HistoryBufferSize: 10, LiveBufferSize: 10, ConsumerStrategy: "RoundRobin"},
+	}
+	join := &persistent.ReadReq_Options{GroupName: group, BufferSize: 10}
+	if stream == "$all" {
+		create.StreamOption = &persistent.CreateReq_Options_All{All: &persistent.CreateReq_AllOptions{
+			AllOption:    &persistent.CreateReq_AllOptions_Start{Start: empty},
+			FilterOption: &persistent.CreateReq_AllOptions_NoFilter{NoFilter: empty},
+		}}
+		join.StreamOption = &persistent.ReadReq_Options_All{All: empty}
+	} else {
+		create.StreamOption = &persistent.CreateReq_Options_Stream{Stream: &persistent.CreateReq_StreamOptions{
+			StreamIdentifier: named(stream), RevisionOption: &persistent.CreateReq_StreamOptions_Start{Start: empty},
+		}}
+		join.StreamOption = &persistent.ReadReq_Options_StreamIdentifier{StreamIdentifier: named(stream)}
+	}
+	_, err := persistent.NewPersistentSubscriptionsClient(root.conn).Create(root.ctx, &persistent.CreateReq{Options: create})
+	mustDo(t, "create the group", err)
+	call, err := persistent.NewPersistentSubscriptionsClient(bob.conn).Read(bob.ctx)
+	mustDo(t, "join the group", err)
+	mustDo(t, "join the group", call.Send(&persistent.ReadReq{Content: &persistent.ReadReq_Options_{Options: join}}))
+	return func() error { _, err := call.Recv(); return err }
+}
+
+// wantDenied waits until a subscription has ended, and checks that it was refused.
+func wantDenied(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if status.Code(err) != codes.PermissionDenied {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on, although the caller may no longer read")
+	}
 }
 
 // No client can write the program's own streams and event types, by any method.

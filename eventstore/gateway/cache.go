@@ -51,6 +51,7 @@ type cache struct {
 	// New entries go into the younger half. When it is full, the older half is dropped.
 	young, old half
 	settings   defaultACLs // nil: not known
+	open       map[*openRead]struct{}
 }
 
 // half of a cache, and the bytes it takes.
@@ -147,11 +148,12 @@ func (c *cache) headSeen(head eventstore.Position, began time.Time) (deaf bool) 
 	return !c.sought.IsZero() && began.Sub(c.sought) > deafMax
 }
 
-// wasUsed tells whether the cache was used since the last call of wasUsed.
+// wasUsed tells whether the cache was used since the last call of wasUsed. An open read uses it all
+// the time, because it must hear of changes.
 func (c *cache) wasUsed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	used := c.used
+	used := c.used || len(c.open) > 0
 	c.used = false
 	return used
 }
@@ -200,6 +202,7 @@ func (c *cache) drop(stream string) {
 	c.changes++
 	c.young.remove(stream)
 	c.old.remove(stream)
+	c.demandChecks(stream)
 }
 
 func (c *cache) dropSettings() {
@@ -207,6 +210,7 @@ func (c *cache) dropSettings() {
 	defer c.mu.Unlock()
 	c.changes++
 	c.settings = nil
+	c.demandChecks("")
 }
 
 // trust sets whether changes are being watched. If not, it drops all entries.
@@ -215,6 +219,7 @@ func (c *cache) trust(live bool) {
 	defer c.mu.Unlock()
 	if c.live != live {
 		c.changes++
+		c.demandChecks("") // nobody may have heard of a change before
 	}
 	if c.live = live; !live {
 		c.young, c.old, c.settings = half{}, half{}, nil

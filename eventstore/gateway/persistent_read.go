@@ -36,6 +36,8 @@ func (p persistentServer) Read(stream persistentStream) error {
 		return groupFailure(err)
 	}
 	defer consumer.Close()
+	ctx, unwatch := p.server.whileReadable(ctx, key.Source)
+	defer unwatch()
 	p.server.served.consumers.Add(1)
 	defer p.server.served.consumers.Add(-1)
 	confirmation := &persistent.ReadResp_SubscriptionConfirmation{SubscriptionId: key.String()}
@@ -53,11 +55,7 @@ func (p persistentServer) Read(stream persistentStream) error {
 	if options.GetUuidOption().GetString_() != nil {
 		form = idText
 	}
-	err = p.deliveries(ctx, stream, consumer, form)
-	if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
-		err = cause
-	}
-	return groupFailure(err)
+	return groupFailure(causeOr(ctx, p.deliveries(ctx, stream, consumer, form)))
 }
 
 // connect makes the caller a consumer of the group that it names.
@@ -103,6 +101,9 @@ func (p persistentServer) deliveries(ctx context.Context, stream persistentStrea
 			return err
 		}
 		for i := range batch {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err := p.hide(ctx, &batch[i]); err != nil {
 				return err
 			}

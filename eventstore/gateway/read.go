@@ -219,10 +219,22 @@ func (s *Server) sendWithBounds(ctx context.Context, r readRequest, w *eventWrit
 	return w.send(&streams.ReadResp{Content: &streams.ReadResp_LastStreamPosition{LastStreamPosition: uint64(last.Revision)}})
 }
 
-// subscribe follows a stream or $all until the call or the server ends.
+// subscribe follows a stream or $all until the call or the server ends, or the caller may no longer
+// read it.
 func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) error {
 	ctx, cancel := s.untilClosing(ctx)
 	defer cancel()
+	name := r.stream
+	if name == "" {
+		name = allStream
+	}
+	ctx, stop := s.whileReadable(ctx, name)
+	defer stop()
+	return causeOr(ctx, s.follow(ctx, r, w))
+}
+
+// follow sends what a subscription yields, until ctx ends.
+func (s *Server) follow(ctx context.Context, r readRequest, w *eventWriter) error {
 	items, err := s.items(ctx, &r)
 	if err != nil {
 		return err
@@ -236,7 +248,7 @@ func (s *Server) subscribe(ctx context.Context, r readRequest, w *eventWriter) e
 		return err
 	}
 	for item, err := range items {
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		if err := w.item(ctx, item); err != nil {
