@@ -223,6 +223,138 @@ func TestARefundThatComesSecondIsTakenBack(t *testing.T) {
 	slow.auditLater()
 }
 
+// othersCarryOut are the ways in which the refund of a return is carried out by somebody else.
+var othersCarryOut = map[string]func(s *shop, of returns.RecordRefund) error{
+	"a call of an operator": func(s *shop, _ returns.RecordRefund) error {
+		_, err := s.Return(s.T.Context(), callAs(access.Operator, nil), "a", returns.Close{})
+		return err
+	},
+	"a call of a manager": func(s *shop, _ returns.RecordRefund) error {
+		_, err := s.Return(s.T.Context(), callAs(access.Manager, nil), "a", returns.Close{})
+		return err
+	},
+	"the same refund": func(s *shop, of returns.RecordRefund) error {
+		_, err := s.Return(s.T.Context(), callAs(access.Operator, nil), "a", of)
+		return err
+	},
+	"the reactor": func(s *shop, _ returns.RecordRefund) error {
+		return s.FinishReturn(s.T.Context(), shoptest.NewCall().Meta, "a")
+	},
+}
+
+// An operator's refund was recorded at the return, and its node died before the order had recorded
+// it, or is slow. In the meantime another return was paid back. Whoever carries the refund out asks
+// the order with the operator's limit. So the order refuses it, and the return takes it back.
+func TestTheLimitOfARefundHoldsForEveryDriver(t *testing.T) {
+	t.Parallel()
+	refund := returns.RecordRefund{TransactionID: "second", Amount: pounds("3.00")}
+	for name, carryOut := range othersCarryOut {
+		for _, dies := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, dies=%t", name, dies), func(t *testing.T) {
+				t.Parallel()
+				onIndexedStores(t, func(t *testing.T, log eventstore.Store) {
+					soldWithReturns(t, log)
+					other := open(t, log, upTo())
+					meanwhile := func() {
+						if err := byReturn("b")(other, callAs(access.Operator, nil), "first", "3.00"); err != nil {
+							t.Error(err)
+						}
+						if err := carryOut(other, refund); err != nil && !errors.Is(err, order.ErrRefundLimit) {
+							t.Error(err)
+						}
+					}
+					if dies {
+						dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
+						_, _ = dying.Return(t.Context(), callAs(access.Operator, nil), "a", refund) // it dies after the first append
+						meanwhile()
+					} else {
+						slow := open(t, &between{Store: log, eventType: refundRecorded, after: true, run: meanwhile}, upTo())
+						if _, err := slow.Return(t.Context(), callAs(access.Operator, nil), "a", refund); !errors.Is(err, order.ErrRefundLimit) {
+							t.Error(err)
+						}
+					}
+					s := open(t, log, upTo())
+					wantRefunded(t, s, map[unit.ReturnID]string{"a": "0", "b": "3.00"})
+					if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("3.00")) {
+						t.Errorf("%s given back", now)
+					}
+					s.auditLater()
+				})
+			})
+		}
+	}
+}
+
+// An order has refused the share of a refund. Before the return takes the refund back, something
+// happens to the order with which there would be room for the share, and another driver asks the
+// order and dies. The order refuses the share again. Otherwise it would have a refund that its
+// return has taken back.
+func TestAnOrderRefusesAShareForGood(t *testing.T) {
+	t.Parallel()
+	for name, happens := range map[string]order.Command{
+		"the refund that left no room has failed": order.SettleTransaction{TransactionID: "pending", State: order.Failed},
+		"the provider reports the refund":         order.RecordTransaction{TransactionID: "second", Type: order.Refund, State: order.Succeeded, Amount: pounds("3.00")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onIndexedStores(t, func(t *testing.T, log eventstore.Store) {
+				s := soldWithReturns(t, log)
+				full := &between{Store: log, eventType: refundRecorded, run: func() {
+					if err := byOrder(order.Refund, order.Pending)(s, callAs(access.Operator, nil), "pending", "3.00"); err != nil {
+						t.Error(err)
+					}
+				}}
+				slow := open(t, &between{Store: full, eventType: "return.refund_withdrawn.v1", run: func() {
+					if _, err := s.Order(t.Context(), callAs(access.Manager, nil), "o1", happens); err != nil {
+						t.Error(err)
+					}
+					dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
+					_ = dying.FinishReturn(t.Context(), shoptest.NewCall().Meta, "a")
+				}}, upTo())
+				if err := byReturn("a")(slow, callAs(access.Operator, nil), "second", "3.00"); !errors.Is(err, order.ErrRefundLimit) {
+					t.Error(err)
+				}
+				s = open(t, log, upTo())
+				wantRefunded(t, s, map[unit.ReturnID]string{"a": "0"})
+				s.auditLater()
+			})
+		})
+	}
+}
+
+// Several nodes record refunds of two returns at once, each request twice, while others close the
+// returns and the reactor carries out what is open. All agree on what was given back.
+func TestManyDriversKeepTheLimit(t *testing.T) {
+	t.Parallel()
+	onIndexedStores(t, func(t *testing.T, log eventstore.Store) {
+		soldWithReturns(t, log)
+		nodes := []*shop{open(t, log, upTo()), open(t, log, upTo())}
+		var wait sync.WaitGroup
+		for i := range 24 {
+			node, of := nodes[i%2], []unit.ReturnID{"a", "b"}[i/2%2]
+			wait.Go(func() {
+				for range 3 {
+					if err := byReturn(of)(node, callAs(access.Operator, nil), unit.TransactionID("t-"+of), "5.00"); err != nil && !overLimit(err) {
+						t.Error(err)
+					}
+					if _, err := node.Return(t.Context(), callAs(access.Operator, nil), of, returns.Close{}); err != nil {
+						t.Error(err)
+					}
+					if err := node.FinishReturn(t.Context(), shoptest.NewCall().Meta, of); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wait.Wait()
+		s := open(t, log, upTo())
+		if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("5.00")) {
+			t.Errorf("%s given back", now)
+		}
+		s.auditLater()
+	})
+}
+
 // A manager's refund was recorded at the return, and its node died before the order had recorded
 // it. A call of an operator carries it out and does not take it back. So does the reactor.
 func TestARefundOfAManagerIsCarriedOutByOthers(t *testing.T) {

@@ -49,7 +49,7 @@ func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, comma
 	if err != nil {
 		return result, err
 	}
-	last, err := s.followReturn(ctx, call.Meta, id, limitsOf(commands, result))
+	last, err := s.followReturn(ctx, call.Meta, id)
 	result.Revision, result.Position = max(result.Revision, last.Revision), later(result.Position, last.Position)
 	if err == nil && slices.ContainsFunc(commands, asksOrders) {
 		err = s.refusedAfter(ctx, id, commands)
@@ -67,25 +67,6 @@ func (s *Service) limitRefunds(call Call, commands []returns.Command) []returns.
 		}
 	}
 	return limited
-}
-
-// limitsOf returns the limits of the refunds that a call has recorded, by their ids. Only these
-// refunds have a limit at the orders: a call may also carry out what is left of a refund by
-// somebody who has no limit.
-func limitsOf(commands []returns.Command, result aggregate.Result[returns.Event]) map[unit.TransactionID]*unit.Money {
-	limits := map[unit.TransactionID]*unit.Money{}
-	for _, event := range result.Events {
-		refunded, is := event.(returns.Refunded)
-		if !is {
-			continue
-		}
-		for _, command := range commands {
-			if refund, is := command.(returns.RecordRefund); is && refund.TransactionID == refunded.TransactionID {
-				limits[refund.TransactionID] = refund.Limit
-			}
-		}
-	}
-	return limits
 }
 
 // mayTakeIn refuses goods that would exceed the limit of a stock. This is possible only before
@@ -183,14 +164,14 @@ func (s *Service) refusedAfter(ctx context.Context, id unit.ReturnID, commands [
 // metadata of the event that made them necessary.
 func (s *Service) FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error {
 	defer s.drive(returns.Stream(id))()
-	_, err := s.followReturn(ctx, by(theReactor, meta), id, nil)
+	_, err := s.followReturn(ctx, by(theReactor, meta), id)
 	return err
 }
 
 // followReturn carries out the rest of a return's process, and returns the result of the
-// process's last command. limits are those of limitsOf.
-func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID, limits map[unit.TransactionID]*unit.Money) (aggregate.Result[returns.Event], error) {
-	last, err := s.askOrders(ctx, meta, id, limits)
+// process's last command.
+func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
+	last, err := s.askOrders(ctx, meta, id)
 	if err != nil {
 		return last, err
 	}
@@ -201,7 +182,7 @@ func (s *Service) followReturn(ctx context.Context, meta eventstore.Metadata, id
 
 // askOrders carries out the steps that a return has open with its orders, and records the
 // outcome of each.
-func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID, limits map[unit.TransactionID]*unit.Money) (aggregate.Result[returns.Event], error) {
+func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {
 	var last aggregate.Result[returns.Event]
 	for asked := ""; ; {
 		var next fulfilment.ReturnProcess
@@ -216,12 +197,8 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 		asked = next.Key()
 		replies := make([]fulfilment.Reply, len(next.Asks))
 		err = each(ctx, s, next.Asks, func(ctx context.Context, i int, ask fulfilment.Ask) error {
-			command := ask.Command
-			if refund, is := command.(order.RecordReturnRefund); is {
-				command = ask.Within(limits[refund.TransactionID]).Command
-			}
 			_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
-				Stream: order.Stream(ask.OrderID), Meta: derivedMeta(meta, ask.ID), Commands: []order.Command{command}, Redecide: true,
+				Stream: order.Stream(ask.OrderID), Meta: derivedMeta(meta, ask.ID), Commands: []order.Command{ask.Command}, Redecide: true,
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
 			if refusal, refused := refusedBy(err); refused {

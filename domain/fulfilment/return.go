@@ -32,7 +32,9 @@ type Reply struct {
 //	canceled               the units are released at every order that may have
 //	                       admitted them
 //	refunded               the shares of the refund are recorded; a share that an
-//	                       order refuses is taken back
+//	                       order refuses is taken back. All drivers ask with the limit
+//	                       that the refund was recorded with, and an order that has once
+//	                       refused or recorded a share stays with it. So they agree
 //
 // The return's stream is the referee: the first outcome of an admission stands. A driver that
 // reaches another outcome follows the recorded one. A release is final at the order. So a late
@@ -54,10 +56,8 @@ func NextReturnProcess(s returns.State) (ReturnProcess, bool) {
 	case len(s.OrdersUnsettled) > 0:
 		step := s.OrdersUnsettled[0]
 		next := ReturnProcess{Asks: stepAsks(s, step), step: step}
-		for _, before := range s.Withdrawn {
-			if step.Step == returns.StepRefund && before.Taken.TransactionID == step.Ref {
-				next.withdrawn++
-			}
+		if step.Step == returns.StepRefund {
+			next.withdrawn = s.WithdrawnBefore(step.Ref)
 		}
 		return next, true
 	}
@@ -95,6 +95,7 @@ func stepAsks(s returns.State, step returns.OpenOrderStep) []Ask {
 				ID: unit.ReturnRefund.Of(string(id), string(share.OrderID), string(step.Ref)), OrderID: share.OrderID,
 				Command: order.RecordReturnRefund{
 					ReturnID: id, TransactionID: step.Ref, Amount: share.Amount, Provider: refund.Provider, Reference: refund.Reference,
+					Limit: refund.Limit,
 				},
 			})
 		}
@@ -139,7 +140,7 @@ func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 // because the money counts there. If no order has recorded a share, the whole refund is taken
 // back.
 func (c ReturnProcess) refundOutcome(replies []Reply) returns.Command {
-	withdraw := returns.WithdrawRefund{TransactionID: c.step.Ref, Whole: true}
+	withdraw := returns.WithdrawRefund{TransactionID: c.step.Ref, Before: c.withdrawn, Whole: true}
 	for _, reply := range replies {
 		switch no := reply.Refusal; {
 		case no == nil:
@@ -211,16 +212,6 @@ func (a Ask) FinalRefusal(no *rule.Rejection) *rule.Rejection {
 	return no.With(no.Detail, facts)
 }
 
-// Within returns the ask with the limit of the one who records a refund (order.RecordReturnRefund).
-// nil means no limit. Other asks stay as they are.
-func (a Ask) Within(limit *unit.Money) Ask {
-	if refund, is := a.Command.(order.RecordReturnRefund); is {
-		refund.Limit = limit
-		a.Command = refund
-	}
-	return a
-}
-
 // ReturnAsks are what commands would ask of orders. Before it sends the commands, a driver
 // tries the asks on the orders' present state. So what an order would refuse is refused
 // before anything is recorded. ReturnProcess says what happens after that.
@@ -238,12 +229,7 @@ func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 			case returns.Requested:
 				asks = append(asks, admits(event)...)
 			case returns.Refunded:
-				for _, ask := range stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares}) {
-					if refund, is := cmd.(returns.RecordRefund); is {
-						ask = ask.Within(refund.Limit)
-					}
-					asks = append(asks, ask)
-				}
+				asks = append(asks, stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
 			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
 				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
 			}

@@ -164,6 +164,7 @@ type RecordReturnRefund struct {
 	Provider      string
 	Reference     string
 	// Limit is that of RecordTransaction. A refund that the order has already does not count again.
+	// A refund of the order that was pending and has failed counts, so that a refusal is final.
 	Limit *unit.Money
 }
 

@@ -74,9 +74,8 @@ func (s State) GivenBack() unit.Money {
 }
 
 // withinRefundLimit refuses an amount with which more than limit would be given back in all. nil
-// means no limit. The amount has the order's currency.
-func (s State) withinRefundLimit(amount unit.Money, limit *unit.Money) error {
-	before := s.GivenBack()
+// means no limit. The amounts have the order's currency.
+func withinRefundLimit(before, amount unit.Money, limit *unit.Money) error {
 	if limit == nil || before.Plus(amount).Compare(*limit) <= 0 {
 		return nil
 	}
@@ -183,7 +182,7 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 		return nil, err
 	}
 	if (t.Type == Refund || t.Type == Chargeback) && t.State != Failed {
-		if err := s.withinRefundLimit(t.Amount, cmd.Limit); err != nil {
+		if err := withinRefundLimit(s.GivenBack(), t.Amount, cmd.Limit); err != nil {
 			return nil, err
 		}
 	}

@@ -85,6 +85,17 @@ func (s *State) applyReturnReleased(id unit.ReturnID) {
 	}
 }
 
+// shareWithinLimit refuses a share above the limit of the one who recorded the refund. Several
+// drivers may ask, at different times, and must get the same reply. So a refusal is final: the sum
+// of the others never goes down, because a refund that was pending and has failed stays in it; and
+// a report of the refund by the provider, after the refusal, changes nothing.
+func (s State) shareWithinLimit(cmd RecordReturnRefund) error {
+	others := s.sum(func(t Transaction) bool {
+		return t.ID != cmd.TransactionID && t.RecordedState != Failed && (t.Type == Refund || t.Type == Chargeback)
+	})
+	return withinRefundLimit(others, cmd.Amount, cmd.Limit)
+}
+
 // recordReturnRefund looks for a transaction that the provider has reported before under the
 // refund's id. If there is one, it belongs to this return and to no other, and a pending one
 // has now succeeded.
@@ -95,19 +106,20 @@ func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 	have, found := s.Transaction(cmd.TransactionID)
 	claim := RefundClaimed{TransactionID: cmd.TransactionID, ReturnID: cmd.ReturnID}
 	switch {
+	case have.ReturnID == cmd.ReturnID && have.ReturnID != "" && have.Amount.Equal(cmd.Amount):
+		return nil, nil
+	case found && (have.ReturnID != "" || have.Type != Refund || have.State == Failed || !have.Amount.Equal(cmd.Amount)):
+		return nil, ErrTransactionDiffers
+	}
+	if err := s.shareWithinLimit(cmd); err != nil {
+		return nil, err
+	}
+	switch {
 	case !found:
-		if err := s.withinRefundLimit(cmd.Amount, cmd.Limit); err != nil {
-			return nil, err
-		}
 		return []Event{TransactionRecorded{
 			TransactionID: cmd.TransactionID, Type: Refund, State: Succeeded, Amount: cmd.Amount,
 			Provider: cmd.Provider, Reference: cmd.Reference, ReturnID: cmd.ReturnID,
 		}}, nil
-	case have.ReturnID != "" && have.ReturnID != cmd.ReturnID,
-		have.Type != Refund || have.State == Failed || !have.Amount.Equal(cmd.Amount):
-		return nil, ErrTransactionDiffers
-	case have.ReturnID != "":
-		return nil, nil
 	case have.State == Pending:
 		return []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: Succeeded, Reference: cmd.Reference}, claim}, nil
 	}

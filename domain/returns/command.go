@@ -90,7 +90,10 @@ type SettleOrders struct {
 // nothing if the refund's step has ended.
 type WithdrawRefund struct {
 	TransactionID unit.TransactionID
-	Refused       []unit.OrderID
+	// Before is how often a refund with this id was taken back before. A refund that was recorded
+	// after another withdrawal is not the one that the orders have refused, so it stays.
+	Before  int
+	Refused []unit.OrderID
 	// Whole takes all of the refund back, because no order has recorded a share.
 	Whole bool
 	// Code and Reason are those of the refusal by the first order of Refused.

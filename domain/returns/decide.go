@@ -280,7 +280,7 @@ func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejecti
 // recordRefund is allowed after the return is closed, too, because money often takes longer
 // than goods.
 func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
-	e := Refunded{TransactionID: cmd.TransactionID, Amount: cmd.Amount, Provider: cmd.Provider, Reference: cmd.Reference}
+	e := Refunded{TransactionID: cmd.TransactionID, Amount: cmd.Amount, Provider: cmd.Provider, Reference: cmd.Reference, Limit: cmd.Limit}
 	for _, have := range s.Refunds {
 		if have.TransactionID != e.TransactionID {
 			continue

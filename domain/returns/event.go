@@ -127,6 +127,9 @@ type Refunded struct {
 	// Shares say which part of the refund belongs to which order. A part that belongs to no
 	// order has no share.
 	Shares []Share `json:"shares,omitempty"`
+	// Limit is that of RecordRefund. It is recorded so that whoever carries out the shares asks the
+	// orders with the same limit. Older programs did not record it.
+	Limit *unit.Money `json:"limit,omitempty"`
 }
 
 // RefundWithdrawn takes a recorded refund back, because orders refused their shares. It takes back

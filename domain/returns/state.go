@@ -8,7 +8,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // Status is where a return is in its life. The empty status is a return that was never requested.
 type Status string

@@ -19,7 +19,7 @@ func withdrawRefund(cmd WithdrawRefund, s State) ([]Event, error) {
 		return open.Step == StepRefund && open.Ref == cmd.TransactionID
 	})
 	at := s.refund(cmd.TransactionID)
-	if step < 0 || at < 0 || len(cmd.Refused) == 0 {
+	if step < 0 || at < 0 || len(cmd.Refused) == 0 || cmd.Before != s.WithdrawnBefore(cmd.TransactionID) {
 		return nil, nil
 	}
 	e := RefundWithdrawn{
@@ -39,6 +39,17 @@ func withdrawRefund(cmd WithdrawRefund, s State) ([]Event, error) {
 		e.Amount = s.Refunds[at].Amount
 	}
 	return []Event{e}, nil
+}
+
+// WithdrawnBefore is how often refunds with an id were taken back, as a whole or in part.
+func (s State) WithdrawnBefore(id unit.TransactionID) int {
+	times := 0
+	for _, before := range s.Withdrawn {
+		if before.Taken.TransactionID == id {
+			times++
+		}
+	}
+	return times
 }
 
 func (s State) refund(id unit.TransactionID) int {
