@@ -47,6 +47,7 @@ const systemPrefix = "system:"
 var (
 	theReactor = access.System("reactor") // finishes processes that were cut off
 	theTimer   = access.System("timer")   // acts on deadlines
+	theRemedy  = access.System("remedy")  // gives back the money of lost stock, or that came too late
 )
 
 // by returns the metadata of work that a part of the program carries out by itself. The actor is

@@ -37,7 +37,11 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 			}
 		}
 	}
-	result, err := s.orders.Handle(ctx, request(call, order.Stream(id), s.limitTransactions(call, commands)))
+	commands, err := s.limitTransactions(ctx, call, id, commands)
+	if err != nil {
+		return aggregate.Result[order.Event]{}, err
+	}
+	result, err := s.orders.Handle(ctx, request(call, order.Stream(id), commands))
 	if err != nil {
 		return result, err
 	}
@@ -52,15 +56,28 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 
 // limitTransactions returns the commands with the shop's limit for refunds, if it holds for the
 // sender. The order's lane compares the limit with what has been given back.
-func (s *Service) limitTransactions(call Call, commands []order.Command) []order.Command {
+func (s *Service) limitTransactions(ctx context.Context, call Call, id unit.OrderID, commands []order.Command) ([]order.Command, error) {
 	limited := slices.Clone(commands)
 	for i, command := range limited {
 		if record, is := command.(order.RecordTransaction); is {
 			record.Limit = s.policy.refundLimit(call.Who, record.Amount.Currency)
 			limited[i] = record
 		}
+		settle, is := command.(order.SettleTransaction)
+		if !is {
+			continue
+		}
+		if settle.Limit = nil; s.policy.refundLimit(call.Who, "") != nil {
+			err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
+				settle.Limit = s.policy.refundLimit(call.Who, state.Currency())
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		limited[i] = settle
 	}
-	return limited
+	return limited, nil
 }
 
 // mayShip refuses a parcel whose goods stock does not have on its books. This is possible only
@@ -160,8 +177,12 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 			}
 			return last, nil
 		}
+		as := meta
+		if slices.ContainsFunc(commands, givesBack) {
+			as = by(theRemedy, meta)
+		}
 		done, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
-			Stream: order.Stream(id), Meta: derivedMeta(meta, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
+			Stream: order.Stream(id), Meta: derivedMeta(as, unit.FulfilOrder.Of(string(id), process.Key())), Commands: commands, Redecide: true,
 		})
 		if err != nil {
 			return last, err
@@ -170,6 +191,13 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 		last = done
 	}
 	return last, fmt.Errorf("order %s: fulfilment does not end", id)
+}
+
+// givesBack tells whether a command of the process records a void or a refund. The program itself
+// has decided that, and not whoever sent the request.
+func givesBack(command order.Command) bool {
+	_, is := command.(order.RecordTransaction)
+	return is
 }
 
 // move carries out stock movements. If stock refuses a movement, the reply has the refusal. If

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 
@@ -408,6 +409,53 @@ func TestTheProgramHasNoLimit(t *testing.T) {
 		t.Errorf("an operator settles a refund: %v", err)
 	}
 	s.auditLater()
+}
+
+// Money that comes in after an order was canceled is given back by the program, in its own name. An
+// operator, who may have recorded the money, does not settle this refund above the limit.
+func TestAnOperatorDoesNotSettleARemedyAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	for amount, allowed := range map[string]bool{"5.00": true, "5.01": false, "5000.00": false} {
+		t.Run(amount, func(t *testing.T) {
+			t.Parallel()
+			log := memory.New()
+			s := open(t, log, upTo())
+			s.Sell("MUG", 1)
+			if err := errors.Join(s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 1}), s.PlaceOrder("c", "o1")); err != nil {
+				t.Fatal(err)
+			}
+			capture := order.RecordTransaction{TransactionID: "late", Type: order.Capture, State: order.Succeeded, Amount: pounds(amount)}
+			for _, command := range []order.Command{order.Cancel{Reason: "no"}, capture} {
+				if _, err := s.Order(t.Context(), callAs(access.Operator, nil), "o1", command); err != nil {
+					t.Fatal(err)
+				}
+			}
+			settle := order.SettleTransaction{TransactionID: order.RemedyTransactionID("o1", "late"), State: order.Succeeded}
+			if _, err := s.Order(t.Context(), callAs(access.Operator, nil), "o1", settle); err == nil != allowed || err != nil && !errors.Is(err, order.ErrRefundLimit) {
+				t.Errorf("an operator: %v", err)
+			}
+			if _, err := s.Order(t.Context(), callAs(access.Manager, nil), "o1", settle); err != nil {
+				t.Errorf("a manager: %v", err)
+			}
+			if now := s.OrderState("o1").Returned(); !now.Equal(pounds(amount)) {
+				t.Errorf("%s given back", now)
+			}
+			for e, err := range log.ReadStream(t.Context(), order.Stream("o1"), 0, 100) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				meta, err := eventstore.DecodeMetadata(e.Meta)
+				if err != nil {
+					t.Fatal(err)
+				}
+				pending := strings.Contains(string(e.Data), `"type":"refund"`)
+				if pending != (meta.Actor == "system:remedy") || pending && meta.OnBehalfOf != "key:operator" {
+					t.Errorf("%s by %q on behalf of %q", e.Type, meta.Actor, meta.OnBehalfOf)
+				}
+			}
+			s.auditLater()
+		})
+	}
 }
 
 // If there is any limit, a refund in a currency without one needs the permission.

@@ -344,7 +344,7 @@ func TestMoneyIsGivenBackAsARemedy(t *testing.T) {
 		"an amount that was charged back is not refunded":                               {[]order.Event{capture, tx("b", order.Chargeback, order.Succeeded, "10", "c")}, lost, ""},
 		"an authorized amount is voided":                                                {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", "")}, lost, "pending void 10 of a"},
 		"the captured part of an authorization is refunded":                             {[]order.Event{tx("a", order.Authorize, order.Succeeded, "10", ""), tx("c", order.Capture, order.Succeeded, "4", "a")}, lost, "pending void 6 of a; pending refund 4 of c"},
-		"a remedy refund that failed is not tried again":                                {[]order.Event{capture, tx(RemedyTransactionID("o1", "c"), order.Refund, order.Failed, "10", "c")}, lost, ""},
+		"a remedy refund that failed is not tried again":                                {[]order.Event{capture, tx(order.RemedyTransactionID("o1", "c"), order.Refund, order.Failed, "10", "c")}, lost, ""},
 		"an order that somebody canceled is not refunded":                               {[]order.Event{capture}, []order.Event{order.Canceled{}, order.StockSettled{Step: order.StepCancel, Ref: "1"}}, ""},
 		"money that came too late is refunded":                                          {nil, append(gone, capture, orphan("c", "10")), "pending refund 10 of c"},
 		"only the amount that came too late is refunded":                                {nil, append(gone, capture, orphan("c", "4")), "pending refund 4 of c"},

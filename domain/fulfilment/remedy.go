@@ -7,13 +7,6 @@ import (
 	"daybook/domain/unit"
 )
 
-// RemedyTransactionID is the id of the void or refund that gives a transaction's money back
-// as a remedy. There is at most one for each transaction. If it fails, the process does not
-// try again: people decide what to do.
-func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.TransactionID {
-	return unit.TransactionID(unit.RemedyTransaction.Of(string(id), string(of)).ID())
-}
-
 // remedies are the commands that an order's state needs without asking stock: the cancel of
 // an order whose allocation failed, and transactions that give money back.
 func remedies(s order.State) []keyedCommand {
@@ -103,7 +96,7 @@ func (m *moneyLeft) orphans() []keyedCommand {
 
 // giveBack voids or refunds a transaction once, up to an amount.
 func (m *moneyLeft) giveBack(t order.Transaction, amount unit.Money) {
-	id := RemedyTransactionID(m.s.OrderID, t.ID)
+	id := order.RemedyTransactionID(m.s.OrderID, t.ID)
 	if _, done := m.s.Transaction(id); done {
 		return
 	}

@@ -90,6 +90,9 @@ type SettleTransaction struct {
 	TransactionID unit.TransactionID
 	State         TransactionState
 	Reference     string
+	// Limit is that of RecordTransaction. It holds for refunds that the program itself has begun
+	// (RemedyTransactionID). Other refunds were compared with a limit when they were recorded.
+	Limit *unit.Money
 }
 
 // Ship records a parcel with the given units, from one location.

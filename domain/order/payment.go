@@ -211,6 +211,16 @@ func (cmd RecordTransaction) valid() bool {
 	return slices.Contains(types, cmd.Type) && slices.Contains(states, cmd.State)
 }
 
+// RemedyTransactionID is the id of the void or refund that gives a transaction's money back as a
+// remedy. There is at most one for each transaction. If it fails, the process does not try again:
+// people decide what to do.
+func RemedyTransactionID(id unit.OrderID, of unit.TransactionID) unit.TransactionID {
+	return unit.TransactionID(unit.RemedyTransaction.Of(string(id), string(of)).ID())
+}
+
+// settleTransaction compares a refund that the program itself has begun with the settler's limit.
+// Otherwise somebody with a limit could record a capture that never was, on a canceled order, and
+// have the program give it back.
 func settleTransaction(cmd SettleTransaction, s State) ([]Event, error) {
 	t, found := s.Transaction(cmd.TransactionID)
 	switch {
@@ -226,6 +236,11 @@ func settleTransaction(cmd SettleTransaction, s State) ([]Event, error) {
 	t.State = cmd.State
 	if err := s.possible(t); err != nil {
 		return nil, err
+	}
+	if t.Type == Refund && t.State == Succeeded && t.ID == RemedyTransactionID(s.OrderID, t.Parent) {
+		if err := withinRefundLimit(s.GivenBack().Minus(t.Amount), t.Amount, cmd.Limit); err != nil {
+			return nil, err
+		}
 	}
 	events := []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: cmd.State, Reference: cmd.Reference}}
 	return append(events, s.orphaned(t)...), nil
