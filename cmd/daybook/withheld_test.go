@@ -635,6 +635,8 @@ func TestOwnPersonalDataIsShown(t *testing.T) {
 	cart := member(t, s.must(s.keys["customer alice"], http.MethodPost, "/v1/carts", `{"currency":"GBP"}`), "cart_id")
 	s.must(s.keys["admin"], http.MethodPut, "/v1/roles/keeper", `{"grants":[{"permission":"carts.read","reach":"all"}]}`)
 	keeper := s.keyByAPI(s.keys["admin"], `{"name":"keeper","role":"keeper"}`)
+	s.must(s.keys["admin"], http.MethodPut, "/v1/roles/counter", `{"grants":[{"permission":"carts.read","reach":"all"},{"permission":"customers.act","reach":"all"}]}`)
+	counter := s.keyByAPI(s.keys["admin"], `{"name":"counter","role":"counter"}`)
 	for who, c := range map[string]struct {
 		key  string
 		head []string
@@ -649,6 +651,8 @@ func TestOwnPersonalDataIsShown(t *testing.T) {
 		"an admin":                       {key: s.keys["admin"], want: true},
 		"an analyst":                     {key: s.keys["analyst"]},
 		"a role without the permission":  {key: keeper},
+
+		"a role without the permission that acts for her": {key: counter, head: []string{"Daybook-Act-For", "alice"}},
 	} {
 		eventually(t, patience, who+" sees the cart", func() bool {
 			status, _ := s.ask(c.key, http.MethodGet, "/v1/carts/"+cart, "", c.head...)
@@ -658,5 +662,37 @@ func TestOwnPersonalDataIsShown(t *testing.T) {
 		if got := member(t, text, "customer_id"); (got == "alice") != c.want || got == "" {
 			t.Errorf("%s sees the customer %q", who, got)
 		}
+	}
+}
+
+// A kept answer has the form that its caller may see now, and not the form of the time at which it
+// was kept.
+func TestKeptAnswersFollowThePermission(t *testing.T) {
+	t.Parallel()
+	s := openKeyed(t)
+	may := func(personal string) {
+		s.must(s.keys["admin"], http.MethodPut, "/v1/roles/clerk", `{"grants":[{"permission":"carts.write","reach":"all"}`+personal+`]}`)
+	}
+	const granted = `,{"permission":"personal.read","reach":"all"}`
+	may(granted)
+	clerk := s.keyByAPI(s.keys["admin"], `{"name":"clerk","role":"clerk"}`)
+	send := func() (*http.Response, string) {
+		return s.send(clerk, http.MethodPost, "/v1/carts", `{"currency":"GBP","customer_id":"alice"}`, "Idempotency-Key", "mine")
+	}
+	customer := func(text string) string { return member(t, text, "customer_id") }
+	_, first := send()
+	if customer(first) != "alice" {
+		t.Fatal(first)
+	}
+	eventually(t, patience, "the answer is kept", func() bool {
+		response, text := send()
+		return response.Header.Get("Idempotency-Replayed") != "" && text == first
+	})
+	for _, step := range []struct{ grant, want string }{{"", "withheld-"}, {granted, "alice"}} {
+		may(step.grant)
+		eventually(t, patience, "the answer has "+step.want, func() bool {
+			response, text := send()
+			return response.StatusCode == http.StatusCreated && strings.HasPrefix(customer(text), step.want) && member(t, text, "cart_id") == member(t, first, "cart_id")
+		})
 	}
 }

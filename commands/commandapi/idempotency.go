@@ -65,7 +65,13 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 			// fail.
 			problem.Write(w, r, problem.NotValid(problem.InParameter("header", headerKey, "only printable ASCII is allowed, in Daybook-Actor too")))
 		default:
-			if err := k.serve(ctx, scopedKey{scopeOf(problem.RequestOf(ctx.Context()).Who, r.Header.Get(headerActor)), key}, next); err != nil {
+			who := problem.RequestOf(ctx.Context()).Who
+			scope := scopeOf(who, r.Header.Get(headerActor))
+			kept := scope
+			if !who.SeesPersonal(problem.Needs(ctx.Operation().Metadata)) {
+				kept += withoutPersonal
+			}
+			if err := k.serve(ctx, scopedKey{scope, key}, kept, next); err != nil {
 				problem.Write(w, r, err)
 			}
 		}
@@ -78,7 +84,13 @@ type heldResponse interface {
 	Response() (status int, header http.Header, body []byte)
 }
 
-func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) error {
+// withoutPersonal is added to the scope of kept answers that have no personal data. So a caller who
+// loses or gets the permission personal.read does not get the answer in its other form. The request
+// is decided again under the same command id, so it has no second effect.
+const withoutPersonal = " without personal data"
+
+// serve serves a request. Its answer is kept in the scope keptScope.
+func (k *keys) serve(ctx huma.Context, key scopedKey, keptScope string, next func(huma.Context)) error {
 	r, w := humamux.Unwrap(ctx)
 	held, is := w.(heldResponse)
 	if !is {
@@ -99,7 +111,7 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 		return err
 	}
 	defer release()
-	kept, err := k.answers.Find(limited, key.scope, key.key)
+	kept, err := k.answers.Find(limited, keptScope, key.key)
 	if err != nil {
 		return problem.Unavailable(err)
 	}
@@ -118,7 +130,7 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, next func(huma.Context)) e
 	next(humamux.NewContext(ctx.Operation(), r.WithContext(context.WithValue(r.Context(), keyedKey{}, keyed)), w))
 	if status, header, body := held.Response(); keyed.changed && status < http.StatusBadRequest && k.mayKeep(r.Context(), key) {
 		k.answers.Keep(commands.KeptAnswer{
-			Scope: key.scope, Key: key.key, RequestHash: hash, Status: status, Headers: firstValues(header), Body: body,
+			Scope: keptScope, Key: key.key, RequestHash: hash, Status: status, Headers: firstValues(header), Body: body,
 		})
 	}
 	return nil

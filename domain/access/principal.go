@@ -83,8 +83,12 @@ func (p Principal) Reach(permission Permission) Reach {
 
 // SeesPersonal tells whether the principal sees the personal data in what it reads with a
 // permission. It sees that of its own things, and that of others with ReadPersonal. Example: a
-// customer sees the reason of their own return, and an analyst sees no reason.
+// customer sees the reason of their own return, and an analyst sees no reason. What belongs to the
+// customer for whom it acts is not its own, because it may choose this customer.
 func (p Principal) SeesPersonal(needs Permission) bool {
+	if p.ActsFor != "" {
+		return p.Grants[ReadPersonal] == All && !p.Scope.Bars(ReadPersonal)
+	}
 	return p.Reach(ReadPersonal) == All || p.Reach(needs) == Own
 }
 
