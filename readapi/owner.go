@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -16,10 +17,11 @@ import (
 // others have.
 
 // mayRead returns query.ErrNotFound for a row of somebody else. customer is the customer of the
-// row. cart is the cart that the row shows or comes from, if there is one.
+// row. cart is the cart that the row shows or comes from, if there is one. Its holder may read the
+// row only if the row has no customer.
 func mayRead(ctx context.Context, needs access.Permission, customer, cart string) error {
 	owner, limited := problem.RequestOf(ctx).Who.Owned(needs)
-	if limited && (owner == "" || owner != unit.CustomerID(customer).Owner() && owner != unit.CartID(cart).Owner()) {
+	if limited && (owner == "" || owner != cmp.Or(unit.CustomerID(customer).Owner(), unit.CartID(cart).Owner())) {
 		problem.RequestOf(ctx).NoteHidden()
 		return query.ErrNotFound
 	}

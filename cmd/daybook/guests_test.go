@@ -90,6 +90,7 @@ func TestGuests(t *testing.T) {
 		}
 	}
 	s.guestBuys(cart, token, otherToken)
+	s.guestsBecomeCustomers(admin, alice, mug)
 
 	// A storefront gets the token of the guest's cart that it opens. The token is not in the kept
 	// answer, but is in the response if the request is repeated.
@@ -137,4 +138,36 @@ func (s *keyedShop) guestBuys(cart, token, other string) {
 			s.t.Errorf("a guest reads %s: %s", list, text)
 		}
 	}
+}
+
+// guestsBecomeCustomers gives a guest's cart to a customer, and merges another one into it. The
+// token of the cart that was given ends, for its order, too. The token of the merged cart shows
+// only this cart.
+func (s *keyedShop) guestsBecomeCustomers(admin, alice, body string) {
+	s.t.Helper()
+	cart, token := s.openAsGuest("", body)
+	merged, mergedToken := s.openAsGuest("", body)
+	path := "/v1/carts/" + cart
+	s.must(admin, http.MethodPatch, path, `{"customer_id":"alice"}`)
+	s.must(admin, http.MethodPost, path+"/merge", `{"from":"`+merged+`"}`, "Idempotency-Key", "merge")
+	placed := s.must(alice, http.MethodPost, path+"/checkout", `{}`, "Idempotency-Key", "hers")
+	_, order, _ := strings.Cut(placed, `"order_id":"`)
+	order, _, _ = strings.Cut(order, `"`)
+	for _, path := range []string{path, "/v1/orders/" + order} {
+		eventually(s.t, noticeMax, "the customer reads "+path, func() bool {
+			_, text := s.ask(alice, http.MethodGet, path, "")
+			return strings.Contains(text, `"alice"`)
+		})
+		for who, guest := range map[string]string{"the guest who had the cart": token, "the guest whose cart was merged": mergedToken} {
+			if status, text := s.ask(guest, http.MethodGet, path, ""); status != http.StatusNotFound {
+				s.t.Errorf("%s reads %s: %d %s", who, path, status, text)
+			}
+		}
+	}
+	for _, path := range []string{path + "/abandon", "/v1/orders/" + order + "/cancel"} {
+		if status, text := s.ask(token, http.MethodPost, path, "", "Idempotency-Key", "no"); status != http.StatusNotFound && status != http.StatusForbidden {
+			s.t.Errorf("the guest who had the cart, %s: %d %s", path, status, text)
+		}
+	}
+	s.must(mergedToken, http.MethodGet, "/v1/carts/"+merged, "")
 }

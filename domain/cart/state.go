@@ -1,6 +1,7 @@
 package cart
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -248,7 +249,7 @@ func jsonBytes(text string) int {
 }
 
 // OwnedBy tells whether the cart belongs to an owner: to its customer, or to the holder of the
-// cart.
+// cart if it has no customer. So a guest loses the cart when it is given to a customer.
 func (s State) OwnedBy(owner unit.Owner) bool {
-	return owner != "" && (s.CustomerID.Owner() == owner || s.CartID.Owner() == owner)
+	return owner != "" && cmp.Or(s.CustomerID.Owner(), s.CartID.Owner()) == owner
 }

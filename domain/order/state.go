@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -219,8 +220,8 @@ func Evolve(s State, e Event) State {
 	return s
 }
 
-// OwnedBy tells whether the order belongs to an owner: to its customer, or to the holder of the
-// cart that it was made of.
+// OwnedBy tells whether the order belongs to an owner: to its customer, or, if it has none, to the
+// holder of the cart that it was made of.
 func (s State) OwnedBy(owner unit.Owner) bool {
-	return owner != "" && (s.CustomerID.Owner() == owner || s.CartID.Owner() == owner)
+	return owner != "" && cmp.Or(s.CustomerID.Owner(), s.CartID.Owner()) == owner
 }

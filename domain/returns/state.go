@@ -1,6 +1,7 @@
 package returns
 
 import (
+	"cmp"
 	"slices"
 
 	"daybook/domain/unit"
@@ -197,5 +198,5 @@ func (s State) Refunded() unit.Money {
 // OwnedBy tells whether the return belongs to an owner: to its customer, or to the guest who has
 // the cart of its order.
 func (s State) OwnedBy(owner unit.Owner) bool {
-	return owner != "" && (s.Requested.CustomerID.Owner() == owner || s.Requested.CartID.Owner() == owner)
+	return owner != "" && cmp.Or(s.Requested.CustomerID.Owner(), s.Requested.CartID.Owner()) == owner
 }
