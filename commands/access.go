@@ -21,6 +21,10 @@ import (
 // ErrNobody means that a call does not say who asks. This is a fault of the program.
 var ErrNobody = errors.New("the call has no principal")
 
+// ErrPermission means that a call does not use one of the permissions that its commands need. This
+// is a fault of the program: a route has the wrong permission, or a caller names none.
+var ErrPermission = errors.New("the call uses no permission for its commands")
+
 // ErrActorDiffers means that the events of a call would name somebody else than its principal as
 // their actor. This is a fault of the program, so it is an error. To write the principal's name
 // over the other one would hide the fault.
@@ -36,6 +40,21 @@ func (c Call) checkActor() error {
 	}
 	if differs || c.Meta.OnBehalfOf != "" && access.ProvenPrefix(c.Who.ID) != systemPrefix {
 		return fmt.Errorf("%w: %q (for %q, on behalf of %q) and %q", ErrActorDiffers, c.Meta.Actor, c.Meta.ActingFor, c.Meta.OnBehalfOf, c.Who.ID)
+	}
+	return nil
+}
+
+// checkPermission refuses a call that uses none of these permissions, and a call whose sender lacks
+// the one that it uses. So a fault in a route gives nobody a right that they lack.
+func (c Call) checkPermission(of []access.Permission) error {
+	if c.Needs == "" && (access.ProvenPrefix(c.Who.ID) == systemPrefix || c.Who.ID == access.Everyone.ID) {
+		return nil
+	}
+	if !slices.Contains(of, c.Needs) {
+		return fmt.Errorf("%w: %q, want one of %q", ErrPermission, c.Needs, of)
+	}
+	if owner, limited := c.Who.Owned(c.Needs); limited && owner == "" {
+		return &access.LacksError{Permission: c.Needs}
 	}
 	return nil
 }
@@ -65,7 +84,7 @@ func by(part access.Principal, meta eventstore.Metadata) eventstore.Metadata {
 // Access carries out commands on the shop's API keys and roles, all or none. Nobody can give,
 // change or end a right that they do not have themself (*access.LacksError).
 func (s *Service) Access(ctx context.Context, call Call, commands ...access.Command) (aggregate.Result[access.Event], error) {
-	if err := cmp.Or(s.admit(call), s.hasRights(ctx, call, commands)); err != nil {
+	if err := cmp.Or(s.admit(call, access.WriteAccess), s.hasRights(ctx, call, commands)); err != nil {
 		return aggregate.Result[access.Event]{}, err
 	}
 	commands, err := s.withPeople(ctx, commands)
@@ -154,24 +173,24 @@ func lacking(call Call, concerned ...access.Grants) error {
 
 // The handlers check the owner of a cart, an order or a return when they decide. The functions
 // below check it before a call does anything. So the call of somebody else changes no other stream,
-// and its caller learns nothing. A call without an owner is not checked.
+// and its caller learns nothing. A call that may be about all of them is not checked.
 
 // admitCart admits a call about a cart.
-func (s *Service) admitCart(ctx context.Context, call Call, id unit.CartID) error {
-	return cmp.Or(s.admit(call), s.ownsCart(ctx, call, id, false))
+func (s *Service) admitCart(ctx context.Context, call Call, id unit.CartID, of ...access.Permission) error {
+	return cmp.Or(s.admit(call, of...), s.ownsCart(ctx, call, id, false))
 }
 
 // ownsCart returns cart.ErrNotFound if the cart belongs to somebody else than the call's owner, and
 // also if there is no such cart, so that nobody can tell the two apart. If begins is true, the call
 // may begin the cart, so a missing cart is no error.
 func (s *Service) ownsCart(ctx context.Context, call Call, id unit.CartID, begins bool) (err error) {
-	if call.Owner == "" {
+	if call.Owner() == "" {
 		return nil
 	}
 	// A statement of its own: Go does not say whether an argument is read before or after the call
 	// of another one, and this call sets err.
 	viewed := s.ViewCart(ctx, id, func(state cart.State, revision int64) {
-		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner) {
+		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner()) {
 			err = hidden(revision, cart.ErrNotFound)
 		}
 	})
@@ -198,11 +217,11 @@ func hidden(revision int64, notFound error) error {
 
 // ownsOrder is ownsCart for an order.
 func (s *Service) ownsOrder(ctx context.Context, call Call, id unit.OrderID) (err error) {
-	if call.Owner == "" {
+	if call.Owner() == "" {
 		return nil
 	}
 	viewed := s.ViewOrder(ctx, id, func(state order.State, revision int64) {
-		if !state.OwnedBy(call.Owner) {
+		if !state.OwnedBy(call.Owner()) {
 			err = hidden(revision, order.ErrNotFound)
 		}
 	})
@@ -228,7 +247,7 @@ func (s *Service) reachesOrder(ctx context.Context, call Call, id unit.OrderID, 
 // for a new return under the id of somebody else's return gets returns.ErrExists, as it does for a
 // return of its own owner.
 func (s *Service) ownsReturn(ctx context.Context, call Call, id unit.ReturnID, commands []returns.Command) (err error) {
-	if call.Owner == "" {
+	if call.Owner() == "" {
 		return nil
 	}
 	begins := false
@@ -247,7 +266,7 @@ func (s *Service) ownsReturn(ctx context.Context, call Call, id unit.ReturnID, c
 		}
 	}
 	viewed := s.ViewReturn(ctx, id, func(state returns.State, revision int64) {
-		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner) {
+		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner()) {
 			if err = hidden(revision, returns.ErrNotFound); begins {
 				err = returns.ErrExists
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
@@ -91,15 +92,17 @@ func (r CheckoutResult) Refusal() error {
 // If CheckoutRequest.After is refused, Checkout returns the refusal and a result in which Placed
 // is set: there is an order, and it is not paid or confirmed.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
-	if err := s.admitCart(ctx, call, ask.CartID); err != nil {
+	if err := s.admitCart(ctx, call, ask.CartID, access.CheckOut); err != nil {
 		return CheckoutResult{}, err
 	}
 	if err := s.admitDeadline(ask.ReserveUntil); err != nil {
 		return CheckoutResult{}, err
 	}
 	if ask.After != nil {
-		if err := s.admit(ask.After.Call); err != nil {
-			return CheckoutResult{}, err
+		for _, step := range ask.After.calls() {
+			if err := s.admit(step, access.RecordMoney, access.ConfirmOrder); err != nil {
+				return CheckoutResult{}, err
+			}
 		}
 	}
 	start := s.startCheckout(call, ask)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 )
@@ -23,6 +24,24 @@ type AfterPlacing struct {
 	Confirm bool
 }
 
+// calls are the calls of the step, one for each permission that it uses.
+func (a *AfterPlacing) calls() (all []Call) {
+	using := func(needs access.Permission) {
+		call := a.Call
+		if call.Needs != "" {
+			call.Needs = needs
+		}
+		all = append(all, call)
+	}
+	if a.Pay != nil {
+		using(access.RecordMoney)
+	}
+	if a.Confirm {
+		using(access.ConfirmOrder)
+	}
+	return all
+}
+
 // afterPlacing pays and confirms the order that a checkout has placed. It returns the results of
 // the placing and of this step as one result. If the step is refused, the order stays placed.
 func (s *Service) afterPlacing(ctx context.Context, call Call, result CheckoutResult, after *AfterPlacing) (aggregate.Result[order.Event], error) {
@@ -36,7 +55,7 @@ func (s *Service) afterPlacing(ctx context.Context, call Call, result CheckoutRe
 	if err != nil || len(wanted) == 0 {
 		return placed, err
 	}
-	done, err := s.Order(ctx, after.Call, result.OrderID, wanted...)
+	done, err := s.Order(ctx, after.calls()[0], result.OrderID, wanted...)
 	if err != nil {
 		return placed, err
 	}

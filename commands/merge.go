@@ -44,7 +44,7 @@ type MergeResult struct {
 // If another call has merged the two carts, nothing happens, and that is no error.
 func (s *Service) MergeCart(ctx context.Context, call Call, target, source unit.CartID) (MergeResult, error) {
 	var answer MergeResult
-	if err := s.admit(call); err != nil {
+	if err := s.admit(call, access.WriteCarts); err != nil {
 		return answer, err
 	}
 	if err := s.ownsCart(ctx, call, source, false); err != nil {

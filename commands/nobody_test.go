@@ -3,6 +3,7 @@ package commands_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
+	"daybook/domain/returns"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -80,6 +82,91 @@ func TestNobodyCanSendACommand(t *testing.T) {
 		if walked < 11 {
 			t.Errorf("only %d methods take a call", walked)
 		}
+	}
+	if after := len(recordedIn(t, log)); after != before {
+		t.Errorf("%d events were recorded", after-before)
+	}
+}
+
+// Each method of the service that takes a call refuses a principal who lacks the permission that
+// the call uses. It also refuses a call that uses none of the method's permissions. So a route with
+// the wrong permission, or with none, gives nobody a right that they lack.
+func TestTheServiceChecksThePermission(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 9)
+	s.deliver("o1", 2)
+	before := len(recordedIn(t, log))
+	call := func(id string, grants access.Grants, needs access.Permission) commands.Call {
+		return commands.Call{Who: access.Principal{ID: id, Role: "some", Grants: grants}, Needs: needs, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: id}}
+	}
+	all, _ := access.BuiltIn(access.Admin)
+	service := reflect.ValueOf(s.Service)
+	walked := 0
+	for i := range service.NumMethod() {
+		method, name := service.Method(i), service.Type().Method(i).Name
+		arguments, takes := argumentsOf(t.Context(), method.Type(), call("key:k1", all, ""))
+		if !takes {
+			continue
+		}
+		walked++
+		results := method.Call(arguments)
+		err, _ := results[len(results)-1].Interface().(error)
+		if !errors.Is(err, commands.ErrPermission) {
+			t.Errorf("%s with a call that names no permission: %v", name, err)
+		}
+		used := 0
+		for needs := range all {
+			without := maps.Clone(all)
+			delete(without, needs)
+			arguments, _ := argumentsOf(t.Context(), method.Type(), call("key:k1", without, needs))
+			results := method.Call(arguments)
+			err, _ := results[len(results)-1].Interface().(error)
+			lacks, is := errors.AsType[*access.LacksError](err)
+			if is && lacks.Permission == needs {
+				used++
+			} else if !errors.Is(err, commands.ErrPermission) {
+				t.Errorf("%s with %s, which its sender lacks: %v", name, needs, err)
+			}
+		}
+		if used == 0 || used > 5 {
+			t.Errorf("%s takes %d permissions", name, used)
+		}
+	}
+	if walked < 11 {
+		t.Errorf("only %d methods take a call", walked)
+	}
+	if after := len(recordedIn(t, log)); after != before {
+		t.Errorf("%d events were recorded", after-before)
+	}
+}
+
+// The service itself finds out from the principal whose things a call may be about. So the things
+// of others are safe even if the sender of the call forgets to ask.
+func TestTheServiceChecksTheOwner(t *testing.T) {
+	t.Parallel()
+	log := memory.New()
+	s := open(t, log, commands.DefaultPolicy())
+	s.Sell("MUG", 9)
+	s.deliver("o1", 2) // an order without a customer
+	before := len(recordedIn(t, log))
+	grants, _ := access.BuiltIn(access.Customer)
+	bob := access.Principal{ID: "key:bob", Role: access.Customer, Grants: grants, Customer: "bob"}
+	from := func(needs access.Permission) commands.Call {
+		return commands.Call{Who: bob, Needs: needs, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: bob.ID}}
+	}
+	_, err := s.Order(t.Context(), from(access.CancelOrders), "o1", order.Cancel{})
+	if !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("bob cancels an order that is not his: %v", err)
+	}
+	_, err = s.Return(t.Context(), from(access.AskReturns), "r1", returns.Cancel{})
+	if !errors.Is(err, returns.ErrNotFound) {
+		t.Errorf("bob cancels a return that is not his: %v", err)
+	}
+	_, err = s.Cart(t.Context(), from(access.WriteCarts), "o1", cart.Abandon{})
+	if !errors.Is(err, cart.ErrNotFound) {
+		t.Errorf("bob abandons a cart that is not his: %v", err)
 	}
 	if after := len(recordedIn(t, log)); after != before {
 		t.Errorf("%d events were recorded", after-before)
@@ -159,33 +246,45 @@ func sellAndTakeBack(s *shop, call func() commands.Call) {
 	ctx := s.T.Context()
 	for _, step := range []func() error{
 		func() error {
-			_, err := s.AddLines(ctx, call(), "c1", &cart.Open{CartID: "c1", Currency: "GBP"}, []commands.WantedLine{{SKU: "MUG", Quantity: 2}})
+			_, err := s.AddLines(ctx, using(access.WriteCarts, call()), "c1", &cart.Open{CartID: "c1", Currency: "GBP"}, []commands.WantedLine{{SKU: "MUG", Quantity: 2}})
 			return err
 		},
 		func() error {
-			_, err := s.AddLines(ctx, call(), "c2", &cart.Open{CartID: "c2", Currency: "GBP"}, []commands.WantedLine{{SKU: "MUG", Quantity: 1}})
+			_, err := s.AddLines(ctx, using(access.WriteCarts, call()), "c2", &cart.Open{CartID: "c2", Currency: "GBP"}, []commands.WantedLine{{SKU: "MUG", Quantity: 1}})
 			return err
 		},
-		func() error { _, err := s.MergeCart(ctx, call(), "c1", "c2"); return err },
+		func() error { _, err := s.MergeCart(ctx, using(access.WriteCarts, call()), "c1", "c2"); return err },
 		func() error {
-			_, err := s.Checkout(ctx, call(), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"})
-			return err
-		},
-		func() error {
-			_, err := s.Order(ctx, call(), "o1", order.Confirm{Now: s.Now()})
+			_, err := s.Checkout(ctx, using(access.CheckOut, call()), commands.CheckoutRequest{CartID: "c1", OrderID: "o1"})
 			return err
 		},
 		func() error {
-			_, err := s.Order(ctx, call(), "o1", order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
+			_, err := s.Order(ctx, using(access.ConfirmOrder, call()), "o1", order.Confirm{Now: s.Now()})
 			return err
 		},
-		func() error { _, err := s.Return(ctx, call(), "r1", mugsOf("r1", 1, "o1")); return err },
-		func() error { _, err := s.Return(ctx, call(), "r1", giveBack(1, "1")[:2]...); return err },
+		func() error {
+			_, err := s.Order(ctx, using(access.ShipOrders, call()), "o1", order.Ship{ShipmentID: "s1", Location: unit.DefaultLocation})
+			return err
+		},
+		func() error {
+			_, err := s.Return(ctx, using(access.AskReturns, call()), "r1", mugsOf("r1", 1, "o1"))
+			return err
+		},
+		func() error {
+			_, err := s.Return(ctx, using(access.HandleReturns, call()), "r1", giveBack(1, "1")[:2]...)
+			return err
+		},
 	} {
 		if step() != nil {
 			return
 		}
 	}
+}
+
+// using returns a call that uses a permission.
+func using(needs access.Permission, call commands.Call) commands.Call {
+	call.Needs = needs
+	return call
 }
 
 // The timers act as system:timer.

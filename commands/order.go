@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/fulfilment"
 	"daybook/domain/order"
 	"daybook/domain/rule"
@@ -22,7 +23,7 @@ import (
 // the goods of a canceled order, and takes the goods of a shipment off the shelf. The result has
 // the events of the commands and of what followed on the order.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call, access.ConfirmOrder, access.CancelOrders, access.HandleOrders, access.ShipOrders, access.RecordMoney), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
 	defer s.drive(order.Stream(id))()

@@ -60,14 +60,14 @@ type aRefund func(s *shop, call commands.Call, id unit.TransactionID, amount str
 
 func byOrder(of order.TransactionType, state order.TransactionState) aRefund {
 	return func(s *shop, call commands.Call, id unit.TransactionID, amount string) error {
-		_, err := s.Order(s.T.Context(), call, "o1", order.RecordTransaction{TransactionID: id, Type: of, State: state, Amount: pounds(amount)})
+		_, err := s.Order(s.T.Context(), using(access.RecordMoney, call), "o1", order.RecordTransaction{TransactionID: id, Type: of, State: state, Amount: pounds(amount)})
 		return err
 	}
 }
 
 func byReturn(of unit.ReturnID) aRefund {
 	return func(s *shop, call commands.Call, id unit.TransactionID, amount string) error {
-		_, err := s.Return(s.T.Context(), call, of, returns.RecordRefund{TransactionID: id, Amount: pounds(amount)})
+		_, err := s.Return(s.T.Context(), using(access.RefundReturns, call), of, returns.RecordRefund{TransactionID: id, Amount: pounds(amount)})
 		return err
 	}
 }
@@ -227,15 +227,15 @@ func TestARefundThatComesSecondIsTakenBack(t *testing.T) {
 // othersCarryOut are the ways in which the refund of a return is carried out by somebody else.
 var othersCarryOut = map[string]func(s *shop, of returns.RecordRefund) error{
 	"a call of an operator": func(s *shop, _ returns.RecordRefund) error {
-		_, err := s.Return(s.T.Context(), callAs(access.Operator, nil), "a", returns.Close{})
+		_, err := s.Return(s.T.Context(), using(access.HandleReturns, callAs(access.Operator, nil)), "a", returns.Close{})
 		return err
 	},
 	"a call of a manager": func(s *shop, _ returns.RecordRefund) error {
-		_, err := s.Return(s.T.Context(), callAs(access.Manager, nil), "a", returns.Close{})
+		_, err := s.Return(s.T.Context(), using(access.HandleReturns, callAs(access.Manager, nil)), "a", returns.Close{})
 		return err
 	},
 	"the same refund": func(s *shop, of returns.RecordRefund) error {
-		_, err := s.Return(s.T.Context(), callAs(access.Operator, nil), "a", of)
+		_, err := s.Return(s.T.Context(), using(access.RefundReturns, callAs(access.Operator, nil)), "a", of)
 		return err
 	},
 	"the reactor": func(s *shop, _ returns.RecordRefund) error {
@@ -266,11 +266,11 @@ func TestTheLimitOfARefundHoldsForEveryDriver(t *testing.T) {
 					}
 					if dies {
 						dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
-						_, _ = dying.Return(t.Context(), callAs(access.Operator, nil), "a", refund) // it dies after the first append
+						_, _ = dying.Return(t.Context(), using(access.RefundReturns, callAs(access.Operator, nil)), "a", refund) // it dies after the first append
 						meanwhile()
 					} else {
 						slow := open(t, &between{Store: log, eventType: refundRecorded, after: true, run: meanwhile}, upTo())
-						if _, err := slow.Return(t.Context(), callAs(access.Operator, nil), "a", refund); !errors.Is(err, order.ErrRefundLimit) {
+						if _, err := slow.Return(t.Context(), using(access.RefundReturns, callAs(access.Operator, nil)), "a", refund); !errors.Is(err, order.ErrRefundLimit) {
 							t.Error(err)
 						}
 					}
@@ -306,7 +306,7 @@ func TestAnOrderRefusesAShareForGood(t *testing.T) {
 					}
 				}}
 				slow := open(t, &between{Store: full, eventType: "return.refund_withdrawn.v1", run: func() {
-					if _, err := s.Order(t.Context(), callAs(access.Manager, nil), "o1", happens); err != nil {
+					if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Manager, nil)), "o1", happens); err != nil {
 						t.Error(err)
 					}
 					dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
@@ -338,7 +338,7 @@ func TestManyDriversKeepTheLimit(t *testing.T) {
 					if err := byReturn(of)(node, callAs(access.Operator, nil), unit.TransactionID("t-"+of), "5.00"); err != nil && !overLimit(err) {
 						t.Error(err)
 					}
-					if _, err := node.Return(t.Context(), callAs(access.Operator, nil), of, returns.Close{}); err != nil {
+					if _, err := node.Return(t.Context(), using(access.HandleReturns, callAs(access.Operator, nil)), of, returns.Close{}); err != nil {
 						t.Error(err)
 					}
 					if err := node.FinishReturn(t.Context(), shoptest.NewCall().Meta, of); err != nil {
@@ -362,7 +362,7 @@ func TestARefundOfAManagerIsCarriedOutByOthers(t *testing.T) {
 	t.Parallel()
 	for name, carryOut := range map[string]func(s *shop) error{
 		"a call of an operator": func(s *shop) error {
-			_, err := s.Return(s.T.Context(), callAs(access.Operator, nil), "a", returns.Close{})
+			_, err := s.Return(s.T.Context(), using(access.HandleReturns, callAs(access.Operator, nil)), "a", returns.Close{})
 			return err
 		},
 		"the same refund of an operator": func(s *shop) error {
@@ -405,7 +405,7 @@ func TestTheProgramHasNoLimit(t *testing.T) {
 		t.Error(err)
 	}
 	settle := order.SettleTransaction{TransactionID: "pending", State: order.Succeeded}
-	if _, err := s.Order(t.Context(), callAs(access.Operator, nil), "o1", settle); err != nil {
+	if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Operator, nil)), "o1", settle); err != nil {
 		t.Errorf("an operator settles a refund: %v", err)
 	}
 	s.auditLater()

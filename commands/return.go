@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"daybook/commands/aggregate"
+	"daybook/domain/access"
 	"daybook/domain/fulfilment"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -26,7 +27,7 @@ import (
 // recorded and declined, or its refund is recorded and taken back. The other commands of the
 // call stay recorded.
 func (s *Service) Return(ctx context.Context, call Call, id unit.ReturnID, commands ...returns.Command) (aggregate.Result[returns.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admit(call), s.ownsReturn(ctx, call, id, commands)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call, access.AskReturns, access.HandleReturns, access.RefundReturns, access.NoteCredit), s.ownsReturn(ctx, call, id, commands)); err != nil {
 		return aggregate.Result[returns.Event]{}, err
 	}
 	for _, command := range commands { // before stock is asked for the receipts

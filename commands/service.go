@@ -241,9 +241,20 @@ type Call struct {
 	New bool
 	// Who is the principal who sends the call. The zero value is nobody, whose calls are refused.
 	Who access.Principal
-	// Owner, if set, must own the carts, orders and returns that the call is about. To everyone
-	// else they do not exist.
-	Owner unit.Owner
+	// Needs is the permission of Who that the call uses. If Who has it only for its own things, the
+	// carts, orders and returns of others do not exist for the call. Only parts of the program, and
+	// everyone without access control, may leave it out.
+	Needs access.Permission
+}
+
+// Owner must own the carts, orders and returns that the call is about. It is empty if the call may
+// be about all of them.
+func (c Call) Owner() unit.Owner {
+	if c.Needs == "" {
+		return ""
+	}
+	owner, _ := c.Who.Owned(c.Needs)
+	return owner
 }
 
 func request[C any](call Call, stream string, commands []C) aggregate.Request[C] {
@@ -252,13 +263,13 @@ func request[C any](call Call, stream string, commands []C) aggregate.Request[C]
 		locations = append(locations, string(location))
 	}
 	return aggregate.Request[C]{
-		Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner), Locations: locations,
+		Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner()), Locations: locations,
 	}
 }
 
 // Product carries out commands on a catalogue entry.
 func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (aggregate.Result[product.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := s.admit(call, access.WriteCatalogue); err != nil {
 		return aggregate.Result[product.Event]{}, err
 	}
 	return s.products.Handle(ctx, request(call, product.Stream(sku), commands))
@@ -267,7 +278,7 @@ func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands
 // MoveStock carries out commands on one SKU at one location. key must be the key in the
 // commands.
 func (s *Service) MoveStock(ctx context.Context, call Call, key stock.Key, commands ...stock.Command) (aggregate.Result[stock.Event], error) {
-	if err := s.admit(call); err != nil {
+	if err := s.admit(call, access.WriteStock, access.OverrideStock, access.SetStock); err != nil {
 		return aggregate.Result[stock.Event]{}, err
 	}
 	if err := s.admitDeadlines(commands); err != nil {
@@ -282,7 +293,7 @@ func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.
 // Cart carries out commands on a cart, all or none. To add lines, use AddLines, because it
 // looks up their prices.
 func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (aggregate.Result[cart.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admitCart(ctx, call, id)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admitCart(ctx, call, id, access.WriteCarts, access.ExpireCarts)); err != nil {
 		return aggregate.Result[cart.Event]{}, err
 	}
 	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))
@@ -305,7 +316,7 @@ type WantedLine struct {
 // Errors: *LinesError with product.ErrNotFound, product.ErrRetired or product.ErrNotPriced for
 // each line that the catalogue refuses, and the cart's refusals.
 func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open *cart.Open, lines []WantedLine) (aggregate.Result[cart.Event], error) {
-	if err := cmp.Or(s.admit(call), s.ownsCart(ctx, call, id, open != nil)); err != nil {
+	if err := cmp.Or(s.admit(call, access.WriteCarts), s.ownsCart(ctx, call, id, open != nil)); err != nil {
 		return aggregate.Result[cart.Event]{}, asTaken(open != nil, err, cart.ErrNotFound, cart.ErrExists)
 	}
 	var currency unit.Currency

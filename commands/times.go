@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"daybook/domain/access"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
 )
@@ -26,15 +27,19 @@ func (s *Service) TimeBounds() unit.TimeBounds {
 	return s.policy.Times
 }
 
-// admit refuses a call of nobody, a call whose events would not name its sender, a call whose
-// effective time is out of bounds, and a call on a channel that its sender may not record. Each
-// method that takes a call from outside begins with it. The reactor's calls are not checked: a
-// process in the log must end, even if an older program recorded a time that is out of bounds now.
-func (s *Service) admit(call Call) error {
+// admit refuses a call of nobody, a call whose events would not name its sender, a call that uses
+// none of these permissions or one that its sender lacks, a call whose effective time is out of
+// bounds, and a call on a channel that its sender may not record. Each method that takes a call
+// from outside begins with it. The reactor's calls are not checked: a process in the log must end,
+// even if an older program recorded a time that is out of bounds now.
+func (s *Service) admit(call Call, of ...access.Permission) error {
 	if call.Who.IsZero() {
 		return ErrNobody
 	}
 	if err := call.checkActor(); err != nil {
+		return err
+	}
+	if err := call.checkPermission(of); err != nil {
 		return err
 	}
 	if err := call.Who.Scope.ReachesChannel(call.Meta.Channel); err != nil {

@@ -148,7 +148,7 @@ func (c call) customer(bad *check, pointer, given string) unit.CustomerID {
 		own = c.Who.ActsFor
 	}
 	switch {
-	case c.Owner == "":
+	case c.Owner() == "":
 		return id
 	case id != "" && id != own:
 		bad.forbidden = append(bad.forbidden, problem.InBody(pointer, "a customer can make things only for themselves"))

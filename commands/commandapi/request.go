@@ -115,8 +115,7 @@ func (a *api) newCall(ctx context.Context, needs access.Permission, h *Headers) 
 	if needs == access.Open { // the sender may be nobody
 		return call{commands.Call{Meta: meta, If: condition, Who: who}}, c.err()
 	}
-	owner, err := ownerOf(who, needs)
-	return call{commands.Call{Meta: meta, If: condition, Who: who, Owner: owner}}, cmp.Or(err, c.err())
+	return call{commands.Call{Meta: meta, If: condition, Who: who, Needs: needs}}, cmp.Or(checkReach(who, needs), c.err())
 }
 
 // metadata reads what the headers say about an event.
@@ -200,17 +199,12 @@ func scopeOf(who access.Principal, actor string) string {
 	return who.ID
 }
 
-// ownerOf is who must own the things that a request is about. It is empty if the principal may
-// change everything.
-func ownerOf(who access.Principal, needs access.Permission) (unit.Owner, error) {
-	owner, limited := who.Owned(needs)
-	if !limited {
-		return "", nil
+// checkReach refuses a principal who has a permission only for its own things, and owns none.
+func checkReach(who access.Principal, needs access.Permission) error {
+	if owner, limited := who.Owned(needs); limited && owner == "" {
+		return problem.Forbidden(needs)
 	}
-	if owner == "" {
-		return "", problem.Forbidden(needs) // it has no customer, so it owns nothing
-	}
-	return owner, nil
+	return nil
 }
 
 // conditionOf reads the preconditions of a write. An ETag begins with the revision of the
@@ -282,7 +276,7 @@ func (c call) derive(what *unit.Derivation) string { return what.Of(c.Meta.Comma
 // then is the call of a further step of the same request. Its command id derives from the
 // request's.
 func (c call) then(step string) commands.Call {
-	next := commands.Call{Meta: c.Meta, Who: c.Who, Owner: c.Owner}
+	next := commands.Call{Meta: c.Meta, Who: c.Who, Needs: c.Needs}
 	next.Meta.CommandID = uuid.UUID(unit.StepCommand.Of(step, c.Meta.CommandID.String()).UUID())
 	next.Meta.CausationID = c.Meta.CommandID.String()
 	return next

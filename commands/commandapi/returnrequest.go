@@ -46,7 +46,7 @@ func (a *api) requestReturn(ctx context.Context, c call, in *requestReturnInput)
 		Currency:   optional(&bad, "/currency", in.Body.Currency, unit.ParseOldCurrency),
 		Reference:  in.Body.Reference, Country: in.Body.Country, Reason: in.Body.Reason,
 	}
-	if c.Owner != "" && in.Body.OrderID == "" {
+	if c.Owner() != "" && in.Body.OrderID == "" {
 		bad.fault(problem.InBody("/order_id", "required, because only what was bought here can be sent back"))
 	}
 	if err := bad.err(); err != nil {
@@ -100,7 +100,7 @@ func (a *api) soldBy(ctx context.Context, call commands.Call, id unit.OrderID) (
 		return state, err
 	case !state.Exists():
 		return state, order.ErrNotFound
-	case call.Owner != "" && !state.OwnedBy(call.Owner):
+	case call.Owner() != "" && !state.OwnedBy(call.Owner()):
 		return order.State{}, access.Hide(order.ErrNotFound)
 	}
 	return state, nil

@@ -410,7 +410,7 @@ func (d *Desk) compare(ctx context.Context, person staff.Person, password string
 func (d *Desk) callOf(id staff.PersonID) commands.Call {
 	who := access.System("sign-in")
 	who.ID = actor(id)
-	return commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
+	return commands.Call{Who: who, Needs: access.WriteAccess, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
 }
 
 func actor(id staff.PersonID) string { return "staff:" + string(id) }
