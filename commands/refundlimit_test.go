@@ -426,15 +426,15 @@ func TestAnOperatorDoesNotSettleARemedyAboveTheLimit(t *testing.T) {
 			}
 			capture := order.RecordTransaction{TransactionID: "late", Type: order.Capture, State: order.Succeeded, Amount: pounds(amount)}
 			for _, command := range []order.Command{order.Cancel{Reason: "no"}, capture} {
-				if _, err := s.Order(t.Context(), callAs(access.Operator, nil), "o1", command); err != nil {
+				if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Operator, nil)), "o1", command); err != nil {
 					t.Fatal(err)
 				}
 			}
 			settle := order.SettleTransaction{TransactionID: order.RemedyTransactionID("o1", "late"), State: order.Succeeded}
-			if _, err := s.Order(t.Context(), callAs(access.Operator, nil), "o1", settle); err == nil != allowed || err != nil && !errors.Is(err, order.ErrRefundLimit) {
+			if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Operator, nil)), "o1", settle); err == nil != allowed || err != nil && !errors.Is(err, order.ErrRefundLimit) {
 				t.Errorf("an operator: %v", err)
 			}
-			if _, err := s.Order(t.Context(), callAs(access.Manager, nil), "o1", settle); err != nil {
+			if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Manager, nil)), "o1", settle); err != nil {
 				t.Errorf("a manager: %v", err)
 			}
 			if now := s.OrderState("o1").Returned(); !now.Equal(pounds(amount)) {
