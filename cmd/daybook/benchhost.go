@@ -62,12 +62,15 @@ func (c *benchCommand) measure(ctx context.Context, p *program, database databas
 	if eventstore.Start.Before(head) && !force {
 		return usagef("the database holds events already, and what is measured would stay among them: name another, or add --force")
 	}
-	for role, key := range map[access.Role]*string{access.Admin: &h.key, access.Storefront: &h.shopKey} {
-		made, err := h.server.node.makeKey(ctx, access.IssueKey{Name: "bench " + string(role), Role: role}, benchKeyLasts)
+	for _, one := range []struct {
+		role access.Role
+		key  *string
+	}{{access.Admin, &h.key}, {access.Storefront, &h.shopKey}} {
+		made, err := h.server.node.makeKey(ctx, access.IssueKey{Name: "bench " + string(one.role), Role: one.role}, benchKeyLasts)
 		if err != nil {
 			return err
 		}
-		*key = made.Secret
+		*one.key = made.Secret
 	}
 	if err := h.server.node.logPool.QueryRow(ctx, `SELECT current_setting('server_version')`).Scan(&result.Postgres); err != nil {
 		return fmt.Errorf("the database's settings: %w", err)

@@ -259,13 +259,8 @@ func allowed(r *http.Request, needs access.Permission) error {
 // nothing and is nobody, so all that is left is the catalogue, the API's document and a new cart.
 // What is below /v1/auth/ is about the sender.
 func forNewGuests(r *http.Request, needs access.Permission) bool {
-	switch needs {
-	case access.ReadCatalogue:
-		return true
-	case access.Look:
-		return !strings.HasPrefix(r.URL.Path, "/v1/auth/")
-	}
-	return opensCart(r)
+	looks := needs == access.Look && !strings.HasPrefix(r.URL.Path, "/v1/auth/")
+	return looks || needs == access.ReadCatalogue || opensCart(r)
 }
 
 // guarded is a handler that is not an operation of the document, with the permission that it needs.
