@@ -242,6 +242,9 @@ func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (
 		if err := a.Progress.Wait(waiting, r.MinPosition, views...); err != nil {
 			return "", err
 		}
+		if err := problem.RequestOf(ctx).StillAllowed(); err != nil {
+			return "", err
+		}
 	}
 	return a.Progress.Position(ctx, views...)
 }

@@ -111,6 +111,9 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, keptScope string, next fun
 		return err
 	}
 	defer release()
+	if err := problem.RequestOf(r.Context()).StillAllowed(); err != nil { // it may have waited for another request
+		return err
+	}
 	kept, err := k.answers.Find(limited, keptScope, key.key)
 	if err != nil {
 		return problem.Unavailable(err)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
@@ -100,7 +102,39 @@ func (f *front) identify(r *http.Request, record *problem.Request) error {
 		return unauthenticated(r, err)
 	}
 	record.Who = who
+	checked := f.allowances.now()
+	record.Recheck = func() error {
+		if f.allowances.now().Sub(checked) < recheckAfter {
+			return nil
+		}
+		return f.recheck(r, record)
+	}
 	record.WhileAllowed = func(ctx context.Context) (context.Context, func()) { return f.access.While(ctx, who) }
+	return nil
+}
+
+// recheckAfter is how long the rights of a request's sender are taken to be the same.
+const recheckAfter = 500 * time.Millisecond
+
+// errRightsChanged means that a request has waited, and the rights of its sender have changed
+// meanwhile. The sender may have other rights now, so it can try again.
+var errRightsChanged = errors.New("the rights have changed while the request waited")
+
+// recheck refuses a request if the rights of its sender are not the same any more.
+func (f *front) recheck(r *http.Request, record *problem.Request) error {
+	who, err := f.authenticate(r, record.Client)
+	if unready, is := errors.AsType[*UnreadyError](err); is {
+		return unready.Cause
+	}
+	if wrong, is := errors.AsType[*problem.Document](err); is {
+		return wrong
+	}
+	if err == nil && !reflect.DeepEqual(who, record.Who) {
+		err = errRightsChanged
+	}
+	if err != nil {
+		return unauthenticated(r, err)
+	}
 	return nil
 }
 

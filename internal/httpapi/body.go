@@ -141,6 +141,10 @@ func (b *bodies) middleware(ctx huma.Context, next func(huma.Context)) {
 	if err == nil {
 		body, faults, err = b.check(r, route, body)
 	}
+	if lost := problem.RequestOf(r.Context()).StillAllowed(); lost != nil { // the body may have come slowly
+		problem.Write(w, r, lost)
+		return
+	}
 	switch {
 	case errors.Is(err, errNotJSON):
 		r = r.WithContext(context.WithValue(r.Context(), refusalKey{}, &refusal{malformed: b.refuseMalformed(body)}))

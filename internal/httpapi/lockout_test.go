@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -248,4 +249,44 @@ func TestFewGoodCredentialsAreRemembered(t *testing.T) {
 		t.Error("one that was forgotten is remembered")
 	}
 	r.forget("eve")
+}
+
+// waiting is a body that arrives after something has happened.
+type waiting struct {
+	io.Reader
+
+	meanwhile func()
+}
+
+func (w waiting) Read(p []byte) (int, error) {
+	w.meanwhile()
+	return w.Reader.Read(p)
+}
+
+// A request whose body arrives after the sender's rights have ended or changed is refused. Within a
+// moment, the rights are not checked again.
+func TestARightThatEndsWhileTheBodyArrives(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		takes     time.Duration
+		meanwhile func(l *lockouts)
+		want      int
+	}{
+		"nothing happens":     {time.Second, func(*lockouts) {}, http.StatusNoContent},
+		"the key is revoked":  {time.Second, func(l *lockouts) { delete(l.good, "alice") }, http.StatusUnauthorized},
+		"the role is another": {time.Second, func(l *lockouts) { l.good["alice"] = holder("key:alice", access.Admin, "") }, http.StatusUnauthorized},
+		"revoked just now":    {time.Millisecond, func(l *lockouts) { delete(l.good, "alice") }, http.StatusNoContent},
+	} {
+		l := openLockouts(t, Limits{})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/carts", waiting{strings.NewReader(`{}`), func() {
+			test.meanwhile(l)
+			l.now = l.now.Add(test.takes)
+		}})
+		r.Header.Set("Authorization", "Bearer alice")
+		w := httptest.NewRecorder()
+		l.handler.ServeHTTP(w, r)
+		if w.Code != test.want {
+			t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, test.want)
+		}
+	}
 }

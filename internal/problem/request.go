@@ -35,6 +35,9 @@ type Request struct {
 	// WhileAllowed returns a context that ends when the rights of Who change. It is for requests
 	// that go on for long, such as live streams. The caller must call stop. It may be nil.
 	WhileAllowed func(ctx context.Context) (_ context.Context, stop func())
+	// Recheck checks the credentials again, unless they were checked a moment ago. It is nil if
+	// the request has none.
+	Recheck func() error
 
 	// Route is the template of the route that was found for the request. It is empty if none was.
 	Route string
@@ -46,6 +49,16 @@ type Request struct {
 	cause   error
 	faults  []Invalid
 	refusal Refusal
+}
+
+// StillAllowed returns nil if the sender of the request still has the rights that it had when the
+// request began, and otherwise a refusal. Code that has waited, for example for the body, calls it
+// before it goes on, because the rights may have ended meanwhile.
+func (r *Request) StillAllowed() error {
+	if r.Recheck == nil {
+		return nil
+	}
+	return r.Recheck()
 }
 
 // Refusal says why a request was refused because of who sent it.
