@@ -301,3 +301,35 @@ func TestAPrincipalLacksWhatItHasNotForEverything(t *testing.T) {
 		t.Errorf("who acts for a customer lacks %q", got)
 	}
 }
+
+// What is about the caller is shown to every caller. The things of others need the permission.
+func TestWhoSeesPersonalData(t *testing.T) {
+	t.Parallel()
+	of := func(role Role) Principal {
+		grants, _ := BuiltIn(role)
+		return Principal{ID: "key:k1", Role: role, Grants: grants}
+	}
+	customer, acting := of(Customer), of(Storefront)
+	customer.Customer, acting.ActsFor = "17850", "17850"
+	looker := acting
+	looker.Grants = grant(All, Look, ReadOrders, ActForCustomers)
+	for name, c := range map[string]struct {
+		who   Principal
+		needs Permission
+		sees  bool
+	}{
+		"nobody, by a link":                    {Principal{}, Open, true},
+		"an analyst, about themself":           {of(Analyst), Look, true},
+		"an analyst, orders":                   {of(Analyst), ReadOrders, false},
+		"an auditor, orders":                   {of(Auditor), ReadOrders, true},
+		"a customer, their orders":             {customer, ReadOrders, true},
+		"a shop front, orders of a customer":   {acting, ReadOrders, true},
+		"a program that may act, without it":   {looker, ReadOrders, false},
+		"nobody, orders":                       {Principal{}, ReadOrders, false},
+		"an analyst, what nobody else may see": {of(Analyst), ReadAccess, false},
+	} {
+		if sees := c.who.SeesPersonal(c.needs); sees != c.sees {
+			t.Errorf("%s: %t", name, sees)
+		}
+	}
+}

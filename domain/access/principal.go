@@ -84,8 +84,13 @@ func (p Principal) Reach(permission Permission) Reach {
 // SeesPersonal tells whether the principal sees the personal data in what it reads with a
 // permission. It sees that of its own things, and that of others with ReadPersonal. Example: a
 // customer sees the reason of their own return, and an analyst sees no reason. What belongs to the
-// customer for whom it acts is not its own, because it may choose this customer.
+// customer for whom it acts is not its own, because it may choose this customer. What everybody may
+// look at, and what needs no permission, is about the caller. Example: a person who confirms a new
+// e-mail address with a link sees this address.
 func (p Principal) SeesPersonal(needs Permission) bool {
+	if needs == Open || needs == Look {
+		return true
+	}
 	if p.ActsFor != "" {
 		return p.Grants[ReadPersonal] == All && !p.Scope.Bars(ReadPersonal)
 	}

@@ -65,8 +65,10 @@ func Growth(ctx context.Context, present func() Env) ([]Figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("growth: %w", err)
 	}
-	if env.Key != "" {
-		events-- // the key's own
+	for _, key := range []string{env.Key, env.ShopKey} {
+		if key != "" {
+			events-- // the key's own
+		}
 	}
 	if events > 0 {
 		return nil, fmt.Errorf("growth: it begins with an empty log, and this one has %d events", events)
