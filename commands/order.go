@@ -85,32 +85,49 @@ func (s *Service) limitTransactions(ctx context.Context, call Call, id unit.Orde
 // before the shipment is recorded. If stock changes between this check and the recording,
 // stock records the shipment by force, because the parcel has left.
 func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship) error {
-	var moves []fulfilment.Move
-	err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
-		// A refusal by the order itself is not returned here. The order's handler returns it,
-		// so that the first refusal is always the same.
-		moves, _ = fulfilment.ShipmentMoves(state, ship)
+	return s.stockAllows(ctx, func(maxAge time.Duration) (moves []fulfilment.Move, err error) {
+		err = s.orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
+			// A refusal by the order itself is not returned here. The order's handler returns it,
+			// so that the first refusal is always the same.
+			moves, _ = fulfilment.ShipmentMoves(state, ship)
+		})
+		return moves, err
 	})
-	if err != nil {
-		return err
-	}
-	return s.stockAllows(ctx, moves)
 }
 
-// stockAllows tries movements on stock's present state, and returns its refusal.
-func (s *Service) stockAllows(ctx context.Context, moves []fulfilment.Move) error {
-	now := s.now()
-	return each(ctx, s, moves, func(ctx context.Context, _ int, move fulfilment.Move) error {
-		var refusal error
-		err := s.stock.ViewAged(ctx, stock.Stream(move.SKU, move.Location), time.Second, func(state stock.State, _ int64) {
-			_, refusal = stock.Decide(move.Command(now), state)
-		})
-		if _, forgotten := errors.AsType[*rule.ForgottenError](refusal); forgotten {
-			// The movement was almost certainly made before. Stock looks it up when it is asked.
-			refusal = nil
+// stockAllows tries movements on stock's state, and returns its refusals. moves returns the
+// movements on a state that may be as old as maxAge.
+//
+// Most movements are possible. So it first tries states of the last second, which are in memory as a
+// rule. Only if these would refuse, it reads the present states.
+func (s *Service) stockAllows(ctx context.Context, moves func(maxAge time.Duration) ([]fulfilment.Move, error)) error {
+	var refusal error
+	for _, maxAge := range []time.Duration{time.Second, 0} {
+		asked, err := moves(maxAge)
+		if err != nil {
+			return err
 		}
-		return errors.Join(err, refusal)
+		if refusal, err = s.tryMoves(ctx, asked, maxAge); err != nil || refusal == nil {
+			return err
+		}
+	}
+	return refusal
+}
+
+func (s *Service) tryMoves(ctx context.Context, moves []fulfilment.Move, maxAge time.Duration) (refusal, err error) {
+	now := s.now()
+	keys, refusals := make([]stock.Key, len(moves)), make([]error, len(moves))
+	for i, move := range moves {
+		keys[i] = move.Key
+	}
+	err = s.viewStocks(ctx, keys, maxAge, func(i int, state stock.State) {
+		_, refusals[i] = stock.Decide(moves[i].Command(now), state)
+		if _, forgotten := errors.AsType[*rule.ForgottenError](refusals[i]); forgotten {
+			// The movement was almost certainly made before. Stock looks it up when it is asked.
+			refusals[i] = nil
+		}
 	})
+	return errors.Join(refusals...), err
 }
 
 func later(a, b eventstore.Position) eventstore.Position {

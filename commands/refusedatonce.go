@@ -61,9 +61,9 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 //
 // After it, all streams of the checkout are in memory, so that together need not read them.
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseenRefusal, short bool, err error) {
-	views := []func(context.Context, string, func(stock.State, int64)) error{inMemory(s.stock), s.stock.View}
+	ages := []time.Duration{asInMemory, 0}
 	begins := false
-	err = inMemory(s.carts)(ctx, cart.Stream(id), func(state cart.State, revision int64) {
+	err = s.carts.ViewAged(ctx, cart.Stream(id), asInMemory, func(state cart.State, revision int64) {
 		events, refusal := cart.Decide(start, state)
 		if refusal != nil || len(events) != 1 {
 			return
@@ -71,41 +71,36 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 		what.started, begins = events[0].(cart.CheckoutStarted)
 		what.at = revision
 		if len(state.Refused) > 0 {
-			views = views[1:]
+			ages = ages[1:]
 		}
 	})
 	if err != nil || !begins || !call.If.Allows(what.at) {
 		return what, false, err
 	}
-	for _, view := range views {
-		if what.refuse, short, err = s.rehearse(ctx, what.started, view); err != nil || !short {
+	for _, maxAge := range ages {
+		if what.refuse, short, err = s.rehearse(ctx, what.started, maxAge); err != nil || !short {
 			return what, false, err
 		}
 	}
 	return what, true, nil
 }
 
-// inMemory is View with the state that this node has in memory. If it has none, it reads the
-// stream.
-func inMemory[S, C, E any](h handler[S, C, E]) func(context.Context, string, func(S, int64)) error {
-	return func(ctx context.Context, stream string, read func(S, int64)) error {
-		return h.ViewAged(ctx, stream, time.Hour, read)
-	}
-}
+// asInMemory is the age of a state that this node has in memory. If it has none, it reads the stream.
+const asInMemory = time.Hour
 
-// rehearse goes through a checkout with the stock states that view gives, and reserves
+// rehearse goes through a checkout with stock states that may be as old as maxAge, and reserves
 // nothing. It returns true if the checkout would be refused.
-func (s *Service) rehearse(ctx context.Context, started cart.CheckoutStarted, view func(context.Context, string, func(stock.State, int64)) error) (cart.RefuseCheckout, bool, error) {
+func (s *Service) rehearse(ctx context.Context, started cart.CheckoutStarted, maxAge time.Duration) (cart.RefuseCheckout, bool, error) {
 	process := checkout.Begin(started)
 	for asks := process.Asks(); len(asks) > 0; asks = process.Asks() {
-		replies := make([]checkout.StockReply, len(asks))
-		err := each(ctx, s, asks, func(ctx context.Context, i int, ask checkout.Ask) error {
-			replies[i].Ask = ask
-			return view(ctx, stock.Stream(ask.SKU, ask.Location), func(state stock.State, _ int64) {
-				if _, err := stock.Decide(ask.Reserve(s.now()), state); aggregate.IsRejection(err) {
-					replies[i].Err = err
-				}
-			})
+		replies, keys := make([]checkout.StockReply, len(asks)), make([]stock.Key, len(asks))
+		for i, ask := range asks {
+			replies[i].Ask, keys[i] = ask, ask.Key
+		}
+		err := s.viewStocks(ctx, keys, maxAge, func(i int, state stock.State) {
+			if _, err := stock.Decide(asks[i].Reserve(s.now()), state); aggregate.IsRejection(err) {
+				replies[i].Err = err
+			}
 		})
 		if err != nil {
 			return cart.RefuseCheckout{}, false, err

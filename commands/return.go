@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
@@ -73,23 +74,24 @@ func (s *Service) limitRefunds(call Call, commands []returns.Command) []returns.
 // mayTakeIn refuses goods that would exceed the limit of a stock. This is possible only before
 // the receipt is recorded.
 func (s *Service) mayTakeIn(ctx context.Context, id unit.ReturnID, commands []returns.Command) error {
-	var moves []fulfilment.Move
-	for _, command := range commands {
-		receive, ok := command.(returns.Receive)
-		if !ok {
-			continue
+	return s.stockAllows(ctx, func(maxAge time.Duration) (moves []fulfilment.Move, err error) {
+		for _, command := range commands {
+			receive, ok := command.(returns.Receive)
+			if !ok {
+				continue
+			}
+			err := s.returns.ViewAged(ctx, returns.Stream(id), maxAge, func(state returns.State, _ int64) {
+				// A refusal by the return itself is not returned here. The return's handler
+				// returns it, so that the first refusal is always the same.
+				asked, _ := fulfilment.ReceiptMoves(state, receive)
+				moves = append(moves, asked...)
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
-		err := s.returns.View(ctx, returns.Stream(id), func(state returns.State, _ int64) {
-			// A refusal by the return itself is not returned here. The return's handler
-			// returns it, so that the first refusal is always the same.
-			asked, _ := fulfilment.ReceiptMoves(state, receive)
-			moves = append(moves, asked...)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return s.stockAllows(ctx, moves)
+		return moves, nil
+	})
 }
 
 // asksOrders reports whether an order may refuse what follows from a command.

@@ -38,6 +38,7 @@ type handler[S, C, E any] interface {
 	Repeats(ctx context.Context, stream string, meta eventstore.Metadata) (bool, error)
 	View(ctx context.Context, stream string, read func(state S, revision int64)) error
 	ViewAged(ctx context.Context, stream string, maxAge time.Duration, read func(state S, revision int64)) error
+	ViewIdle(stream string, maxAge time.Duration, read func(state S, revision int64)) (done bool, err error)
 	ViewCached(ctx context.Context, stream string, read func(state S, revision int64)) error
 	Close(ctx context.Context) error
 }
@@ -535,6 +536,25 @@ func each[T any](ctx context.Context, s *Service, items []T, do func(ctx context
 	}
 	wait.Wait()
 	return errors.Join(errs...)
+}
+
+// viewStocks calls read with the state of each stock, one after the other or several at once. The
+// states may be as old as maxAge. Those that are in memory are read in this goroutine, because to
+// start a goroutine for each of them costs more than to read it.
+func (s *Service) viewStocks(ctx context.Context, keys []stock.Key, maxAge time.Duration, read func(i int, state stock.State)) error {
+	var others []int
+	for i, key := range keys {
+		done, err := s.stock.ViewIdle(stock.Stream(key.SKU, key.Location), maxAge, func(state stock.State, _ int64) { read(i, state) })
+		if err != nil {
+			return err
+		}
+		if !done {
+			others = append(others, i)
+		}
+	}
+	return each(ctx, s, others, func(ctx context.Context, _, i int) error {
+		return s.stock.ViewAged(ctx, stock.Stream(keys[i].SKU, keys[i].Location), maxAge, func(state stock.State, _ int64) { read(i, state) })
+	})
 }
 
 // errNoCheckout means that a cart's stream does not have the checkout that was looked for.

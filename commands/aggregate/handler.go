@@ -200,7 +200,7 @@ func (h *Handler[S, C, E]) View(ctx context.Context, stream string, read func(st
 // ViewAged is View with a state that may be as old as maxAge. It may lack events that another
 // node has written in that time.
 func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge time.Duration, read func(state S, revision int64)) error {
-	if done, err := h.viewIdle(stream, maxAge, read); done {
+	if done, err := h.ViewIdle(stream, maxAge, read); done {
 		return err
 	}
 	job := &job[S, C, E]{request: Request[C]{Stream: stream}, read: read, maxAge: maxAge, done: make(chan struct{})}
@@ -210,10 +210,10 @@ func (h *Handler[S, C, E]) ViewAged(ctx context.Context, stream string, maxAge t
 	return job.err
 }
 
-// viewIdle is ViewAged for a stream that is in memory and whose lane is idle. It reads the state in
-// the caller's own goroutine, which takes at most a tenth of the time. done is false if the stream
-// is not in memory, if its lane is at work, or if its state is too old.
-func (h *Handler[S, C, E]) viewIdle(stream string, maxAge time.Duration, read func(state S, revision int64)) (done bool, err error) {
+// ViewIdle is ViewAged for a stream that is in memory and whose lane is idle. It reads the state in
+// the caller's own goroutine, which takes at most a tenth of the time, and never waits. done is
+// false if the stream is not in memory, if its lane is at work, or if its state is too old.
+func (h *Handler[S, C, E]) ViewIdle(stream string, maxAge time.Duration, read func(state S, revision int64)) (done bool, err error) {
 	h.mu.Lock()
 	l, found := h.lanes[stream]
 	if !found || h.closed || !l.queue.lend() {

@@ -327,6 +327,11 @@ func (d *Joined[S, C, E]) ViewAged(ctx context.Context, stream string, _ time.Du
 	return d.View(ctx, stream, read)
 }
 
+// ViewIdle does nothing, because View borrows the lane first.
+func (d *Joined[S, C, E]) ViewIdle(string, time.Duration, func(state S, revision int64)) (done bool, err error) {
+	return false, nil
+}
+
 // ViewCached is View for a stream that the handler has in memory. If its state is not there any
 // more, the stream counts as new, and the append finds out if it is not.
 func (d *Joined[S, C, E]) ViewCached(ctx context.Context, stream string, read func(state S, revision int64)) error {
