@@ -81,6 +81,7 @@ type node struct {
 	events       *sealing.Store      // the log with clear text, for everything that the shop itself does
 	keysOfPeople *sealing.Keys       // the keys of personal texts; nil: there is no master key
 	sparse       bool                // the log's positions have gaps
+	shared       bool                // other nodes may use the database
 	answers      *commandspg.Answers // the answers that are kept under idempotency keys
 	service      *commands.Service
 	reactor      *reactor.Reactor
@@ -133,7 +134,7 @@ func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 // openNode opens the parts in the order of their list. Only the database and the log's own
 // connections run then; the other parts do not work yet.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
-	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
+	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", shared: cfg.Shared, parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
 	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
 		return nil, errors.Join(err, n.closeInTime(ctx))
 	}
@@ -348,14 +349,18 @@ func (n *node) openWithhold(ctx context.Context) error {
 
 // hearOthers lets the commands know what other nodes record. If the log is on another server, this
 // would cost a second read of all events. Then the commands learn of other nodes only from
-// conflicts.
+// conflicts. A node that is alone has nothing to hear.
 func (n *node) hearOthers(ctx context.Context) error {
-	if n.sparse {
+	if n.sparse || !n.mayShare() {
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	return n.service.Follow(ctx)
 }
+
+// mayShare tells whether other nodes may use the database. A server that this node runs is its own,
+// unless the node was told otherwise.
+func (n *node) mayShare() bool { return n.shared || n.database.server == nil }
 
 func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 	reactor := &reactor.Reactor{
@@ -363,7 +368,7 @@ func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 		Parking:  commandspg.Parking{Pool: n.commandPool},
 		Finisher: n.service, Logger: n.log, Grace: graceShared, CartsExpireAfter: cfg.Policy.CartsExpireAfter, TimersSet: n.clockwork.AskAgain,
 	}
-	if n.database.server != nil && !cfg.Shared {
+	if !n.mayShare() {
 		reactor.Grace = graceAlone
 	}
 	return reactor

@@ -35,7 +35,7 @@ type Options struct {
 	// Attempts bounds how often a batch is decided again after a conflict (64).
 	Attempts int
 	// AppendTimeout bounds one append (20 s), together with its repetitions after an unknown
-	// outcome.
+	// outcome. An append may take up to a twentieth longer.
 	AppendTimeout time.Duration
 	// SearchTimeout bounds a search in a stream for a forgotten command or name (2 min). If a
 	// search takes longer, the next try goes on from there.
@@ -118,6 +118,8 @@ type Handler[S, C, E any] struct {
 	searching chan struct{}   // has one entry for each search that is running
 	life      context.Context // the context of searches; it ends when the handler closes
 	end       context.CancelFunc
+
+	appends sharedDeadline
 }
 
 // NewHandler makes a handler for one kind of aggregate over a store.
@@ -133,6 +135,7 @@ func NewHandler[S, C, E any](store eventstore.Store, aggregate Definition[S, C, 
 		searching: make(chan struct{}, searchesAtOnce),
 		life:      life,
 		end:       end,
+		appends:   sharedDeadline{timeout: options.withDefaults().AppendTimeout},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -28,7 +29,26 @@ func TestALaneFoldsTheNewsBeforeItDecides(t *testing.T) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer stop()
+	appendTo := func(stream string) eventstore.Position {
+		result, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Position
+	}
+	if err := news.Await(t.Context(), appendTo("box-0")); err != nil {
+		t.Errorf("nobody follows the log, and Await waited: %v", err)
+	}
+	heardTo := func() eventstore.Position {
+		news.mu.Lock()
+		defer news.mu.Unlock()
+		return news.heardTo
+	}
 	following.Go(func() { _ = news.Follow(ctx, log, []string{"box-"}, slog.New(slog.DiscardHandler)) })
+	for heardTo().IsStart() {
+		appendTo("box-0")
+		runtime.Gosched()
+	}
 	heard := 0
 	await(func() bool { // the first events may come before the subscription has begun
 		heard++
@@ -114,17 +134,33 @@ func TestNewsAreAwaited(t *testing.T) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer stop()
-	following.Go(func() { _ = news.Follow(ctx, log, []string{"box-"}, slog.New(slog.DiscardHandler)) })
-	for _, stream := range []string{"box-1", "crate-1"} { // the second one is of a kind that is not followed
-		result, err := log.Append(t.Context(), stream, eventstore.NoStream, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
+	appendTo := func(stream string) eventstore.Position {
+		result, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := news.Await(t.Context(), result.Position); err != nil {
+		return result.Position
+	}
+	if err := news.Await(t.Context(), appendTo("box-0")); err != nil {
+		t.Errorf("nobody follows the log, and Await waited: %v", err)
+	}
+	heardTo := func() eventstore.Position {
+		news.mu.Lock()
+		defer news.mu.Unlock()
+		return news.heardTo
+	}
+	following.Go(func() { _ = news.Follow(ctx, log, []string{"box-"}, slog.New(slog.DiscardHandler)) })
+	for heardTo().IsStart() {
+		appendTo("box-0")
+		runtime.Gosched()
+	}
+	for _, stream := range []string{"box-1", "crate-1"} { // the second one is of a kind that is not followed
+		position := appendTo(stream)
+		if err := news.Await(t.Context(), position); err != nil {
 			t.Fatal(err)
 		}
-		if news.heardTo.Before(result.Position) {
-			t.Errorf("heard up to %s, want %s", news.heardTo, result.Position)
+		if to := heardTo(); to.Before(position) {
+			t.Errorf("heard up to %s, want %s", to, position)
 		}
 	}
 	ended, end := context.WithCancel(t.Context())

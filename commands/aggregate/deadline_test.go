@@ -1,0 +1,34 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Each context lasts at least as long as the timeout, and at most a twentieth longer. Most share a
+// timer.
+func TestSharedDeadlinesEndInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 20 * time.Second
+		d := sharedDeadline{timeout: timeout}
+		different := map[context.Context]bool{}
+		for range 50 {
+			began, ctx := time.Now(), d.context()
+			different[ctx] = true
+			context.AfterFunc(ctx, func() {
+				if took := time.Since(began); took < timeout || took > timeout*21/20 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					t.Errorf("it ended after %s: %v", took, ctx.Err())
+				}
+			})
+			time.Sleep(300 * time.Millisecond)
+		}
+		if len(different) > 15 {
+			t.Errorf("%d contexts in 15 seconds", len(different))
+		}
+		time.Sleep(2 * timeout)
+	})
+}
