@@ -98,8 +98,8 @@ func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship)
 // stockAllows tries movements on stock's state, and returns its refusals. moves returns the
 // movements on a state that may be as old as maxAge.
 //
-// Most movements are possible. So it first tries states of the last second, which are in memory as a
-// rule. Only if these would refuse, it reads the present states.
+// Most movements are possible. So it first tries states of the last second, which are usually in
+// memory. Only if these would refuse, it reads the present states.
 func (s *Service) stockAllows(ctx context.Context, moves func(maxAge time.Duration) ([]fulfilment.Move, error)) error {
 	var refusal error
 	for _, maxAge := range []time.Duration{time.Second, 0} {

@@ -85,7 +85,8 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 	return what, true, nil
 }
 
-// asInMemory is the age of a state that this node has in memory. If it has none, it reads the stream.
+// asInMemory is the age of a state that this node has in memory. If it has none, it reads the
+// stream.
 const asInMemory = time.Hour
 
 // rehearse goes through a checkout with stock states that may be as old as maxAge, and reserves
