@@ -50,8 +50,8 @@ func SameRequest(a, b string) bool {
 }
 
 // Encode writes the metadata as JSON, in the bytes that json.Marshal would write. It does so
-// without reflection, because every event needs it. The error says that a text is not valid UTF-8, or that
-// the effective time is not in the years 0 to 9999.
+// without reflection, because every event needs it. The error says that a text is not valid UTF-8,
+// or that the effective time is not in the years 0 to 9999.
 func (m Metadata) Encode() ([]byte, error) {
 	w := metadataWriter{data: make([]byte, 1, 320)}
 	w.data[0] = '{'
