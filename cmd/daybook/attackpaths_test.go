@@ -82,7 +82,7 @@ func TestDisguisedPathsLeadNowhere(t *testing.T) {
 		paths = append(paths, disguises(path)...)
 	}
 	slices.Sort(paths)
-	open := []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/email/confirm"}
+	open := []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/known-browser", "/v1/auth/email/confirm"}
 	bob := "Authorization: Bearer " + s.keys["customer bob"] + "\r\n"
 	for _, path := range slices.Concat(slices.Compact(paths), secretPaths) {
 		if slices.Contains(open, path) {

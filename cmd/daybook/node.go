@@ -329,7 +329,8 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			n.tokens = cfg.Web.OIDC.verifier(n)
 			return nil
 		},
-		run: func(ctx context.Context) error { return n.desk.Run(ctx) },
+		run:  func(ctx context.Context) error { return n.desk.Run(ctx) },
+		stop: func(ctx context.Context) error { return n.desk.Flush(ctx) },
 	}
 }
 

@@ -63,6 +63,7 @@ var keyedRequests = map[string]keyed{
 	"sign-out":             {path: "/v1/auth/sign-out", everyTime: true},
 	"change-password":      {path: "/v1/auth/password", body: `{"password":"wrong","new_password":"correct horse battery"}`, everyTime: true},
 	"ask-email":            {path: "/v1/auth/email", body: `{"password":"wrong","email":"eve@home.example"}`, everyTime: true},
+	"know-browser":         {path: "/v1/auth/known-browser", body: `{"token":"none"}`, everyTime: true},
 	"confirm-email":        {path: "/v1/auth/email/confirm", body: `{"token":"none"}`, everyTime: true},
 	"change-email":         {path: "/v1/staff/none/email", body: `{"email":"eve@home.example"}`, everyTime: true},
 	"begin-new-factor":     {path: "/v1/auth/new-factor", everyTime: true},

@@ -3,6 +3,7 @@ package signin
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -20,9 +21,10 @@ func (e *WaitError) Error() string {
 // that number, each failure doubles the pause until the next try, up to maxPause. Nobody is locked
 // out for good, and a try during a pause does not make the pause longer.
 //
-// Somebody who guesses from many addresses could make the owner of an account wait. So a browser
-// with which the owner has signed in before has a key of its own, and the other keys do not count
-// for it.
+// Somebody who guesses from many addresses makes the owner of an account wait in browsers that are
+// not known. So a browser with which the owner has signed in before, or that a link to the owner's
+// address has made known (KnowBrowser), has a key of its own, and the other keys do not count for
+// it.
 const (
 	freeOfDevice  = 10 // a known browser: the person has signed in with it
 	freeOfPair    = 5  // one account from one address
@@ -133,21 +135,26 @@ func (l *limits) count(k key, now time.Time) {
 	}
 }
 
-// makeRoom forgets keys if there are too many: first the old ones, and then any.
+// makeRoom forgets a key if there are too many: an old one, or, of a few that it meets, the one
+// with the fewest failures. So somebody with very many addresses, each of which fails a few times,
+// cannot make it forget the failures of the account that they guess at.
 func (l *limits) makeRoom(now time.Time) {
-	if len(l.by) < maxKeys {
-		return
-	}
-	for name, t := range l.by {
-		if now.Sub(t.last) > codesForgotten {
-			delete(l.by, name)
+	const looksAt = 64
+	for len(l.by) >= maxKeys {
+		least, fewest, seen := "", math.MaxInt, 0
+		for name, t := range l.by { // maps begin at a random place
+			failed := t.failed
+			if now.Sub(t.last) > codesForgotten {
+				failed = -1
+			}
+			if failed < fewest {
+				least, fewest = name, failed
+			}
+			if seen++; seen == looksAt || fewest < 0 {
+				break
+			}
 		}
-	}
-	for name := range l.by {
-		if len(l.by) < maxKeys {
-			return
-		}
-		delete(l.by, name)
+		delete(l.by, least)
 	}
 }
 

@@ -51,6 +51,7 @@ func (d *Desk) ReplaceFactor(ctx context.Context, id staff.PersonID, given Given
 	}
 	confirmed := stepOf(at.Pending, shown, d.service.Now())
 	if at.Person != id || confirmed == 0 {
+		d.tallies.add(at.Person, wrongCode)
 		return nil, ErrRefused
 	}
 	factor := uuid.NewString()
@@ -94,6 +95,7 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 	}
 	keys := proofKeys(id, given.Client)
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return &WaitError{After: wait}
 	}
 	good, err := d.compare(ctx, person, given.Password, true)
@@ -108,7 +110,12 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 	if proof.Step == 0 {
 		proof.Recovery = sum(plainCode(given.Code))
 	}
-	if !good || proof.Step == 0 && !slices.Contains(person.Recovery, proof.Recovery) {
+	if !good {
+		d.tallies.add(id, wrongPassword)
+		return ErrRefused
+	}
+	if proof.Step == 0 && !slices.Contains(person.Recovery, proof.Recovery) {
+		d.tallies.add(id, wrongCode)
 		return ErrRefused
 	}
 	command, err := commandOf(proof)
@@ -117,6 +124,7 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 	}
 	if _, err := d.change(ctx, d.callOf(id), id, command); err != nil {
 		if refused, is := errors.AsType[*rule.Rejection](err); is && (refused.Code == staff.ErrCodeRefused.Code || refused.Code == staff.ErrChanged.Code) {
+			d.tallies.add(id, wrongCode)
 			return ErrRefused // the reason would help somebody who guesses
 		}
 		return err

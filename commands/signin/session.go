@@ -81,9 +81,11 @@ func (d *Desk) SignIn(ctx context.Context, from From, email, password string, se
 		return SignedIn{}, err
 	}
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return SignedIn{}, &WaitError{After: wait}
 	}
 	if good, err := d.compare(ctx, person, password, isKnown(keys)); err != nil || !good {
+		d.tallies.addIf(err == nil, id, wrongPassword)
 		d.noteGuessing(id, accountKey(account))
 		return SignedIn{}, orRefused(err)
 	}
@@ -113,18 +115,25 @@ func (d *Desk) keys(ctx context.Context, from From, id staff.PersonID, account s
 	return signInKeys(account, from.Client, device), err
 }
 
-// device stands for the browser of a sign-in, if it is known. Otherwise it is empty.
-func (d *Desk) device(ctx context.Context, from From, id staff.PersonID) (hash string, err error) {
+// device stands for the browser of a sign-in, if it is known. Otherwise it is empty. All browsers
+// that links have made known, and with which the person has not signed in yet, are one device.
+// Otherwise somebody who reads the person's mail could get ever more devices, each with free tries
+// for passwords and codes.
+func (d *Desk) device(ctx context.Context, from From, id staff.PersonID) (device string, err error) {
 	if secret, is := strings.CutPrefix(from.Browser, browserPrefix); is && len(secret) == 64 {
 		session, err := d.store.Session(ctx, sum(secret))
 		if err != nil {
 			return "", err
 		}
-		if session != nil && session.Stage == KnownBy && id != "" && session.Person == id && d.service.Now().Before(session.ExpiresAt) {
-			hash = session.Hash
+		theirs := session != nil && id != "" && session.Person == id && d.service.Now().Before(session.ExpiresAt)
+		if theirs && session.Stage == KnownBy {
+			device = session.Hash
+		}
+		if theirs && session.Stage == LinkedBy {
+			device = "linked " + string(id)
 		}
 	}
-	return hash, nil
+	return device, nil
 }
 
 // guess says that somebody tries to guess the password of a person.
@@ -342,8 +351,8 @@ func (d *Desk) end(ctx context.Context, call commands.Call, session Session) err
 	return err
 }
 
-// Run deletes old sessions, records that somebody guesses, and sends links to people who have
-// forgotten their passwords, until ctx ends.
+// Run deletes old sessions, records that somebody guesses and what was tried, and sends links to
+// people who have asked for one, until ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -352,6 +361,8 @@ func (d *Desk) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
+	counting := time.NewTicker(tallyEvery)
+	defer counting.Stop()
 	d.prune(ctx)
 	for {
 		select {
@@ -359,6 +370,8 @@ func (d *Desk) Run(ctx context.Context) error {
 			return ctx.Err()
 		case noticed := <-d.guesses:
 			d.record(ctx, noticed)
+		case <-counting.C:
+			d.recordTallies(ctx, d.tallies.due())
 		case <-ticker.C:
 			d.prune(ctx)
 		}

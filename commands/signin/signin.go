@@ -11,7 +11,9 @@
 //   - hash.go hashes passwords, a few at a time.
 //   - limit.go makes whoever guesses wait.
 //   - mail.go sends tokens to people by mail.
-//   - reset.go sends links to people who have forgotten their passwords.
+//   - reset.go sends links to people who have forgotten their passwords, or whom others delay.
+//   - link.go has what such a link does.
+//   - tally.go counts failed tries, and records the counts.
 //   - email.go changes the addresses of people.
 //   - store.go is what is stored beside the log; memory.go keeps it in memory.
 package signin
@@ -100,6 +102,7 @@ type Desk struct {
 
 	resetSecret []byte
 	watches     watches
+	tallies     tallies
 }
 
 // New makes a Desk.
@@ -109,7 +112,7 @@ func New(service *commands.Service, options Options) *Desk {
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
 		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
-		watches: watches{by: map[string]*watch{}},
+		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
 	if d.resetSecret == nil {
 		d.resetSecret = make([]byte, 32)
@@ -324,17 +327,41 @@ func (d *Desk) person(ctx context.Context, id staff.PersonID) (person staff.Pers
 	return person, err
 }
 
-// Redeem sets a password with a token.
+// Redeemed is a person who has set a password with a token.
+type Redeemed struct {
+	Member
+
+	// Browser is the token by which the browser is known from now on. It is empty if it could not
+	// be stored.
+	Browser string
+}
+
+// Redeem sets a password with a token. The browser is known from then on, as by KnowBrowser.
 //
 // Errors: *FieldError, staff.ErrTokenRefused, ErrBusy, and those of the log and the store.
-func (d *Desk) Redeem(ctx context.Context, text, password string) (Member, error) {
+func (d *Desk) Redeem(ctx context.Context, text, password string) (Redeemed, error) {
 	token, err := ParseToken(text)
 	if err != nil {
-		return Member{}, staff.ErrTokenRefused
+		return Redeemed{}, staff.ErrTokenRefused
 	}
+	redeem := d.redeemGiven
 	if token.code != "" {
-		return d.redeemReset(ctx, token, password)
+		redeem = d.redeemReset
 	}
+	member, err := redeem(ctx, token, password)
+	if err != nil {
+		return Redeemed{}, err
+	}
+	browser, session := d.linkedBrowser(member.ID, member.Person)
+	if err := d.store.SaveSession(ctx, session); err != nil {
+		d.logger.WarnContext(ctx, "a browser is not known, although a password was set in it", "person_id", member.ID, "error", err)
+		browser = ""
+	}
+	return Redeemed{Member: member, Browser: browser}, nil
+}
+
+// redeemGiven sets a password with a token that an admin has given.
+func (d *Desk) redeemGiven(ctx context.Context, token GivenToken, password string) (Member, error) {
 	id, hash := token.person, token.hash
 	person, err := d.person(ctx, id)
 	if err != nil {
@@ -357,6 +384,7 @@ func (d *Desk) Redeem(ctx context.Context, text, password string) (Member, error
 func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, present, next string) error {
 	keys := passwordKeys(id, client)
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return &WaitError{After: wait}
 	}
 	person, err := d.person(ctx, id)
@@ -364,6 +392,7 @@ func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, pr
 		return err
 	}
 	if good, err := d.compare(ctx, person, present, true); err != nil || !good {
+		d.tallies.addIf(err == nil, id, wrongPassword)
 		return orRefused(err)
 	}
 	d.limits.clear(keys)

@@ -65,6 +65,8 @@ const (
 	NeedsApp  Stage = "set-up-factor" // the password was good, and a second factor must be set up
 	NewApp    Stage = "new-factor"    // a person who has signed in is about to replace their second factor
 	KnownBy   Stage = "browser"       // not a session, but a browser that the person has signed in with
+	LinkedBy  Stage = "linked"        // not a session, but a browser that a link has made known
+	UsedLink  Stage = "used-link"     // not a session, but a link that was used up
 )
 
 // Session is what is stored for a token that a browser holds.

@@ -35,6 +35,8 @@ var schemas = map[string]string{
 	"ShopstaffDisabled":         "Ends a person's access for good, with all their sessions.",
 	"ShopstaffEmailAsked":       "Notes that a person's e-mail address is about to change. The log has neither address.",
 	"ShopstaffEmailChanged":     "Notes that a person has confirmed another e-mail address. All their sessions end.",
+	"ShopstaffBrowserKnown":     "Notes that a link which went to the person's address made a browser known.",
+	"ShopstaffTriesCounted":     "Says how often something was tried in a person's name and did not succeed. There is at most one for a person, a node and a quarter of an hour.",
 	"ShopstaffFactorRemoved":    "Takes a person's lost second factor away. All their sessions end.",
 	"NewFactor":                 "The secret of another second factor, and the token with which it is confirmed.",
 	"RecoveryCodes":             "New recovery codes, which are shown only once.",

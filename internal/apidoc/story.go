@@ -122,6 +122,7 @@ var story = []Step{
 	{"request-reset", nil, `{"email":"eve@shop.example"}`},
 	{"change-password", nil, `{"password":"correct horse battery staple","new_password":"another horse battery staple"}`},
 	{"ask-email", nil, `{"password":"correct horse battery staple","email":"eve@home.example"}`},
+	{"know-browser", nil, `{"token":"dbr_p3f9a1c2d4_1767355200_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`},
 	{"confirm-email", nil, `{"token":"dbe_p3f9a1c2d4_1767355200_65766540686f6d652e6578616d706c65_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`},
 	{"begin-new-factor", nil, ``},
 	{"replace-factor", nil, `{"step_token":"dbs_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","password":"correct horse battery staple","code":"123456","new_code":"654321"}`},

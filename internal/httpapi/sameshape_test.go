@@ -60,6 +60,7 @@ var unread = map[string]string{
 	"replace-factor":       "the codes are shown once",
 	"renew-recovery-codes": "the codes are shown once",
 	"request-reset":        "the response is the same for every address",
+	"know-browser":         "the response is a cookie",
 	"ask-email":            "the response is the same for every address",
 	"sign-out":             "the session has ended",
 }

@@ -35,7 +35,7 @@ func Catalogue() []Entry {
 		entry(http.StatusBadRequest, CodeKeyRequired, "The request moves stock or money, so it needs an Idempotency-Key, and it has none."),
 		entry(http.StatusUnauthorized, CodeCredentials, "The request has no API key, no token and no session, or one that is not good here."),
 		entry(http.StatusUnauthorized, CodeSignIn, "The address, the password or the code of a sign-in is wrong, or the access has ended."),
-		entry(http.StatusTooManyRequests, CodeSignInDelayed, "Too many tries to sign in have failed, or too many links for new passwords were asked for. Wait for the time in Retry-After."),
+		entry(http.StatusTooManyRequests, CodeSignInDelayed, "Too many tries to sign in have failed, or too many links were asked for. Wait for the time in Retry-After, or ask for a link that makes your browser known (request-reset)."),
 		entry(http.StatusConflict, CodeNoMail, "The server sends no mail, because no mail server is set up (--smtp-url). Ask an admin for a token instead."),
 		entry(http.StatusForbidden, CodeSession, "Only a person who has signed in can do this."),
 		entry(http.StatusForbidden, CodeForbidden, "The caller lacks a permission. The member permission names it."),
