@@ -66,6 +66,7 @@ var refusedToGuests = map[string]string{
 type walkedRoute struct {
 	id, method, path, needs string
 	query                   []string
+	headers                 []string
 	members                 []string       // of the body, such as "lines/*/order_id"
 	body                    map[string]any // its example
 	content                 string         // its media type
@@ -130,8 +131,11 @@ func walkedRoutes(t *testing.T) (routes []walkedRoute) {
 			operation := doc.Paths[path][method]
 			route := walkedRoute{id: operation.ID, method: strings.ToUpper(method), path: path, needs: operation.Needs}
 			for _, p := range operation.Parameters {
-				if p.In == "query" {
+				switch p.In {
+				case "query":
 					route.query = append(route.query, p.Name)
+				case "header":
+					route.headers = append(route.headers, p.Name)
 				}
 			}
 			for _, content := range slices.Sorted(maps.Keys(operation.Body.Content)) {

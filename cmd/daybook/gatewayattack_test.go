@@ -339,3 +339,56 @@ func TestANodeThatDoesNotHearOfKeysSaysSo(t *testing.T) {
 		t.Errorf("without a key: %d %s", status, text)
 	}
 }
+
+// openInTheGateway are the methods of the gateway that need no credentials, because clients send
+// none there.
+var openInTheGateway = []string{"/event_store.client.gossip.Gossip/Read", "/event_store.client.server_features.ServerFeatures/GetSupportedMethods"}
+
+// walkGatewayWithoutCredentials calls each method of the gateway without credentials and with
+// credentials that are not good. It trusts the certificate in the file cert.
+func (s *keyedShop) walkGatewayWithoutCredentials(cert string) {
+	s.t.Helper()
+	t, admin := s.t, s.keys["admin"]
+	listed, err := gateway.New(memory.New(), gateway.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listed.Close(context.WithoutCancel(t.Context()))
+	methods, anonymous := listed.Methods()
+	if open := slices.DeleteFunc(slices.Clone(methods), func(method string) bool { return !anonymous(method) }); !slices.Equal(open, openInTheGateway) {
+		t.Errorf("open in the gateway: %q", open)
+	}
+	line := dialRaw(t, s.gateway+"&tlsCAFile="+cert)
+	id := strings.Split(admin, "_")[1]
+	bare := func(values ...string) context.Context {
+		return metadata.AppendToOutgoingContext(t.Context(), values...)
+	}
+	for who, ctx := range map[string]context.Context{
+		"nobody":                       t.Context(),
+		"a wrong secret":               signedBy(t.Context(), id, strings.Repeat("0", 64)),
+		"an unknown key":               signedBy(t.Context(), "none", "dbk_none_"+strings.Repeat("0", 64)),
+		"the default admin":            signedBy(t.Context(), "admin", "changeit"),
+		"a wrong bearer token":         bare("authorization", "Bearer dbk_"+id+"_"+strings.Repeat("0", 64)),
+		"an empty header":              bare("authorization", ""),
+		"a name that a proxy may send": bare("x-forwarded-for", "127.0.0.1", "forwarded", "for=127.0.0.1", "x-forwarded-user", "admin", "trusted-auth", "admin; $admins"),
+	} {
+		for _, method := range methods {
+			if anonymous(method) {
+				if err := line.Invoke(ctx, method, &shared.Empty{}, &shared.Empty{}); status.Code(err) == codes.Unauthenticated {
+					t.Errorf("%s, %s: %v", who, method, err)
+				}
+				continue
+			}
+			attack, known := gatewayAttacks[method]
+			if !known {
+				t.Errorf("the walk cannot call %s: add an attack", method)
+				continue
+			}
+			for _, stream := range []string{"order-o-1", "$all", "$$notes-1", "notes-1"} {
+				if err := attack(ctx, line, stream); status.Code(err) != codes.Unauthenticated {
+					t.Errorf("%s, %s of %s: %v", who, method, stream, err)
+				}
+			}
+		}
+	}
+}
