@@ -80,6 +80,7 @@ type node struct {
 	store        *guardedLog         // the log as it is: personal texts are sealed
 	events       *sealing.Store      // the log with clear text, for everything that the shop itself does
 	keysOfPeople *sealing.Keys       // the keys of personal texts; nil: there is no master key
+	name         string              // tells this node apart from others that run
 	sparse       bool                // the log's positions have gaps
 	shared       bool                // other nodes may use the database
 	answers      *commandspg.Answers // the answers that are kept under idempotency keys
@@ -134,7 +135,7 @@ func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 // openNode opens the parts in the order of their list. Only the database and the log's own
 // connections run then; the other parts do not work yet.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
-	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", shared: cfg.Shared, parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
+	n := &node{log: log, name: nodeName(), web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", shared: cfg.Shared, parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
 	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
 		return nil, errors.Join(err, n.closeInTime(ctx))
 	}

@@ -86,11 +86,13 @@ func (d DataKeys) Destroyed(ctx context.Context, since time.Duration) ([]string,
 	return ids, nil
 }
 
-// CurrentMaster implements sealing.Table.
+// CurrentMaster implements sealing.Table. If the table has keys and nobody knows the current master
+// key, as after a restore, it is the one that wraps most keys.
 func (d DataKeys) CurrentMaster(ctx context.Context, first string) (string, error) {
 	var id string
 	err := d.Pool.QueryRow(ctx, `
-		INSERT INTO commands.master_key AS present (id) VALUES ($1)
+		INSERT INTO commands.master_key AS present (id) VALUES (coalesce(
+			(SELECT master FROM commands.data_keys WHERE destroyed_at IS NULL GROUP BY master ORDER BY count(*) DESC, master LIMIT 1), $1))
 		ON CONFLICT (only_row) DO UPDATE SET id = CASE
 			WHEN EXISTS (SELECT FROM commands.data_keys WHERE destroyed_at IS NULL) THEN present.id ELSE excluded.id END
 		RETURNING id`, first).Scan(&id)
@@ -100,9 +102,31 @@ func (d DataKeys) CurrentMaster(ctx context.Context, first string) (string, erro
 	return id, nil
 }
 
+// mastersSQL reads one row of the index for each master key, and not one for each data key.
+const mastersSQL = `
+	WITH RECURSIVE m AS (
+		(SELECT master FROM commands.data_keys WHERE destroyed_at IS NULL ORDER BY master LIMIT 1)
+		UNION ALL
+		SELECT (SELECT k.master FROM commands.data_keys k WHERE k.destroyed_at IS NULL AND k.master > m.master ORDER BY k.master LIMIT 1)
+		FROM m WHERE m.master IS NOT NULL)`
+
+// NeededMasters returns the ids of the master keys that a node must have: those that wrap a data
+// key, and the current one.
+func (d DataKeys) NeededMasters(ctx context.Context) ([]string, error) {
+	rows, err := d.Pool.Query(ctx, mastersSQL+` SELECT master FROM m WHERE master IS NOT NULL UNION SELECT id FROM commands.master_key ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("the master keys that are needed: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("the master keys that are needed: %w", err)
+	}
+	return ids, nil
+}
+
 // Masters implements sealing.Table.
 func (d DataKeys) Masters(ctx context.Context) ([]string, error) {
-	rows, err := d.Pool.Query(ctx, `SELECT DISTINCT master FROM commands.data_keys WHERE destroyed_at IS NULL ORDER BY 1`)
+	rows, err := d.Pool.Query(ctx, mastersSQL+` SELECT master FROM m WHERE master IS NOT NULL ORDER BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("the master keys of the data keys: %w", err)
 	}

@@ -79,6 +79,10 @@ type Keys struct {
 	master Master
 	now    func() time.Time
 
+	// Report, if it is set, is called when Run begins and then each time that destroyed keys are
+	// asked for. It tells other nodes which master keys this node has.
+	Report func(ctx context.Context)
+
 	comparing chan struct{} // held while asking which keys were destroyed
 
 	mu         sync.Mutex
@@ -128,6 +132,9 @@ func (k *Keys) Run(ctx context.Context) error {
 	ticker := time.NewTicker(compareEvery)
 	defer ticker.Stop()
 	for {
+		if k.Report != nil {
+			k.Report(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -228,14 +235,31 @@ func (k *Keys) ofID(ctx context.Context, id string) (*dataKey, error) {
 	if key := k.inMemory(id); key != nil {
 		return key, nil
 	}
+	row, err := k.fetch(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	key, err := k.unwrap(ctx, row)
+	if err == nil {
+		return key, nil
+	}
+	// The key may have got another master key since it was fetched, and the old one may be gone.
+	again, fetchErr := k.fetch(ctx, id)
+	if fetchErr != nil || again.Master == row.Master {
+		return nil, err
+	}
+	return k.unwrap(ctx, again)
+}
+
+func (k *Keys) fetch(ctx context.Context, id string) (Row, error) {
 	row, ok, err := k.table.Fetch(ctx, id)
 	if err == nil && !ok {
 		err = errors.New("the table of keys has no such key")
 	}
 	if err != nil {
-		return nil, away(id, err)
+		return Row{}, away(id, err)
 	}
-	return k.unwrap(ctx, row)
+	return row, nil
 }
 
 func (k *Keys) unwrap(ctx context.Context, row Row) (*dataKey, error) {

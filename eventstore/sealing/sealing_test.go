@@ -483,6 +483,49 @@ func TestAKeyThatIsAwayIsNotErased(t *testing.T) {
 	}
 }
 
+// A file of master keys is changed in place: its mode stays, and other lines stay.
+func TestAFileOfMasterKeysIsChanged(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "master.key")
+	line, id := sealing.NewMasterKey()
+	if err := os.WriteFile(file, []byte("# ours\n  "+line), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := sealing.ReadMasterKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sealing.DropMasterKey(file, id); err == nil {
+		t.Error("the only key was dropped")
+	}
+	added, err := sealing.AddMasterKey(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has, err := keys.Refresh(); err != nil || !slices.Equal(has, []string{id, added}) {
+		t.Errorf("after one was added: %q, %v", has, err)
+	}
+	if err := sealing.DropMasterKey(file, "0123456789abcdef"); !errors.Is(err, sealing.ErrNoSuchMasterKey) {
+		t.Errorf("an unknown key: %v", err)
+	}
+	if err := sealing.DropMasterKey(file, id); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(text), line[:8]) || !strings.HasPrefix(string(text), "# ours\n  ####") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if has, err := keys.Refresh(); err != nil || !slices.Equal(has, []string{added}) {
+		t.Errorf("after one was dropped: %q, %v", has, err)
+	}
+	if _, err := keys.Wrap(t.Context(), id, make([]byte, 32), nil); err != nil {
+		t.Errorf("a node that had the key in memory: %v", err)
+	}
+}
+
 // A key whose row is lost is away and not erased, because only a destroyed key is erased.
 func TestALostKeyIsAway(t *testing.T) {
 	t.Parallel()
