@@ -120,6 +120,7 @@ var facts = rows(
 	facing[awaitedRequestedFacts](returns.ErrQuantityExceeded),
 	facing[nextFacts](returns.ErrReceiptOrder),
 	facing[refundableFacts](returns.ErrAmountExceeded),
+	facing[ofNoOrderFacts](returns.ErrRefundOfNoOrder),
 )
 
 type row struct {
@@ -454,6 +455,10 @@ type (
 		Limit     *unit.Money `json:"limit,omitempty" doc:"The most that the caller may give back in all. Left out if the refusal came after the refund was recorded, and the refund was taken back."`
 		GivenBack *unit.Money `json:"given_back,omitempty" doc:"What has been given back before. Left out with limit."`
 		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
+	}
+	ofNoOrderFacts struct {
+		WithoutOrder unit.Money `json:"without_order" doc:"How much of the refund belongs to no order."`
+		Requested    unit.Money `json:"requested" doc:"How much was asked for."`
 	}
 	refundableFacts struct {
 		Refundable unit.Money `json:"refundable" doc:"How much can still be given back."`
