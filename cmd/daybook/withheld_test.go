@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"daybook/domain/access"
+	"daybook/internal/eventtypes"
 	"daybook/internal/personal"
 )
 
@@ -255,7 +256,7 @@ func (w *withheldShop) everyTextIsPlanted(t *testing.T) {
 			}
 		}
 	}
-	for name := range personal.EventTypes() {
+	for name := range eventtypes.All() {
 		if !types[name] && len(personal.Of(name)) > 0 && !slices.Contains(notWritten, name) {
 			t.Errorf("%s was not written", name)
 		}

@@ -220,7 +220,7 @@ func (k *Keyring) Authenticate(text string) (access.Principal, error) {
 
 // IDOf is the id of a principal's key. It is empty for a principal without a key.
 func IDOf(who access.Principal) access.KeyID {
-	id, is := strings.CutPrefix(who.ID, "key:")
+	id, is := strings.CutPrefix(who.ID, access.KeyPrefix)
 	if !is {
 		return ""
 	}

@@ -272,7 +272,7 @@ func (s *Session) lives(now time.Time) bool {
 // PersonOf returns the id of the person behind a principal. It is empty if the principal is not a
 // person who has signed in.
 func PersonOf(who access.Principal) staff.PersonID {
-	id, _ := strings.CutPrefix(who.ID, "staff:")
+	id, _ := strings.CutPrefix(who.ID, access.StaffPrefix)
 	if id == who.ID {
 		return ""
 	}

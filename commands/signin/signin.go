@@ -442,7 +442,7 @@ func (d *Desk) callOf(id staff.PersonID) commands.Call {
 	return commands.Call{Who: who, Needs: access.WriteAccess, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
 }
 
-func actor(id staff.PersonID) string { return "staff:" + string(id) }
+func actor(id staff.PersonID) string { return access.StaffPrefix + string(id) }
 
 // checkRole refuses a role that does not exist, that reaches only the things of a customer, or that
 // has a right which the caller does not have. The commands check the caller's rights, too. Here

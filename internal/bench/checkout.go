@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -44,7 +45,7 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		return nil, nil, err
 	}
 	for i, rate := range []float64{0, env.Rate} {
-		row, open, err := shop.sellTwice(ctx, env, rate)
+		row, open, err := shop.sellBothWays(ctx, env, rate)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -59,29 +60,29 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	return ours, baselines, nil
 }
 
-// sellTwice measures checkouts with access control and, in a closed loop, without it. Every second
-// run begins without access control, so that neither way always has the larger database.
-func (s *shop) sellTwice(ctx context.Context, env Env, rate float64) (row Row, open []Row, err error) {
-	sellOpenly := func() error {
-		if rate > 0 || env.OpenURL == "" {
-			return nil
-		}
-		row, err := s.sellOpenly(ctx, env)
-		open = []Row{row}
+// sellBothWays measures checkouts with access control and, in a closed loop, without it. Every
+// second run begins without access control, so that neither way always has the larger database.
+func (s *shop) sellBothWays(ctx context.Context, env Env, rate float64) (row Row, open []Row, err error) {
+	ways := []func() error{func() (err error) {
+		row, err = s.sell(ctx, env, rate)
 		return err
+	}}
+	if rate == 0 && env.OpenURL != "" {
+		ways = append(ways, func() error {
+			row, err := s.sellOpenly(ctx, env)
+			open = []Row{row}
+			return err
+		})
 	}
 	if env.run%2 == 1 {
-		if err := sellOpenly(); err != nil {
+		slices.Reverse(ways)
+	}
+	for _, measure := range ways {
+		if err := measure(); err != nil {
 			return Row{}, nil, err
 		}
 	}
-	if row, err = s.sell(ctx, env, rate); err != nil {
-		return Row{}, nil, err
-	}
-	if env.run%2 == 0 {
-		err = sellOpenly()
-	}
-	return row, open, err
+	return row, open, nil
 }
 
 // sellOpenly measures checkouts over the same API without access control, so that the cost of

@@ -85,7 +85,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if cause := recover(); cause != nil {
 			f.panicked(response, r, record, cause)
 		}
-		f.refusals.note(f.logger, response.status, r, record)
+		f.refusals.noteRequest(f.logger, response.status, r, record)
 		f.log(response, r, record, time.Since(started))
 	}()
 	f.shared.expose(response, r)

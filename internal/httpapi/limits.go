@@ -122,9 +122,9 @@ func (l *Allowances) costly(client, credential string) error {
 	return nil
 }
 
-// Sparing returns check for credentials whose check costs much. It does not check them if the
+// Throttled returns check for credentials whose check costs much. It does not check them if the
 // client's address has sent too many wrong ones, unless they were good a short time ago.
-func (l *Allowances) Sparing(client string, check Check) Check {
+func (l *Allowances) Throttled(client string, check Check) Check {
 	return func(ctx context.Context, credential string) (access.Principal, error) {
 		if err := l.costly(client, credential); err != nil {
 			return access.Principal{}, err

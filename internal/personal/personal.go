@@ -24,6 +24,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/eventstore"
+	"daybook/internal/eventtypes"
 )
 
 // Class says what a text of an event is about.
@@ -79,7 +80,7 @@ var (
 
 func allEvents() map[string][]Field {
 	all := make(map[string][]Field)
-	for name, t := range EventTypes() {
+	for name, t := range eventtypes.All() {
 		all[name] = personalOnly(t)
 	}
 	return all
