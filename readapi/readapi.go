@@ -127,9 +127,13 @@ func (r *Reading) reading() *Reading { return r }
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many entries a page has at most."`
 	Cursor string `query:"cursor" maxLength:"4000" doc:"The member next of the page before the one that you want. Without it, the first page."`
+	// secret is that of query.Page. No parameter sets it.
+	secret string
 }
 
-func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.Limit} }
+func (p Paging) page() query.Page {
+	return query.Page{After: p.Cursor, Limit: p.Limit, Secret: p.secret}
+}
 
 // Counting asks for the number of rows.
 type Counting struct {

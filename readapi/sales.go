@@ -78,7 +78,7 @@ type customersInput struct {
 	Counting
 	Currency   string   `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
 	CustomerID []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
-	Sort       string   `query:"sort" personal:"customer_id,-customer_id" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
+	Sort       string   `query:"sort" personalSorts:"customer_id,-customer_id" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
 }
 
 func (a *api) customers(ctx context.Context, in *customersInput) (query.List[resource.SalesCustomer], error) {

@@ -130,6 +130,11 @@ func (s *storyteller) send(method, path string, body any, headers ...string) (st
 		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Idempotency-Key", uuid.NewString())
+	if s.plant != nil {
+		for _, name := range plantedHeaders {
+			request.Header.Set(name, planted+"-"+name)
+		}
+	}
 	if s.key != "" {
 		request.Header.Set("Authorization", "Bearer "+s.key)
 	}

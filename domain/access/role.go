@@ -25,7 +25,7 @@ var builtIn = map[Role]Grants{
 	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales)),
 	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
-	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents, ReadHealth),
+	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),
 	Admin:   grant(All, all...),
 }
 

@@ -114,7 +114,7 @@ type TransactionRecorded struct {
 	// Parent is set if it is known. For a capture or void it is the authorization; for a
 	// refund or chargeback it is the capture.
 	Parent    unit.TransactionID `json:"parent,omitempty"`
-	Provider  string             `json:"provider,omitempty" class:"open"`
+	Provider  string             `json:"provider,omitempty" class:"chosen,compared"`
 	Reference string             `json:"reference,omitempty" class:"personal,compared"` // the provider's own number
 	// ReturnID is the return that recorded a refund.
 	ReturnID unit.ReturnID `json:"return_id,omitempty"`
@@ -140,7 +140,7 @@ type Shipped struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Location   unit.LocationID `json:"location"`
 	Lines      []ShippedLine   `json:"lines"`
-	Carrier    string          `json:"carrier,omitempty" class:"open"`
+	Carrier    string          `json:"carrier,omitempty" class:"chosen,compared"`
 	Tracking   string          `json:"tracking,omitempty" class:"personal,compared"`
 	Forced     bool            `json:"forced,omitzero"` // see stock.Shipped
 }

@@ -97,7 +97,7 @@ type Payment struct {
 	State         string `json:"state" enum:"pending,succeeded,failed" doc:"The state of the transaction."`
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
-	Provider      string `json:"provider,omitempty"`
+	Provider      string `json:"provider,omitempty" class:"chosen"`
 	Reference     string `json:"reference,omitempty" class:"personal" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund belongs to."`
 
@@ -116,7 +116,7 @@ type Shipment struct {
 	ShipmentID string         `json:"shipment_id"`
 	Location   string         `json:"location"`
 	Lines      []LineQuantity `json:"lines" doc:"What is in the parcel."`
-	Carrier    string         `json:"carrier,omitempty"`
+	Carrier    string         `json:"carrier,omitempty" class:"chosen"`
 	Tracking   string         `json:"tracking,omitempty" class:"personal"`
 	Forced     bool           `json:"forced"`
 	Delivered  bool           `json:"delivered" doc:"It has arrived." example:"true"`
