@@ -283,10 +283,11 @@ func (s *keyedShop) walkWithoutCredentials(guests bool, head ...string) {
 }
 
 // Each role may use exactly the routes whose permission it has. testdata/access.txt shows the
-// table.
+// table, and also which methods of the gateway each role may use.
 func TestRolesAndRoutes(t *testing.T) {
 	t.Parallel()
-	s := openKeyed(t)
+	g := openPeopled(t)
+	s := &g.keyedShop
 	_, s.keys[string(access.Guest)] = s.openAsGuest(s.keys["storefront"], `{"currency":"GBP"}`)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-24s %-20s %s\n", "operation", "permission", strings.Join(roleNames(), " "))
@@ -329,6 +330,7 @@ func TestRolesAndRoutes(t *testing.T) {
 		}
 		table.WriteString("\n")
 	}
+	g.addGatewayMethods(t, &table)
 
 	const file = "testdata/access.txt"
 	got := trailing.ReplaceAllString(table.String(), "\n")
