@@ -85,7 +85,8 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 	return what, true, nil
 }
 
-// anyAge lets a View use whatever state this node has in memory. If it has none, the stream is read.
+// anyAge lets a View use whatever state this node has in memory. If it has none, it reads the
+// stream.
 const anyAge = time.Hour
 
 // rehearse goes through a checkout with stock states that may be as old as maxAge, and reserves
