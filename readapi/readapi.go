@@ -74,11 +74,12 @@ const (
 
 // The names of the views, as the runner has them.
 const (
-	orders   = "orders"
-	stock    = "stock"
-	carts    = "carts"
-	products = "products"
-	sales    = "sales"
+	orders    = "orders"
+	stock     = "stock"
+	carts     = "carts"
+	customers = "customers"
+	products  = "products"
+	sales     = "sales"
 )
 
 type api struct {

@@ -194,7 +194,7 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 	return httpapi.New(options,
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
-				Answers: n.answers, Logger: n.log, KeysRead: n.keys.Has, Desk: n.desk, AnswersPerCustomer: n.web.KeptPerCustomer, GuestToken: guestToken,
+				Answers: n.answers, Logger: n.log, KeysRead: n.keys.Has, Desk: n.desk, AnswersPerCustomer: n.web.KeptPerCustomer, GuestToken: guestToken, CustomerID: n.guests.CustomerID, GuestOf: n.guests.CartOf,
 				Processes: &reactor.ParkedWork{Lot: n.reactor.Parking, Finisher: n.service, Store: n.events, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},

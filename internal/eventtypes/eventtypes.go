@@ -7,6 +7,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -25,6 +26,7 @@ func All() map[string]reflect.Type {
 	learn(all, stock.Types(), stock.Decode)
 	learn(all, access.Types(), access.Decode)
 	learn(all, staff.Types(), staff.Decode)
+	learn(all, customer.Types(), customer.Decode)
 	return all
 }
 
