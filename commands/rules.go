@@ -12,6 +12,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 )
 
@@ -25,11 +26,12 @@ type Rules struct {
 	Access    aggregate.Definition[access.State, access.Command, access.Event]
 	Staff     aggregate.Definition[staff.State, staff.Command, staff.Event]
 	Customers aggregate.Definition[customer.State, customer.Command, customer.Event]
+	Subjects  aggregate.Definition[subject.State, subject.Command, subject.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Customers: CustomerRules()}
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Customers: CustomerRules(), Subjects: SubjectRules()}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -128,5 +130,13 @@ func StaffRules() aggregate.Definition[staff.State, staff.Command, staff.Event] 
 	return aggregate.Definition[staff.State, staff.Command, staff.Event]{
 		Category: staff.Category, FoldVersion: staff.FoldVersion, SnapshotEvery: 500,
 		Decide: staff.Decide, Evolve: staff.Evolve, Encode: staff.Encode, Decode: staff.Decode,
+	}
+}
+
+// SubjectRules are those of the customers and guests whose texts are erased.
+func SubjectRules() aggregate.Definition[subject.State, subject.Command, subject.Event] {
+	return aggregate.Definition[subject.State, subject.Command, subject.Event]{
+		Category: subject.Category, FoldVersion: subject.FoldVersion,
+		Decide: subject.Decide, Evolve: subject.Evolve, Encode: subject.Encode, Decode: subject.Decode,
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -54,6 +55,7 @@ type (
 	accessHandler   = handler[access.State, access.Command, access.Event]
 	staffHandler    = handler[staff.State, staff.Command, staff.Event]
 	customerHandler = handler[customer.State, customer.Command, customer.Event]
+	subjectHandler  = handler[subject.State, subject.Command, subject.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -117,6 +119,10 @@ type Service struct {
 	access    accessHandler
 	staff     staffHandler
 	customers customerHandler
+	subjects  subjectHandler
+
+	// Eraser does the part of an erasure that is not in the log. nil: there is nothing to do.
+	Eraser Eraser
 
 	store  eventstore.Store
 	news   *aggregate.News
@@ -162,6 +168,7 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		staff:     aggregate.NewHandler(store, rules.Staff, options),
 		customers: aggregate.NewHandler(store, rules.Customers, options),
 		store:     store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
+		subjects: aggregate.NewHandler(store, rules.Subjects, options),
 	}
 	if log, can := eventstore.MultiAppenderOf(store); can {
 		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, news: options.News}
@@ -231,7 +238,7 @@ func (s *Service) Follow(ctx context.Context) error {
 
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.customers.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.

@@ -26,6 +26,11 @@ const masterKeyFile = "master.key"
 // stay in clear text.
 func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
 	table := commandspg.DataKeys{Pool: n.commandPool}
+	if cfg.Master != nil {
+		n.keysOfPeople = sealing.NewKeys(table, cfg.Master, time.Now)
+		n.events = sealing.New(n.store, n.keysOfPeople, personalFields)
+		return n.keysOfPeople.Open(ctx)
+	}
 	masters, err := table.Masters(ctx)
 	if err != nil {
 		return err
@@ -44,6 +49,7 @@ func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
 	}
 	var master *sealing.MasterKeys
 	if err == nil {
+		n.masterFile = file
 		if master, err = sealing.ReadMasterKeys(file); err != nil {
 			err = fmt.Errorf("the master key file %s: %w", file, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 )
@@ -84,6 +85,12 @@ func (a *api) routes() {
 	a.customerRoutes()
 	a.accessRoutes()
 	a.peopleRoutes()
+	a.processRoutes()
+}
+
+// processRoutes are the routes of parked work, and of the end of personal texts.
+func (a *api) processRoutes() {
+	add(a, apidoc.TagPrivacy, op{method: post, path: "/v1/erasures", id: "erase-subject", needs: access.ErasePersonal, summary: "Erase the personal texts of a customer or a guest", about: "For good: their keys are destroyed, and every node has forgotten them within a minute. Orders, sums and the events stay; their personal texts read `(erased)`. No text about the subject is kept any more afterwards. If it was done before, the response has the present state.", refusals: refusals{subject.ErrInvalid, subject.ErrOrderOpen}, keyless: true}, a.erase)
 
 	add(a, apidoc.TagProcesses, op{method: post, path: "/v1/processes/{process_id}/retry", id: "retry-process", needs: access.WriteProcesses, summary: "Try parked work again now", about: "The response says what the try did. The server also tries the work by itself: when its stream has a new event, and once an hour.", process: true}, a.retryProcess)
 	add(a, apidoc.TagProcesses, op{method: post, path: "/v1/processes/{process_id}/dismiss", id: "dismiss-process", needs: access.WriteProcesses, summary: "Leave parked work as it is", about: "For work that can never be finished, such as work on a deleted stream. From now on it is tried again only when its stream has a new event, or by retry-process. `/readyz` and `verify` no longer count it.", process: true}, a.dismissProcess)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/eventstore/sealing"
@@ -42,15 +43,30 @@ func (d DataKeys) OfSubject(ctx context.Context, subject string, fresh func() (s
 	if err != nil {
 		return sealing.Row{}, err
 	}
-	// Of two nodes that make the key of a subject at once, the first one's counts.
-	tag, err := d.Pool.Exec(ctx, `
-		INSERT INTO commands.data_keys (id, subject, master, wrapped)
-		SELECT $1::text, $2::text, id, $4::bytea FROM commands.master_key WHERE id = $3::text FOR SHARE
-		ON CONFLICT DO NOTHING`, made.ID, made.Subject, made.Master, made.Wrapped)
-	if err != nil {
+	stored, erased := false, false
+	err = pgx.BeginFunc(ctx, d.Pool, func(tx pgx.Tx) error {
+		// The lock comes first and in a statement of its own, so that the next statement sees an
+		// erasure that the lock has waited for.
+		var batch pgx.Batch
+		batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
+		batch.Queue(`SELECT EXISTS (SELECT FROM commands.erased WHERE subject = $1)`, subject).QueryRow(func(row pgx.Row) error { return row.Scan(&erased) })
+		// Of two nodes that make the key of a subject at once, the first one's counts.
+		batch.Queue(`
+			INSERT INTO commands.data_keys (id, subject, master, wrapped)
+			SELECT $1::text, $2::text, id, $4::bytea FROM commands.master_key
+			WHERE id = $3::text AND NOT EXISTS (SELECT FROM commands.erased WHERE subject = $2::text)
+			ON CONFLICT DO NOTHING`, made.ID, made.Subject, made.Master, made.Wrapped).Exec(func(tag pgconn.CommandTag) error {
+			stored = tag.RowsAffected() > 0
+			return nil
+		})
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+	switch {
+	case err != nil:
 		return sealing.Row{}, fmt.Errorf("store a data key: %w", err)
-	}
-	if tag.RowsAffected() > 0 {
+	case erased:
+		return sealing.Row{}, sealing.ErrSubjectErased
+	case stored:
 		return made, nil
 	}
 	row, ok, err = d.present(ctx, subject)

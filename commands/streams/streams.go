@@ -16,10 +16,11 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/eventstore"
 )
 
-var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, customer.Category}
+var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, customer.Category, subject.Category}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

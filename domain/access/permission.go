@@ -58,6 +58,9 @@ const (
 	// notes and references. Nobody needs it for their own things. See Principal.SeesPersonal.
 	ReadPersonal Permission = "personal.read"
 
+	// ErasePersonal is the right to erase the personal texts of a customer or a guest for good.
+	ErasePersonal Permission = "personal.erase"
+
 	ReadProcesses  Permission = "processes.read"
 	WriteProcesses Permission = "processes.write" // retry and dismiss parked work
 	ReadHealth     Permission = "health.read"     // how far the read models are, and what is wrong
@@ -79,7 +82,7 @@ var all = []Permission{
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
-	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ReadEvents, WriteEvents,
+	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ErasePersonal, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
 	ReadAccess, WriteAccess, TrustedFields, ActForCustomers,
 }

@@ -22,7 +22,7 @@ var builtIn = map[Role]Grants{
 	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
 		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, ReadPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
-	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales)),
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ErasePersonal)),
 	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadAccounts, ReadPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
 	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),

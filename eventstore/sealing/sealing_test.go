@@ -28,7 +28,8 @@ type table struct {
 	rows      map[string]sealing.Row
 	destroyed []string
 	current   string
-	away      error // what each call returns
+	erased    string // a subject whose texts were erased
+	away      error  // what each call returns
 	fetched   int
 }
 
@@ -45,6 +46,10 @@ func (t *table) OfSubject(_ context.Context, subject string, fresh func() (seali
 	if t.away != nil {
 		defer t.mu.Unlock()
 		return sealing.Row{}, t.away
+	}
+	if subject == t.erased {
+		defer t.mu.Unlock()
+		return sealing.Row{}, sealing.ErrSubjectErased
 	}
 	for _, row := range t.rows {
 		if row.Subject == subject && !row.Destroyed() {
@@ -480,6 +485,85 @@ func TestAKeyThatIsAwayIsNotErased(t *testing.T) {
 	r.table.setAway(nil)
 	if got, err := read(t.Context(), r.store, "order-o"); err != nil || got[0] != marked {
 		t.Errorf("when the keys are back: %q, %v", got, err)
+	}
+}
+
+// A text about a subject that was erased is not kept, neither in clear text nor sealed. Everything
+// else in the event is.
+func TestNothingIsKeptOfAnErasedSubject(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.append(t, "order-o", told("customer:1", marked))
+	r.table.destroy("customer:1")
+	r.table.erased = "customer:1"
+	r.keys.Drop(slices.Collect(maps.Keys(r.table.rows))...)
+	r.append(t, "order-p", told("customer:1", `{"reason":"MARKER","total":"1.00"}`))
+	for what, log := range map[string]eventstore.Store{"recorded": r.log, "read": r.store} {
+		if got, err := read(t.Context(), log, "order-p"); err != nil || got[0] != `{"reason":"(erased)","total":"1.00"}` {
+			t.Errorf("%s: %q, %v", what, got, err)
+		}
+	}
+}
+
+// A node is told once of keys that were destroyed, so that it drops what it has in memory.
+func TestANodeLearnsOfDestroyedKeys(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.append(t, "order-o", told("customer:1", marked))
+	told := 0
+	r.keys.Destroyed = func() { told++ }
+	ask := func() {
+		t.Helper()
+		r.clock.add(20 * time.Second)
+		if _, err := read(t.Context(), r.store, "order-o"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	if told != 0 {
+		t.Errorf("told %d times although no key was destroyed", told)
+	}
+	r.table.destroy("customer:1")
+	for range 3 {
+		ask()
+	}
+	if told != 1 {
+		t.Errorf("told %d times, want once", told)
+	}
+}
+
+// A subscriber gets an event only after Before was called with it.
+func TestBeforeASubscriberGetsAnEvent(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.append(t, "order-o", told("customer:1", marked))
+	refused, calls := errors.New("away"), 0
+	r.store.Before = func(_ context.Context, e *eventstore.Recorded) error {
+		if calls++; calls == 1 {
+			return refused
+		}
+		r.table.destroy("customer:1")
+		r.keys.Drop(slices.Collect(maps.Keys(r.table.rows))...)
+		return nil
+	}
+	for range 2 {
+		for item, err := range r.store.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}) {
+			if calls == 1 {
+				if _, away := errors.AsType[*eventstore.UnavailableError](err); !away || !errors.Is(err, refused) {
+					t.Errorf("the first time: %v", err)
+				}
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if item.Event != nil {
+				if got := string(item.Event.Data); !strings.Contains(got, sealing.Erased) {
+					t.Errorf("the subscriber got %s", got)
+				}
+				break
+			}
+		}
 	}
 }
 

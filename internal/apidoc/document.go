@@ -23,6 +23,7 @@ const (
 	TagProcesses = "Processes"
 	TagAccess    = "Access"
 	TagPeople    = "People"
+	TagPrivacy   = "Privacy"
 	TagHealth    = "Health"
 	TagAPI       = "The API itself"
 )
@@ -40,6 +41,7 @@ var tags = []*huma.Tag{
 	{Name: TagProcesses, Description: "Work that needs steps in several places and is not finished, such as a checkout that has to reserve stock and place an order."},
 	{Name: TagPeople, Description: "People who work in the shop: who was invited, and how they sign in."},
 	{Name: TagAccess, Description: "Who may do what: API keys, and roles with their permissions."},
+	{Name: TagPrivacy, Description: "Personal data of customers and guests, and its end."},
 	{Name: TagHealth, Description: "The state of the server, for probes."},
 	{Name: TagAPI, Description: "The OpenAPI document, and the meaning of each problem."},
 }

@@ -158,6 +158,9 @@ var story = []Step{
 	{"remove-factor", aPerson, ``},
 	{"disable-staff", aPerson, `{"reason":"left the shop"}`},
 
+	// A guest's texts are erased, because the shop keeps them no longer.
+	{"erase-subject", nil, `{"cart_id":"cart-of-a-guest","reason":"retention"}`},
+
 	// The mug is sold no longer, and work that failed is left as it is.
 	{"retire-product", map[string]string{"sku": "mug", "reason": "sold out for good"}, ``},
 	{"retry-process", parkedWork, ``},

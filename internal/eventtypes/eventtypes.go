@@ -13,6 +13,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 )
 
 // All returns the type names of all events that this or an earlier version writes, each with
@@ -27,6 +28,7 @@ func All() map[string]reflect.Type {
 	learn(all, access.Types(), access.Decode)
 	learn(all, staff.Types(), staff.Decode)
 	learn(all, customer.Types(), customer.Decode)
+	learn(all, subject.Types(), subject.Decode)
 	return all
 }
 

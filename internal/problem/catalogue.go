@@ -16,6 +16,7 @@ import (
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 )
 
 // Entry explains a problem type.
@@ -69,7 +70,7 @@ func Catalogue() []Entry {
 		entry(http.StatusServiceUnavailable, CodePositionNotYet, "The read model has not reached the position in Daybook-Min-Position yet. The member position has the position that it has reached."),
 	}
 	for _, rejections := range [][]*rule.Rejection{
-		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections,
+		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

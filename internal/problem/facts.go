@@ -14,6 +14,7 @@ import (
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
 )
@@ -51,6 +52,9 @@ var facts = rows(
 	// Of customers.
 	nothing(customer.ErrNotFound, customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrLimit, customer.ErrBlocked),
 	facing[fieldFacts](customer.ErrTextInvalid),
+	// Of erasures.
+	nothing(subject.ErrInvalid),
+	facing[openOrderFacts](subject.ErrOrderOpen),
 
 	// Of products.
 	facing[RefusedLineFacts](product.ErrNotFound, product.ErrRetired),
@@ -266,6 +270,9 @@ type (
 	productTextFacts struct {
 		Field string `json:"field" enum:"reason" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	openOrderFacts struct {
+		OrderID unit.OrderID `json:"order_id" doc:"One of the orders that are not finished."`
 	}
 	cartTextFacts struct {
 		Field string `json:"field" enum:"country,reason,reference,sku_text,title" doc:"Which text it is."`

@@ -16,6 +16,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -32,9 +33,10 @@ type Book struct {
 	Stock     map[stock.Key]*StockLevel
 	Sales     *Ledger
 	Customers map[unit.CustomerID]*Customer
-	Access    access.State // API keys and roles
-	actors    *Actors      // nil: no event is about keys or roles
-	Staff     staff.State  // people who sign in
+	Access    access.State        // API keys and roles
+	actors    *Actors             // nil: no event is about keys or roles
+	Staff     staff.State         // people who sign in
+	erased    map[unit.Owner]bool // whose texts were erased
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -130,6 +132,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		claimed:      map[unit.OrderID]unit.CartID{},
 		restocked:    map[returnAtStock]unit.Quantity{},
 		merges:       map[merge]*merging{},
+		erased:       map[unit.Owner]bool{},
 		streams:      map[string]lastEvent{},
 		unreadable:   map[string]*unreadableStream{},
 		others:       newOtherStreams(),
@@ -223,6 +226,8 @@ func (b *Book) foldEvent(e *event) {
 		b.foldStaff(e, value)
 	case customer.Event:
 		b.foldCustomer(e, unit.CustomerID(id), value)
+	case subject.Event:
+		b.foldSubject(e, value)
 	}
 }
 

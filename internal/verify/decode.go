@@ -17,6 +17,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/eventstore"
 	"daybook/projections"
 )
@@ -75,6 +76,7 @@ var decoders = map[string]func(eventType string, data []byte) (any, error){
 	customer.Category: func(t string, data []byte) (any, error) { return customer.Decode(t, data) },
 	staff.Category:    func(t string, data []byte) (any, error) { return staff.Decode(t, data) },
 	stock.Category:    func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
+	subject.Category:  func(t string, data []byte) (any, error) { return subject.Decode(t, data) },
 }
 
 func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Recorded) (value any, err error) {

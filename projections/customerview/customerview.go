@@ -18,6 +18,7 @@ import (
 
 	"daybook/domain/contact"
 	"daybook/domain/customer"
+	"daybook/domain/subject"
 	"daybook/projections"
 	"daybook/projections/table"
 )
@@ -38,16 +39,14 @@ func View() projections.View {
 		Name:     "customers",
 		Version:  1,
 		Setting:  "fold " + strconv.Itoa(customer.FoldVersion), // rows hold the aggregate's fold
-		Claims:   []string{customer.Category + "."},
+		Claims:   []string{customer.Category + ".", subject.Category + "."},
 		Tables:   tables,
 		Columns:  map[string][]string{accounts.Name(): accounts.Names()},
 		Indexes:  indexes,
 		Metadata: true,
 		Belongs:  projections.OfItsKind,
-		Decode: func(eventType string, data []byte) (any, error) {
-			return customer.Decode(eventType, data)
-		},
-		Apply: apply,
+		Decode:   decode,
+		Apply:    apply,
 	}
 }
 
@@ -68,12 +67,17 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 	records := make(map[string]*record)
 	var inOrder []*record
 	var stored []string
+	var erasures []subject.Erased
 	for i := range batch {
 		id := idOf(batch[i].Stream)
-		if records[id] != nil {
+		erased, erases := batch[i].Value.(subject.Erased)
+		if erases {
+			id = string(erased.CustomerID)
+		}
+		if records[id] != nil || id == "" {
 			continue
 		}
-		if batch[i].Revision > 0 {
+		if erases || batch[i].Revision > 0 {
 			stored = append(stored, id)
 		}
 		records[id] = &record{id: id}
@@ -84,6 +88,10 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 	}
 	for i := range batch {
 		e := &batch[i]
+		if erased, is := e.Value.(subject.Erased); is {
+			erasures = append(erasures, erased)
+			continue
+		}
 		event, ok := e.Value.(customer.Event)
 		if !ok {
 			return fmt.Errorf("event %s at %s: not of a customer", e.Type, e.Position)
@@ -94,6 +102,9 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 			continue
 		}
 		r.apply(e, event, registers)
+	}
+	if err := redact(ctx, tx, erasures, records); err != nil {
+		return fmt.Errorf("redact customers: %w", err)
 	}
 	inOrder = slices.DeleteFunc(inOrder, func(r *record) bool { return !r.changed })
 	slices.SortFunc(inOrder, func(a, b *record) int { return strings.Compare(a.id, b.id) })
