@@ -120,7 +120,7 @@ func (s *storyteller) customers() {
 	}
 	home := object{"name": "Olive", "company": "Olive Ltd", "lines": []string{"1 High Street", "Flat 2"}, "postcode": "LS1 4AP", "city": "Leeds", "region": "ENG", "country": "GB", "phone": "+44 113 496 0000"}
 	olive := register("olive")
-	s.do(http.MethodPatch, olive, object{"name": "Olive B.", "phone": nil})
+	s.do(http.MethodPatch, olive, object{"name": "Olive B.", "locale": "de-AT"})
 	s.post(olive+"/addresses", home)
 	var now struct {
 		Addresses []struct {

@@ -617,6 +617,9 @@ func (w *withheldShop) questions(t *testing.T) {
 				if r.id == "get-customer" && key == w.analyst {
 					lacks = "customers.read" // of which an analyst could make no use
 				}
+				if r.id == "list-customer-accounts" && key == w.analyst {
+					lacks = "accounts.read"
+				}
 				if status, text := w.ask(key, http.MethodGet, path, ""); status != http.StatusForbidden || !strings.Contains(text, lacks) {
 					t.Errorf("%s: %d %s", path, status, text)
 				}

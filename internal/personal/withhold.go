@@ -12,11 +12,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"daybook/domain/access"
+	"daybook/domain/customer"
 	"daybook/eventstore"
 )
 
@@ -190,9 +192,16 @@ func (w *Withholder) DecryptCursor(encrypted string) (cursor string, err error) 
 // nothingKnown is the content of an event whose form this program does not know.
 const nothingKnown = `{"withheld":true}`
 
+// customerStreams begin the names of the streams of customers' accounts. The rest of such a name is
+// the id of a customer.
+const customerStreams = customer.Category + "-"
+
 // Event returns a recorded event without personal data. It has the same type and place, and another
 // id (ID). If the program cannot read the event, the whole content is withheld.
 func (w *Withholder) Event(recorded eventstore.Recorded) eventstore.Recorded {
+	if id, ofCustomer := strings.CutPrefix(recorded.Stream, customerStreams); ofCustomer {
+		recorded.Stream = customerStreams + w.Text(Customer, id)
+	}
 	fields, known := treesOfEvents[recorded.Type]
 	if eventstore.Foreign(&recorded) != nil {
 		recorded.ID, recorded.Data, recorded.Meta = w.ID(recorded.ID), []byte(nothingKnown), []byte(`{}`)
