@@ -196,7 +196,7 @@ func TestTheComposeFilesAreAsSpecified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"compose.yaml": document(t, "compose.yaml"), "deploy/compose.yaml": deployFile(t, "compose.yaml")} {
+	for name, text := range map[string]string{"compose.yaml": document(t, "compose.yaml"), "deploy/compose.yaml": deployFile(t, "compose.yaml"), "deploy/compose.kurrentdb.yaml": deployFile(t, "compose.kurrentdb.yaml")} {
 		var file map[string]any
 		strictly(t, name, text, &file)
 		if err := schema.Validate(file); err != nil {
@@ -402,7 +402,7 @@ var (
 func TestCommandsOfOtherProgramsNameWhatExists(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{"docs/operations.md": document(t, "docs/operations.md"), "README.md": document(t, "README.md"), "compose.yaml": document(t, "compose.yaml")}
-	for _, name := range []string{"Dockerfile", "compose.yaml", "kubernetes.yaml", "README.md", "daybook.service"} {
+	for _, name := range []string{"Dockerfile", "compose.yaml", "compose.kurrentdb.yaml", "kubernetes.yaml", "README.md", "daybook.service"} {
 		texts["deploy/"+name] = deployFile(t, name)
 	}
 	stages := map[string]bool{}
