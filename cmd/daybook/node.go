@@ -279,11 +279,17 @@ func (n *node) workers(cfg nodeConfig) []part {
 		name: "the watch over the node",
 		open: func(context.Context) error {
 			n.watch = readapi.NewWatch(live.Progress{Runner: n.projections}, live.Log{Store: n.store}, n.processes())
-			n.watch.Keys = n.keys.Trouble
+			n.watch.Keys = func() readapi.KeysHeard { return n.keysHeard(cfg.Web.Access) }
 			return nil
 		},
 		run: func(ctx context.Context) error { return n.watch.Run(ctx) },
 	}, n.backupPart(cfg.Backups)}
+}
+
+// keysHeard tells whether the node hears of changes of keys. who is the value of --access.
+func (n *node) keysHeard(who string) readapi.KeysHeard {
+	deaf := n.keys.Deaf()
+	return readapi.KeysHeard{Deaf: deaf, Trouble: n.keys.Trouble(), Refuses: who == accessByKeys && deaf > keyring.MaxDeaf}
 }
 
 // backupPart makes the backups of a plan.

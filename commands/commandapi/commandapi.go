@@ -29,7 +29,6 @@ import (
 	"daybook/domain/unit"
 	"daybook/internal/etag"
 	"daybook/internal/problem"
-	"daybook/internal/ratelimit"
 )
 
 // Options are what the API needs in addition to the service.
@@ -37,9 +36,8 @@ type Options struct {
 	// Answers keeps the responses to requests with an idempotency key; nil: none is kept, so a
 	// repeated request is decided again.
 	Answers commands.Answers
-	// AnswersPerCustomer is how many answers each hour are kept under the idempotency keys of one
-	// customer; 0: no limit.
-	AnswersPerCustomer float64
+	// Kept is how many answers are kept for each caller.
+	Kept KeptLimits
 	// GuestToken makes the token of a cart without a customer; nil: there are no tokens.
 	GuestToken func(unit.CartID) string
 	// GuestOf reads the token of a guest, and returns the cart that it is for; nil: no token is
@@ -101,7 +99,7 @@ func (a *api) serve(service *commands.Service, options Options) {
 	a.keys.underWay = make(map[scopedKey]chan struct{})
 	a.guestToken, a.keys.guestToken = options.GuestToken, options.GuestToken
 	a.customerID, a.guestOf = options.CustomerID, options.GuestOf
-	a.keys.kept = ratelimit.New(options.AnswersPerCustomer/time.Hour.Seconds(), time.Hour)
+	a.keys.kept = newKeptAllowances(options.Kept)
 	if options.Desk == nil {
 		options.Desk = signin.New(service, signin.Options{Logger: options.Logger})
 	}
