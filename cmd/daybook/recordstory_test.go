@@ -142,7 +142,7 @@ func (s *storyteller) customers() {
 	unblocked := register("unblocked")
 	s.post(unblocked+"/block", object{"reason": "chargebacks"})
 	s.post(unblocked+"/unblock", object{"reason": "a mistake"})
-	s.fill("addressed", "mug", 1)
+	s.fill("addressed", "post", 1)
 	details := object{
 		"billing": home, "shipping": home, "email": "olive@home.example", "phone": "+44 20 7946 0000",
 		"delivery_notes": "ring twice", "gift_message": "for you", "buyer_reference": "PO 7",
