@@ -66,10 +66,7 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 		default:
 			who := problem.RequestOf(ctx.Context()).Who
 			scope := scopeOf(who, r.Header.Get(headerActor))
-			kept := scope
-			if !who.SeesPersonal(problem.Needs(ctx.Operation().Metadata)) {
-				kept += withoutPersonal
-			}
+			kept := keptScope(scope, who, problem.Needs(ctx.Operation().Metadata))
 			if err := k.serve(ctx, scopedKey{scope, key}, kept, next); err != nil {
 				problem.Write(w, r, err)
 			}
@@ -82,11 +79,6 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 type heldResponse interface {
 	Response() (status int, header http.Header, body []byte)
 }
-
-// withoutPersonal is added to the scope of kept answers that have no personal data. So a caller who
-// loses or gets the permission personal.read does not get the answer in its other form. The request
-// is decided again under the same command id, so it has no second effect.
-const withoutPersonal = " without personal data"
 
 // serve serves a request. Its answer is kept in the scope keptScope.
 func (k *keys) serve(ctx huma.Context, key scopedKey, keptScope string, next func(huma.Context)) error {
