@@ -31,6 +31,7 @@ const (
 	freeOfAddress = 20 // all accounts from one address: password spraying
 	freeOfAccount = 50 // one account from all addresses, without known browsers
 	freeOfCodes   = 10 // codes of one person, after a good password
+	freeOfPresent = 10 // the present password of a person who has signed in, from all addresses
 	// noteAt is a number of failures for one account. From this number on, they are noted as
 	// guessing.
 	noteAt    = 10
@@ -64,9 +65,11 @@ func isKnown(keys []key) bool { return len(keys) == 1 && keys[0].free == freeOfD
 func accountKey(account string) string { return "account " + account }
 
 // passwordKeys are the keys of a change of password, which only a person who has signed in can
-// send.
+// send. The second key does not depend on the address, so that somebody with a stolen session
+// cannot guess the password from many addresses, nor use up the spare slot of hashes. The owner is
+// not locked out, because a link sets a new password.
 func passwordKeys(id staff.PersonID, client string) []key {
-	return []key{{name: "change " + client + " " + string(id), free: freeOfPair}}
+	return []key{{name: "change " + client + " " + string(id), free: freeOfPair}, {name: "present " + string(id), free: freeOfPresent, kept: codesForgotten}}
 }
 
 // codeKeys are the keys of a code for the second factor. Only somebody who knows the password can
@@ -77,8 +80,8 @@ func codeKeys(id staff.PersonID, device string) []key {
 }
 
 // proofKeys are the keys of a proof by password and code, which only a person who has signed in can
-// send. The second key does not depend on the address, so that somebody with a stolen session and
-// the password cannot guess codes from many addresses.
+// send. The last key does not depend on the address, so that somebody with a stolen session and the
+// password cannot guess codes from many addresses.
 func proofKeys(id staff.PersonID, client string) []key {
 	return append(passwordKeys(id, client), key{name: "proof " + string(id), free: freeOfCodes, kept: codesForgotten})
 }
