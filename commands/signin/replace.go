@@ -11,6 +11,10 @@ import (
 	"daybook/domain/staff"
 )
 
+// maxNewApps is how many secrets of a new app a person can have that are not confirmed yet. A new
+// one takes the place of the oldest.
+const maxNewApps = 3
+
 // BeginNewFactor makes the secret of another second factor for a person who has signed in. The
 // person has the factor only after ReplaceFactor.
 //
@@ -25,6 +29,9 @@ func (d *Desk) BeginNewFactor(ctx context.Context, id staff.PersonID) (factor Fa
 	}
 	factor, err = d.newSecret(ctx, id)
 	if err != nil {
+		return Factor{}, "", err
+	}
+	if err := d.store.KeepNewest(ctx, id, NewApp, maxNewApps-1); err != nil {
 		return Factor{}, "", err
 	}
 	token, step := d.newSession(id, person, NewApp, stepFor)

@@ -40,6 +40,8 @@ type Store interface {
 	Try(ctx context.Context, hash string, limit int) (allowed bool, err error)
 	// EndSession deletes a session. It returns false if there is none.
 	EndSession(ctx context.Context, hash string) (ended bool, err error)
+	// KeepNewest deletes what is stored for a person at a stage, except the newest rows.
+	KeepNewest(ctx context.Context, id staff.PersonID, stage Stage, newest int) error
 
 	// Tidy deletes the sessions of a person that are of an earlier generation, and all their
 	// secrets except those in keep. Known browsers stay known.
