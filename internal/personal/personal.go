@@ -42,6 +42,8 @@ const (
 	Customer Class = "customer"
 	// Actor is who caused an event.
 	Actor Class = "actor"
+	// Person is the id of a person who signs in. Their actor has this id, too.
+	Person Class = "person"
 	// Chosen texts are names that a sender chooses freely, such as a correlation id or the name of
 	// a carrier. Usually they say nothing about a person, but they can. Equal texts can be joined
 	// and counted without the text itself.
@@ -172,7 +174,7 @@ func (w *walker) add(path []string, tag, member string) {
 		w.faults = append(w.faults, fmt.Errorf("%s has no class. If the text can name a person, or a person writes it, add the tag `class:\"personal\"`; else `class:\"open\"`. "+
 			"If a rule compares it, write `class:\"personal,compared\"`. A type whose values are all alike can have a row in ofTypes instead (internal/personal/types.go)", member))
 		class = Written
-	case !slices.Contains([]Class{Open, Written, Customer, Actor, Chosen, Derived}, class) || more && rest != compared:
+	case !slices.Contains([]Class{Open, Written, Customer, Actor, Person, Chosen, Derived}, class) || more && rest != compared:
 		w.faults = append(w.faults, fmt.Errorf("%s: there is no class %q; see internal/personal/personal.go", member, tag))
 		class = Written
 	}

@@ -26,11 +26,12 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[unit.TransactionID](): "open",
 	reflect.TypeFor[unit.TransferID]():    "open",
 	reflect.TypeFor[unit.ReservationID](): "open",
-	// The server makes the ids of keys and of people, and they are random.
+	// The server makes these ids, and they are random.
 	reflect.TypeFor[access.KeyID]():       "open",
-	reflect.TypeFor[staff.PersonID]():     "open",
 	reflect.TypeFor[customer.AddressID](): "open",
 	reflect.TypeFor[customer.NoteID]():    "open",
+
+	reflect.TypeFor[staff.PersonID](): "person",
 
 	reflect.TypeFor[unit.CustomerID](): "customer,compared",
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/domain/order"
+	"daybook/domain/staff"
 	"daybook/eventstore"
 	"daybook/internal/personal"
 )
@@ -89,6 +90,25 @@ func TestPseudonymsTellCustomersApart(t *testing.T) {
 	} {
 		if got := one.Text(personal.Actor, actor); !strings.HasPrefix(got, want) || actor != "system:timer" && actor != "" && strings.HasSuffix(got, actor) {
 			t.Errorf("the actor %q is shown as %q", actor, got)
+		}
+	}
+}
+
+// An event about a person has their id, and its actor may be this person. A reader who could join
+// the two would know who is behind the pseudonym everywhere.
+func TestThePseudonymOfAPersonCannotBeTurnedBack(t *testing.T) {
+	t.Parallel()
+	const id = "p3f9a1c2d4"
+	w := personal.NewWithholder([]byte("secret"))
+	actor := w.Text(personal.Actor, "staff:"+id)
+	for _, event := range []staff.Event{staff.SignedIn{Person: id, Session: "s1"}, staff.SignedOut{Person: id, Session: "s1"}} {
+		name, data, err := staff.Encode(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := w.Event(recorded(name, string(data), `{"actor":"staff:`+id+`"}`))
+		if text := string(shown.Data) + string(shown.Meta); strings.Contains(text, id) || strings.Count(text, strings.TrimPrefix(actor, "staff:")) != 2 {
+			t.Errorf("%s is shown as %s", name, text)
 		}
 	}
 }
