@@ -199,12 +199,25 @@ func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person s
 	browser := session
 	browser.Hash, browser.ID, browser.Stage, browser.ExpiresAt = sum(secret), "b"+randomHex(5), KnownBy, session.BeganAt.Add(BrowserFor)
 	done := SignedIn{Next: Complete, Token: token, Session: session, Browser: browserPrefix + secret}
-	if old, is := strings.CutPrefix(from.Browser, browserPrefix); is {
-		if _, err := d.store.EndSession(ctx, sum(old)); err != nil {
-			return SignedIn{}, err
-		}
+	if err := d.endBrowser(ctx, from, id); err != nil {
+		return SignedIn{}, err
 	}
 	return done, d.store.SaveSession(ctx, browser)
+}
+
+// endBrowser ends what a browser was known by, because it gets another token. What it was known by
+// for somebody else stays, so nobody can make others unknown.
+func (d *Desk) endBrowser(ctx context.Context, from From, id staff.PersonID) error {
+	secret, is := strings.CutPrefix(from.Browser, browserPrefix)
+	if !is {
+		return nil
+	}
+	old, err := d.store.Session(ctx, sum(secret))
+	if err != nil || old == nil || old.Person != id || old.Stage != KnownBy && old.Stage != LinkedBy {
+		return err
+	}
+	_, err = d.store.EndSession(ctx, old.Hash)
+	return err
 }
 
 // IsSession tells whether a text has the form of the token of a session.
