@@ -1,7 +1,9 @@
 package signin
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"daybook/domain/access"
 )
@@ -30,5 +32,42 @@ func TestASignInEndsOnlyTheBrowserOfItsPerson(t *testing.T) {
 	done, err := o.signIn(From{Browser: hers}, "eve@shop.example", password)
 	if err != nil || known(hers) || !known(done.Browser) {
 		t.Errorf("eve has signed in again: %v, %t, %t", err, known(hers), known(done.Browser))
+	}
+}
+
+// Each known browser has tries of its own. So a person has few of them, and somebody who signed in
+// with the old password has none once the owner has set a password with a link.
+func TestKnownBrowsersAreFewAndEndWithThePassword(t *testing.T) {
+	t.Parallel()
+	o, mails, _ := newPostOffice(t)
+	eve := o.hireByMail(mails, "eve@shop.example", access.Operator)
+	var browsers []string
+	known := func() (all []bool) {
+		for _, browser := range browsers {
+			device, err := o.device(t.Context(), From{Browser: browser}, eve)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, device != "")
+		}
+		return all
+	}
+	for range maxBrowsers + 2 {
+		browsers = append(browsers, o.mustSignIn("eve@shop.example").Browser)
+		o.later(time.Minute)
+	}
+	if all := known(); all[0] || all[1] || slices.Contains(all[2:], false) {
+		t.Errorf("of %d browsers are known: %v", len(browsers), all)
+	}
+	done, err := o.Redeem(t.Context(), o.link(mails, "eve@shop.example"), "quite another password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(known(), true) {
+		t.Errorf("known after a new password: %v", known())
+	}
+	browsers = []string{done.Browser}
+	if !known()[0] {
+		t.Error("the browser in which the password was set is not known")
 	}
 }

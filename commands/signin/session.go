@@ -21,8 +21,11 @@ const (
 	IdleMax    = 30 * time.Minute // since a session was used last
 	SessionMax = 12 * time.Hour   // since it began
 	BrowserFor = 180 * 24 * time.Hour
-	stepFor    = 10 * time.Minute // between the password and the code
-	stepTries  = 5                // requests with one step token
+	// maxBrowsers is how many browsers are known for a person. A new one takes the place of the
+	// oldest, because each has tries of its own.
+	maxBrowsers = 20
+	stepFor     = 10 * time.Minute // between the password and the code
+	stepTries   = 5                // requests with one step token
 	// touchEvery bounds how often the use of a session is stored.
 	touchEvery = time.Minute
 )
@@ -200,6 +203,9 @@ func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person s
 	browser.Hash, browser.ID, browser.Stage, browser.ExpiresAt = sum(secret), "b"+randomHex(5), KnownBy, session.BeganAt.Add(BrowserFor)
 	done := SignedIn{Next: Complete, Token: token, Session: session, Browser: browserPrefix + secret}
 	if err := d.endBrowser(ctx, from, id); err != nil {
+		return SignedIn{}, err
+	}
+	if err := d.store.KeepNewest(ctx, id, KnownBy, maxBrowsers-1); err != nil {
 		return SignedIn{}, err
 	}
 	return done, d.store.SaveSession(ctx, browser)

@@ -336,7 +336,8 @@ type Redeemed struct {
 	Browser string
 }
 
-// Redeem sets a password with a token. The browser is known from then on, as by KnowBrowser.
+// Redeem sets a password with a token. The browser is known from then on, as by KnowBrowser. Other
+// browsers are not known any more.
 //
 // Errors: *FieldError, staff.ErrTokenRefused, ErrBusy, and those of the log and the store.
 func (d *Desk) Redeem(ctx context.Context, text, password string) (Redeemed, error) {
@@ -351,6 +352,10 @@ func (d *Desk) Redeem(ctx context.Context, text, password string) (Redeemed, err
 	member, err := redeem(ctx, token, password)
 	if err != nil {
 		return Redeemed{}, err
+	}
+	// Somebody else may have signed in with the old password. Their browser has tries of its own.
+	if err := d.store.KeepNewest(ctx, member.ID, KnownBy, 0); err != nil {
+		d.logger.WarnContext(ctx, "browsers stay known, although a password was set by a token", "person_id", member.ID, "error", err)
 	}
 	browser, session := d.linkedBrowser(member.ID, member.Person)
 	if err := d.store.SaveSession(ctx, session); err != nil {
