@@ -1,11 +1,14 @@
 package signin
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"daybook/domain/access"
+	"daybook/domain/staff"
+	"daybook/eventstore/memory"
 )
 
 // Two people use one machine. The sign-in of one does not end what the browser is known by for the
@@ -69,5 +72,27 @@ func TestKnownBrowsersAreFewAndEndWithThePassword(t *testing.T) {
 	browsers = []string{done.Browser}
 	if !known()[0] {
 		t.Error("the browser in which the password was set is not known")
+	}
+}
+
+// The log is away while a link makes a browser known. The link is not used up, and afterwards it is
+// good once.
+func TestALinkIsNotUsedUpWhileTheLogIsAway(t *testing.T) {
+	t.Parallel()
+	log := &refusing{Store: memory.New()}
+	o, mails := newOfficeOn(t, log), &postBox{}
+	o.mailer, o.publicURL = mails, "https://shop.example"
+	o.hireByMail(mails, "eve@shop.example", access.Operator)
+	link := o.link(mails, "eve@shop.example")
+	log.away = true
+	if _, err := o.KnowBrowser(t.Context(), link); err == nil || errors.Is(err, staff.ErrTokenRefused) {
+		t.Errorf("while the log is away: %v", err)
+	}
+	log.away = false
+	if browser, err := o.KnowBrowser(t.Context(), link); err != nil || browser == "" {
+		t.Errorf("afterwards: %v", err)
+	}
+	if _, err := o.KnowBrowser(t.Context(), link); !errors.Is(err, staff.ErrTokenRefused) {
+		t.Errorf("once more: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"daybook/domain/rule"
 	"daybook/domain/staff"
 )
 
@@ -110,8 +111,8 @@ func (d *Desk) redeemReset(ctx context.Context, token GivenToken, password strin
 
 // KnowBrowser makes a browser known for the person to whom a link was sent, and returns the token
 // by which it is known. Whoever guesses the person's password cannot delay a known browser, so
-// nobody can be kept from signing in. The link is used up. A sign-in still needs the password and
-// the second factor.
+// nobody can be kept from signing in. The link is used up, unless the event cannot be recorded.
+// A sign-in still needs the password and the second factor.
 //
 // Errors: staff.ErrTokenRefused, and those of the log and the store.
 func (d *Desk) KnowBrowser(ctx context.Context, text string) (browser string, err error) {
@@ -141,6 +142,10 @@ func (d *Desk) KnowBrowser(ctx context.Context, text string) (browser string, er
 		err = staff.ErrTokenRefused
 	}
 	if err != nil {
+		if _, refused := errors.AsType[*rule.Rejection](err); !refused {
+			// The link did nothing, so it is good again. The error says why the request failed.
+			_, _ = d.store.EndSession(context.WithoutCancel(ctx), used.Hash)
+		}
 		return "", err
 	}
 	return text, d.store.SaveSession(ctx, session)
