@@ -83,7 +83,7 @@ func codeKeys(id staff.PersonID, device string) []key {
 // send. The last key does not depend on the address, so that somebody with a stolen session and the
 // password cannot guess codes from many addresses.
 func proofKeys(id staff.PersonID, client string) []key {
-	return append(passwordKeys(id, client), key{name: "proof " + string(id), free: freeOfCodes, kept: codesForgotten})
+	return append(passwordKeys(id, client)[:1], key{name: "proof " + string(id), free: freeOfCodes, kept: codesForgotten})
 }
 
 // limits counts tries. The counts are in memory, so each node has its own.
