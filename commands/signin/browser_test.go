@@ -2,6 +2,7 @@ package signin
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -94,5 +95,28 @@ func TestALinkIsNotUsedUpWhileTheLogIsAway(t *testing.T) {
 	}
 	if _, err := o.KnowBrowser(t.Context(), link); !errors.Is(err, staff.ErrTokenRefused) {
 		t.Errorf("once more: %v", err)
+	}
+}
+
+// One client asks for links for very many names that nobody has. Its requests do not fill the queue,
+// so others get their links.
+func TestOneClientDoesNotFillTheQueueOfLinks(t *testing.T) {
+	t.Parallel()
+	o, mails, _ := newPostOffice(t)
+	o.hireByMail(mails, "eve@shop.example", access.Operator)
+	flood := func() {
+		for i := range maxResets + 1 {
+			if err := o.askReset("bot", fmt.Sprintf("nobody%d@shop.example", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flood()
+	if len(o.resets) != maxOfClient {
+		t.Errorf("%d requests of one client wait", len(o.resets))
+	}
+	o.link(mails, "eve@shop.example")
+	if flood(); len(o.resets) != maxOfClient {
+		t.Errorf("%d requests wait after the first were done", len(o.resets))
 	}
 }

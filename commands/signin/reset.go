@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 
 	"daybook/domain/staff"
 )
@@ -12,11 +13,41 @@ const (
 	freeOfResets = 10  // requests for one person from one address, or from one known browser
 	freeOfMails  = 3   // mails to one person
 	maxResets    = 200 // requests that may wait for Run
+	maxOfClient  = 5   // of these, requests from one address
 	resetsAtOnce = 4   // mails that are sent at the same time
 )
 
 // ErrNoMail means that the server sends no mail, so it can send no link.
 var ErrNoMail = errors.New("the server sends no mail")
+
+// linkRequest is a request for a link that waits for Run.
+type linkRequest struct{ address, client string }
+
+// waiting counts the requests of each client that wait for Run. So one client cannot fill the queue
+// with names that nobody has, and keep others from their links.
+type waiting struct {
+	mu sync.Mutex
+	by map[string]int
+}
+
+// enter counts a request. It returns false if too many of the client are waiting.
+func (w *waiting) enter(client string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by[client] >= maxOfClient {
+		return false
+	}
+	w.by[client]++
+	return true
+}
+
+func (w *waiting) leave(client string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by[client]--; w.by[client] <= 0 {
+		delete(w.by, client)
+	}
+}
 
 var resetLink = letter{subject: "A link to sign in", text: `Hello NAME,
 
@@ -52,9 +83,13 @@ func (d *Desk) RequestReset(ctx context.Context, from From, email string) error 
 	if wait := d.limits.take(keys); wait > 0 {
 		return &WaitError{After: wait}
 	}
+	if !d.waiting.enter(from.Client) {
+		return nil // the same as for a full queue, because the response must not depend on the person
+	}
 	select {
-	case d.resets <- address:
+	case d.resets <- linkRequest{address: address, client: from.Client}:
 	default:
+		d.waiting.leave(from.Client)
 		d.logger.WarnContext(ctx, "a request for a link was dropped, because too many are waiting", "waiting", maxResets)
 	}
 	return nil
@@ -83,8 +118,9 @@ func (d *Desk) sendResets(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case address := <-d.resets:
-			d.sendReset(ctx, address)
+		case asked := <-d.resets:
+			d.waiting.leave(asked.client)
+			d.sendReset(ctx, asked.address)
 		case asked := <-d.moves:
 			d.sendMove(ctx, asked)
 		}

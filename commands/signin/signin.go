@@ -96,9 +96,10 @@ type Desk struct {
 	mailer    Mailer
 	publicURL string
 	logger    *slog.Logger
-	guesses   chan guess  // to be recorded by Run
-	resets    chan string // addresses to which Run sends links
-	moves     chan move   // new addresses of people, to which Run sends links
+	guesses   chan guess // to be recorded by Run
+	resets    chan linkRequest
+	waiting   *waiting
+	moves     chan move // new addresses of people, to which Run sends links
 
 	resetSecret []byte
 	watches     watches
@@ -111,7 +112,7 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
+		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
 		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
 	if d.resetSecret == nil {
