@@ -19,7 +19,7 @@ func TestASignInEndsOnlyTheBrowserOfItsPerson(t *testing.T) {
 	o := newOffice(t)
 	eve := o.hire("eve@shop.example", access.Operator)
 	o.hire("bob@shop.example", access.Operator)
-	known := func(browser string) bool {
+	deviceOf := func(browser string) bool {
 		device, err := o.device(t.Context(), From{Browser: browser}, eve)
 		if err != nil {
 			t.Fatal(err)
@@ -30,12 +30,12 @@ func TestASignInEndsOnlyTheBrowserOfItsPerson(t *testing.T) {
 	if _, err := o.signIn(From{Browser: hers}, "bob@shop.example", password); err != nil {
 		t.Fatal(err)
 	}
-	if !known(hers) {
+	if !deviceOf(hers) {
 		t.Error("bob has signed in, and the browser is not known for eve any more")
 	}
 	done, err := o.signIn(From{Browser: hers}, "eve@shop.example", password)
-	if err != nil || known(hers) || !known(done.Browser) {
-		t.Errorf("eve has signed in again: %v, %t, %t", err, known(hers), known(done.Browser))
+	if err != nil || deviceOf(hers) || !deviceOf(done.Browser) {
+		t.Errorf("eve has signed in again: %v, %t, %t", err, deviceOf(hers), deviceOf(done.Browser))
 	}
 }
 
@@ -46,7 +46,7 @@ func TestKnownBrowsersAreFewAndEndWithThePassword(t *testing.T) {
 	o, mails, _ := newPostOffice(t)
 	eve := o.hireByMail(mails, "eve@shop.example", access.Operator)
 	var browsers []string
-	known := func() (all []bool) {
+	deviceOf := func() (all []bool) {
 		for _, browser := range browsers {
 			device, err := o.device(t.Context(), From{Browser: browser}, eve)
 			if err != nil {
@@ -60,18 +60,18 @@ func TestKnownBrowsersAreFewAndEndWithThePassword(t *testing.T) {
 		browsers = append(browsers, o.mustSignIn("eve@shop.example").Browser)
 		o.later(time.Minute)
 	}
-	if all := known(); all[0] || all[1] || slices.Contains(all[2:], false) {
+	if all := deviceOf(); all[0] || all[1] || slices.Contains(all[2:], false) {
 		t.Errorf("of %d browsers are known: %v", len(browsers), all)
 	}
 	done, err := o.Redeem(t.Context(), o.link(mails, "eve@shop.example"), "quite another password")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slices.Contains(known(), true) {
-		t.Errorf("known after a new password: %v", known())
+	if slices.Contains(deviceOf(), true) {
+		t.Errorf("known after a new password: %v", deviceOf())
 	}
 	browsers = []string{done.Browser}
-	if !known()[0] {
+	if !deviceOf()[0] {
 		t.Error("the browser in which the password was set is not known")
 	}
 }
