@@ -98,8 +98,8 @@ func TestALinkIsNotUsedUpWhileTheLogIsAway(t *testing.T) {
 	}
 }
 
-// One client asks for links for very many names that nobody has. Its requests do not fill the queue,
-// so others get their links.
+// One client asks for links for very many names that nobody has. Its requests do not fill the
+// queue, so others get their links.
 func TestOneClientDoesNotFillTheQueueOfLinks(t *testing.T) {
 	t.Parallel()
 	o, mails, _ := newPostOffice(t)

@@ -34,8 +34,8 @@ const Withheld = "withheld"
 //     nobody can find out the id by guessing.
 //   - In place of an actor there is a pseudonym after the kind of the actor, such as
 //     "staff:withheld-q1w2E3r4T5y6U7i8O9p0aA". Parts of the program keep their names.
-//   - In place of the id of a person who signs in there is the pseudonym of their actor, without the
-//     kind. Otherwise an event of theirs would tell which id the pseudonym stands for.
+//   - In place of the id of a person who signs in there is the pseudonym of their actor, without
+//     the kind. Otherwise an event of theirs would tell which id the pseudonym stands for.
 //   - In place of a name that a sender has chosen freely, such as a correlation id or the name of a
 //     carrier, there is a pseudonym of its own.
 //   - In place of the id of a command or an event there is another UUID. It is the same wherever
