@@ -17,6 +17,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/projections"
@@ -108,6 +109,7 @@ func TestEveryEventHasBounds(t *testing.T) {
 		"customer": codec(customer.Types, customer.Decode),
 		"returns":  codec(returns.Types, returns.Decode),
 		"stock":    codec(stock.Types, stock.Decode),
+		"subject":  codec(subject.Types, subject.Decode),
 	}
 	files, err := filepath.Glob("../domain/*/codec.go")
 	if err != nil || len(files) == 0 {

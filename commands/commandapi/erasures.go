@@ -12,8 +12,8 @@ import (
 type eraseInput struct {
 	ProcessHeaders
 	Body struct {
-		CustomerID string `json:"customer_id,omitempty" maxLength:"100" doc:"The customer. Send either this or cart_id."`
-		CartID     string `json:"cart_id,omitempty" maxLength:"100" doc:"The cart of a guest, who has no customer id."`
+		CustomerID string `json:"customer_id,omitempty" maxLength:"64" doc:"The customer. Send either this or cart_id."`
+		CartID     string `json:"cart_id,omitempty" maxLength:"64" doc:"The cart of a guest, who has no customer id."`
 		Reason     string `json:"reason" enum:"requested,retention,other" doc:"requested: the person has asked for it. retention: the shop keeps such data no longer."`
 	}
 }

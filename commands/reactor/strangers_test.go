@@ -29,6 +29,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -75,6 +76,8 @@ func (w strangerCase) stream() string {
 		return staff.Stream() // there is only one
 	case customer.Category:
 		return customer.Stream(unit.CustomerID(w.cart()))
+	case subject.Category:
+		return subject.Stream(unit.CustomerID(w.cart()).Owner())
 	}
 	return stock.Stream(w.sku(), unit.DefaultLocation)
 }
@@ -92,6 +95,7 @@ var tried = map[string]struct {
 	access.Category:   {access.Types(), []string{"not there"}},
 	staff.Category:    {staff.Types(), []string{"not there"}},
 	customer.Category: {customer.Types(), []string{"not there"}},
+	subject.Category:  {subject.Types(), []string{"not there"}},
 	stock.Category:    {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
@@ -226,7 +230,7 @@ func allWritten(t *testing.T) []strangerCase {
 	}
 	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
 	var all []strangerCase
-	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category} {
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category} {
 		for _, eventType := range append(tried[category].types, category+".teleported.v1", category+".shipped") {
 			samples, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
 			if err != nil {

@@ -23,6 +23,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/eventstore"
 	"daybook/internal/verify"
 	"daybook/projections/salesview"
@@ -162,6 +163,10 @@ var aggregates = []aggregate{
 	{
 		customer.Category, customer.Types(), func(t string, d []byte) (any, error) { return customer.Decode(t, d) },
 		"customer.registered.v1", "customer.blocked.v1", nil,
+	},
+	{
+		subject.Category, subject.Types(), func(t string, d []byte) (any, error) { return subject.Decode(t, d) },
+		"subject.erased.v1", "subject.erased.v1", nil,
 	},
 }
 
