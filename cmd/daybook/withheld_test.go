@@ -269,14 +269,20 @@ func (w *withheldShop) everyTextIsPlanted(t *testing.T) {
 		}
 	}
 	for name := range eventtypes.All() {
-		if !types[name] && len(personal.Of(name)) > 0 && !slices.Contains(notWritten, name) {
+		if !types[name] && len(plantable(name)) > 0 && !slices.Contains(notWritten, name) {
 			t.Errorf("%s was not written", name)
 		}
 		if types[name] {
-			check(name, personal.Of(name))
+			check(name, plantable(name))
 		}
 	}
 	check("metadata", personal.OfMetadata())
+}
+
+// plantable are the personal texts of an event that can have the word. The server makes the ids of
+// people who sign in, so these have none. A test of package personal withholds them.
+func plantable(eventType string) []personal.Field {
+	return slices.DeleteFunc(slices.Clone(personal.Of(eventType)), func(f personal.Field) bool { return f.Class == personal.Person })
 }
 
 // ids are values for the parameters of paths.
