@@ -27,6 +27,7 @@ import (
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -135,6 +136,19 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 		},
 		begin: func(s *shop) {
 			s.must(s.Customer(ctx, callAt(autumn), "theirs", customer.Register{CustomerID: "theirs"}))
+		},
+	}
+	gone := unit.CustomerID("theirs").Owner()
+	all[subject.Category] = aggregateKind{
+		types: subject.Types(), foreignOnly: strings.TrimPrefix(subject.Stream(gone), subject.Category+"-"),
+		state: func(s *commands.Service, stream string) (state any, revision int64, err error) {
+			if stream != subject.Stream(gone) {
+				return subject.State{}, -1, nil
+			}
+			return s.Subject(ctx, gone)
+		},
+		begin: func(s *shop) {
+			s.must(s.Erase(ctx, callAt(autumn), subject.Erased{CustomerID: "theirs", Reason: subject.Requested}))
 		},
 	}
 	// All API keys are in one stream, which shop.trade does not begin.
