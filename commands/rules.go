@@ -6,6 +6,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -16,18 +17,19 @@ import (
 
 // Rules are the definitions of the aggregates. A Service makes its handlers from them.
 type Rules struct {
-	Products aggregate.Definition[product.State, product.Command, product.Event]
-	Carts    aggregate.Definition[cart.State, cart.Command, cart.Event]
-	Stock    aggregate.Definition[stock.State, stock.Command, stock.Event]
-	Orders   aggregate.Definition[order.State, order.Command, order.Event]
-	Returns  aggregate.Definition[returns.State, returns.Command, returns.Event]
-	Access   aggregate.Definition[access.State, access.Command, access.Event]
-	Staff    aggregate.Definition[staff.State, staff.Command, staff.Event]
+	Products  aggregate.Definition[product.State, product.Command, product.Event]
+	Carts     aggregate.Definition[cart.State, cart.Command, cart.Event]
+	Stock     aggregate.Definition[stock.State, stock.Command, stock.Event]
+	Orders    aggregate.Definition[order.State, order.Command, order.Event]
+	Returns   aggregate.Definition[returns.State, returns.Command, returns.Event]
+	Access    aggregate.Definition[access.State, access.Command, access.Event]
+	Staff     aggregate.Definition[staff.State, staff.Command, staff.Event]
+	Customers aggregate.Definition[customer.State, customer.Command, customer.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules()}
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Customers: CustomerRules()}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -107,6 +109,16 @@ func AccessRules() aggregate.Definition[access.State, access.Command, access.Eve
 	return aggregate.Definition[access.State, access.Command, access.Event]{
 		Category: access.Category, FoldVersion: access.FoldVersion,
 		Decide: access.Decide, Evolve: access.Evolve, Encode: access.Encode, Decode: access.Decode,
+	}
+}
+
+// CustomerRules are those of customers' accounts.
+func CustomerRules() aggregate.Definition[customer.State, customer.Command, customer.Event] {
+	return aggregate.Definition[customer.State, customer.Command, customer.Event]{
+		Category: customer.Category, FoldVersion: customer.FoldVersion,
+		Owned: func(s customer.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(customer.ErrNotFound),
+		Subject: func(s customer.State) string { return string(s.CustomerID.Owner()) },
+		Decide:  customer.Decide, Evolve: customer.Evolve, Encode: customer.Encode, Decode: customer.Decode,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -99,13 +100,14 @@ func TestWhatCommandsAdmitIsWithinBounds(t *testing.T) {
 func TestEveryEventHasBounds(t *testing.T) {
 	t.Parallel()
 	codecs := map[string]func() (types []string, decode func(string) (any, error)){
-		"access":  codec(access.Types, access.Decode),
-		"cart":    codec(cart.Types, cart.Decode),
-		"order":   codec(order.Types, order.Decode),
-		"product": codec(product.Types, product.Decode),
-		"staff":   codec(staff.Types, staff.Decode),
-		"returns": codec(returns.Types, returns.Decode),
-		"stock":   codec(stock.Types, stock.Decode),
+		"access":   codec(access.Types, access.Decode),
+		"cart":     codec(cart.Types, cart.Decode),
+		"order":    codec(order.Types, order.Decode),
+		"product":  codec(product.Types, product.Decode),
+		"staff":    codec(staff.Types, staff.Decode),
+		"customer": codec(customer.Types, customer.Decode),
+		"returns":  codec(returns.Types, returns.Decode),
+		"stock":    codec(stock.Types, stock.Decode),
 	}
 	files, err := filepath.Glob("../domain/*/codec.go")
 	if err != nil || len(files) == 0 {

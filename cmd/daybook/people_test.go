@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func (s *keyedShop) plain(method, path, body string, headers ...string) answer {
 	return got
 }
 
-// member is a text member of a JSON object; steps lead to it.
+// member is a text member of a JSON object; steps lead to it. A step in a list is a number.
 func member(t *testing.T, text string, steps ...string) string {
 	t.Helper()
 	var value any
@@ -81,6 +82,12 @@ func member(t *testing.T, text string, steps ...string) string {
 		t.Fatalf("%v: %s", err, text)
 	}
 	for _, step := range steps {
+		if list, is := value.([]any); is {
+			if i, err := strconv.Atoi(step); err == nil && i < len(list) {
+				value = list[i]
+			}
+			continue
+		}
 		object, _ := value.(map[string]any)
 		value = object[step]
 	}

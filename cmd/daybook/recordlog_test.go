@@ -44,6 +44,7 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.people()
 	s.warehouse()
 	s.carts()
+	s.customers()
 	s.sales()
 	s.recordReturns()
 	s.foreign(server.gateway)

@@ -42,6 +42,13 @@ type Options struct {
 	AnswersPerCustomer float64
 	// GuestToken makes the token of a cart without a customer; nil: there are no tokens.
 	GuestToken func(unit.CartID) string
+	// GuestOf reads the token of a guest, and returns the cart that it is for; nil: no token is
+	// good.
+	GuestOf func(token string) (cart unit.CartID, good bool)
+	// Shares are the tokens of shared wish lists.
+	Shares Shares
+	// CustomerID makes the id of a new customer; see CustomerIDs.
+	CustomerID CustomerIDs
 	// Processes retries parked work; nil: none is parked.
 	Processes *reactor.ParkedWork
 	// KeysRead waits until this node knows the API keys up to a revision of their stream. nil: it
@@ -64,6 +71,11 @@ type api struct {
 	huma    huma.API
 	// guestToken is Options.GuestToken.
 	guestToken func(unit.CartID) string
+	shares     Shares
+	// guestOf is Options.GuestOf.
+	guestOf func(string) (unit.CartID, bool)
+	// customerID is Options.CustomerID.
+	customerID CustomerIDs
 	// keysRead is Options.KeysRead.
 	keysRead func(ctx context.Context, revision int64) error
 	desk     *signin.Desk
@@ -91,6 +103,7 @@ func (a *api) serve(service *commands.Service, options Options) {
 	a.keys.answers, a.keys.holds, a.keys.timeout = options.Answers, service.CheckLog, options.Timeout
 	a.keys.underWay = make(map[scopedKey]chan struct{})
 	a.guestToken, a.keys.guestToken = options.GuestToken, options.GuestToken
+	a.customerID, a.guestOf, a.shares = options.CustomerID, options.GuestOf, options.Shares
 	a.keys.kept = ratelimit.New(options.AnswersPerCustomer/time.Hour.Seconds(), time.Hour)
 	if options.Desk == nil {
 		options.Desk = signin.New(service, signin.Options{Logger: options.Logger})

@@ -6,6 +6,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -28,7 +29,6 @@ const (
 func (a *api) routes() {
 	const (
 		aProduct    = "/v1/products/{sku}"
-		aCart       = "/v1/carts/{cart_id}"
 		aStock      = "/v1/stock/{sku}/{location}"
 		reservation = aStock + "/reservations/{reservation_id}"
 		anOrder     = "/v1/orders/{order_id}"
@@ -38,15 +38,7 @@ func (a *api) routes() {
 	add(a, apidoc.TagProducts, op{method: put, path: aProduct + "/prices/{currency}", id: "set-price", needs: access.WriteCatalogue, summary: "Set the price of a product in one currency", about: "A line that is in a cart keeps its price; later lines get the new one. `*` in `If-Match` and `If-None-Match` asks whether the product has a price in this currency; ETags name the product's revision.", refusals: refusals{product.ErrNotFound, product.ErrRetired, product.ErrPriceNegative}}, a.setPrice)
 	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", needs: access.WriteCatalogue, summary: "Take a product off sale", about: "It can no longer be put into a cart. A line that is in a cart already keeps its price.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
 
-	add(a, apidoc.TagCarts, op{method: post, path: "/v1/carts", id: "open-cart", needs: access.WriteCarts, shown: true, lines: true, summary: "Open a cart, with its first lines", created: true, about: aboutOpenCart, refusals: refusals{cart.ErrExists, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.openCart)
-	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/lines", id: "add-cart-lines", needs: access.WriteCarts, lines: true, summary: "Add lines to a cart", about: "Lines are priced from the catalogue, in the cart's currency; each keeps its price. The same SKU may stand on several lines, or with `join` its units are added to the line that has them.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.addLines)
-	add(a, apidoc.TagCarts, op{method: patch, path: aCart + "/lines/{line}", id: "change-cart-line", needs: access.WriteCarts, summary: "Change the quantity of a line", about: "The line keeps its price. Quantity 0 takes the line out, which can also be asked for by DELETE.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown, cart.ErrAmountLimit, cart.ErrUnitLimit}}, a.changeQuantity)
-	add(a, apidoc.TagCarts, op{method: remove, path: aCart + "/lines/{line}", id: "remove-cart-line", needs: access.WriteCarts, summary: "Take a line out of a cart", about: "Its number is not used again.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown}}, a.removeLine)
-	add(a, apidoc.TagCarts, op{method: patch, path: aCart, id: "patch-cart", needs: access.WriteCarts, lines: true, takesMergePatch: true, summary: "Change a cart", about: "A JSON merge patch (RFC 7396): members that are left out stay as they are. All of it is done, or none. The currency and the channel of a cart do not change.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrUnitLimit}}, a.patchCart)
-	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/checkout", id: "checkout-cart", needs: access.CheckOut, shown: true, summary: "Turn a cart into an order", created: true, found: "The order that another request made of the cart.", key: true, about: aboutCheckout, refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrEmpty, cart.ErrTotalNegative, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrUnitLimit, cart.ErrCheckoutDecided, cart.ErrCheckoutUnknown, checkout.ErrRefused, checkout.ErrOrderIDSpent, checkout.ErrDiffers, stock.ErrInsufficient, order.ErrIDTaken, order.ErrOnHold, order.ErrCanceled, order.ErrExpired, order.ErrCompleted, order.ErrAmountInvalid, order.ErrAmountExceeded, order.ErrAmountLimit, order.ErrCurrencyDiffers, order.ErrParentMismatch, order.ErrTransactionDiffers, order.ErrTextInvalid}}, a.checkout)
-	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/merge", id: "merge-cart", needs: access.WriteCarts, summary: "Put the lines of another cart into a cart", about: aboutMerge, refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrEmpty, cart.ErrMergeSelf, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit}}, a.mergeCart)
-	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/abandon", id: "abandon-cart", needs: access.WriteCarts, summary: "Give a cart up", about: "Its customer, or an operator, does not want it any more. A cart that has become an order stays as it is.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong}}, a.abandonCart)
-	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/expire", id: "expire-cart", needs: access.ExpireCarts, summary: "End an open cart that nobody has changed for as long as the shop allows", about: "The server does this by itself when the time has come. A cart that was changed in the meantime stays open.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen}}, a.expireCart)
+	a.cartRoutes()
 
 	add(a, apidoc.TagStock, op{method: post, path: aStock + "/receipts", id: "receive-stock", needs: access.WriteStock, summary: "Receive goods", key: true, about: "Adds units to what is on hand, such as a delivery.", refusals: refusals{stock.ErrLimit, stock.ErrTextTooLong}}, a.receiveStock)
 	add(a, apidoc.TagStock, op{method: post, path: aStock + "/adjustments", id: "adjust-stock", needs: access.WriteStock, summary: "Correct what is on hand", key: true, about: "Adds units that were found, or takes off units that are missing, with a reason.", refusals: refusals{stock.ErrBelowZero, stock.ErrConditionShort, stock.ErrLimit, stock.ErrNoteMissing, stock.ErrTextTooLong}}, a.adjustStock)
@@ -89,11 +81,57 @@ func (a *api) routes() {
 	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/close", id: "close-return", needs: access.HandleReturns, summary: "Close a return", about: "After that, no goods and no refunds can be recorded for it.", refusals: refusals{returns.ErrNotFound, returns.ErrNotApproved, returns.ErrNotRequested, returns.ErrNotFinished, returns.ErrDeclined, returns.ErrCanceled, returns.ErrCreditNote}}, a.closeReturn)
 	add(a, apidoc.TagReturns, op{method: post, path: "/v1/credit-notes", id: "note-credit", needs: access.NoteCredit, shown: true, lines: true, summary: "Note a credit that moves no goods", created: true, key: true, about: "Bad debt, a goodwill credit, a correction of the books. It is a return without goods, with the status noted.", refusals: refusals{returns.ErrAmountLimit, returns.ErrExists, returns.ErrUnitLimit, returns.ErrTextInvalid}}, a.noteCredit)
 
+	a.customerRoutes()
 	a.accessRoutes()
 	a.peopleRoutes()
 
 	add(a, apidoc.TagProcesses, op{method: post, path: "/v1/processes/{process_id}/retry", id: "retry-process", needs: access.WriteProcesses, summary: "Try parked work again now", about: "The response says what the try did. The server also tries the work by itself: when its stream has a new event, and once an hour.", process: true}, a.retryProcess)
 	add(a, apidoc.TagProcesses, op{method: post, path: "/v1/processes/{process_id}/dismiss", id: "dismiss-process", needs: access.WriteProcesses, summary: "Leave parked work as it is", about: "For work that can never be finished, such as work on a deleted stream. From now on it is tried again only when its stream has a new event, or by retry-process. `/readyz` and `verify` no longer count it.", process: true}, a.dismissProcess)
+}
+
+// cartRoutes are the routes of carts and their checkout.
+func (a *api) cartRoutes() {
+	const aCart = "/v1/carts/{cart_id}"
+	add(a, apidoc.TagCarts, op{method: post, path: "/v1/carts", id: "open-cart", needs: access.WriteCarts, shown: true, lines: true, summary: "Open a cart, with its first lines", created: true, about: aboutOpenCart, refusals: refusals{cart.ErrExists, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.openCart)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/lines", id: "add-cart-lines", needs: access.WriteCarts, lines: true, summary: "Add lines to a cart", about: "Lines are priced from the catalogue, in the cart's currency; each keeps its price. The same SKU may stand on several lines, or with `join` its units are added to the line that has them.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced}}, a.addLines)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/wishes", id: "add-wishes", needs: access.WriteCarts, lines: true, summary: "Put what is on a wish list into a cart", about: "An own list, or one that somebody has shared. Units join the line of the same product at the same price. The list stays as it is.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit, product.ErrNotFound, product.ErrRetired, product.ErrNotPriced, customer.ErrWishListUnknown, customer.ErrWishListEmpty}}, a.addWishes)
+	add(a, apidoc.TagCarts, op{method: patch, path: aCart + "/lines/{line}", id: "change-cart-line", needs: access.WriteCarts, summary: "Change the quantity of a line", about: "The line keeps its price. Quantity 0 takes the line out, which can also be asked for by DELETE.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown, cart.ErrAmountLimit, cart.ErrUnitLimit}}, a.changeQuantity)
+	add(a, apidoc.TagCarts, op{method: remove, path: aCart + "/lines/{line}", id: "remove-cart-line", needs: access.WriteCarts, summary: "Take a line out of a cart", about: "Its number is not used again.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown}}, a.removeLine)
+	add(a, apidoc.TagCarts, op{method: patch, path: aCart, id: "patch-cart", needs: access.WriteCarts, lines: true, takesMergePatch: true, summary: "Change a cart", about: "A JSON merge patch (RFC 7396): members that are left out stay as they are. All of it is done, or none. The currency and the channel of a cart do not change.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrLineUnknown, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrUnitLimit, cart.ErrCountryOfAddress}}, a.patchCart)
+	add(a, apidoc.TagCarts, op{method: put, path: aCart + "/details", id: "set-cart-details", needs: access.WriteCarts, summary: "Say where a cart goes, and how to reach its buyer", about: "The details replace those before. If there is an address, the country of the cart follows from it. The order keeps the details as they are at the checkout. What is left out is completed from the account of the customer: the default addresses, the e-mail address and the phone number.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrDetailsInvalid}}, a.setDetails)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/checkout", id: "checkout-cart", needs: access.CheckOut, shown: true, summary: "Turn a cart into an order", created: true, found: "The order that another request made of the cart.", key: true, about: aboutCheckout, refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrEmpty, cart.ErrTotalNegative, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrUnitLimit, cart.ErrCheckoutDecided, cart.ErrCheckoutUnknown, checkout.ErrRefused, checkout.ErrOrderIDSpent, checkout.ErrDiffers, stock.ErrInsufficient, order.ErrIDTaken, order.ErrOnHold, order.ErrCanceled, order.ErrExpired, order.ErrCompleted, order.ErrAmountInvalid, order.ErrAmountExceeded, order.ErrAmountLimit, order.ErrCurrencyDiffers, order.ErrParentMismatch, order.ErrTransactionDiffers, order.ErrTextInvalid, customer.ErrBlocked, cart.ErrDetailsInvalid}}, a.checkout)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/merge", id: "merge-cart", needs: access.WriteCarts, summary: "Put the lines of another cart into a cart", about: aboutMerge, refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrEmpty, cart.ErrMergeSelf, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit}}, a.mergeCart)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/claim", id: "claim-cart", needs: access.ClaimCarts, summary: "Take over the cart that a customer filled as a guest", about: aboutClaim, refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrEmpty, cart.ErrMergeSelf, cart.ErrTextTooLong, cart.ErrAmountLimit, cart.ErrCurrencyMismatch, cart.ErrFull, cart.ErrUnitLimit}}, a.claimCart)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/abandon", id: "abandon-cart", needs: access.WriteCarts, summary: "Give a cart up", about: "Its customer, or an operator, does not want it any more. A cart that has become an order stays as it is.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen, cart.ErrTextTooLong}}, a.abandonCart)
+	add(a, apidoc.TagCarts, op{method: post, path: aCart + "/expire", id: "expire-cart", needs: access.ExpireCarts, summary: "End an open cart that nobody has changed for as long as the shop allows", about: "The server does this by itself when the time has come. A cart that was changed in the meantime stays open.", refusals: refusals{cart.ErrNotFound, cart.ErrNotOpen}}, a.expireCart)
+}
+
+// customerRoutes are the routes of customers' accounts.
+func (a *api) customerRoutes() {
+	const (
+		aCustomer = "/v1/customers/{customer_id}"
+		anAddress = aCustomer + "/addresses/{address_id}"
+	)
+	add(a, apidoc.TagCustomers, op{method: post, path: "/v1/customers", id: "register-customer", needs: access.WriteCustomers, shown: true, summary: "Register a customer", created: true, about: aboutRegister, refusals: refusals{customer.ErrExists, customer.ErrTextInvalid}}, a.registerCustomer)
+	add(a, apidoc.TagCustomers, op{method: patch, path: aCustomer, id: "patch-customer", needs: access.WriteCustomers, takesMergePatch: true, summary: "Change the profile of a customer", about: "A JSON merge patch (RFC 7396): members that are left out stay as they are.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid}}, a.patchCustomer)
+	add(a, apidoc.TagCustomers, op{method: post, path: aCustomer + "/addresses", id: "add-address", needs: access.WriteCustomers, summary: "Add an address", about: "A customer has at most 50 addresses.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid, customer.ErrLimit}}, a.addAddress)
+	add(a, apidoc.TagCustomers, op{method: put, path: anAddress, id: "change-address", needs: access.WriteCustomers, summary: "Replace an address", about: "Orders keep the address that they had. A default address stays one.", refusals: refusals{customer.ErrNotFound, customer.ErrAddressUnknown, customer.ErrTextInvalid}}, a.changeAddress)
+	add(a, apidoc.TagCustomers, op{method: remove, path: anAddress, id: "remove-address", needs: access.WriteCustomers, summary: "Remove an address", about: "If it was a default, the customer has no default of this kind from then on.", refusals: refusals{customer.ErrNotFound, customer.ErrAddressUnknown}}, a.removeAddress)
+	const (
+		lists = aCustomer + "/wish-lists"
+		aList = lists + "/{list_id}"
+	)
+	add(a, apidoc.TagCustomers, op{method: post, path: lists, id: "make-wish-list", needs: access.WriteCustomers, summary: "Make a wish list", about: "A customer has at most 20 wish lists.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid, customer.ErrLimit}}, a.makeWishList)
+	add(a, apidoc.TagCustomers, op{method: patch, path: aList, id: "rename-wish-list", needs: access.WriteCustomers, summary: "Rename a wish list", about: "Its wishes and its share stay.", refusals: refusals{customer.ErrNotFound, customer.ErrWishListUnknown, customer.ErrTextInvalid}}, a.renameWishList)
+	add(a, apidoc.TagCustomers, op{method: remove, path: aList, id: "remove-wish-list", needs: access.WriteCustomers, summary: "Remove a wish list", about: "Its tokens end.", refusals: refusals{customer.ErrNotFound, customer.ErrWishListUnknown}}, a.removeWishList)
+	add(a, apidoc.TagCustomers, op{method: put, path: aList + "/wishes/{sku}", id: "set-wish", needs: access.WriteCustomers, summary: "Put a product on a wish list, or take it off", about: "A wish list has at most 200 products. They need not be in the catalogue any more.", refusals: refusals{customer.ErrNotFound, customer.ErrWishListUnknown, customer.ErrQuantityInvalid, customer.ErrLimit}}, a.setWish)
+	add(a, apidoc.TagCustomers, op{method: post, path: aList + "/share", id: "share-wish-list", needs: access.WriteCustomers, summary: "Share a wish list", about: "The response has a token. Whoever has it sees the list (get-shared-wish-list) and can put its products into a cart (add-wishes). Each request gets another token, and all are good until the list is no longer shared.", refusals: refusals{customer.ErrNotFound, customer.ErrWishListUnknown}, keyless: true, secret: true}, a.shareWishList)
+	add(a, apidoc.TagCustomers, op{method: post, path: aList + "/unshare", id: "unshare-wish-list", needs: access.WriteCustomers, summary: "End the share of a wish list", about: "All its tokens end. If it is shared again, it has other tokens.", refusals: refusals{customer.ErrNotFound, customer.ErrWishListUnknown}}, a.unshareWishList)
+	add(a, apidoc.TagCustomers, op{method: post, path: aCustomer + "/consents", id: "record-consent", needs: access.WriteCustomers, summary: "Record a consent, or that it is withdrawn", about: "It is recorded with the time at which it took effect. To agree to the same version again changes nothing.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid, customer.ErrPurposeUnknown}}, a.recordConsent)
+	add(a, apidoc.TagCustomers, op{method: put, path: aCustomer + "/groups", id: "set-groups", needs: access.HandleCustomers, summary: "Set the groups of a customer", about: "The list replaces the one before.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid, customer.ErrLimit}}, a.setGroups)
+	add(a, apidoc.TagCustomers, op{method: post, path: aCustomer + "/notes", id: "add-note", needs: access.HandleCustomers, summary: "Note something about a customer", about: "Only the staff sees it. A customer has at most 500 notes.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid, customer.ErrLimit}}, a.addNote)
+	add(a, apidoc.TagCustomers, op{method: post, path: aCustomer + "/block", id: "block-customer", needs: access.HandleCustomers, summary: "Keep a customer from checking out", about: "Every node refuses new checkouts within 5 seconds. Orders that are there go on.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid}}, a.blockCustomer)
+	add(a, apidoc.TagCustomers, op{method: post, path: aCustomer + "/unblock", id: "unblock-customer", needs: access.HandleCustomers, summary: "Let a customer check out again", about: "A customer who is not blocked stays as they are.", refusals: refusals{customer.ErrNotFound, customer.ErrTextInvalid}}, a.unblockCustomer)
 }
 
 // accessRoutes are the routes of API keys and roles.
@@ -148,6 +186,8 @@ const (
 	aboutKeys    = "The response has the secret, and no other response ever has it. So the response is not kept under an Idempotency-Key: a repeat makes another secret."
 	aboutNoForce = "For goods handled outside this program's orders. For goods of such an order the request is refused (409 `stock-belongs-to-order`): " +
 		"confirm the order, or call its retry-allocation."
+	aboutRegister = "The server makes the id: a random pseudonym. A customer with an own key registers themself, under the id of the key. " +
+		"Two customers may have the same e-mail address."
 	aboutOpenCart = "Lines are priced from the catalogue, in the cart's currency; each keeps its price."
 	aboutCheckout = "Reserves the stock and places the order. If stock is short, it reserves nothing and answers 409 `stock-insufficient` with what is left, and the cart is open again; with the policy `line-by-line`, it leaves out the short lines and takes the rest. " +
 		"With `payment` and `confirm` a storefront needs no further call. If one of them is refused, the order stays placed, with the status pending, and the problem names it in `order_id`. " +
@@ -155,6 +195,9 @@ const (
 	aboutMerge = "For a guest who logs in: all lines of the cart `from` come into this one, which keeps its customer, country and channel, and `from` ends as `merged`. " +
 		"Lines keep their prices. Units of the same SKU at the same price join the line that this cart has. " +
 		"Either all lines come, or none comes and `from` is open again. Carts that are merged already stay as they are."
+	aboutClaim = "For a guest who signs in. The customer is known by their own credentials, and the cart by the token of the guest (`guest_token`). " +
+		"The cart becomes the customer's, and the token ends. With `into_cart_id` its lines then come into that cart, by the rules of merge-cart. " +
+		"If the request is cut off in between, repeat it: all lines are in one of the two carts, and both are the customer's."
 	aboutDirect = "For goods handled outside this program's orders and returns. Orders and returns move their stock by themselves. " +
 		"For goods of such an order or return the request is refused (409 `stock-belongs-to-order`), unless it is forced with a reason."
 )

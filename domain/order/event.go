@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"daybook/domain/cart"
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
@@ -33,12 +34,15 @@ type Claimed struct {
 // Placed starts the order. Only Claimed may come before it. Everything that the order needs
 // is reserved in stock.
 type Placed struct {
-	OrderID      unit.OrderID       `json:"order_id"`
-	CartID       unit.CartID        `json:"cart_id,omitempty"`
-	CustomerID   unit.CustomerID    `json:"customer_id,omitempty"`
-	Reference    string             `json:"reference,omitempty" class:"personal,compared"` // the caller's own number
-	Currency     unit.Currency      `json:"currency"`
-	Country      string             `json:"country,omitempty" class:"open"`
+	OrderID    unit.OrderID    `json:"order_id"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Reference  string          `json:"reference,omitempty" class:"personal,compared"` // the caller's own number
+	Currency   unit.Currency   `json:"currency"`
+	Country    string          `json:"country,omitempty" class:"open"`
+	// Details say where the order goes and how to reach its buyer, as they were at the checkout.
+	// nil: there are none.
+	Details      *contact.Details   `json:"details,omitempty"`
 	Lines        []cart.Line        `json:"lines"`
 	Reservations []cart.Reservation `json:"held,omitempty"`
 	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,

@@ -29,6 +29,10 @@ var (
 	NewShipment     = derivation("shipment", "command id")
 	NewTransfer     = derivation("transfer", "command id")
 	NewDeallocation = derivation("deallocation", "command id")
+	NewCustomer     = derivation("customer", "command id")
+	NewAddress      = derivation("address", "command id")
+	NewWishList     = derivation("wish list", "command id")
+	NewNote         = derivation("note", "command id")
 )
 
 // CartOpening is not an id: it tells which lines a cart was opened with.

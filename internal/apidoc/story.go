@@ -30,8 +30,19 @@ var (
 	parkedWork  = map[string]string{"process_id": "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"}
 	aRole       = map[string]string{"role": "picker"}
 	aPerson     = map[string]string{"person_id": "p3f9a1c2d4"}
+	theCustomer = map[string]string{"customer_id": "17850"}
+	theAddress  = map[string]string{"customer_id": "17850", "address_id": addressOfStory}
+	theWishList = map[string]string{"customer_id": "17850", "list_id": wishListOfStory}
 	anAPIKey    = map[string]string{"key_id": "k3f9a1c2"}
 	anotherLine = map[string]string{"cart_id": "bob", "line": "2"}
+)
+
+// The ids that the server makes for the steps that make an address and wish lists. They follow from
+// the keys of these steps, and a test carries the story out.
+const (
+	addressOfStory    = "a24022060-91ac-5f7e-b665-ab55022f1d24"
+	wishListOfStory   = "w59c15a4a-ed93-555b-b114-d29c6c6805a2"
+	secondListOfStory = "wadbd9c63-adc5-5cde-81da-783c6a9b0a91"
 )
 
 var story = []Step{
@@ -48,7 +59,32 @@ var story = []Step{
 	{"patch-cart", ofBob, `{"customer_id":"17850","country":"United Kingdom"}`},
 	{"open-cart", nil, `{"cart_id":"bob-guest","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
 	{"merge-cart", ofBob, `{"from":"bob-guest"}`},
+	{"open-cart", nil, `{"cart_id":"bob-phone","currency":"GBP","customer_id":"17850","lines":[{"sku":"mug","quantity":1}]}`},
+	{"claim-cart", map[string]string{"cart_id": "bob-phone"}, `{"customer_id":"17850","into_cart_id":"bob"}`},
 	{"change-cart-line", map[string]string{"cart_id": "bob", "line": "1"}, `{"quantity":1}`},
+
+	// He gets an account, with an address and a consent. The staff knows him.
+	{"register-customer", nil, `{"customer_id":"17850","name":"Bob Example","email":"bob@home.example","locale":"en-GB"}`},
+	{"patch-customer", theCustomer, `{"phone":"+44 20 7946 0000"}`},
+	{"add-address", theCustomer, `{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"}`},
+	{"change-address", theAddress, `{"name":"Bob Example","lines":["2 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB","default_billing":true}`},
+	{"remove-address", theAddress, ``},
+	{"record-consent", theCustomer, `{"purpose":"marketing","version":"2026-01","given":true}`},
+	{"set-groups", theCustomer, `{"groups":["trade"]}`},
+	{"add-note", theCustomer, `{"text":"asks for late deliveries"}`},
+	{"make-wish-list", theCustomer, `{"name":"Birthday"}`},
+	{"rename-wish-list", theWishList, `{"name":"Christmas"}`},
+	{"set-wish", map[string]string{"customer_id": "17850", "list_id": wishListOfStory, "sku": "mug"}, `{"quantity":1}`},
+	{"share-wish-list", theWishList, ``},
+	{"open-cart", nil, `{"cart_id":"bob-wishes","currency":"GBP","customer_id":"17850"}`},
+	{"add-wishes", map[string]string{"cart_id": "bob-wishes"}, `{"customer_id":"17850","list_id":"` + wishListOfStory + `"}`},
+	{"unshare-wish-list", theWishList, ``},
+	{"make-wish-list", theCustomer, `{"name":"Old"}`},
+	{"remove-wish-list", map[string]string{"customer_id": "17850", "list_id": secondListOfStory}, ``},
+	{"block-customer", theCustomer, `{"reason":"chargebacks"}`},
+	{"unblock-customer", theCustomer, `{"reason":"a mistake"}`},
+
+	{"set-cart-details", ofBob, `{"shipping":{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"},"email":"bob@home.example","delivery_notes":"ring twice"}`},
 
 	// He buys it, and the provider reserves the money.
 	{"checkout-cart", ofBob, `{"order_id":"order-bob","payment":{"transaction_id":"auth-1","type":"authorize","amount":{"amount":"7.50","currency":"GBP"}}}`},

@@ -17,6 +17,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -157,6 +158,10 @@ var aggregates = []aggregate{
 	{
 		staff.Category, staff.Types(), func(t string, d []byte) (any, error) { return staff.Decode(t, d) },
 		"shopstaff.invited.v1", "shopstaff.disabled.v1", nil,
+	},
+	{
+		customer.Category, customer.Types(), func(t string, d []byte) (any, error) { return customer.Decode(t, d) },
+		"customer.registered.v1", "customer.blocked.v1", nil,
 	},
 }
 

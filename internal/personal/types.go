@@ -6,6 +6,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -28,13 +29,19 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[unit.TransferID]():    "open",
 	reflect.TypeFor[unit.ReservationID](): "open",
 	// The server makes the ids of keys and of people, and they are random.
-	reflect.TypeFor[access.KeyID]():   "open",
-	reflect.TypeFor[staff.PersonID](): "open",
+	reflect.TypeFor[access.KeyID]():        "open",
+	reflect.TypeFor[staff.PersonID]():      "open",
+	reflect.TypeFor[customer.AddressID]():  "open",
+	reflect.TypeFor[customer.NoteID]():     "open",
+	reflect.TypeFor[customer.WishListID](): "open",
 
 	reflect.TypeFor[unit.CustomerID](): "customer,compared",
 
-	// Words from a fixed list, and names of roles.
+	// Words from a fixed list, and names of roles and groups.
 	reflect.TypeFor[unit.Currency]():          "open",
+	reflect.TypeFor[unit.Country]():           "open",
+	reflect.TypeFor[customer.Group]():         "open",
+	reflect.TypeFor[customer.Purpose]():       "open",
 	reflect.TypeFor[unit.Kind]():              "open",
 	reflect.TypeFor[access.Role]():            "open",
 	reflect.TypeFor[access.Permission]():      "open",
@@ -62,6 +69,7 @@ func EventTypes() map[string]reflect.Type {
 	learn(all, stock.Types(), stock.Decode)
 	learn(all, access.Types(), access.Decode)
 	learn(all, staff.Types(), staff.Decode)
+	learn(all, customer.Types(), customer.Decode)
 	return all
 }
 

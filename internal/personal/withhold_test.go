@@ -56,6 +56,10 @@ func TestStoredEventsKeepEverythingElse(t *testing.T) {
 			last := path[strings.LastIndexAny(path, ".")+1:]
 			quoted, _ := json.Marshal(text)
 			shown, _ := json.Marshal(w.Text(personal.Of(name)[at].Class, text))
+			if strings.HasSuffix(last, personal.Each) { // an element of a list has no name
+				want = strings.Replace(want, string(quoted), string(shown), 1)
+				return
+			}
 			want = strings.Replace(want, `"`+last+`":`+string(quoted), `"`+last+`":`+string(shown), 1)
 		})
 		if string(seen.Data) != want {

@@ -9,6 +9,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -68,7 +69,7 @@ func Catalogue() []Entry {
 		entry(http.StatusServiceUnavailable, CodePositionNotYet, "The read model has not reached the position in Daybook-Min-Position yet. The member position has the position that it has reached."),
 	}
 	for _, rejections := range [][]*rule.Rejection{
-		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections,
+		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

@@ -7,6 +7,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -47,6 +48,10 @@ var facts = rows(
 	nothing(staff.ErrNotFound, staff.ErrExists, staff.ErrDisabled, staff.ErrNotJoined, staff.ErrLimit, staff.ErrTokenRefused, staff.ErrChanged, staff.ErrCodeRefused, staff.ErrFactorMissing, staff.ErrFactorExists),
 	facing[fieldFacts](staff.ErrInvalid),
 
+	// Of customers.
+	nothing(customer.ErrNotFound, customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrWishListUnknown, customer.ErrWishListEmpty, customer.ErrQuantityInvalid, customer.ErrLimit, customer.ErrBlocked),
+	facing[fieldFacts](customer.ErrTextInvalid),
+
 	// Of products.
 	facing[RefusedLineFacts](product.ErrNotFound, product.ErrRetired),
 	nothing(product.ErrTitleInvalid, product.ErrPriceNegative),
@@ -57,6 +62,8 @@ var facts = rows(
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
 		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers),
+	facing[detailsFacts](cart.ErrDetailsInvalid),
+	facing[countryFacts](cart.ErrCountryOfAddress),
 	facing[otherCartFacts](cart.ErrNotFound, cart.ErrEmpty),
 	facing[cartStateFacts](cart.ErrNotOpen),
 	facing[unknownLinesFacts](cart.ErrLineUnknown),
@@ -215,6 +222,12 @@ type (
 	}
 	fieldFacts struct {
 		Field string `json:"field" example:"name" doc:"Which member is refused."`
+	}
+	detailsFacts struct {
+		Field string `json:"field" example:"shipping/country" doc:"Which member is refused."`
+	}
+	countryFacts struct {
+		Country unit.Country `json:"country" example:"GB" doc:"The country of the address."`
 	}
 	roleFacts struct {
 		Role access.Role `json:"role,omitempty" example:"picker" doc:"The role that does not exist. Left out if the path has it."`

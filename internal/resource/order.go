@@ -43,6 +43,7 @@ type OrderSummary struct {
 type Order struct {
 	OrderCommon
 	HoldReason       string             `json:"hold_reason,omitempty" class:"personal"`
+	Details          *Details           `json:"details,omitempty" doc:"Where it goes and how to reach its buyer, as they were at the checkout. Left out if nothing was given."`
 	ConfirmBy        time.Time          `json:"confirm_by"`
 	AllocationFailed bool               `json:"allocation_failed"`
 	Remedy           string             `json:"remedy,omitempty" enum:"void_or_refund,backorder"`
@@ -162,7 +163,7 @@ func OrderOf(s order.State, revision int64) Order {
 			Captured: MoneyOf(s.Captured()), Refunded: MoneyOf(s.Returned()),
 			LineCount: len(s.Lines), Units: int64(units), Revision: revision,
 		},
-		HoldReason: s.HoldReason, ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),
+		HoldReason: s.HoldReason, Details: detailsOf(s.Details), ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),
 		Lines: listed(s.Lines, orderLine), Reservations: listed(s.Holdings, orderReservation),
 		Payments: listed(s.Transactions, payment), Shipments: listed(s.Shipments, shipment),
 		Orphans: each(s.Orphans, func(o order.Orphan) OrphanedPayment {

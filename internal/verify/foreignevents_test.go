@@ -21,6 +21,7 @@ import (
 	"daybook/commands/reactor"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -125,6 +126,15 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			begin: func(s *shop) {
 				s.must(s.MoveStock(ctx, callAt(autumn), key("ONLY"), stock.Receive{At: s.At(key("ONLY")), Quantity: 3}))
 			},
+		},
+	}
+	all[customer.Category] = aggregateKind{
+		types: customer.Types(), foreignOnly: "theirs",
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewCustomer, unit.CustomerID(strings.TrimPrefix(stream, customer.Stream(""))))
+		},
+		begin: func(s *shop) {
+			s.must(s.Customer(ctx, callAt(autumn), "theirs", customer.Register{CustomerID: "theirs"}))
 		},
 	}
 	// All API keys are in one stream, which shop.trade does not begin.

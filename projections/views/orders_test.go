@@ -8,6 +8,7 @@ import (
 	"daybook/internal/pgtest"
 	"daybook/projections"
 	"daybook/projections/cartview"
+	"daybook/projections/customerview"
 	"daybook/projections/orderview"
 	"daybook/projections/productview"
 	"daybook/projections/salesview"
@@ -44,6 +45,7 @@ func TestEachOrderOfAListHasAnIndex(t *testing.T) {
 		{"stock_allocations", stockview.ListedAllocations.Orders()},
 		{"sales_documents", salesview.ListedDocuments.Orders()},
 		{"customers", salesview.ListedCustomers.Orders()},
+		{"customer_accounts", customerview.Listed.Orders()},
 	} {
 		table := list.table
 		if len(list.orders) == 0 {
