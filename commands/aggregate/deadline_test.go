@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"daybook/internal/pause"
 )
 
 // Each context lasts at least as long as the timeout, and at most a twentieth longer. Most share a
@@ -24,11 +26,11 @@ func TestSharedDeadlinesEndInTime(t *testing.T) {
 					t.Errorf("it ended after %s: %v", took, ctx.Err())
 				}
 			})
-			time.Sleep(300 * time.Millisecond)
+			pause.For(t.Context(), 300*time.Millisecond)
 		}
 		if len(different) > 15 {
 			t.Errorf("%d contexts in 15 seconds", len(different))
 		}
-		time.Sleep(2 * timeout)
+		pause.For(t.Context(), 2*timeout)
 	})
 }
