@@ -95,8 +95,8 @@ func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship)
 	})
 }
 
-// stockAllows tries movements on stock's state, and returns its refusals. moves returns the
-// movements on a state that may be as old as maxAge.
+// stockAllows tries movements on stock's state, and returns stock's refusals, joined. moves
+// computes the movements from a state that is at most maxAge old.
 //
 // Most movements are possible. So it first tries states of the last second, which are usually in
 // memory. Only if these would refuse, it reads the present states.
@@ -114,6 +114,8 @@ func (s *Service) stockAllows(ctx context.Context, moves func(maxAge time.Durati
 	return refusal
 }
 
+// tryMoves tries movements on states of stock that are at most maxAge old. refusal is what stock
+// would answer. err means that it could not be asked.
 func (s *Service) tryMoves(ctx context.Context, moves []fulfilment.Move, maxAge time.Duration) (refusal, err error) {
 	now := s.now()
 	keys, refusals := make([]stock.Key, len(moves)), make([]error, len(moves))

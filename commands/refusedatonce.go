@@ -61,9 +61,9 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 //
 // After it, all streams of the checkout are in memory, so that together need not read them.
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseenRefusal, short bool, err error) {
-	ages := []time.Duration{asInMemory, 0}
+	ages := []time.Duration{anyAge, 0}
 	begins := false
-	err = s.carts.ViewAged(ctx, cart.Stream(id), asInMemory, func(state cart.State, revision int64) {
+	err = s.carts.ViewAged(ctx, cart.Stream(id), anyAge, func(state cart.State, revision int64) {
 		events, refusal := cart.Decide(start, state)
 		if refusal != nil || len(events) != 1 {
 			return
@@ -85,9 +85,9 @@ func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID,
 	return what, true, nil
 }
 
-// asInMemory is the age of a state that this node has in memory. If it has none, it reads the
+// anyAge lets a View use whatever state this node has in memory. If it has none, it reads the
 // stream.
-const asInMemory = time.Hour
+const anyAge = time.Hour
 
 // rehearse goes through a checkout with stock states that may be as old as maxAge, and reserves
 // nothing. It returns true if the checkout would be refused.

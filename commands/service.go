@@ -538,9 +538,9 @@ func each[T any](ctx context.Context, s *Service, items []T, do func(ctx context
 	return errors.Join(errs...)
 }
 
-// viewStocks calls read with the state of each stock, one after the other or several at once. The
-// states may be as old as maxAge. Those that are in memory are read in this goroutine, because to
-// start a goroutine for each of them costs more than to read it.
+// viewStocks calls read with the state of each stock. Several goroutines may call it at once, each
+// with another i. The states may be as old as maxAge. Those that are in memory are read in this
+// goroutine, because to start a goroutine for each of them costs more than to read it.
 func (s *Service) viewStocks(ctx context.Context, keys []stock.Key, maxAge time.Duration, read func(i int, state stock.State)) error {
 	var others []int
 	for i, key := range keys {

@@ -49,12 +49,11 @@ func SameRequest(a, b string) bool {
 	return a == b || !hashedA || !hashedB || wayA != wayB
 }
 
-// Encode writes the metadata as JSON, in the bytes that json.Marshal would write. It does so
+// Encode writes the metadata as JSON, with the same bytes as json.Marshal. It does so
 // without reflection, because every event needs it. The error says that a text is not valid UTF-8,
 // or that the effective time is not in the years 0 to 9999.
 func (m Metadata) Encode() ([]byte, error) {
-	w := metadataWriter{data: make([]byte, 1, 320)}
-	w.data[0] = '{'
+	w := metadataWriter{data: append(make([]byte, 0, usualMetadata), '{')}
 	if m.CommandID != uuid.Nil {
 		w.name("command_id")
 		w.text(m.CommandID.String())
@@ -76,6 +75,9 @@ func (m Metadata) Encode() ([]byte, error) {
 	}
 	return append(w.data, '}'), nil
 }
+
+// usualMetadata is enough bytes for the metadata of most events.
+const usualMetadata = 320
 
 // metadataWriter writes the members of an object. It keeps the first error.
 type metadataWriter struct {

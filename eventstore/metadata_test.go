@@ -21,10 +21,9 @@ func TestEncodeWritesEveryMemberAsMarshalDoes(t *testing.T) {
 		time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), time.Date(2026, 11, 30, 1, 2, 3, 456_000_000, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 1, time.UTC),
 		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(2026, 6, 1, 12, 0, 0, 0, time.FixedZone("", -3*3600-1800)), time.Unix(1_700_000_000, 0),
 	}
-	type plain eventstore.Metadata // without the method Encode
 	check := func(meta eventstore.Metadata) {
 		t.Helper()
-		want, err := json.Marshal(plain(meta))
+		want, err := json.Marshal(meta)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ type node struct {
 	events       *sealing.Store      // the log with clear text, for everything that the shop itself does
 	keysOfPeople *sealing.Keys       // the keys of personal texts; nil: there is no master key
 	sparse       bool                // the log's positions have gaps
-	shared       bool                // other nodes may use the database
+	shared       bool                // the configuration says that other nodes use the database
 	answers      *commandspg.Answers // the answers that are kept under idempotency keys
 	service      *commands.Service
 	reactor      *reactor.Reactor
@@ -358,8 +358,8 @@ func (n *node) hearOthers(ctx context.Context) error {
 	return n.service.Follow(ctx)
 }
 
-// mayShare tells whether other nodes may use the database. A server that this node runs is its own,
-// unless the node was told otherwise.
+// mayShare tells whether other nodes may use the database. A node that runs its own database server
+// is alone, unless the configuration says otherwise.
 func (n *node) mayShare() bool { return n.shared || n.database.server == nil }
 
 func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {

@@ -16,15 +16,16 @@ type sharedDeadline struct {
 	made time.Time
 }
 
-// context returns a context that ends after the timeout, or up to a twentieth of it later.
-func (d *sharedDeadline) context() context.Context {
+// next returns a context that ends after the timeout, or up to a twentieth of it later. Its
+// deadline ends it, so nobody has to cancel it.
+func (d *sharedDeadline) next() context.Context {
 	slack := d.timeout / 20
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.last == nil || now.Sub(d.made) >= slack {
 		ctx, cancel := context.WithDeadline(context.Background(), now.Add(d.timeout+slack))
-		context.AfterFunc(ctx, cancel) // frees it when it has ended
+		context.AfterFunc(ctx, cancel) // has no effect; go vet wants cancel to be used
 		d.last, d.made = ctx, now
 	}
 	return d.last

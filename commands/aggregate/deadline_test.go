@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,16 +13,17 @@ import (
 
 // Each context lasts at least as long as the timeout, and at most a twentieth longer. Most share a
 // timer.
-func TestSharedDeadlinesEndInTime(t *testing.T) {
+func TestAppendsShareDeadlinesThatEndInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 20 * time.Second
 		d := sharedDeadline{timeout: timeout}
-		different := map[context.Context]bool{}
+		different, ended := map[context.Context]bool{}, atomic.Int64{}
 		for range 50 {
-			began, ctx := time.Now(), d.context()
+			began, ctx := time.Now(), d.next()
 			different[ctx] = true
 			context.AfterFunc(ctx, func() {
+				ended.Add(1)
 				if took := time.Since(began); took < timeout || took > timeout*21/20 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 					t.Errorf("it ended after %s: %v", took, ctx.Err())
 				}
@@ -32,5 +34,9 @@ func TestSharedDeadlinesEndInTime(t *testing.T) {
 			t.Errorf("%d contexts in 15 seconds", len(different))
 		}
 		pause.For(t.Context(), 2*timeout)
+		synctest.Wait()
+		if ended.Load() != 50 {
+			t.Errorf("%d of 50 contexts ended", ended.Load())
+		}
 	})
 }

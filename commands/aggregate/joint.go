@@ -327,7 +327,7 @@ func (d *Joined[S, C, E]) ViewAged(ctx context.Context, stream string, _ time.Du
 	return d.View(ctx, stream, read)
 }
 
-// ViewIdle does nothing, because View borrows the lane first.
+// ViewIdle always returns false, because a lane must be borrowed before it is read.
 func (d *Joined[S, C, E]) ViewIdle(string, time.Duration, func(state S, revision int64)) (done bool, err error) {
 	return false, nil
 }

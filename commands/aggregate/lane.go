@@ -125,7 +125,7 @@ func (l *lane[S, C, E]) work() (size int64) {
 
 // process ends every job of a batch with a result, or puts it back into the queue.
 func (l *lane[S, C, E]) process(batch []*job[S, C, E]) {
-	ctx := l.handler.appends.context()
+	ctx := l.handler.appends.next()
 	open := batch
 	l.doubt = slices.ContainsFunc(batch, func(j *job[S, C, E]) bool { return j.doubt })
 	for attempt := 1; len(open) > 0; attempt++ {

@@ -80,8 +80,8 @@ func (n *News) heard(to eventstore.Position) {
 }
 
 // Await waits until all events up to a position were heard of, or until ctx ends. If nothing was
-// heard of so far, nobody may be following the log, so it does not wait. Only one goroutine may
-// wait at a time.
+// heard of so far, it returns at once, because perhaps nobody follows the log. Only one goroutine
+// may wait at a time.
 func (n *News) Await(ctx context.Context, position eventstore.Position) error {
 	n.mu.Lock()
 	if n.heardTo.IsStart() || !n.heardTo.Before(position) {

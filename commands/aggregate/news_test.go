@@ -29,26 +29,7 @@ func TestALaneFoldsTheNewsBeforeItDecides(t *testing.T) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer stop()
-	appendTo := func(stream string) eventstore.Position {
-		result, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return result.Position
-	}
-	if err := news.Await(t.Context(), appendTo("box-0")); err != nil {
-		t.Errorf("nobody follows the log, and Await waited: %v", err)
-	}
-	heardTo := func() eventstore.Position {
-		news.mu.Lock()
-		defer news.mu.Unlock()
-		return news.heardTo
-	}
 	following.Go(func() { _ = news.Follow(ctx, log, []string{"box-"}, slog.New(slog.DiscardHandler)) })
-	for heardTo().IsStart() {
-		appendTo("box-0")
-		runtime.Gosched()
-	}
 	heard := 0
 	await(func() bool { // the first events may come before the subscription has begun
 		heard++
@@ -134,28 +115,18 @@ func TestNewsAreAwaited(t *testing.T) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer stop()
-	appendTo := func(stream string) eventstore.Position {
-		result, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return result.Position
-	}
-	if err := news.Await(t.Context(), appendTo("box-0")); err != nil {
-		t.Errorf("nobody follows the log, and Await waited: %v", err)
-	}
 	heardTo := func() eventstore.Position {
 		news.mu.Lock()
 		defer news.mu.Unlock()
 		return news.heardTo
 	}
 	following.Go(func() { _ = news.Follow(ctx, log, []string{"box-"}, slog.New(slog.DiscardHandler)) })
-	for heardTo().IsStart() {
-		appendTo("box-0")
+	for heardTo().IsStart() { // the first events may come before the subscription has begun
+		appendTo(t, log, "box-0")
 		runtime.Gosched()
 	}
 	for _, stream := range []string{"box-1", "crate-1"} { // the second one is of a kind that is not followed
-		position := appendTo(stream)
+		position := appendTo(t, log, stream)
 		if err := news.Await(t.Context(), position); err != nil {
 			t.Fatal(err)
 		}
@@ -163,9 +134,31 @@ func TestNewsAreAwaited(t *testing.T) {
 			t.Errorf("heard up to %s, want %s", to, position)
 		}
 	}
-	ended, end := context.WithCancel(t.Context())
-	end()
-	if err := news.Await(ended, eventstore.At(1<<40)); err == nil {
+	if err := news.Await(hasEnded(t), eventstore.At(1<<40)); err == nil {
 		t.Error("a position that was never reached was heard of")
 	}
+}
+
+func TestNobodyAwaitsNewsThatNobodyFollows(t *testing.T) {
+	t.Parallel()
+	if err := new(News).Await(hasEnded(t), appendTo(t, memory.New(), "box-0")); err != nil {
+		t.Errorf("Await waited: %v", err)
+	}
+}
+
+func appendTo(t *testing.T, log eventstore.Store, stream string) eventstore.Position {
+	t.Helper()
+	result, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: uuid.New(), Type: "t.v1", Data: []byte(`{}`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.Position
+}
+
+// hasEnded returns a context that has ended, so nothing waits with it.
+func hasEnded(t *testing.T) context.Context {
+	t.Helper()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	return ended
 }
