@@ -34,12 +34,17 @@ var ErrActorDiffers = errors.New("the actor of the call is not its principal")
 // Without access control, a caller names its actor itself, but not one that looks as if it was
 // authenticated.
 func (c Call) checkActor() error {
-	differs := c.Meta.Actor != c.Who.ID || c.Meta.ActingFor != string(c.Who.ActsFor)
-	if c.Who.ID == access.Everyone.ID {
-		differs = access.ProvenPrefix(c.Meta.Actor) != "" || c.Meta.ActingFor != ""
+	meta, differs := c.Meta, false
+	switch {
+	case meta.OnBehalfOf != "" && access.AuthenticatedPrefix(c.Who.ID) != access.SystemPrefix:
+		differs = true // only a part of the program finishes the work of somebody else
+	case c.Who.ID == access.Everyone.ID:
+		differs = access.AuthenticatedPrefix(meta.Actor) != "" || meta.ActingFor != ""
+	default:
+		differs = meta.Actor != c.Who.ID || meta.ActingFor != string(c.Who.ActsFor)
 	}
-	if differs || c.Meta.OnBehalfOf != "" && access.ProvenPrefix(c.Who.ID) != systemPrefix {
-		return fmt.Errorf("%w: %q (for %q, on behalf of %q) and %q", ErrActorDiffers, c.Meta.Actor, c.Meta.ActingFor, c.Meta.OnBehalfOf, c.Who.ID)
+	if differs {
+		return fmt.Errorf("%w: %q (for %q, on behalf of %q) and %q", ErrActorDiffers, meta.Actor, meta.ActingFor, meta.OnBehalfOf, c.Who.ID)
 	}
 	return nil
 }
@@ -47,7 +52,7 @@ func (c Call) checkActor() error {
 // checkPermission refuses a call that uses none of these permissions, and a call whose sender lacks
 // the one that it uses. So a fault in a route gives nobody a right that they lack.
 func (c Call) checkPermission(of []access.Permission) error {
-	if c.Needs == "" && (access.ProvenPrefix(c.Who.ID) == systemPrefix || c.Who.ID == access.Everyone.ID) {
+	if c.Needs == "" && (access.AuthenticatedPrefix(c.Who.ID) == access.SystemPrefix || c.Who.ID == access.Everyone.ID) {
 		return nil
 	}
 	if !slices.Contains(of, c.Needs) {
@@ -58,9 +63,6 @@ func (c Call) checkPermission(of []access.Permission) error {
 	}
 	return nil
 }
-
-// systemPrefix is what the names of parts of the program begin with (access.System).
-const systemPrefix = "system:"
 
 // The parts of the program that carry out work by themselves.
 var (

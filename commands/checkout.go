@@ -105,7 +105,12 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			}
 		}
 	}
+	defaults, err := s.buyer(ctx, ask.CartID)
+	if err != nil {
+		return CheckoutResult{}, err
+	}
 	start := s.startCheckout(call, ask)
+	start.Defaults = defaults
 	if err := call.Who.Scope.ReachesLocations(cart.Locations(start, cart.State{})...); err != nil {
 		return CheckoutResult{}, err
 	}
@@ -292,7 +297,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	}
 	var keep []cart.Reservation
 	switch outcome := outcome.(type) {
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
+	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
@@ -510,7 +515,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 				checkouts[event.OrderID] = pastCheckout{started: started, meta: eventstore.MetadataOrNone(recorded.Meta)}
 			}
 			ended(event.OrderID, event)
-		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.Abandoned, cart.Expired,
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.Abandoned, cart.Expired,
 			cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		}
 	}

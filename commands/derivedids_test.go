@@ -14,6 +14,7 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore/memory"
 )
@@ -36,6 +37,7 @@ func (o owner) key() stock.Key { return stock.Key{SKU: o.sku, Location: o.locati
 var askedTwice = map[*unit.Derivation]string{
 	unit.RequestCommand: twoCallers, unit.StepCommand: twoCallers, unit.NextAttemptCommand: "commandapi/idempotency_test.go:TestAKeyCanSucceedAfterAnyNumberOfRefusals",
 	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewShipment: twoCallers,
+	unit.NewCustomer: twoCallers, unit.NewAddress: twoCallers, unit.NewNote: twoCallers,
 	unit.NewTransfer: twoCallers, unit.NewDeallocation: twoCallers, unit.DirectReservation: twoCallers,
 	unit.CartOpening:      "commandapi/creates_test.go:TestACreateThatNamesItsIDIsRepeatable",
 	unit.ImportCommand:    "importer/resume_test.go:TestRunTwiceItChangesNothing",
@@ -50,7 +52,7 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
 	unit.RemedyTransaction: "lost stock",
 	unit.ReturnOutcome:     "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
-	unit.MoveTakeBack: "return",
+	unit.MoveTakeBack: "return", unit.SubjectStream: "erasure",
 }
 
 func (s *shop) stockUp(o owner, units unit.Quantity) {
@@ -96,6 +98,17 @@ var derivations = map[string]func(s *shop, o owner){
 	"refusal": func(s *shop, o owner) {
 		if result := s.buy(o, 500, o.order); result.Placed || result.OrderIDTaken {
 			s.T.Fatalf("checkout: %+v", result)
+		}
+	},
+	"erasure": func(s *shop, o owner) {
+		s.Must(s.FillCart(o.cart, map[unit.SKU]unit.Quantity{o.sku: 1}))
+		for range 2 { // the second one changes nothing
+			_, err := s.Erase(s.T.Context(), shoptest.NewCall(), subject.Erased{CartID: o.cart, Reason: subject.Requested})
+			s.Must(err)
+		}
+		state, revision, err := s.Subject(s.T.Context(), o.cart.Owner())
+		if err != nil || revision != 0 || state.Erased.CartID != o.cart {
+			s.T.Fatalf("%+v at %d, %v", state, revision, err)
 		}
 	},
 	"merge": func(s *shop, o owner) {

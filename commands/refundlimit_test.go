@@ -19,8 +19,8 @@ import (
 	"daybook/eventstore/memory"
 )
 
-// upTo is a shop where 5.00 GBP may be given back without the permission.
-func upTo() commands.Policy {
+// limitedPolicy is that of a shop where 5.00 GBP may be given back without the permission.
+func limitedPolicy() commands.Policy {
 	policy := commands.DefaultPolicy()
 	policy.RefundLimits = []unit.Money{pounds("5.00")}
 	return policy
@@ -41,7 +41,7 @@ func callAs(role access.Role, grants access.Grants) commands.Call {
 // each.
 func soldWithReturns(t *testing.T, log eventstore.Store) *shop {
 	t.Helper()
-	s := open(t, log, upTo())
+	s := open(t, log, limitedPolicy())
 	s.Sell("MUG", 11)
 	s.deliver("o1", 10)
 	for _, id := range []unit.ReturnID{"a", "b"} {
@@ -213,7 +213,7 @@ func TestARefundThatComesSecondIsTakenBack(t *testing.T) {
 		if err := byReturn("b")(s, callAs(access.Operator, nil), "first", "3.00"); err != nil {
 			t.Error(err)
 		}
-	}}, upTo())
+	}}, limitedPolicy())
 	call := callAs(access.Operator, nil)
 	for range 2 {
 		if err := byReturn("a")(slow, call, "second", "3.00"); !errors.Is(err, order.ErrRefundLimit) {
@@ -255,7 +255,7 @@ func TestTheLimitOfARefundHoldsForEveryDriver(t *testing.T) {
 				t.Parallel()
 				onIndexedStores(t, func(t *testing.T, log eventstore.Store) {
 					soldWithReturns(t, log)
-					other := open(t, log, upTo())
+					other := open(t, log, limitedPolicy())
 					meanwhile := func() {
 						if err := byReturn("b")(other, callAs(access.Operator, nil), "first", "3.00"); err != nil {
 							t.Error(err)
@@ -265,16 +265,16 @@ func TestTheLimitOfARefundHoldsForEveryDriver(t *testing.T) {
 						}
 					}
 					if dies {
-						dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
+						dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, limitedPolicy())
 						_, _ = dying.Return(t.Context(), using(access.RefundReturns, callAs(access.Operator, nil)), "a", refund) // it dies after the first append
 						meanwhile()
 					} else {
-						slow := open(t, &between{Store: log, eventType: refundRecorded, after: true, run: meanwhile}, upTo())
+						slow := open(t, &between{Store: log, eventType: refundRecorded, after: true, run: meanwhile}, limitedPolicy())
 						if _, err := slow.Return(t.Context(), using(access.RefundReturns, callAs(access.Operator, nil)), "a", refund); !errors.Is(err, order.ErrRefundLimit) {
 							t.Error(err)
 						}
 					}
-					s := open(t, log, upTo())
+					s := open(t, log, limitedPolicy())
 					wantRefunded(t, s, map[unit.ReturnID]string{"a": "0", "b": "3.00"})
 					if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("3.00")) {
 						t.Errorf("%s given back", now)
@@ -309,13 +309,13 @@ func TestAnOrderRefusesAShareForGood(t *testing.T) {
 					if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Manager, nil)), "o1", happens); err != nil {
 						t.Error(err)
 					}
-					dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
+					dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, limitedPolicy())
 					_ = dying.FinishReturn(t.Context(), shoptest.NewCall().Meta, "a")
-				}}, upTo())
+				}}, limitedPolicy())
 				if err := byReturn("a")(slow, callAs(access.Operator, nil), "second", "3.00"); !errors.Is(err, order.ErrRefundLimit) {
 					t.Error(err)
 				}
-				s = open(t, log, upTo())
+				s = open(t, log, limitedPolicy())
 				wantRefunded(t, s, map[unit.ReturnID]string{"a": "0"})
 				s.auditLater()
 			})
@@ -329,7 +329,7 @@ func TestManyDriversKeepTheLimit(t *testing.T) {
 	t.Parallel()
 	onIndexedStores(t, func(t *testing.T, log eventstore.Store) {
 		soldWithReturns(t, log)
-		nodes := []*shop{open(t, log, upTo()), open(t, log, upTo())}
+		nodes := []*shop{open(t, log, limitedPolicy()), open(t, log, limitedPolicy())}
 		var wait sync.WaitGroup
 		for i := range 24 {
 			node, of := nodes[i%2], []unit.ReturnID{"a", "b"}[i/2%2]
@@ -348,7 +348,7 @@ func TestManyDriversKeepTheLimit(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		s := open(t, log, upTo())
+		s := open(t, log, limitedPolicy())
 		if now := s.OrderState("o1").GivenBack(); !now.Equal(pounds("5.00")) {
 			t.Errorf("%s given back", now)
 		}
@@ -376,9 +376,9 @@ func TestARefundOfAManagerIsCarriedOutByOthers(t *testing.T) {
 			t.Parallel()
 			log := memory.New()
 			soldWithReturns(t, log)
-			dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, upTo())
+			dying := open(t, &shoptest.Mortal{Store: log, Left: 1}, limitedPolicy())
 			_ = byReturn("a")(dying, callAs(access.Manager, nil), "large", "7.50") // it dies after the first append
-			s := open(t, log, upTo())
+			s := open(t, log, limitedPolicy())
 			if open := s.returnState("a").OrdersUnsettled; len(open) != 1 {
 				t.Fatalf("open: %+v", open)
 			}
@@ -393,9 +393,8 @@ func TestARefundOfAManagerIsCarriedOutByOthers(t *testing.T) {
 	}
 }
 
-// The program gives back what was paid for an order whose stock was lost, also above the limit. An
-// operator settles this refund. A failed refund is no refund.
-func TestTheProgramHasNoLimit(t *testing.T) {
+// To settle a refund that somebody has begun needs no permission. A failed refund is no refund.
+func TestSettlingARefundNeedsNoPermission(t *testing.T) {
 	t.Parallel()
 	s := soldWithReturns(t, memory.New())
 	if err := byOrder(order.Refund, order.Failed)(s, callAs(access.Operator, nil), "failed", "20.00"); err != nil {
@@ -411,6 +410,65 @@ func TestTheProgramHasNoLimit(t *testing.T) {
 	s.auditLater()
 }
 
+// The program begins to give back money that comes in after an order was canceled, also above the
+// limit of whoever records the money.
+func TestARemedyIsBegunAboveTheLimit(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), limitedPolicy())
+	s.Sell("MUG", 3)
+	if err := errors.Join(s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 3}), s.PlaceOrder("c", "o1")); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []order.Command{
+		order.Cancel{Reason: "no"},
+		order.RecordTransaction{TransactionID: "paid", Type: order.Capture, State: order.Succeeded, Amount: pounds("7.50")},
+	} {
+		if _, err := s.Order(t.Context(), using(access.RecordMoney, callAs(access.Operator, nil)), "o1", command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remedy, found := s.OrderState("o1").Transaction(order.RemedyTransactionID("o1", "paid"))
+	if !found || remedy.Type != order.Refund || remedy.State != order.Pending || !remedy.Amount.Equal(pounds("7.50")) {
+		t.Errorf("the remedy is %+v", remedy)
+	}
+	s.auditLater()
+}
+
+// A return without an order counts on no order. So an operator gives back nothing for it, however
+// little, as soon as there is a limit. Otherwise several such returns would pass the limit.
+func TestAnOperatorGivesBackNothingWithoutAnOrder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy  commands.Policy
+		role    access.Role
+		allowed bool
+	}{
+		"an operator":               {limitedPolicy(), access.Operator, false},
+		"a manager":                 {limitedPolicy(), access.Manager, true},
+		"an operator, and no limit": {commands.DefaultPolicy(), access.Operator, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, memory.New(), c.policy)
+			for _, id := range []unit.ReturnID{"a", "b"} {
+				ask := returns.Request{ReturnID: id, Currency: "GBP", Lines: []returns.Line{{SKU: "MUG", Kind: unit.Stocked, Quantity: 1, Price: pounds("4.00")}}}
+				for _, command := range append([]returns.Command{ask}, giveBack(1, "1")[:2]...) {
+					if _, err := s.Return(t.Context(), shoptest.NewCall(), id, command); err != nil {
+						t.Fatal(err)
+					}
+				}
+				err := byReturn(id)(s, callAs(c.role, nil), "t", "4.00")
+				if (err == nil) != c.allowed || err != nil && !errors.Is(err, returns.ErrRefundOfNoOrder) {
+					t.Errorf("return %s: %v", id, err)
+				}
+				if now := s.returnState(id).Refunded(); (now.Sign() == 0) == c.allowed {
+					t.Errorf("%s given back for return %s", now, id)
+				}
+			}
+		})
+	}
+}
+
 // Money that comes in after an order was canceled is given back by the program, in its own name. An
 // operator, who may have recorded the money, does not settle this refund above the limit.
 func TestAnOperatorDoesNotSettleARemedyAboveTheLimit(t *testing.T) {
@@ -419,7 +477,7 @@ func TestAnOperatorDoesNotSettleARemedyAboveTheLimit(t *testing.T) {
 		t.Run(amount, func(t *testing.T) {
 			t.Parallel()
 			log := memory.New()
-			s := open(t, log, upTo())
+			s := open(t, log, limitedPolicy())
 			s.Sell("MUG", 1)
 			if err := errors.Join(s.FillCart("c", map[unit.SKU]unit.Quantity{"MUG": 1}), s.PlaceOrder("c", "o1")); err != nil {
 				t.Fatal(err)

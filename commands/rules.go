@@ -6,28 +6,32 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 )
 
 // Rules are the definitions of the aggregates. A Service makes its handlers from them.
 type Rules struct {
-	Products aggregate.Definition[product.State, product.Command, product.Event]
-	Carts    aggregate.Definition[cart.State, cart.Command, cart.Event]
-	Stock    aggregate.Definition[stock.State, stock.Command, stock.Event]
-	Orders   aggregate.Definition[order.State, order.Command, order.Event]
-	Returns  aggregate.Definition[returns.State, returns.Command, returns.Event]
-	Access   aggregate.Definition[access.State, access.Command, access.Event]
-	Staff    aggregate.Definition[staff.State, staff.Command, staff.Event]
+	Products  aggregate.Definition[product.State, product.Command, product.Event]
+	Carts     aggregate.Definition[cart.State, cart.Command, cart.Event]
+	Stock     aggregate.Definition[stock.State, stock.Command, stock.Event]
+	Orders    aggregate.Definition[order.State, order.Command, order.Event]
+	Returns   aggregate.Definition[returns.State, returns.Command, returns.Event]
+	Access    aggregate.Definition[access.State, access.Command, access.Event]
+	Staff     aggregate.Definition[staff.State, staff.Command, staff.Event]
+	Customers aggregate.Definition[customer.State, customer.Command, customer.Event]
+	Subjects  aggregate.Definition[subject.State, subject.Command, subject.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules()}
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Customers: CustomerRules(), Subjects: SubjectRules()}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -110,11 +114,29 @@ func AccessRules() aggregate.Definition[access.State, access.Command, access.Eve
 	}
 }
 
+// CustomerRules are those of customers' accounts.
+func CustomerRules() aggregate.Definition[customer.State, customer.Command, customer.Event] {
+	return aggregate.Definition[customer.State, customer.Command, customer.Event]{
+		Category: customer.Category, FoldVersion: customer.FoldVersion,
+		Owned: func(s customer.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(customer.ErrNotFound),
+		Subject: func(s customer.State) string { return string(s.CustomerID.Owner()) },
+		Decide:  customer.Decide, Evolve: customer.Evolve, Encode: customer.Encode, Decode: customer.Decode,
+	}
+}
+
 // StaffRules are those of people who sign in. Their stream grows with each sign-in, so it has
 // snapshots.
 func StaffRules() aggregate.Definition[staff.State, staff.Command, staff.Event] {
 	return aggregate.Definition[staff.State, staff.Command, staff.Event]{
 		Category: staff.Category, FoldVersion: staff.FoldVersion, SnapshotEvery: 500,
 		Decide: staff.Decide, Evolve: staff.Evolve, Encode: staff.Encode, Decode: staff.Decode,
+	}
+}
+
+// SubjectRules are those of the customers and guests whose texts are erased.
+func SubjectRules() aggregate.Definition[subject.State, subject.Command, subject.Event] {
+	return aggregate.Definition[subject.State, subject.Command, subject.Event]{
+		Category: subject.Category, FoldVersion: subject.FoldVersion,
+		Decide: subject.Decide, Evolve: subject.Evolve, Encode: subject.Encode, Decode: subject.Decode,
 	}
 }

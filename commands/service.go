@@ -21,12 +21,14 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -45,13 +47,15 @@ type handler[S, C, E any] interface {
 
 // The types of the handlers of all aggregates.
 type (
-	productHandler = handler[product.State, product.Command, product.Event]
-	cartHandler    = handler[cart.State, cart.Command, cart.Event]
-	stockHandler   = handler[stock.State, stock.Command, stock.Event]
-	orderHandler   = handler[order.State, order.Command, order.Event]
-	returnHandler  = handler[returns.State, returns.Command, returns.Event]
-	accessHandler  = handler[access.State, access.Command, access.Event]
-	staffHandler   = handler[staff.State, staff.Command, staff.Event]
+	productHandler  = handler[product.State, product.Command, product.Event]
+	cartHandler     = handler[cart.State, cart.Command, cart.Event]
+	stockHandler    = handler[stock.State, stock.Command, stock.Event]
+	orderHandler    = handler[order.State, order.Command, order.Event]
+	returnHandler   = handler[returns.State, returns.Command, returns.Event]
+	accessHandler   = handler[access.State, access.Command, access.Event]
+	staffHandler    = handler[staff.State, staff.Command, staff.Event]
+	customerHandler = handler[customer.State, customer.Command, customer.Event]
+	subjectHandler  = handler[subject.State, subject.Command, subject.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -107,13 +111,18 @@ func DefaultPolicy() Policy {
 // commands to their aggregates, and drives the processes that the commands begin. So when a
 // call returns, its process is finished as far as possible.
 type Service struct {
-	products productHandler
-	carts    cartHandler
-	stock    stockHandler
-	orders   orderHandler
-	returns  returnHandler
-	access   accessHandler
-	staff    staffHandler
+	products  productHandler
+	carts     cartHandler
+	stock     stockHandler
+	orders    orderHandler
+	returns   returnHandler
+	access    accessHandler
+	staff     staffHandler
+	customers customerHandler
+	subjects  subjectHandler
+
+	// Eraser does the part of an erasure that is not in the log. nil: there is nothing to do.
+	Eraser Eraser
 
 	store  eventstore.Store
 	news   *aggregate.News
@@ -150,14 +159,16 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 	options.News = new(aggregate.News)
 	carts, stocks, orders := aggregate.NewHandler(store, rules.Carts, options), aggregate.NewHandler(store, rules.Stock, options), aggregate.NewHandler(store, rules.Orders, options)
 	s := &Service{
-		products: aggregate.NewHandler(store, rules.Products, options),
-		carts:    carts,
-		stock:    stocks,
-		orders:   orders,
-		returns:  aggregate.NewHandler(store, rules.Returns, options),
-		access:   aggregate.NewHandler(store, rules.Access, options),
-		staff:    aggregate.NewHandler(store, rules.Staff, options),
-		store:    store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
+		products:  aggregate.NewHandler(store, rules.Products, options),
+		carts:     carts,
+		stock:     stocks,
+		orders:    orders,
+		returns:   aggregate.NewHandler(store, rules.Returns, options),
+		access:    aggregate.NewHandler(store, rules.Access, options),
+		staff:     aggregate.NewHandler(store, rules.Staff, options),
+		customers: aggregate.NewHandler(store, rules.Customers, options),
+		store:     store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
+		subjects: aggregate.NewHandler(store, rules.Subjects, options),
 	}
 	if log, can := eventstore.MultiAppenderOf(store); can {
 		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, news: options.News}
@@ -227,7 +238,7 @@ func (s *Service) Follow(ctx context.Context) error {
 
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.

@@ -17,11 +17,11 @@ import (
 type Metadata struct {
 	// CommandID is the id of the command from which the event results. The event's id is derived
 	// from it.
-	CommandID uuid.UUID `json:"command_id,omitzero"`
+	CommandID uuid.UUID `json:"command_id,omitzero" class:"derived"`
 	// CorrelationID is the same in everything that followed from one request.
-	CorrelationID string `json:"$correlationId,omitempty" class:"open"`
+	CorrelationID string `json:"$correlationId,omitempty" class:"chosen"`
 	// CausationID is the event or command that directly led to this one.
-	CausationID string `json:"$causationId,omitempty" class:"open"`
+	CausationID string `json:"$causationId,omitempty" class:"derived"`
 	// Actor is who asked: "key:k3f9a1c2", "staff:p3f9a1c2d4", "system:reactor".
 	Actor string `json:"actor,omitempty" class:"actor"`
 	// OnBehalfOf is who began the work, such as "staff:p3f9a1c2d4", if Actor is a part of the
@@ -34,7 +34,7 @@ type Metadata struct {
 	// OccurredAt is the effective time, if it differs from the recorded time.
 	OccurredAt time.Time `json:"occurred_at,omitzero"`
 	// Trace is a W3C traceparent.
-	Trace string `json:"trace,omitempty" class:"open"`
+	Trace string `json:"trace,omitempty" class:"chosen"`
 	// Request differs between requests with different content that have the same command id.
 	// It is "1." (the way in which it is computed) and a hash. It is empty if none was given,
 	// as in old logs. See SameRequest.

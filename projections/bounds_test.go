@@ -11,11 +11,13 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/projections"
@@ -99,13 +101,15 @@ func TestWhatCommandsAdmitIsWithinBounds(t *testing.T) {
 func TestEveryEventHasBounds(t *testing.T) {
 	t.Parallel()
 	codecs := map[string]func() (types []string, decode func(string) (any, error)){
-		"access":  codec(access.Types, access.Decode),
-		"cart":    codec(cart.Types, cart.Decode),
-		"order":   codec(order.Types, order.Decode),
-		"product": codec(product.Types, product.Decode),
-		"staff":   codec(staff.Types, staff.Decode),
-		"returns": codec(returns.Types, returns.Decode),
-		"stock":   codec(stock.Types, stock.Decode),
+		"access":   codec(access.Types, access.Decode),
+		"cart":     codec(cart.Types, cart.Decode),
+		"order":    codec(order.Types, order.Decode),
+		"product":  codec(product.Types, product.Decode),
+		"staff":    codec(staff.Types, staff.Decode),
+		"customer": codec(customer.Types, customer.Decode),
+		"returns":  codec(returns.Types, returns.Decode),
+		"stock":    codec(stock.Types, stock.Decode),
+		"subject":  codec(subject.Types, subject.Decode),
 	}
 	files, err := filepath.Glob("../domain/*/codec.go")
 	if err != nil || len(files) == 0 {

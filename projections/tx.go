@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,6 +16,14 @@ import (
 type Tx struct {
 	conn   *pgxpool.Conn
 	queued pgx.Batch
+	again  func(ctx context.Context, stream string) iter.Seq2[Event, error]
+}
+
+// ReadAgain yields the claimed events of a stream up to the end of the batch, as the log shows them
+// now. It is for the texts of subjects that were erased: the log has no clear text of them any
+// more. Everything else in an event never changes, so a view has no other reason to read one again.
+func (t *Tx) ReadAgain(ctx context.Context, stream string) iter.Seq2[Event, error] {
+	return t.again(ctx, stream)
 }
 
 // Writes takes the statements that need no answer. They are sent after Apply has returned. So a

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -219,6 +222,7 @@ func (w *worker) commit(ctx context.Context, got taken) error {
 	claim.Queue(enterBuild, w.build.schema)
 	claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch, anchor.String())
 	err := transact(ctx, w.pool, &claim, func(tx *Tx) error {
+		tx.again = w.readAgain(upTo)
 		readable, skipped := readable(events)
 		err := w.applyAll(ctx, tx, readable)
 		if err == nil {
@@ -245,6 +249,30 @@ func (w *worker) commit(ctx context.Context, got taken) error {
 	w.build.position, w.build.anchor = upTo, anchor
 	w.note(w.view.Name, w.build.number, nil)
 	return nil
+}
+
+// readAgain reads a stream up to a position; see Tx.ReadAgain.
+func (w *worker) readAgain(upTo eventstore.Position) func(context.Context, string) iter.Seq2[Event, error] {
+	return func(ctx context.Context, stream string) iter.Seq2[Event, error] {
+		return func(yield func(Event, error) bool) {
+			for recorded, err := range w.store.ReadStream(ctx, stream, 0, 0) {
+				if err != nil {
+					yield(Event{}, fmt.Errorf("read %s again: %w", stream, err))
+					return
+				}
+				if upTo.Before(recorded.Position) {
+					return
+				}
+				if !slices.ContainsFunc(w.view.Claims, func(prefix string) bool { return strings.HasPrefix(recorded.Type, prefix) }) {
+					continue
+				}
+				event, err := w.view.Read(recorded)
+				if !yield(event, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
 }
 
 // reachHead notes, for all nodes, that the build in use has posted everything. From now on the

@@ -74,6 +74,10 @@ func (a *api) stream(ctx context.Context, in *streamInput) (*eventsPage, error) 
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
+	// The name of such a stream is the id of a customer.
+	if strings.HasPrefix(in.Stream, "customer-") && !seesPersonal(ctx, access.ReadEvents) {
+		return nil, problem.From(ctx, problem.FieldsForbidden(problem.InParameter("path", "stream", faultPersonal)))
+	}
 	log, err := a.log(ctx)
 	if err != nil {
 		return nil, problem.From(ctx, err)

@@ -29,7 +29,7 @@ type Health struct {
 
 // Component is a part of the system from which the node gets new events.
 type Component struct {
-	Component  string  `json:"component" enum:"log,keys" doc:"log: the log. keys: the changes of API keys and roles. While they are silent, this node goes on with the keys that it read last, so it does not know of keys that were revoked since. It is ready all the same. Listed only then."`
+	Component  string  `json:"component" enum:"log,keys" doc:"log: the log. keys: the changes of API keys and roles. While they are silent, this node goes on with the keys that it read last, so it does not know of keys that were revoked since. After a minute it refuses all keys, and is not ready. Listed only then."`
 	State      string  `json:"state" enum:"heard,silent,diverged" doc:"silent: nothing has come from it for 10 s, or nothing has ever come, so new events do not arrive here. diverged: it is not the log that the node has read before (log-diverged), so the node takes no commands and answers no reads."`
 	AgeSeconds float64 `json:"age_seconds" doc:"Every event that was recorded at least this many seconds ago has arrived. -1: not known yet."`
 	Error      string  `json:"error,omitempty" doc:"Why the last attempt to reach it failed."`
@@ -110,11 +110,18 @@ const (
 type Watch struct {
 	log       Log
 	processes Processes // nil: this program has no processes
-	// Keys may be nil. It says why the node does not hear of changes of API keys at present.
-	Keys func() error
+	// Keys may be nil. It tells whether the node hears of changes of API keys.
+	Keys func() KeysHeard
 
 	status lastKnown[[]ProjectionStatus]
 	parked lastKnown[int64]
+}
+
+// KeysHeard tells whether a node hears of changes of API keys and roles.
+type KeysHeard struct {
+	Deaf    time.Duration // for how long it has not heard of any; 0: it hears of them
+	Trouble error         // why; nil: the log is silent, or there is no trouble
+	Refuses bool          // whether it refuses all keys, because it has been deaf for too long
 }
 
 // NewWatch makes a watch.
@@ -192,13 +199,24 @@ func (w *Watch) Last() (all []ProjectionStatus, parked int64, known bool) {
 	return status.value, w.parked.latest().value, !status.at.IsZero()
 }
 
-// tellKeys adds that the node does not hear of changes of API keys.
-func (h *Health) tellKeys(trouble func() error) {
-	if trouble == nil {
+// tellKeys adds that the node does not hear of changes of API keys. If it refuses all keys because
+// of that, it is not ready.
+func (h *Health) tellKeys(heard func() KeysHeard) {
+	if heard == nil {
 		return
 	}
-	if err := trouble(); err != nil {
-		h.Components = append(h.Components, Component{Component: "keys", State: silent, AgeSeconds: -1, Error: err.Error()})
+	now := heard()
+	if now.Deaf == 0 && now.Trouble == nil {
+		return
+	}
+	c := Component{Component: "keys", State: silent, AgeSeconds: now.Deaf.Seconds()}
+	if now.Trouble != nil {
+		c.Error = now.Trouble.Error()
+	}
+	h.Components = append(h.Components, c)
+	if now.Refuses && h.Status == ready {
+		h.Status = notReady
+		h.Reason = fmt.Sprintf("changes of API keys have not been heard of for %.0f s, so no key is accepted", now.Deaf.Seconds())
 	}
 }
 

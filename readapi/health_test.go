@@ -221,3 +221,28 @@ func TestANodeThatIsNotReadySaysWhichComponentIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// A node that has not heard of changes of keys for a while says so. It is not ready once it refuses
+// all keys because of that.
+func TestANodeThatRefusesAllKeysIsNotReady(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		heard          KeysHeard
+		status, reason string
+		listed         int
+	}{
+		"heard":   {KeysHeard{}, ready, "", 0},
+		"deaf":    {KeysHeard{Deaf: 30 * time.Second, Trouble: errors.New("away")}, ready, "", 1},
+		"refuses": {KeysHeard{Deaf: 61 * time.Second, Trouble: errors.New("away"), Refuses: true}, notReady, "changes of API keys have not been heard of for 61 s, so no key is accepted", 1},
+	} {
+		w := NewWatch(wellProgress{}, wellLog{}, nil)
+		w.Keys = func() KeysHeard { return c.heard }
+		h := w.Health()
+		if h.Status != c.status || h.Reason != c.reason || len(h.Components) != c.listed {
+			t.Errorf("%s: %+v", name, h)
+		}
+		if c.listed == 1 && (h.Components[0].Component != "keys" || h.Components[0].Error != "away" || h.Components[0].AgeSeconds != c.heard.Deaf.Seconds()) {
+			t.Errorf("%s: %+v", name, h.Components)
+		}
+	}
+}

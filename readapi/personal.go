@@ -24,8 +24,8 @@ func seesPersonal(ctx context.Context, needs access.Permission) bool {
 
 // mayAsk refuses parameters that are personal data, such as a filter by customer, if the caller
 // must not see personal data. Otherwise the caller could find out a text by guessing. The tag class
-// of a member of the input says what the parameter is, and the tag personal names the values of a
-// sort that would tell the order of personal texts.
+// of a member of the input says what the parameter is, and the tag personalSorts names the values
+// of a sort that would tell the order of personal texts.
 func mayAsk(ctx context.Context, needs access.Permission, in any) error {
 	if seesPersonal(ctx, needs) {
 		return nil
@@ -47,7 +47,7 @@ func personalParameters(in reflect.Value) (found []problem.Invalid) {
 			continue
 		}
 		class := personal.Class(field.Tag.Get("class"))
-		sorts := field.Tag.Get("personal")
+		sorts := field.Tag.Get("personalSorts")
 		tells := class != "" && class != personal.Open && !value.IsZero() ||
 			sorts != "" && slices.Contains(strings.Split(sorts, ","), value.String())
 		if !tells {
@@ -63,7 +63,7 @@ func personalParameters(in reflect.Value) (found []problem.Invalid) {
 }
 
 // openCursorFor does what openCursor does. The cursors of a caller who must not see personal data
-// are encrypted.
+// are encrypted, and the order of the list does not tell personal data either.
 func (a *api) openCursorFor(ctx context.Context, r route, in any) (seal func(string) string, err error) {
 	if seesPersonal(ctx, r.needs) {
 		return openCursor(r.id, in)
@@ -72,12 +72,14 @@ func (a *api) openCursorFor(ctx context.Context, r route, in any) (seal func(str
 	if err != nil || sealed == nil {
 		return nil, err
 	}
-	if page := in.(lister).paging(); page.Cursor != "" { //nolint:forcetypeassert // else there would be no seal
-		if page.Cursor, err = a.Withhold.Unseal(page.Cursor); err != nil {
+	page := in.(lister).paging() //nolint:forcetypeassert // else there would be no seal
+	page.secret = a.Withhold.OrderSecret()
+	if page.Cursor != "" {
+		if page.Cursor, err = a.Withhold.DecryptCursor(page.Cursor); err != nil {
 			return nil, problem.NotValid(problem.InParameter("query", "cursor", faultCursor))
 		}
 	}
-	return func(cursor string) string { return sealed(a.Withhold.Seal(cursor)) }, nil
+	return func(cursor string) string { return sealed(a.Withhold.EncryptCursor(cursor)) }, nil
 }
 
 // errNotWithheld means that the program has no log without personal data.

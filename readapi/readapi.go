@@ -74,11 +74,12 @@ const (
 
 // The names of the views, as the runner has them.
 const (
-	orders   = "orders"
-	stock    = "stock"
-	carts    = "carts"
-	products = "products"
-	sales    = "sales"
+	orders    = "orders"
+	stock     = "stock"
+	carts     = "carts"
+	customers = "customers"
+	products  = "products"
+	sales     = "sales"
 )
 
 type api struct {
@@ -127,9 +128,13 @@ func (r *Reading) reading() *Reading { return r }
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many entries a page has at most."`
 	Cursor string `query:"cursor" maxLength:"4000" doc:"The member next of the page before the one that you want. Without it, the first page."`
+	// secret is that of query.Page. No parameter sets it.
+	secret string
 }
 
-func (p Paging) page() query.Page { return query.Page{After: p.Cursor, Limit: p.Limit} }
+func (p Paging) page() query.Page {
+	return query.Page{After: p.Cursor, Limit: p.Limit, Secret: p.secret}
+}
 
 // Counting asks for the number of rows.
 type Counting struct {

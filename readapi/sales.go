@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"daybook/domain/access"
 	"daybook/internal/problem"
 	"daybook/internal/resource"
 	"daybook/projections/query"
@@ -78,7 +77,7 @@ type customersInput struct {
 	Counting
 	Currency   string   `query:"currency" minLength:"3" maxLength:"3" required:"true" doc:"Amounts of different currencies cannot be ranked."`
 	CustomerID []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
-	Sort       string   `query:"sort" personal:"customer_id,-customer_id" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
+	Sort       string   `query:"sort" personalSorts:"customer_id,-customer_id" enum:"amount,-amount,customer_id,-customer_id" default:"-amount" doc:"The largest net amount first by default."`
 }
 
 func (a *api) customers(ctx context.Context, in *customersInput) (query.List[resource.SalesCustomer], error) {
@@ -86,17 +85,4 @@ func (a *api) customers(ctx context.Context, in *customersInput) (query.List[res
 		Currency: strings.ToUpper(in.Currency), CustomerIDs: values(in.CustomerID),
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, customerOf)
-}
-
-type customerInput struct {
-	Reading
-	CustomerID string `path:"customer_id" class:"customer" maxLength:"64"`
-}
-
-func (a *api) customer(ctx context.Context, in *customerInput) (resource.CustomerTotals, error) {
-	if err := mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
-		return resource.CustomerTotals{}, err
-	}
-	totals, err := salesview.CustomerTotals(ctx, a.DB, in.CustomerID)
-	return resource.CustomerTotals{CustomerID: in.CustomerID, Totals: each(totals, customerOf)}, err
 }

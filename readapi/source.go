@@ -50,7 +50,7 @@ func (e *BeyondError) Error() string {
 
 // ProjectionStatus is the state of a build of a read model.
 type ProjectionStatus struct {
-	View       string  `json:"view" enum:"carts,orders,products,sales,stock"`
+	View       string  `json:"view" enum:"carts,customers,orders,products,sales,stock"`
 	Build      int     `json:"build"`
 	Version    int     `json:"version"`
 	State      string  `json:"state" enum:"live,catching_up,rebuilding,failed,unowned,kept"`

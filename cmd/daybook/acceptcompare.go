@@ -159,7 +159,7 @@ func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (o
 	c.answers, c.reservations = map[uuid.UUID]commands.KeptAnswer{}, map[reactor.Deadline]reactor.Timer{}
 	err = commandspg.EachAnswer(ctx, c.pool, func(a commands.KeptAnswer) {
 		answers.Known++
-		c.answers[commandapi.CommandOf(a.Scope, a.Key)] = a
+		c.answers[commandapi.CommandOfKept(a)] = a
 	})
 	if err != nil {
 		return nil, err

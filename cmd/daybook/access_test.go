@@ -170,13 +170,32 @@ func opening(t *testing.T) map[string][]string {
 		"--second-factor", "optional", "--admin-address", "127.0.0.1:0",
 	}
 	others = append(others, withMail(openMailServer(t))...)
+	cert, key := certificate(t)
+	others = append(others, "--gateway", "127.0.0.1:0", "--gateway-cert", cert, "--gateway-key", key)
+	proxy := []string{"--behind-proxy", "127.0.0.1"}
 	return map[string][]string{
 		"by default": nil, "with --guests": {"--guests"}, "with all others": others, "with --guests and all others": append([]string{"--guests"}, others...),
+		"behind a proxy": proxy, "behind a proxy with the header Forwarded": append([]string{"--proxy-header", "forwarded"}, proxy...),
+		"behind a proxy, with --guests and all others": slices.Concat([]string{"--guests"}, proxy, others),
+	}
+}
+
+// forwardings are the headers of a walk: what a proxy may say of its client, and what a client may
+// send to seem to be the proxy or the server's own machine.
+func forwardings(args []string) [][]string {
+	if !slices.Contains(args, "--behind-proxy") {
+		return [][]string{nil, {"X-Forwarded-For", "127.0.0.1", "Forwarded", "for=127.0.0.1;proto=https"}}
+	}
+	return [][]string{
+		nil,
+		{"X-Forwarded-For", "192.0.2.7", "Forwarded", "for=192.0.2.7", "X-Forwarded-Proto", "https"},
+		{"X-Forwarded-For", "127.0.0.1", "Forwarded", "for=127.0.0.1", "X-Real-IP", "127.0.0.1"},
+		{"X-Forwarded-For", "127.0.0.1, ::1", "Forwarded", `for=127.0.0.1, for="[::1]"`, "X-Forwarded-Host", "localhost"},
 	}
 }
 
 // openToAll are the paths that need no credentials, with all settings.
-var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/email/confirm"}
+var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/known-browser", "/v1/auth/email/confirm"}
 
 // openToGuests are the operations that need no credentials with --guests: the catalogue, the API's
 // document, and a new cart. The pages are routes that are not in the document.
@@ -193,17 +212,26 @@ func TestWithoutAKeyEverythingIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := openKeyed(t, append([]string{"--requests-per-address", "0", "--wrong-keys-per-address", "0"}, args...)...)
-			s.walkWithoutCredentials(slices.Contains(args, "--guests"))
+			for _, head := range forwardings(args) {
+				s.walkWithoutCredentials(slices.Contains(args, "--guests"), head...)
+			}
+			if slices.Contains(args, "--gateway") {
+				s.walkGatewayWithoutCredentials(args[slices.Index(args, "--gateway-cert")+1])
+			}
 		})
 	}
 }
 
-func (s *keyedShop) walkWithoutCredentials(guests bool) {
+// walkWithoutCredentials sends requests with the headers in head.
+func (s *keyedShop) walkWithoutCredentials(guests bool, head ...string) {
 	s.t.Helper()
+	ask := func(key, method, path, body string) (status int, text string) {
+		return s.ask(key, method, path, body, head...)
+	}
 	t, admin := s.t, s.keys["admin"]
 	wrong := map[string]string{"a wrong secret": admin[:len(admin)-1] + "x", "no key at all": "hello", "an unknown key": "dbk_none_" + strings.Repeat("0", 64), "a wrong guest": "dbg_YQ_" + strings.Repeat("0", 64)}
 	refused := func(who, key, method, path string) {
-		if status, text := s.ask(key, method, path, ""); status != http.StatusUnauthorized || !strings.Contains(text, "credentials-required") {
+		if status, text := ask(key, method, path, ""); status != http.StatusUnauthorized || !strings.Contains(text, "credentials-required") {
 			t.Errorf("%s, %s %s: %d %s", who, method, path, status, text)
 		}
 	}
@@ -213,7 +241,7 @@ func (s *keyedShop) walkWithoutCredentials(guests bool) {
 		}
 		if !open {
 			refused("no key", "", method, path)
-		} else if status, text := s.ask("", method, path, ""); status == http.StatusUnauthorized {
+		} else if status, text := ask("", method, path, ""); status == http.StatusUnauthorized {
 			t.Errorf("a new guest, %s %s: %d %s", method, path, status, text)
 		}
 	}
@@ -222,12 +250,12 @@ func (s *keyedShop) walkWithoutCredentials(guests bool) {
 		operations[method+" "+path] = true
 		switch {
 		case path == "/livez" || path == "/readyz":
-			if status, text := s.ask("", method, path, ""); status != http.StatusOK || strings.Contains(text, "projections") {
+			if status, text := ask("", method, path, ""); status != http.StatusOK || strings.Contains(text, "projections") {
 				t.Errorf("%s: %d %s", path, status, text)
 			}
 		case slices.Contains(openToAll, path):
 			// A sign-in needs no credentials, so its refusal must not ask for them.
-			if status, text := s.ask("", method, path, "{}"); status == http.StatusUnauthorized && strings.Contains(text, "credentials-required") {
+			if status, text := ask("", method, path, "{}"); status == http.StatusUnauthorized && strings.Contains(text, "credentials-required") {
 				t.Errorf("%s: %d %s", path, status, text)
 			}
 		case needs == "":
@@ -255,10 +283,11 @@ func (s *keyedShop) walkWithoutCredentials(guests bool) {
 }
 
 // Each role may use exactly the routes whose permission it has. testdata/access.txt shows the
-// table.
+// table, and also which methods of the gateway each role may use.
 func TestRolesAndRoutes(t *testing.T) {
 	t.Parallel()
-	s := openKeyed(t)
+	g := openPeopled(t)
+	s := &g.keyedShop
 	_, s.keys[string(access.Guest)] = s.openAsGuest(s.keys["storefront"], `{"currency":"GBP"}`)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-24s %-20s %s\n", "operation", "permission", strings.Join(roleNames(), " "))
@@ -301,6 +330,7 @@ func TestRolesAndRoutes(t *testing.T) {
 		}
 		table.WriteString("\n")
 	}
+	g.addGatewayMethods(t, &table)
 
 	const file = "testdata/access.txt"
 	got := trailing.ReplaceAllString(table.String(), "\n")

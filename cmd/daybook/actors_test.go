@@ -36,7 +36,7 @@ func TestAnAuditorLearnsFromWhereActorsAreAuthenticated(t *testing.T) {
 	without := &keyedShop{t: t, running: open}
 	without.must("", http.MethodPut, "/v1/products/TRAY", `{"title":"Tray","kind":"stocked"}`, "Daybook-Actor", "operator:eve")
 	if status, text := without.ask("", http.MethodPut, "/v1/products/POT", `{"title":"Pot","kind":"stocked"}`, "Daybook-Actor", "key:eve"); status != http.StatusUnprocessableEntity {
-		t.Errorf("a proven name: %d %s", status, text)
+		t.Errorf("an authenticated name: %d %s", status, text)
 	}
 	got := call(t, nil, "verify", "--database-url", s.database)
 	if want := "Actors were authenticated from position " + first.Position + " of the log ("; got.code != exitOK || !strings.Contains(got.stdout, want) || !strings.Contains(got.stdout, ") on, except in 1 events.\n") {

@@ -26,7 +26,7 @@ import (
 // member.
 
 // ofOthers are the names of members and parameters whose values name a thing of a customer.
-var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from"}
+var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from", "into_cart_id"}
 
 // within are the names of members and parameters that name a part of a thing, or a thing that
 // belongs to nobody. Another value of them is not an attack, because another member or parameter
@@ -51,14 +51,15 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 // The example of a transaction belongs to an earlier one, which these orders do not have. All other
 // requests of owners must succeed.
 var refusedAnyway = map[string]string{
-	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
+	"register-customer": "customer-exists",
+	"complete-order":    "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
 	"receive-return": "return-not-approved", "refund-return": "return-not-approved", "close-return": "return-not-approved",
 }
 
 // refusedToGuests are the same for guests. A guest has one cart, which is checked out, and no other
 // cart to merge.
 var refusedToGuests = map[string]string{
-	"open-cart": "cart-exists", "patch-cart": "cart-not-open", "abandon-cart": "cart-not-open", "merge-cart": "cart-merge-self",
+	"open-cart": "cart-exists", "patch-cart": "cart-not-open", "abandon-cart": "cart-not-open", "merge-cart": "cart-merge-self", "set-cart-details": "cart-not-open",
 	"add-cart-lines": "cart-not-open", "change-cart-line": "cart-not-open", "remove-cart-line": "cart-not-open",
 }
 
@@ -66,6 +67,7 @@ var refusedToGuests = map[string]string{
 type walkedRoute struct {
 	id, method, path, needs string
 	query                   []string
+	headers                 []string
 	members                 []string       // of the body, such as "lines/*/order_id"
 	body                    map[string]any // its example
 	content                 string         // its media type
@@ -130,8 +132,11 @@ func walkedRoutes(t *testing.T) (routes []walkedRoute) {
 			operation := doc.Paths[path][method]
 			route := walkedRoute{id: operation.ID, method: strings.ToUpper(method), path: path, needs: operation.Needs}
 			for _, p := range operation.Parameters {
-				if p.In == "query" {
+				switch p.In {
+				case "query":
 					route.query = append(route.query, p.Name)
+				case "header":
+					route.headers = append(route.headers, p.Name)
 				}
 			}
 			for _, content := range slices.Sorted(maps.Keys(operation.Body.Content)) {
@@ -170,6 +175,7 @@ type attackWalk struct {
 	routes    []walkedRoute
 	forbidden map[string][]string // members of a route's example that an attacker may not send
 	guests    bool                // Alice and Bob are guests
+	addresses map[string]string   // the address that each customer got last
 }
 
 // openAttackWalk opens a shop in which Alice and Bob have each bought something.
@@ -207,6 +213,7 @@ func openAttackWalk(t *testing.T) *attackWalk {
 func (w *attackWalk) buys(customer string, n int) things {
 	w.t.Helper()
 	key, manager := w.keys["customer "+customer], w.keys["manager"]
+	address := w.account(customer)
 	once := func(what string) []string { return []string{"Idempotency-Key", fmt.Sprint(customer, what, n)} }
 	made := func(text string) (ids map[string]string) {
 		var body struct {
@@ -233,9 +240,36 @@ func (w *attackWalk) buys(customer string, n int) things {
 	w.must(manager, http.MethodPost, at+"/shipments", `{"shipment_id":"parcel","location":"main","lines":[{"line":1,"quantity":2}]}`, once("ship")...)
 	back := made(w.must(key, http.MethodPost, "/v1/returns", `{"order_id":"`+order+`","reference":"`+reference+`","lines":[{"order_line":1,"quantity":1}]}`, once("back")...))["return"]
 	return things{
-		"customer_id": customer, "cart_id": open, "from": other, "order_id": order, "return_id": back, "reference": reference,
-		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "ordered": bought,
+		"customer_id": customer, "cart_id": open, "from": other, "into_cart_id": other, "order_id": order, "return_id": back, "reference": reference,
+		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "ordered": bought, "address_id": address,
 	}
+}
+
+// account registers a customer who is not registered yet, and lets them check out. It gives the
+// customer a new address, in place of the one that it gave before.
+func (w *attackWalk) account(customer string) (addressID string) {
+	w.t.Helper()
+	key, at := w.keys["customer "+customer], "/v1/customers/"+customer
+	if old := w.addresses[customer]; old == "" {
+		w.must(key, http.MethodPost, "/v1/customers", `{"name":"`+customer+`","email":"`+customer+`@home.example"}`)
+	} else {
+		w.ask(key, http.MethodDelete, at+"/addresses/"+old, "") // it may be gone
+	}
+	w.must(w.keys["manager"], http.MethodPost, at+"/unblock", "")
+	var made struct {
+		Addresses []struct {
+			AddressID string `json:"address_id"`
+		} `json:"addresses"`
+	}
+	text := w.must(key, http.MethodPost, at+"/addresses", `{"lines":["1 High Street"],"country":"GB"}`)
+	if err := json.Unmarshal([]byte(text), &made); err != nil || len(made.Addresses) == 0 {
+		w.t.Fatalf("%v: %s", err, text)
+	}
+	if w.addresses == nil {
+		w.addresses = map[string]string{}
+	}
+	w.addresses[customer] = made.Addresses[len(made.Addresses)-1].AddressID
+	return w.addresses[customer]
 }
 
 // more are further things of a customer, of which none was changed yet. A guest has no others.
@@ -445,7 +479,7 @@ func (w *attackWalk) attack(a attacker, r walkedRoute) {
 }
 
 // ofNone are ids of things that do not exist, and a customer.
-var ofNone = things{"cart_id": "none", "from": "none", "order_id": "none", "return_id": "none", "customer_id": "bob"}
+var ofNone = things{"cart_id": "none", "from": "none", "into_cart_id": "none", "order_id": "none", "return_id": "none", "customer_id": "bob"}
 
 // learn finds out which members of a route's example an attacker may not send, so that an attack is
 // not refused because of them.

@@ -117,7 +117,7 @@ func personWithoutHash(event staff.Event) staff.Event {
 			e.Recovery = leftOutHash
 		}
 		return e
-	case staff.Joined, staff.PasswordSet, staff.RoleChanged, staff.Disabled, staff.FactorRemoved, staff.SignedOut, staff.GuessingNoticed, staff.EmailAsked, staff.EmailChanged:
+	case staff.Joined, staff.PasswordSet, staff.RoleChanged, staff.Disabled, staff.FactorRemoved, staff.SignedOut, staff.GuessingNoticed, staff.EmailAsked, staff.EmailChanged, staff.BrowserKnown, staff.TriesCounted:
 	}
 	return event
 }

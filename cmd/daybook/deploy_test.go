@@ -54,20 +54,34 @@ func accepts(t *testing.T, where string, args []string, env map[string]string) {
 	filled := map[string]string{}
 	for name, value := range env {
 		switch {
+		case value == "": // as if it were not set
 		case strings.HasSuffix(name, "TOKEN_FILE"):
 			value = writeFile(t, "token", strings.Repeat("t", 64))
 		case strings.HasSuffix(name, "BACKUP_DIR"):
 			value = t.TempDir()
+		case name == backupRecipient:
+			if got := call(t, map[string]string{name: value, "DAYBOOK_BACKUP_EVERY": "24h", "DAYBOOK_BACKUP_DIR": t.TempDir()}, "serve", "--print-config"); got.code == exitOK {
+				t.Errorf("%s encrypts backups for %s, whose private key the shop does not have", where, value)
+			}
+			value = someRecipient
 		}
 		filled[name] = value
 		if !knownVariable(t, name) {
 			t.Errorf("%s sets %s, which the program does not read", where, name)
 		}
 	}
+	if env["DAYBOOK_BACKUP_EVERY"] != "" && env[backupRecipient] == "" {
+		t.Errorf("%s schedules backups that everyone can read", where)
+	}
 	if got := call(t, filled, append(slices.Clone(args), "--print-config")...); got.code != exitOK {
 		t.Errorf("%s: daybook %s: %s", where, strings.Join(args, " "), got.stderr)
 	}
 }
+
+const (
+	backupRecipient = "DAYBOOK_BACKUP_RECIPIENT"
+	someRecipient   = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+)
 
 func knownVariable(t *testing.T, name string) bool {
 	t.Helper()
@@ -109,9 +123,24 @@ func substituted(text string) string {
 	})
 }
 
-func TestTheComposeFileFitsTheProgram(t *testing.T) {
+// The compose file works alone, and with the file that adds KurrentDB.
+func TestTheComposeFilesFitTheProgram(t *testing.T) {
 	t.Parallel()
-	file := documentsOf[composed](t, "compose.yaml")[0]
+	checkComposed(t, "compose.yaml", documentsOf[composed](t, "compose.yaml")[0])
+	whole, over := documentsOf[composed](t, "compose.yaml")[0], documentsOf[composed](t, "compose.kurrentdb.yaml")[0]
+	maps.Copy(whole.Services["daybook"].Environment, over.Services["daybook"].Environment)
+	delete(over.Services, "daybook")
+	maps.Copy(whole.Services, over.Services)
+	maps.Copy(whole.Volumes, over.Volumes)
+	if whole.Services["daybook"].Environment["KURRENTDB_URL"] == "" || whole.Services["kurrentdb"].Image == "" {
+		t.Error("compose.kurrentdb.yaml does not add KurrentDB")
+	}
+	checkComposed(t, "compose.kurrentdb.yaml", whole)
+}
+
+// checkComposed checks a whole file for compose.
+func checkComposed(t *testing.T, where string, file composed) {
+	t.Helper()
 	shop := file.Services["daybook"]
 	var args []string
 	for _, arg := range shop.Command.([]any) { //nolint:forcetypeassert // a wrong file should fail
@@ -121,7 +150,7 @@ func TestTheComposeFileFitsTheProgram(t *testing.T) {
 	for name, value := range shop.Environment {
 		env[name] = substituted(value)
 	}
-	accepts(t, "compose.yaml", args, env)
+	accepts(t, where, args, env)
 	dockerfile := deployFile(t, filepath.Base(shop.Build.Dockerfile))
 	if !strings.Contains(dockerfile, " AS "+shop.Build.Target+"\n") {
 		t.Errorf("the Dockerfile has no stage %s", shop.Build.Target)
@@ -427,9 +456,14 @@ func TestAlertsAndTheDashboardNameOnlyMetricsThatExist(t *testing.T) {
 		Labels           map[string]string
 		Annotations      map[string]string
 	}
-	rules := documentsOf[struct {
+	var rules []rule
+	for _, file := range documentsOf[struct {
 		Groups []struct{ Rules []rule }
-	}](t, "alerts.yml")[0].Groups[0].Rules
+	}](t, "alerts.yml") {
+		for _, group := range file.Groups {
+			rules = append(rules, group.Rules...)
+		}
+	}
 	manual := document(t, "docs/operations.md")
 	for _, one := range rules {
 		var shown []string

@@ -48,6 +48,7 @@ var notRun = map[string]string{
 	"daybook restore --help":   "another test reads the help",
 	"daybook backup --help":    "another test reads the help",
 	"daybook check-wal --help": "another test reads the help",
+	"daybook rebuild":          "it names the subcommand",
 }
 
 // page is a page whose commands are run.
@@ -139,7 +140,11 @@ func (p *page) run(command string, elsewhere bool) {
 		p.stop()
 	}
 	if kind, _, is := strings.Cut(command, " ID"); is {
-		command = strings.Replace(command, " ID", " "+p.freshID(strings.Fields(kind)[1]), 1)
+		id, token := p.freshID(strings.Fields(kind)[1])
+		command = strings.Replace(command, " ID", " "+id, 1)
+		if strings.Contains(command, " SESSION") {
+			command = strings.Replace(command, " SESSION", " "+p.freshSession(token), 1)
+		}
 	}
 	if p.server != nil {
 		command = strings.ReplaceAll(command, "http://127.0.0.1:8080", p.server.url)
@@ -172,12 +177,26 @@ func (p *page) environ() (all []string) {
 	return all
 }
 
-// freshID makes a key or a person, for a command that needs the id of one.
-func (p *page) freshID(kind string) string {
+// freshSession lets the person with a token sign in at a server on the page's database, and returns
+// the id of the session.
+func (p *page) freshSession(token string) string {
+	p.t.Helper()
+	s := &keyedShop{t: p.t, database: p.env["DATABASE_URL"]}
+	s.running = serve(p.t, "--database-url", s.database)
+	s.redeem(token)
+	return member(p.t, s.signIn(p.freshEmail(), goodPassword).text, "session", "session_id")
+}
+
+// freshEmail is the address of the person whom the command makes that runs now.
+func (p *page) freshEmail() string { return fmt.Sprintf("n%d@shop.example", p.runs) }
+
+// freshID makes a key or a person, for a command that needs the id of one. token is the token of
+// the person.
+func (p *page) freshID(kind string) (id, token string) {
 	p.t.Helper()
 	command := "daybook keys create --json --role operator --name fresh"
 	if kind == "staff" {
-		command = fmt.Sprintf("daybook staff invite --json --email n%d@shop.example --name N --role operator", p.runs)
+		command = fmt.Sprintf("daybook staff invite --json --email %s --name N --role operator", p.freshEmail())
 	}
 	output, code := p.sh(command + " 2>/dev/null") // the log is on stderr
 	if code != 0 {
@@ -190,11 +209,12 @@ func (p *page) freshID(kind string) string {
 		Person struct {
 			PersonID string `json:"person_id"`
 		} `json:"person"`
+		Token string `json:"token"`
 	}
 	if err := json.Unmarshal([]byte(output), &made); err != nil || made.Key.KeyID+made.Person.PersonID == "" {
 		p.t.Fatalf("%s: %v %s", command, err, output)
 	}
-	return made.Key.KeyID + made.Person.PersonID
+	return made.Key.KeyID + made.Person.PersonID, made.Token
 }
 
 // answersAt is what a server prints when it is ready.
@@ -447,6 +467,8 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 				t.Errorf("%s: %s", command, output)
 			}
 			p.env["DATABASE_URL"] = pgtest.URL(t) // from here on the page needs no data directory
+		case strings.HasPrefix(command, "daybook staff end-session") && !strings.Contains(output, "1 sessions of "):
+			t.Errorf("%s: %s", command, output)
 		case strings.Contains(command, "/v1/carts"):
 			if !strings.Contains(output, "201 Created") || !strings.Contains(output, "Daybook-Guest-Token: dbg_") {
 				t.Errorf("%s: %s", command, output)

@@ -144,8 +144,8 @@ func TestTheCommandLineEndsSessions(t *testing.T) {
 		t.Error("not exactly the session that was named has ended")
 	}
 	for _, unknown := range [][]string{{"staff", "end-session", other, named}, {"staff", "end-session", id, "s0"}} {
-		if code, stdout, _ := s.console(unknown...); code != exitOK || strings.Contains(stdout, "1}") {
-			t.Errorf("%q: %d %s", unknown, code, stdout)
+		if code, stdout, stderr := s.console(unknown...); code != exitFailure || stdout != "" || !strings.Contains(stderr, "has no session") {
+			t.Errorf("%q: %d %s %s", unknown, code, stdout, stderr)
 		}
 	}
 	if code, _, stderr := s.console("staff", "end-session", id, "--all"); code != exitOK {

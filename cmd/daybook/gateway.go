@@ -268,7 +268,7 @@ func (g *openGateway) open(ctx context.Context, n *node) error {
 		Logger: n.log, TLS: g.tls, Readers: g.readers(), Cluster: node, Groups: gatewaypg.Open(g.pool), Node: node,
 		Limits: g.limits,
 	}
-	g.know(&options, n)
+	g.setUsers(&options, n)
 	if !g.anyStream {
 		options.Protected, options.ReservedID = streams.Owns, streams.OwnsID
 	}

@@ -213,7 +213,7 @@ func TestTheGatewayRefusesWhoHasNotSignedIn(t *testing.T) {
 // there.
 func TestTheGatewayHasTheLimitsOfTheAPI(t *testing.T) {
 	t.Parallel()
-	g := openPeopled(t, "--wrong-keys-per-address", "0.2", "--requests-per-key", "0.5", "--admin-address", "127.0.0.1:0")
+	g := openPeopled(t, "--wrong-keys-per-address", "0.2", "--requests-per-person", "0.5", "--admin-address", "127.0.0.1:0")
 	const email = "eve@shop.example"
 	g.hire(email, access.Auditor)
 	session := g.mustSignIn(email)

@@ -36,8 +36,8 @@ const (
 	groupReaders = "daybook-read" // reads the shop's streams and the whole log
 )
 
-// know says in the options who the callers of the gateway are. Without them everybody may call.
-func (g *openGateway) know(options *gateway.Options, n *node) {
+// setUsers says in the options who the callers of the gateway are. Without them everybody may call.
+func (g *openGateway) setUsers(options *gateway.Options, n *node) {
 	if !g.keyed {
 		options.Users = g.users
 		return
@@ -101,7 +101,7 @@ func (u gatewayUsers) Authenticate(ctx context.Context, name, password string) (
 	}
 	switch {
 	case signin.IsSession(password):
-		who, err := u.limits.Sparing(clientAt(ctx), u.access.Session)(ctx, password)
+		who, err := u.limits.Throttled(clientAt(ctx), u.access.Session)(ctx, password)
 		if err == nil {
 			err = u.checkAddress(ctx, who, name)
 		}
@@ -123,9 +123,9 @@ func (u gatewayUsers) AuthenticateToken(ctx context.Context, token string) (gate
 	check := httpapi.Check(u.access.Authenticate)
 	switch {
 	case signin.IsSession(token):
-		check = u.limits.Sparing(clientAt(ctx), u.access.Session)
+		check = u.limits.Throttled(clientAt(ctx), u.access.Session)
 	case idtoken.Looks(token):
-		check = u.limits.Sparing(clientAt(ctx), check)
+		check = u.limits.Throttled(clientAt(ctx), check)
 	}
 	who, err := check(ctx, token)
 	return u.admit(ctx, gateway.User{}, who, err)
@@ -204,7 +204,7 @@ func (u gatewayUsers) refused(ctx context.Context, cause error) error {
 	if over != nil {
 		reason = problem.CodeRateLimited
 	}
-	u.refusals.Count(reason)
+	u.refusals.Note(reason)
 	return tooMany(over)
 }
 

@@ -171,3 +171,48 @@ func (s *keyedShop) guestsBecomeCustomers(admin, alice, body string) {
 	}
 	s.must(mergedToken, http.MethodGet, "/v1/carts/"+merged, "")
 }
+
+// A guest signs in and takes the cart along: into a cart that the customer has, or as it is.
+func TestAGuestWhoSignsInTakesTheCartAlong(t *testing.T) {
+	t.Parallel()
+	onEachEngine(t, func(t *testing.T, log []string) {
+		s := &keyedShop{t: t, database: pgtest.URL(t), keys: map[string]string{}}
+		s.running = serve(t, append([]string{"--guests", "--database-url", s.database}, log...)...)
+		admin := keyOf(s.url)
+		alice := s.keyByAPI(admin, `{"name":"a","role":"customer","customer_id":"alice"}`)
+		bob := s.keyByAPI(admin, `{"name":"b","role":"customer","customer_id":"bob"}`)
+		s.must(admin, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"service","prices":[{"amount":"7.50","currency":"GBP"}]}`)
+		const mugs = `{"currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`
+		hers := member(t, s.must(alice, http.MethodPost, "/v1/carts", mugs), "cart_id")
+		cart, token := s.openAsGuest("", mugs)
+		s.must(token, http.MethodPut, "/v1/carts/"+cart+"/details", `{"gift_message":"for you","shipping":{"lines":["1 High Street"],"country":"GB"}}`)
+		at := "/v1/carts/" + cart + "/claim"
+		for name, c := range map[string]struct{ key, path, body string }{
+			"without a token":          {alice, at, `{}`},
+			"with a wrong token":       {alice, at, `{"guest_token":"` + token[:len(token)-1] + `x"}`},
+			"with the token of a cart": {alice, "/v1/carts/other/claim", `{"guest_token":"` + token + `"}`},
+			"into a cart of another":   {bob, at, `{"guest_token":"` + token + `","into_cart_id":"` + hers + `"}`},
+		} {
+			if status, text := s.ask(c.key, http.MethodPost, c.path, c.body); status != http.StatusNotFound {
+				t.Errorf("%s: %d %s", name, status, text)
+			}
+		}
+		if status, text := s.ask(token, http.MethodPost, at, `{"guest_token":"`+token+`"}`); status != http.StatusForbidden {
+			t.Errorf("a guest claims: %d %s", status, text)
+		}
+		claim := `{"guest_token":"` + token + `","into_cart_id":"` + hers + `"}`
+		for range 2 {
+			now := s.must(alice, http.MethodPost, at, claim, "Idempotency-Key", "claim")
+			if !strings.Contains(now, `"units":4`) || !strings.Contains(now, `"gift_message":"for you"`) || !strings.Contains(now, `"country":"GB"`) {
+				t.Errorf("alice has %s", now)
+			}
+		}
+		if status, text := s.ask(token, http.MethodGet, "/v1/carts/"+cart, ""); status != http.StatusNotFound {
+			t.Errorf("the guest's token is still good: %d %s", status, text)
+		}
+		alone, token := s.openAsGuest("", mugs)
+		if now := s.must(bob, http.MethodPost, "/v1/carts/"+alone+"/claim", `{"guest_token":"`+token+`"}`); !strings.Contains(now, `"customer_id":"bob"`) {
+			t.Errorf("bob has %s", now)
+		}
+	})
+}

@@ -39,11 +39,14 @@ type webFlags struct {
 	PublicHost           []string  `placeholder:"NAME" from:"DAYBOOK_PUBLIC_HOST" help:"A host name of this server, such as shop.example, besides localhost and loopback addresses. Needed behind a proxy that passes on the host that the client asked for. Repeatable, or separated by commas. Requests for other names are refused (421)."`
 	CORSOrigin           []string  `name:"cors-origin" placeholder:"ORIGIN" from:"DAYBOOK_CORS_ORIGIN" help:"The origin of another site whose pages may use the API from a browser, such as https://shop.example. Repeatable, or separated by commas. If a browser sends a request for a page of another site that is not named here, the request is refused (403)."`
 	RequestsPerKey       float64   `default:"10000" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_KEY" help:"How many requests each second one API key may send to this node, on average; ten seconds' worth may come at once. 0 means no limit. Default: ${default}."`
+	RequestsPerPerson    float64   `default:"50" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_PERSON" help:"The same for one person of the staff who has signed in, here or at an identity provider. 0 means no limit. Default: ${default}."`
 	RequestsPerCustomer  float64   `default:"100" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_CUSTOMER" help:"The same for one customer: with the customer's own key, or through a storefront. 0 means no limit. Default: ${default}."`
 	RequestsPerAddress   float64   `default:"1000" placeholder:"N" from:"DAYBOOK_REQUESTS_PER_ADDRESS" help:"The same for one client address, counted apart for requests with customers' keys, of guests with a token, and without a good key. 0 means no limit. Default: ${default}."`
 	WrongKeysPerAddress  float64   `default:"100" placeholder:"N" from:"DAYBOOK_WRONG_KEYS_PER_ADDRESS" help:"The same for requests of one client address with a wrong API key. 0 means no limit. Default: ${default}."`
 	GuestCarts           float64   `name:"guest-carts-per-address" default:"5" placeholder:"N" from:"DAYBOOK_GUEST_CARTS_PER_ADDRESS" help:"With --guests, how many carts guests at one client address may open in a second; ten seconds' worth may come at once. 0 means no limit. Default: ${default}."`
 	KeptPerCustomer      float64   `name:"answers-per-customer" default:"1000" placeholder:"N" from:"DAYBOOK_ANSWERS_PER_CUSTOMER" help:"How many answers each hour are kept under the idempotency keys of one customer. A further request is carried out, and if it is repeated it has no second effect, but it gets a new response. 0 means no limit. Default: ${default}."`
+	KeptPerPerson        float64   `name:"answers-per-person" default:"10000" placeholder:"N" from:"DAYBOOK_ANSWERS_PER_PERSON" help:"The same for one person of the staff who has signed in. 0 means no limit. Default: ${default}."`
+	KeptPerKey           float64   `name:"answers-per-key" default:"1000000" placeholder:"N" from:"DAYBOOK_ANSWERS_PER_KEY" help:"The same for one program, such as a storefront or an importer, whatever it does for customers included. 0 means no limit. Default: ${default}."`
 	BodyBudget           int64     `default:"33554432" placeholder:"BYTES" from:"DAYBOOK_BODY_BUDGET" help:"How many bytes all request bodies together may take at once; a request beyond that waits for 2 s and is then refused (503). Default: 32 MiB."`
 	LiveStreams          int       `default:"500" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS" help:"How many live streams of events are served at once. Default: ${default}."`
 	LiveStreamsPerClient int       `default:"0" placeholder:"N" from:"DAYBOOK_LIVE_STREAMS_PER_CLIENT" help:"How many live streams one client address may have: 0 means a quarter of all, -1 means all. Behind a proxy without --behind-proxy all clients have one address, so give -1 and let the proxy limit each client. Default: ${default}."`
@@ -87,11 +90,14 @@ func (f webFlags) checkRates() error {
 		value float64
 	}{
 		{"--requests-per-key", f.RequestsPerKey},
+		{"--requests-per-person", f.RequestsPerPerson},
 		{"--requests-per-customer", f.RequestsPerCustomer},
 		{"--requests-per-address", f.RequestsPerAddress},
 		{"--wrong-keys-per-address", f.WrongKeysPerAddress},
 		{"--guest-carts-per-address", f.GuestCarts},
 		{"--answers-per-customer", f.KeptPerCustomer},
+		{"--answers-per-person", f.KeptPerPerson},
+		{"--answers-per-key", f.KeptPerKey},
 	} {
 		if !(limit.value >= 0 && limit.value <= 1_000_000) { // not a number is refused, too
 			return usagef("%s must be 0 to 1000000, not %g", limit.flag, limit.value)
@@ -119,6 +125,9 @@ func (n *node) access() nodeAccess {
 // Authenticate implements httpapi.Access.
 func (a nodeAccess) Authenticate(ctx context.Context, key string) (access.Principal, error) {
 	if a.tokens != nil && idtoken.Looks(key) {
+		if err := a.deaf(); err != nil {
+			return access.Principal{}, err
+		}
 		who, err := a.tokens.Authenticate(ctx, key)
 		if unreachable, is := errors.AsType[*idtoken.UnreachableError](err); is {
 			return who, &httpapi.UnreadyError{Cause: problem.Starting("the issuer of tokens cannot be reached", unreachable)}
@@ -135,7 +144,19 @@ func (a nodeAccess) Authenticate(ctx context.Context, key string) (access.Princi
 	if errors.Is(err, keyring.ErrNotReady) {
 		return who, &httpapi.UnreadyError{Cause: cmp.Or(a.refuse("/v1/keys"), error(problem.Starting("the API keys have not been read yet", nil)))}
 	}
+	if errors.Is(err, keyring.ErrDeaf) {
+		return who, a.deaf()
+	}
 	return who, err
+}
+
+// deaf returns an error if the node has not heard of changes of keys and roles for too long. People
+// and tokens of an issuer have roles, too, and a custom role may have lost rights since.
+func (a nodeAccess) deaf() error {
+	if a.keys.Deaf() <= keyring.MaxDeaf {
+		return nil
+	}
+	return &httpapi.UnreadyError{Cause: problem.Starting(keyring.ErrDeaf.Error(), a.keys.Trouble())}
 }
 
 // options returns the options of the API's front that the flags set.
@@ -151,14 +172,22 @@ func (f webFlags) options(log *slog.Logger) httpapi.Options {
 // limits are the limits that the flags set.
 func (f webFlags) limits() httpapi.Limits {
 	return httpapi.Limits{
-		PerKey: f.RequestsPerKey, PerCustomer: f.RequestsPerCustomer, PerAddress: f.RequestsPerAddress, WrongPerAddress: f.WrongKeysPerAddress,
+		PerKey: f.RequestsPerKey, PerPerson: f.RequestsPerPerson, PerCustomer: f.RequestsPerCustomer, PerAddress: f.RequestsPerAddress, WrongPerAddress: f.WrongKeysPerAddress,
 		GuestCartsPerAddress: f.GuestCarts,
 	}
+}
+
+// kept are the limits of kept answers that the flags set.
+func (f webFlags) kept() commandapi.KeptLimits {
+	return commandapi.KeptLimits{PerCustomer: f.KeptPerCustomer, PerPerson: f.KeptPerPerson, PerKey: f.KeptPerKey}
 }
 
 // Session implements httpapi.Access. If the log or the database does not respond, the request gets
 // that as its reason.
 func (a nodeAccess) Session(ctx context.Context, token string) (access.Principal, error) {
+	if err := a.deaf(); err != nil {
+		return access.Principal{}, err
+	}
 	who, err := a.desk.Authenticate(ctx, token)
 	if err != nil && !errors.Is(err, signin.ErrNoSession) {
 		return access.Principal{}, &httpapi.UnreadyError{Cause: err}
@@ -194,7 +223,7 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 	return httpapi.New(options,
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
-				Answers: n.answers, Logger: n.log, KeysRead: n.keys.Has, Desk: n.desk, AnswersPerCustomer: n.web.KeptPerCustomer, GuestToken: guestToken,
+				Answers: n.answers, Logger: n.log, KeysRead: n.keys.Has, Desk: n.desk, Kept: n.web.kept(), GuestToken: guestToken, CustomerID: n.guests.CustomerID, GuestOf: n.guests.CartOf,
 				Processes: &reactor.ParkedWork{Lot: n.reactor.Parking, Finisher: n.service, Store: n.events, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},

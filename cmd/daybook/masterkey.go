@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	commandspg "daybook/commands/postgres"
@@ -24,6 +26,11 @@ const masterKeyFile = "master.key"
 // stay in clear text.
 func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
 	table := commandspg.DataKeys{Pool: n.commandPool}
+	if cfg.Master != nil {
+		n.keysOfPeople = sealing.NewKeys(table, cfg.Master, time.Now)
+		n.events = sealing.New(n.store, n.keysOfPeople, personalFields)
+		return n.keysOfPeople.Open(ctx)
+	}
 	masters, err := table.Masters(ctx)
 	if err != nil {
 		return err
@@ -42,12 +49,14 @@ func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
 	}
 	var master *sealing.MasterKeys
 	if err == nil {
+		n.masterFile = file
 		if master, err = sealing.ReadMasterKeys(file); err != nil {
 			err = fmt.Errorf("the master key file %s: %w", file, err)
 		}
 	}
 	if err == nil {
 		n.keysOfPeople = sealing.NewKeys(table, master, time.Now)
+		n.keysOfPeople.Report = n.reportMasters(table, master)
 		err = n.keysOfPeople.Open(ctx)
 	}
 	if missing, is := errors.AsType[*sealing.MasterKeyMissingError](err); is {
@@ -61,13 +70,57 @@ func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
 	return err
 }
 
-// runSealing forgets keys that were destroyed.
+// runSealing forgets keys that were destroyed, and tells which master keys this node has.
 func (n *node) runSealing(ctx context.Context) error {
 	if n.keysOfPeople == nil {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	defer func() {
+		// Nobody waits for a node that has ended.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), awayAsk)
+		defer cancel()
+		_ = commandspg.DataKeys{Pool: n.commandPool}.ForgetMasters(ctx, n.name)
+	}()
 	return n.keysOfPeople.Run(ctx)
+}
+
+// nodeName tells nodes apart. Example: shop-1/4f2c9a01.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	return host + "/" + uuid.NewString()[:8]
+}
+
+// reportMasters returns a function that tells the other nodes which master keys the file has now.
+// It warns if the file lacks one that is needed, because the next start would fail.
+func (n *node) reportMasters(table commandspg.DataKeys, master *sealing.MasterKeys) func(context.Context) {
+	warned := ""
+	return func(ctx context.Context) {
+		has, err := master.Refresh()
+		var needed []string
+		if err == nil {
+			needed, err = table.NeededMasters(ctx)
+		}
+		if err == nil {
+			err = table.ReportMasters(ctx, n.name, has)
+		}
+		for _, id := range needed {
+			if err == nil && !slices.Contains(has, id) {
+				err = fmt.Errorf("%s lacks the master key %s, which is still needed: put it back, or this node cannot start again", master.File(), id)
+			}
+		}
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if err != nil && ctx.Err() == nil && text != warned {
+			n.log.WarnContext(ctx, "the master keys of personal texts", "error", err)
+		}
+		warned = text
+	}
 }
 
 // masterKeyFile returns the file with the master keys; empty if there is none. With the program's

@@ -20,6 +20,7 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 var (
 	nodeReady        = metric("ready", "1 if the node can answer reads, as /readyz says, and 0 otherwise.")
 	logDiverged      = metric("log_diverged", "1 if the log is not the one that the node has read before, and 0 otherwise.")
+	keysDeaf         = metric("keys_deaf_seconds", "For how long this node has not heard of changes of API keys and roles; 0 if it hears of them. After 60 s it refuses all keys.")
 	logHead          = metric("log_position", "The position of the latest event that this node has seen.")
 	logAge           = metric("log_age_seconds", "Every event that was recorded at least this many seconds ago has arrived at this node.")
 	viewPosition     = metric("view_position", "The position up to which a view in use has posted the log.", "view")
@@ -57,7 +58,7 @@ type nodeState struct{ server *server }
 // Describe implements prometheus.Collector.
 func (nodeState) Describe(to chan<- *prometheus.Desc) {
 	for _, one := range []*prometheus.Desc{
-		nodeReady, logDiverged, logHead, logAge, viewPosition, viewLag, viewAge, viewLive, viewFailed, viewOdd, reactorLeads, reactorLag,
+		nodeReady, logDiverged, keysDeaf, logHead, logAge, viewPosition, viewLag, viewAge, viewLive, viewFailed, viewOdd, reactorLeads, reactorLag,
 		reactorAge, processesOpen, processesParked, timersDue, timersOverdue, poolConns, poolMax, poolWaits, poolWaited,
 		requestsRefused, gatewayConnected, gatewayRefused, gatewayFollows, gatewayConsumes, gatewayCalls, gatewayFailed, callersRefused, backupLast, backupFailed,
 	} {
@@ -122,6 +123,7 @@ func (s nodeState) collectViews(gauge func(*prometheus.Desc, float64, ...string)
 	health := n.watch.Health()
 	gauge(nodeReady, oneIf(health.Status == "ready"))
 	gauge(logDiverged, oneIf(n.store.Diverged() != nil))
+	gauge(keysDeaf, n.keys.Deaf().Seconds())
 	head, _ := n.store.Latest().Position.Pair()
 	gauge(logHead, float64(head))
 	for _, part := range health.Components {

@@ -121,7 +121,7 @@ func TestMetricsAreScraped(t *testing.T) {
 		`daybook_events_appended_total{type="foreign"}`:                                                                "1",
 		`daybook_http_request_duration_seconds_count{method="POST",route="/v1/carts/{cart_id}/checkout",status="201"}`: "1",
 		`daybook_http_request_duration_seconds_count{method="GET",route="none",status="404"}`:                          "1",
-		`daybook_ready`: "1", `daybook_log_diverged`: "0", `daybook_reactor_leading`: "1", `daybook_processes_parked`: "0", `daybook_timers_due`: "0", `daybook_gateway_subscriptions`: "0",
+		`daybook_ready`: "1", `daybook_log_diverged`: "0", `daybook_keys_deaf_seconds`: "0", `daybook_reactor_leading`: "1", `daybook_processes_parked`: "0", `daybook_timers_due`: "0", `daybook_gateway_subscriptions`: "0",
 	} {
 		if got := valueOf(metrics, name); got != value {
 			t.Errorf("%s is %q, want %q", name, got, value)

@@ -45,12 +45,15 @@ type nodeConfig struct {
 	// MasterKeyFile has the master key of personal texts. Empty: the one in the data directory, if
 	// the database is the program's own.
 	MasterKeyFile string
+	// Master has the master keys in place of a file, such as a service that manages keys.
+	Master sealing.Master
 	// NoPersonalTexts means that the node opens without the master key of personal texts, because
 	// its command reads and writes none.
 	NoPersonalTexts bool
 	Web             webFlags // the zero value is the defaults
 	Admin           adminConfig
 	Backups         backupPlan
+	Retention       retention
 	Mail            mailConfig
 	Telemetry       *telemetry.Telemetry // nil: nothing is measured
 	Now             func() time.Time
@@ -80,6 +83,10 @@ type node struct {
 	store        *guardedLog         // the log as it is: personal texts are sealed
 	events       *sealing.Store      // the log with clear text, for everything that the shop itself does
 	keysOfPeople *sealing.Keys       // the keys of personal texts; nil: there is no master key
+	masterFile   string              // the file with the master keys; empty: there is none
+	erasing      *erasing            // erases personal texts
+	views        []projections.View  // that this node knows
+	name         string              // tells this node apart from others that run
 	sparse       bool                // the log's positions have gaps
 	shared       bool                // the configuration says that other nodes use the database
 	answers      *commandspg.Answers // the answers that are kept under idempotency keys
@@ -124,6 +131,7 @@ const (
 	partGuard       = "the log's guard"
 	partReactor     = "reactor"
 	partProjections = "projections"
+	partErasing     = "erasures"
 )
 
 // nodeConfig returns what all subcommands set in the same way.
@@ -134,7 +142,7 @@ func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
 // openNode opens the parts in the order of their list. Only the database and the log's own
 // connections run then; the other parts do not work yet.
 func openNode(ctx context.Context, cfg nodeConfig, log *slog.Logger) (*node, error) {
-	n := &node{log: log, web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", shared: cfg.Shared, parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
+	n := &node{log: log, name: nodeName(), views: cfg.Views, web: cfg.Web, refusals: httpapi.NewRefusals(), callers: httpapi.NewRefusals(gatewayReasons...), allowances: httpapi.NewAllowances(cfg.Web.limits(), nil), telemetry: cfg.Telemetry, now: cfg.Now, sparse: cfg.KurrentDB != "", shared: cfg.Shared, parts: parts{failed: make(chan error, 1)}, awayMax: awayMax}
 	if err := n.parts.openThrough(ctx, cfg.Start, n.list(cfg)); err != nil {
 		return nil, errors.Join(err, n.closeInTime(ctx))
 	}
@@ -218,7 +226,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 		name: "answers",
 		open: func(context.Context) error {
 			n.answers = commandspg.NewAnswers(n.commandPool, n.log)
-			n.answers.Seen = n.store.Latest
+			n.answers.Seen, n.answers.Kept = n.store.Latest, cfg.Retention.answers
 			return nil
 		},
 		run:  func(ctx context.Context) error { return n.answers.Run(ctx) },
@@ -267,15 +275,21 @@ func (n *node) workers(cfg nodeConfig) []part {
 		name: partProjections, onLog: true, needs: "the read models",
 		open: func(ctx context.Context) error { return n.openProjections(ctx, cfg) },
 		run:  func(ctx context.Context) error { return n.projections.Run(ctx) },
-	}, {
+	}, n.erasingPart(cfg), n.retentionPart(cfg.Retention), {
 		name: "the watch over the node",
 		open: func(context.Context) error {
 			n.watch = readapi.NewWatch(live.Progress{Runner: n.projections}, live.Log{Store: n.store}, n.processes())
-			n.watch.Keys = n.keys.Trouble
+			n.watch.Keys = func() readapi.KeysHeard { return n.keysHeard(cfg.Web.Access) }
 			return nil
 		},
 		run: func(ctx context.Context) error { return n.watch.Run(ctx) },
 	}, n.backupPart(cfg.Backups)}
+}
+
+// keysHeard tells whether the node hears of changes of keys. who is the value of --access.
+func (n *node) keysHeard(who string) readapi.KeysHeard {
+	deaf := n.keys.Deaf()
+	return readapi.KeysHeard{Deaf: deaf, Trouble: n.keys.Trouble(), Refuses: who == accessByKeys && deaf > keyring.MaxDeaf}
 }
 
 // backupPart makes the backups of a plan.
@@ -329,7 +343,8 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			n.tokens = cfg.Web.OIDC.verifier(n)
 			return nil
 		},
-		run: func(ctx context.Context) error { return n.desk.Run(ctx) },
+		run:  func(ctx context.Context) error { return n.desk.Run(ctx) },
+		stop: func(ctx context.Context) error { return n.desk.Flush(ctx) },
 	}
 }
 

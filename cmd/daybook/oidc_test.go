@@ -117,6 +117,42 @@ func TestATokenOfTheIssuerIsACredential(t *testing.T) {
 	}
 }
 
+// The customer and the role of a token are claims, which may change for one subject. So an answer
+// that is kept under an idempotency key is not given to another customer or another role.
+func TestAKeptAnswerIsNotGivenAfterTheClaimsHaveChanged(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	s := openKeyed(t, p.flags()...)
+	manager := p.sign(map[string]any{"sub": "m", "daybook_role": "manager"})
+	alice := p.sign(map[string]any{"daybook_role": "customer", "daybook_customer": "alice"})
+	bob := p.sign(map[string]any{"daybook_role": "customer", "daybook_customer": "bob"})
+	s.must(manager, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"stocked","prices":[{"amount":"7.50","currency":"GBP"}]}`)
+	body := `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`
+	replayed := func(token, path, body, key string) (bool, int, string) {
+		response, text := s.send(token, http.MethodPost, path, body, "Idempotency-Key", key)
+		return response.Header.Get("Idempotency-Replayed") != "", response.StatusCode, text
+	}
+	hers := member(t, s.must(alice, http.MethodPost, "/v1/carts", body, "Idempotency-Key", "k-1"), "cart_id")
+	if again, status, text := replayed(alice, "/v1/carts", body, "k-1"); !again || member(t, text, "cart_id") != hers {
+		t.Errorf("alice repeats her request: %v %d %s", again, status, text)
+	}
+	if again, status, text := replayed(bob, "/v1/carts", body, "k-1"); again || status != http.StatusCreated || member(t, text, "cart_id") == hers {
+		t.Errorf("bob sends the request of alice: %v %d %s", again, status, text)
+	}
+
+	operator := p.sign(map[string]any{"daybook_role": "operator"})
+	lines, more := "/v1/carts/"+hers+"/lines", `{"lines":[{"sku":"MUG","quantity":3}]}`
+	s.must(operator, http.MethodPost, lines, more, "Idempotency-Key", "k-2")
+	if again, status, text := replayed(bob, lines, more, "k-2"); again || status != http.StatusNotFound {
+		t.Errorf("an operator who is the customer bob now: %v %d %s", again, status, text)
+	}
+	// Another role is decided again under the same command id, so the lines are not added twice.
+	promoted := p.sign(map[string]any{"daybook_role": "manager"})
+	if _, status, text := replayed(promoted, lines, more, "k-2"); status != http.StatusOK || !strings.Contains(text, `"units":4`) {
+		t.Errorf("an operator who is a manager now: %d %s", status, text)
+	}
+}
+
 // Tokens that are not good are refused by the HTTP API and by the gateway. Neither says why.
 func TestAttacksWithTokens(t *testing.T) {
 	t.Parallel()

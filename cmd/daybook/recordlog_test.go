@@ -44,6 +44,7 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.people()
 	s.warehouse()
 	s.carts()
+	s.customers()
 	s.sales()
 	s.recordReturns()
 	s.foreign(server.gateway)
@@ -130,6 +131,11 @@ func (s *storyteller) send(method, path string, body any, headers ...string) (st
 		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Idempotency-Key", uuid.NewString())
+	if s.plant != nil {
+		for _, name := range plantedHeaders {
+			request.Header.Set(name, planted+"-"+name)
+		}
+	}
 	if s.key != "" {
 		request.Header.Set("Authorization", "Bearer "+s.key)
 	}

@@ -98,6 +98,62 @@ func (s *storyteller) people() {
 	signIn("eve", "guessed") // is refused, and records nothing
 }
 
+// customers leaves accounts of customers in every state.
+func (s *storyteller) customers() {
+	s.Helper()
+	asked := func(path string, body object) string {
+		s.Helper()
+		status, text := s.send(http.MethodPost, path, body)
+		if status != http.StatusOK && status != http.StatusCreated {
+			s.Fatalf("%s: %d %s", path, status, text)
+		}
+		return string(text)
+	}
+	register := func(name string) string {
+		s.Helper()
+		id := "c-" + name // the holder of a key that sees no personal data is told another one
+		asked("/customers", object{"customer_id": id, "name": name, "email": name + "@home.example", "phone": "+44 20 7946 0000", "locale": "en-GB"})
+		if s.plant != nil {
+			id = planted + id
+		}
+		return "/customers/" + id
+	}
+	home := object{"name": "Olive", "company": "Olive Ltd", "lines": []string{"1 High Street", "Flat 2"}, "postcode": "LS1 4AP", "city": "Leeds", "region": "ENG", "country": "GB", "phone": "+44 113 496 0000"}
+	olive := register("olive")
+	s.do(http.MethodPatch, olive, object{"name": "Olive B.", "locale": "de-AT"})
+	s.post(olive+"/addresses", home)
+	var now struct {
+		Addresses []struct {
+			AddressID string `json:"address_id"`
+		} `json:"addresses"`
+	}
+	if err := json.Unmarshal([]byte(asked(olive+"/addresses", object{"lines": []string{"Gasse 1"}, "country": "AT", "default_shipping": true})), &now); err != nil || len(now.Addresses) != 2 {
+		s.Fatalf("addresses: %v %+v", err, now)
+	}
+	s.do(http.MethodPut, olive+"/addresses/"+now.Addresses[0].AddressID, home)
+	s.do(http.MethodDelete, olive+"/addresses/"+now.Addresses[1].AddressID, nil)
+	s.post(olive+"/consents", object{"purpose": "terms", "version": "7", "given": true})
+	s.post(olive+"/consents", object{"purpose": "marketing", "version": "2026-01", "given": true})
+	s.post(olive+"/consents", object{"purpose": "marketing", "given": false})
+	s.do(http.MethodPut, olive+"/groups", object{"groups": []string{"vip", "trade"}})
+	s.post(olive+"/notes", object{"text": "calls often"})
+	blocked := register("blocked")
+	s.post(blocked+"/block", object{"reason": "chargebacks"})
+	unblocked := register("unblocked")
+	s.post(unblocked+"/block", object{"reason": "chargebacks"})
+	s.post(unblocked+"/unblock", object{"reason": "a mistake"})
+	s.fill("addressed", "post", 1)
+	details := object{
+		"billing": home, "shipping": home, "email": "olive@home.example", "phone": "+44 20 7946 0000",
+		"delivery_notes": "ring twice", "gift_message": "for you", "buyer_reference": "PO 7",
+	}
+	s.do(http.MethodPut, "/carts/addressed/details", details)
+	s.post("/carts/addressed/checkout", object{"order_id": "addressed", "details": details})
+	s.fill("claimed", "mug", 1)
+	s.do(http.MethodPatch, "/carts/claimed", object{"customer_id": nil})
+	s.do(http.MethodPatch, "/carts/claimed", object{"customer_id": "claimer"})
+}
+
 func (s *storyteller) warehouse() {
 	const mug, north = "/stock/mug/main", "/stock/mug/north"
 	for _, sku := range []string{"mug", "tray", "GR%C3%9CN%2F1", "sample", "old"} {

@@ -41,6 +41,15 @@ func TestRefundsAboveTheLimitNeedAPermission(t *testing.T) {
 	if got := s.codeOf(operator, http.MethodPost, byReturn, `{"amount":{"amount":"0.01","currency":"GBP"}}`, "Idempotency-Key", "4"); !strings.HasPrefix(got, "403 ") {
 		t.Errorf("one penny more: %s", got)
 	}
+	// A return that names no order.
+	s.must(operator, http.MethodPost, "/v1/returns", `{"return_id":"loose","currency":"GBP","lines":[{"sku":"MUG","quantity":1,"price":"1.00"}]}`, "Idempotency-Key", "l")
+	s.must(operator, http.MethodPost, "/v1/returns/loose/approve", "")
+	s.must(operator, http.MethodPost, "/v1/returns/loose/receipts", `{"lines":[{"line":1,"quantity":1,"disposition":"restocked"}]}`, "Idempotency-Key", "lr")
+	status, text = s.ask(operator, http.MethodPost, "/v1/returns/loose/refunds", `{"amount":{"amount":"1.00","currency":"GBP"}}`, "Idempotency-Key", "7")
+	if status != http.StatusForbidden || !strings.Contains(text, "/problems/return-refund-without-order") || !strings.Contains(text, `"without_order":{"amount":"1.00"`) {
+		t.Errorf("by a return without an order: %d %s", status, text)
+	}
+	s.must(manager, http.MethodPost, "/v1/returns/loose/refunds", `{"amount":{"amount":"1.00","currency":"GBP"}}`, "Idempotency-Key", "8")
 	s.must(cashier, http.MethodPost, byOrder, `{"type":"refund","amount":{"amount":"2.00","currency":"GBP"}}`, "Idempotency-Key", "5")
 	s.must(manager, http.MethodPost, byReturn, `{"amount":{"amount":"5.00","currency":"GBP"}}`, "Idempotency-Key", "6")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +21,6 @@ type twoNodes struct {
 	t      *testing.T
 	a, b   *keyedGateway
 	issuer *provider
-	took   []time.Duration // for each right, until everything of it had ended on node b
 }
 
 func openTwoNodes(t *testing.T) *twoNodes {
@@ -55,8 +53,9 @@ func heldToken(token string) held { return held{"Authorization", "Bearer " + tok
 
 // endsOnB checks that a live stream and subscriptions on node b end after end was called, and that
 // further requests with the credential are refused there. goes is true if a further request with
-// the credential is good, because only the rights have changed.
-func (n *twoNodes) endsOnB(t *testing.T, who held, goes bool, end func()) {
+// the credential is good, because only the rights have changed. endsOnB returns how long it took
+// until the stream and the subscriptions had ended.
+func (n *twoNodes) endsOnB(t *testing.T, who held, goes bool, end func()) (took time.Duration) {
 	t.Helper()
 	asB := func() int { return n.b.plain(http.MethodGet, "/v1/auth/me", "", who.header, who.value).status }
 	eventually(t, noticeMax, "node b knows the credential", func() bool { return asB() == http.StatusOK })
@@ -93,31 +92,43 @@ func (n *twoNodes) endsOnB(t *testing.T, who held, goes bool, end func()) {
 	if text := <-live; !strings.Contains(text, "has ended, or its rights have changed") {
 		t.Errorf("the live stream ended with %q", text)
 	}
-	took := time.Since(ended)
-	n.took = append(n.took, took)
-	if took > slowest {
-		t.Errorf("it took %s until all had ended on the other node", took)
-	}
+	took = time.Since(ended)
 	t.Logf("after %s, all had ended on the other node", took.Round(time.Millisecond))
 	if goes {
-		return
+		return took
 	}
 	if got := asB(); got != http.StatusUnauthorized {
 		t.Errorf("a further request on the other node: %d", got)
 	}
 	wantCode(t, "a further call on the other node", n.b.reads(client, "product-MUG"), esdb.ErrorCodeUnauthenticated)
 	wantCode(t, "a further call of a new client", n.b.reads(n.b.as(who.name, who.password), "product-MUG"), esdb.ErrorCodeUnauthenticated)
+	return took
 }
 
-// slowest is how long a single case may take, because the machine may be busy just then. On an idle
-// one it takes half a second at most. usual is how long at least half of the cases may take.
+// soon is how long it may take until a right has ended on the other node. On an idle machine it
+// takes half a second at most. The machine may be busy just then, so one of up to attempts attempts
+// must be in time. A node that always takes longer fails.
 const (
-	slowest = 5 * time.Second
-	usual   = time.Second
+	soon     = time.Second
+	attempts = 3
 )
 
-// A right ends on node a, or by time. Within a second, the live stream and the subscriptions of its
-// holder on node b have ended, and node b refuses the holder.
+// endsSoon checks that a right ends in time in one of several attempts. attempt makes a new holder
+// each time and returns how long it took. number counts the attempts from 1.
+func endsSoon(t *testing.T, attempt func(number int) time.Duration) {
+	t.Helper()
+	for number := range attempts {
+		took := attempt(number + 1)
+		if took < soon || t.Failed() {
+			return
+		}
+		t.Logf("attempt %d took %s, want less than %s", number+1, took, soon)
+	}
+	t.Errorf("in none of %d attempts all had ended on the other node within %s", attempts, soon)
+}
+
+// A right ends on node a, or by time. Whatever ended it, the live stream and the subscriptions of
+// its holder on node b have ended within a second, and node b refuses the holder.
 func TestARightEndsOnEveryNode(t *testing.T) {
 	t.Parallel()
 	n := openTwoNodes(t)
@@ -137,9 +148,11 @@ func TestARightEndsOnEveryNode(t *testing.T) {
 		"a role of keys may something": {end: func(string) { role("keys", reads, looks, prices) }, goes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			role("keys", reads, looks)
-			id, key := n.a.makeKey(`"role":"keys"`)
-			n.endsOnB(t, heldKey(key), c.goes, func() { c.end(id) })
+			endsSoon(t, func(int) time.Duration {
+				role("keys", reads, looks)
+				id, key := n.a.makeKey(`"role":"keys"`)
+				return n.endsOnB(t, heldKey(key), c.goes, func() { c.end(id) })
+			})
 		})
 	}
 	count := 0
@@ -166,35 +179,34 @@ func TestARightEndsOnEveryNode(t *testing.T) {
 		},
 	} {
 		count++
-		own, email := fmt.Sprintf("people%d", count), fmt.Sprintf("eve%d@shop.example", count)
+		way := count
 		t.Run(name, func(t *testing.T) {
-			role(own, reads, looks)
-			id := n.a.hire(email, access.Role(own))
-			in := n.a.signIn(email, goodPassword)
-			n.endsOnB(t, heldSession(email, in.session), false, func() { end(id, own, in) })
+			endsSoon(t, func(number int) time.Duration {
+				own, email := fmt.Sprintf("people%dx%d", way, number), fmt.Sprintf("eve%d-%d@shop.example", way, number)
+				role(own, reads, looks)
+				id := n.a.hire(email, access.Role(own))
+				in := n.a.signIn(email, goodPassword)
+				return n.endsOnB(t, heldSession(email, in.session), false, func() { end(id, own, in) })
+			})
 		})
 	}
 	t.Run("a token expires", func(t *testing.T) {
-		// 30 s are allowed between the clocks, so this token is good for a few more seconds.
-		end := time.Now().Add(10*time.Second - 30*time.Second).Truncate(time.Second)
-		token := n.issuer.sign(map[string]any{"exp": end.Unix(), "daybook_role": "tokens"})
-		n.endsOnB(t, heldToken(token), false, func() {
-			timer := time.NewTimer(time.Until(end.Add(30 * time.Second)))
-			defer timer.Stop()
-			<-timer.C
+		endsSoon(t, func(int) time.Duration {
+			// 30 s are allowed between the clocks, so this token is good for a few more seconds.
+			end := time.Now().Add(10*time.Second - 30*time.Second).Truncate(time.Second)
+			token := n.issuer.sign(map[string]any{"exp": end.Unix(), "daybook_role": "tokens"})
+			return n.endsOnB(t, heldToken(token), false, func() {
+				timer := time.NewTimer(time.Until(end.Add(30 * time.Second)))
+				defer timer.Stop()
+				<-timer.C
+			})
 		})
 	})
 	t.Run("the role of a token may less", func(t *testing.T) {
-		token := n.issuer.sign(map[string]any{"daybook_role": "tokens"})
-		n.endsOnB(t, heldToken(token), true, func() { role("tokens", looks) })
+		endsSoon(t, func(int) time.Duration {
+			role("tokens", reads, looks)
+			token := n.issuer.sign(map[string]any{"daybook_role": "tokens"})
+			return n.endsOnB(t, heldToken(token), true, func() { role("tokens", looks) })
+		})
 	})
-	slices.Sort(n.took)
-	if len(n.took) == 0 { // with -run, there may be no case
-		return
-	}
-	median := n.took[len(n.took)/2]
-	if median >= usual {
-		t.Errorf("the median time is %s, want less than %s", median, usual)
-	}
-	t.Logf("the median time was %s, the longest %s", median.Round(time.Millisecond), n.took[len(n.took)-1].Round(time.Millisecond))
 }

@@ -25,6 +25,7 @@ type serveCommand struct {
 	Mail    mailFlags    `embed:""`
 	Admin   adminFlags   `embed:""`
 	Backup  backupFlags  `embed:""`
+	Retain  retainFlags  `embed:""`
 }
 
 // ready is what serve prints once it answers.
@@ -71,6 +72,9 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 	if _, err := c.Backup.plan(&p.options); err != nil {
 		return err
 	}
+	if _, err := c.Retain.config(); err != nil {
+		return err
+	}
 	return gateway.check(ctx)
 }
 
@@ -102,6 +106,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	if cfg.Admin, err = c.Admin.config(); err != nil {
+		return err
+	}
+	if cfg.Retention, err = c.Retain.config(); err != nil {
 		return err
 	}
 	if cfg.Backups, err = c.Backup.plan(&p.options); err != nil {

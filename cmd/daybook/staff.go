@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -62,7 +63,7 @@ type staffSessionsCommand struct {
 
 type staffSignOutCommand struct {
 	Person  string `arg:"" help:"The id of the person."`
-	Session string `arg:"" optional:"" help:"The id of the session, as daybook staff sessions lists it."`
+	Session string `arg:"" optional:"" help:"The id of the session, as daybook staff sessions lists it. If the person has no such session, the command fails."`
 	All     bool   `help:"End all sessions of the person."`
 }
 
@@ -238,6 +239,9 @@ func (c *staffSignOutCommand) Run(ctx context.Context, p *program) error {
 				return err
 			}
 			ended++
+		}
+		if ended == 0 && !c.All {
+			return fmt.Errorf("%s has no session %s", id, c.Session)
 		}
 		return p.print(struct {
 			Person resource.StaffMember `json:"person"`

@@ -457,7 +457,11 @@ func (h *Handler[S, C, E]) takeBack(l *lane[S, C, E]) {
 	h.weigh(l, l.savedSize)
 	if l.queue.takeBack() {
 		h.start(l)
+		return
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropOutdated(l)
 }
 
 // weigh notes how many bytes an idle lane has in memory.
@@ -469,6 +473,7 @@ func (h *Handler[S, C, E]) weigh(l *lane[S, C, E], size int64) {
 	}
 	h.bytes += size - l.weight
 	l.weight = size
+	h.dropOutdated(l)
 	h.evict()
 }
 
@@ -480,9 +485,7 @@ func (h *Handler[S, C, E]) evict() {
 		l := at.Value.(*lane[S, C, E]) // the list has only lanes
 		before := at.Prev()
 		if !l.queue.isWorking() && before != nil {
-			h.recent.Remove(at)
-			delete(h.lanes, l.stream)
-			h.bytes -= l.weight
+			h.remove(l)
 		}
 		at = before
 	}

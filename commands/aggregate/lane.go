@@ -77,7 +77,10 @@ type lane[S, C, E any] struct {
 	stream  string
 	place   *list.Element
 	weight  int64 // bytes that the cache counts for it
-	queue   queue[S, C, E]
+	// outdated means that the state is dropped when the queue is empty; the handler's lock protects
+	// it, too.
+	outdated bool
+	queue    queue[S, C, E]
 
 	loaded    bool
 	state     S

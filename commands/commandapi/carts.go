@@ -272,6 +272,47 @@ func (a *api) mergeCart(ctx context.Context, c call, in *mergeCartInput) (*respo
 	return out, nil
 }
 
+type claimCartInput struct {
+	CartPath
+	Body struct {
+		GuestToken string `json:"guest_token,omitempty" maxLength:"200" example:"dbg_Y2FydA_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" doc:"The token of the guest who filled the cart. Left out if the cart is the customer's already."`
+		CustomerID string `json:"customer_id,omitempty" maxLength:"64" doc:"Left out by a customer, who claims a cart for themself."`
+		IntoCartID string `json:"into_cart_id,omitempty" maxLength:"64" doc:"A cart of the customer that takes the lines. Left out: the cart itself becomes the customer's."`
+	}
+}
+
+func (a *api) claimCart(ctx context.Context, c call, in *claimCartInput) (*response[resource.Cart], error) {
+	var bad check
+	claim := commands.Claim{
+		CartID: inPath(&bad, "cart_id", in.CartID, unit.ParseCartID), Customer: c.customer(&bad, "/customer_id", in.Body.CustomerID),
+		Into: optional(&bad, "/into_cart_id", in.Body.IntoCartID, unit.ParseCartID),
+	}
+	if claim.Customer == "" {
+		bad.fault(problem.InBody("/customer_id", "say for whom the cart is claimed"))
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	if in.Body.GuestToken != "" && a.guestOf != nil {
+		cartID, good := a.guestOf(in.Body.GuestToken)
+		claim.Proven = good && cartID == claim.CartID
+	}
+	done, err := a.service.ClaimCart(ctx, c.Call, claim)
+	if err != nil {
+		return nil, withPosition(ctx, err, done.Position)
+	}
+	id := claim.CartID
+	if claim.Into != "" {
+		id = claim.Into
+	}
+	out, err := a.cart(ctx, id, done.Result)
+	if err != nil {
+		return nil, err
+	}
+	out.changed = out.changed || done.Begun
+	return out, nil
+}
+
 func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...cart.Command) (*response[resource.Cart], error) {
 	done, err := a.service.Cart(ctx, c.Call, id, wanted...)
 	if err != nil {

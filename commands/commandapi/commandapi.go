@@ -29,7 +29,6 @@ import (
 	"daybook/domain/unit"
 	"daybook/internal/etag"
 	"daybook/internal/problem"
-	"daybook/internal/ratelimit"
 )
 
 // Options are what the API needs in addition to the service.
@@ -37,11 +36,15 @@ type Options struct {
 	// Answers keeps the responses to requests with an idempotency key; nil: none is kept, so a
 	// repeated request is decided again.
 	Answers commands.Answers
-	// AnswersPerCustomer is how many answers each hour are kept under the idempotency keys of one
-	// customer; 0: no limit.
-	AnswersPerCustomer float64
+	// Kept is how many answers are kept for each caller.
+	Kept KeptLimits
 	// GuestToken makes the token of a cart without a customer; nil: there are no tokens.
 	GuestToken func(unit.CartID) string
+	// GuestOf reads the token of a guest, and returns the cart that it is for; nil: no token is
+	// good.
+	GuestOf func(token string) (cart unit.CartID, good bool)
+	// CustomerID makes the id of a new customer; see CustomerIDs.
+	CustomerID CustomerIDs
 	// Processes retries parked work; nil: none is parked.
 	Processes *reactor.ParkedWork
 	// KeysRead waits until this node knows the API keys up to a revision of their stream. nil: it
@@ -64,6 +67,10 @@ type api struct {
 	huma    huma.API
 	// guestToken is Options.GuestToken.
 	guestToken func(unit.CartID) string
+	// guestOf is Options.GuestOf.
+	guestOf func(string) (unit.CartID, bool)
+	// customerID is Options.CustomerID.
+	customerID CustomerIDs
 	// keysRead is Options.KeysRead.
 	keysRead func(ctx context.Context, revision int64) error
 	desk     *signin.Desk
@@ -91,7 +98,8 @@ func (a *api) serve(service *commands.Service, options Options) {
 	a.keys.answers, a.keys.holds, a.keys.timeout = options.Answers, service.CheckLog, options.Timeout
 	a.keys.underWay = make(map[scopedKey]chan struct{})
 	a.guestToken, a.keys.guestToken = options.GuestToken, options.GuestToken
-	a.keys.kept = ratelimit.New(options.AnswersPerCustomer/time.Hour.Seconds(), time.Hour)
+	a.customerID, a.guestOf = options.CustomerID, options.GuestOf
+	a.keys.kept = newKeptAllowances(options.Kept)
 	if options.Desk == nil {
 		options.Desk = signin.New(service, signin.Options{Logger: options.Logger})
 	}

@@ -58,9 +58,10 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 }
 
 // keyless tells whether the routes of a path take no Idempotency-Key: a process can be retried
-// again without one, and a response with a secret or a session must not be kept.
+// again without one, an erasure can be asked for again, and a response with a secret or a session
+// must not be kept.
 func keyless(path string) bool {
-	return slices.ContainsFunc([]string{"/v1/processes/", "/v1/keys", "/v1/roles/", "/v1/auth/", "/v1/staff"}, func(prefix string) bool {
+	return slices.ContainsFunc([]string{"/v1/processes/", "/v1/keys", "/v1/roles/", "/v1/auth/", "/v1/staff", "/v1/erasures"}, func(prefix string) bool {
 		return strings.HasPrefix(path, prefix)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"daybook/commands"
 	"daybook/domain/access"
 	"daybook/domain/order"
+	"daybook/internal/problem"
 )
 
 // Routes are all routes. What is behind them can be replaced when no request is under way.
@@ -36,4 +37,10 @@ func RegisterNeeding(to huma.API, needs access.Permission) {
 		func(_ context.Context, _ call, _ *OrderPath) (*response[order.State], error) {
 			return nil, order.ErrNotFound
 		})
+}
+
+// TakeKept returns what tells whether the answer to a request is kept.
+func TakeKept(limits KeptLimits) func(*problem.Request) bool {
+	allowed := newKeptAllowances(limits)
+	return func(r *problem.Request) bool { return allowed.take(r, scopeOf(r.Who, "")) }
 }

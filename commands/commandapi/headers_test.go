@@ -15,7 +15,7 @@ import (
 
 // newIDs are ids that the caller chooses, by operation. Without them, these requests would make a
 // new thing each time.
-var newIDs = map[string]string{"open-cart": `"cart_id":"own",`, "request-return": `"return_id":"own",`, "note-credit": `"return_id":"own",`}
+var newIDs = map[string]string{"open-cart": `"cart_id":"own",`, "request-return": `"return_id":"own",`, "note-credit": `"return_id":"own",`, "register-customer": `"customer_id":"17850",`}
 
 // Every header that an operation documents has an effect: a condition that does not hold refuses
 // the request, and the others are found in the events that the request records. The test walks

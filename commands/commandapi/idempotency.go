@@ -19,7 +19,6 @@ import (
 	"daybook/commands"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
-	"daybook/internal/ratelimit"
 )
 
 // keys gives a repeated request its first response, if the request changed something. A
@@ -36,8 +35,8 @@ type keys struct {
 	timeout time.Duration
 	// guestToken is Options.GuestToken.
 	guestToken func(unit.CartID) string
-	// kept is how many answers are kept for each customer.
-	kept *ratelimit.Limiter
+	// kept is how many answers are kept for each caller.
+	kept keptAllowances
 
 	mu       sync.Mutex
 	underWay map[scopedKey]chan struct{} // closed when the request is done
@@ -67,10 +66,7 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 		default:
 			who := problem.RequestOf(ctx.Context()).Who
 			scope := scopeOf(who, r.Header.Get(headerActor))
-			kept := scope
-			if !who.SeesPersonal(problem.Needs(ctx.Operation().Metadata)) {
-				kept += withoutPersonal
-			}
+			kept := keptScope(scope, who, problem.Needs(ctx.Operation().Metadata))
 			if err := k.serve(ctx, scopedKey{scope, key}, kept, next); err != nil {
 				problem.Write(w, r, err)
 			}
@@ -83,11 +79,6 @@ func (k *keys) middleware(required bool) func(huma.Context, func(huma.Context)) 
 type heldResponse interface {
 	Response() (status int, header http.Header, body []byte)
 }
-
-// withoutPersonal is added to the scope of kept answers that have no personal data. So a caller who
-// loses or gets the permission personal.read does not get the answer in its other form. The request
-// is decided again under the same command id, so it has no second effect.
-const withoutPersonal = " without personal data"
 
 // serve serves a request. Its answer is kept in the scope keptScope.
 func (k *keys) serve(ctx huma.Context, key scopedKey, keptScope string, next func(huma.Context)) error {
@@ -131,26 +122,12 @@ func (k *keys) serve(ctx huma.Context, key scopedKey, keptScope string, next fun
 	}
 	keyed := &keyedRequest{text: requestText(hash)}
 	next(humamux.NewContext(ctx.Operation(), r.WithContext(context.WithValue(r.Context(), keyedKey{}, keyed)), w))
-	if status, header, body := held.Response(); keyed.changed && status < http.StatusBadRequest && k.mayKeep(r.Context(), key) {
+	if status, header, body := held.Response(); keyed.changed && status < http.StatusBadRequest && k.kept.take(problem.RequestOf(r.Context()), key.scope) {
 		k.answers.Keep(commands.KeptAnswer{
 			Scope: keptScope, Key: key.key, RequestHash: hash, Status: status, Headers: firstValues(header), Body: body,
 		})
 	}
 	return nil
-}
-
-// mayKeep tells whether the answer to a request of a customer is kept. Without a limit, one
-// customer could fill the table. If a request whose answer is not kept is repeated, it still has no
-// second effect, because its command id derives from its key.
-func (k *keys) mayKeep(ctx context.Context, key scopedKey) bool {
-	request := problem.RequestOf(ctx)
-	switch who := request.Who; {
-	case who.Cart != "": // guests are many, so those of an address count together
-		return k.kept.Take(request.Client, time.Now()) == 0
-	case who.Customer == "" && who.ActsFor == "":
-		return true
-	}
-	return k.kept.Take(key.scope, time.Now()) == 0
 }
 
 // keepsNone finds no answer and keeps none.

@@ -117,7 +117,7 @@ func signedIn(done signin.SignedIn, err error) (*response[resource.SignIn], erro
 	}
 	session := sessionOf(done.Session, true)
 	out.Body.Session = &session
-	out.Cookies = []http.Cookie{cookie(problem.SessionCookie, done.Token, 0), cookie(problem.BrowserCookie, done.Browser, signin.BrowserFor)}
+	out.Cookies = append(knownBy(done.Browser), cookie(problem.SessionCookie, done.Token, 0))
 	return out, nil
 }
 
@@ -154,7 +154,43 @@ func (a *api) redeemToken(ctx context.Context, _ call, in *redeemInput) (*respon
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	return member(a.desk.Redeem(ctx, in.Body.Token, in.Body.Password))
+	done, err := a.desk.Redeem(ctx, in.Body.Token, in.Body.Password)
+	out, err := member(done.Member, err)
+	if err != nil {
+		return nil, err
+	}
+	out.Cookies = knownBy(done.Browser)
+	return out, nil
+}
+
+// knownBy are the cookies of a browser that is known from now on; browser is its token. It is empty
+// if the browser is not known.
+func knownBy(browser string) []http.Cookie {
+	if browser == "" {
+		return nil
+	}
+	return []http.Cookie{cookie(problem.BrowserCookie, browser, signin.BrowserFor)}
+}
+
+type knowBrowserInput struct {
+	ProcessHeaders
+	Body struct {
+		Token string `json:"token" minLength:"1" maxLength:"200"`
+	}
+}
+
+// knowBrowser makes the browser that sends the request known.
+func (a *api) knowBrowser(ctx context.Context, _ call, in *knowBrowserInput) (*response[Nothing], error) {
+	var bad check
+	inBody(&bad, "/token", in.Body.Token, signin.ParseLinkToken)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	browser, err := a.desk.KnowBrowser(ctx, in.Body.Token)
+	if err != nil {
+		return nil, deskProblem(err)
+	}
+	return &response[Nothing]{Body: &Nothing{}, Cookies: knownBy(browser)}, nil
 }
 
 type resetInput struct {

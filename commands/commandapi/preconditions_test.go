@@ -2,6 +2,7 @@ package commandapi_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,8 +19,10 @@ func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 		"/v1/products/{sku}/prices/{currency}": `{"amount":"2.50"}`,
 		"/v1/stock/{sku}/{location}/policy":    `{"safety_stock":0,"backorder_limit":0,"reorder_point":3}`,
 	}
+	// These replace a part of a thing, which must exist.
+	parts := []string{"/v1/carts/{cart_id}/details", "/v1/customers/{customer_id}/groups", "/v1/customers/{customer_id}/addresses/{address_id}"}
 	for path, methods := range paths {
-		if methods.(map[string]any)["put"] == nil || keyless(path) {
+		if methods.(map[string]any)["put"] == nil || keyless(path) || slices.Contains(parts, path) {
 			continue
 		}
 		body, known := bodies[path]

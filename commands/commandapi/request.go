@@ -178,25 +178,72 @@ func commandID(scope, key string) (uuid.UUID, error) {
 	return CommandOf(scope, key), nil
 }
 
-// CommandOf is the command id of a request with an idempotency key. scope says whose key it
-// is, as in commands.KeptAnswer.
+// CommandOf is the command id of a request with an idempotency key. scope says whose key it is, as
+// scopeOf does.
 func CommandOf(scope, key string) uuid.UUID {
 	return uuid.UUID(unit.RequestCommand.Of(scope, key).UUID())
 }
 
+// CommandOfKept is the command id of the request of a kept answer. It takes off the scope what
+// keptScope has added.
+func CommandOfKept(answer commands.KeptAnswer) uuid.UUID {
+	scope := answer.Scope
+	if access.AuthenticatedPrefix(scope) != "" { // other actors choose their names, and nothing is added to them
+		scope, _, _ = strings.Cut(scope, keptAs)
+		scope, _, _ = strings.Cut(scope, keptLimited)
+		scope = strings.TrimSuffix(scope, keptImpersonal)
+	}
+	return CommandOf(scope, answer.Key)
+}
+
+// What keptScope adds to a scope. Ids of authenticated actors and of customers have no spaces.
+const (
+	keptAs         = " as "
+	keptLimited    = " limited to "
+	keptImpersonal = " without personal data"
+)
+
 // scopeOf is the scope of a principal's idempotency keys. Two principals may use the same key for
-// different requests, and so may one that acts for two customers. Without access control, the actor
-// that the request names is the scope.
+// different requests, and so may one that acts for two customers. The customer of a token of an
+// identity provider is a claim, which may change. So two customers under one subject are two
+// principals here. Without access control, the actor that the request names is the scope.
 func scopeOf(who access.Principal, actor string) string {
 	switch {
 	case who.ID == access.Everyone.ID && actor == "":
 		return defaultActor
 	case who.ID == access.Everyone.ID:
 		return actor
-	case who.ActsFor != "":
-		return who.ID + " for " + string(who.ActsFor)
 	}
-	return who.ID
+	scope := who.ID
+	if isTokenHolder(who) && who.Customer != "" {
+		scope += " of customer " + string(who.Customer)
+	}
+	if who.ActsFor != "" {
+		scope += " for " + string(who.ActsFor)
+	}
+	return scope
+}
+
+// keptScope is the scope of the kept answers of a principal, of which scope is the scope of its
+// keys. A principal whose rights have changed does not get an answer that it may not see any more.
+// For example it may have lost the permission for everything and kept it for its own things. Then
+// the request is decided again under the same command id, so it has no second effect.
+func keptScope(scope string, who access.Principal, needs access.Permission) string {
+	if isTokenHolder(who) {
+		scope += keptAs + string(who.Role) // a claim of the token, as the customer is
+	}
+	if owner, limited := who.Owned(needs); limited {
+		scope += keptLimited + string(owner)
+	}
+	if !who.SeesPersonal(needs) {
+		scope += keptImpersonal
+	}
+	return scope
+}
+
+// isTokenHolder tells whether a principal has a token of an identity provider.
+func isTokenHolder(who access.Principal) bool {
+	return access.AuthenticatedPrefix(who.ID) == access.OIDCPrefix
 }
 
 // checkReach refuses a principal who has a permission only for its own things, and owns none.

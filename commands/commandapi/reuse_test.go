@@ -14,11 +14,13 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/commandapi"
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/order"
 	"daybook/domain/stock"
+	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/logtest"
 	"daybook/eventstore/memory"
@@ -63,6 +65,7 @@ var keyedRequests = map[string]keyed{
 	"sign-out":             {path: "/v1/auth/sign-out", everyTime: true},
 	"change-password":      {path: "/v1/auth/password", body: `{"password":"wrong","new_password":"correct horse battery"}`, everyTime: true},
 	"ask-email":            {path: "/v1/auth/email", body: `{"password":"wrong","email":"eve@home.example"}`, everyTime: true},
+	"know-browser":         {path: "/v1/auth/known-browser", body: `{"token":"none"}`, everyTime: true},
 	"confirm-email":        {path: "/v1/auth/email/confirm", body: `{"token":"none"}`, everyTime: true},
 	"change-email":         {path: "/v1/staff/none/email", body: `{"email":"eve@home.example"}`, everyTime: true},
 	"begin-new-factor":     {path: "/v1/auth/new-factor", everyTime: true},
@@ -76,13 +79,16 @@ var keyedRequests = map[string]keyed{
 	"disable-staff":        {path: "/v1/staff/none/disable", body: `{}`, everyTime: true},
 	"remove-factor":        {path: "/v1/staff/none/remove-factor", everyTime: true},
 
+	"erase-subject":    {path: "/v1/erasures", body: `{"customer_id":"gone","reason":"requested"}`, everyTime: true},
 	"open-cart":        {path: "/v1/carts", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`},
 	"add-cart-lines":   {after: "cart", path: "/v1/carts/c/lines", body: `{"lines":[{"sku":"MUG","quantity":1}]}`, other: `{"lines":[{"sku":"MUG","quantity":2}]}`},
 	"change-cart-line": {after: "cart", path: "/v1/carts/c/lines/1", body: `{"quantity":3}`, other: `{"quantity":4}`},
 	"patch-cart":       {after: "cart", path: "/v1/carts/c", body: `{"country":"France"}`, other: `{"country":"EIRE"}`},
+	"set-cart-details": {after: "cart", path: "/v1/carts/c/details", body: `{"email":"ann@home.example"}`, other: `{"email":"bob@home.example"}`},
 	"remove-cart-line": {after: "cart", path: "/v1/carts/c/lines/1"},
 	"checkout-cart":    {after: "cart", path: "/v1/carts/c/checkout", body: `{"confirm":true,"payment":{}}`, other: `{"hold_seconds":60}`},
 	"merge-cart":       {after: "cart", path: "/v1/carts/c/merge", body: `{"from":"guest"}`, other: `{"from":"friend"}`, first: guests},
+	"claim-cart":       {path: "/v1/carts/guest/claim", body: `{"customer_id":"17850"}`, other: `{"customer_id":"17851"}`, first: guests},
 	"abandon-cart":     {after: "cart", path: "/v1/carts/c/abandon", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
 	"expire-cart":      {after: "cart", path: "/v1/carts/c/expire", first: func(s *keyShop) { s.pass(60 * 24 * time.Hour) }},
 
@@ -103,6 +109,17 @@ var keyedRequests = map[string]keyed{
 	"commit-reservation":  {path: "/v1/stock/MUG/main/reservations/res/commit", first: reserved},
 	"allocate-stock":      {path: "/v1/stock/MUG/main/allocations", body: `{"order_id":"y","quantity":2}`, other: `{"order_id":"y","quantity":3}`},
 	"deallocate-stock":    {path: "/v1/stock/MUG/main/deallocations", body: `{"order_id":"x","quantity":2}`, other: `{"order_id":"x","quantity":3}`, first: allocated},
+
+	"register-customer": {path: "/v1/customers", body: `{"name":"Ann"}`, other: `{"name":"Bob"}`},
+	"patch-customer":    {path: "/v1/customers/17850", body: `{"name":"Ann"}`, other: `{"name":"Bob"}`, first: registered},
+	"add-address":       {path: "/v1/customers/17850/addresses", body: addressIn("GB"), other: addressIn("FR"), first: registered},
+	"change-address":    {path: anAddress, body: addressIn("DE"), other: addressIn("FR"), first: registered},
+	"remove-address":    {path: anAddress, first: registered},
+	"record-consent":    {path: "/v1/customers/17850/consents", body: `{"purpose":"terms","version":"1","given":true}`, other: `{"purpose":"terms","version":"2","given":true}`, first: registered},
+	"set-groups":        {path: "/v1/customers/17850/groups", body: `{"groups":["trade"]}`, other: `{"groups":["vip"]}`, first: registered},
+	"add-note":          {path: "/v1/customers/17850/notes", body: `{"text":"a"}`, other: `{"text":"b"}`, first: registered},
+	"block-customer":    {path: "/v1/customers/17850/block", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: registered},
+	"unblock-customer":  {path: "/v1/customers/17850/unblock", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: blocked},
 
 	"confirm-order":      {after: "paid", path: "/v1/orders/o/confirm"},
 	"hold-order":         {after: "confirmed", path: "/v1/orders/o/hold", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
@@ -131,6 +148,24 @@ var keyedRequests = map[string]keyed{
 	"refund-return":  {after: "received", path: "/v1/returns/r/refunds", body: `{"amount":{"amount":"1.00","currency":"GBP"}}`, other: `{"amount":{"amount":"2.00","currency":"GBP"}}`},
 	"close-return":   {after: "received", path: "/v1/returns/r/close"},
 	"note-credit":    {path: "/v1/credit-notes", body: creditNote("1.00"), other: creditNote("2.00")},
+}
+
+// anAddress is the path of the address that registered adds.
+var anAddress = "/v1/customers/17850/addresses/a" + unit.NewAddress.Of(commandapi.CommandOf("anonymous", "address").String()).ID()
+
+func addressIn(country string) string {
+	return `{"lines":["1 High Street"],"country":"` + country + `"}`
+}
+
+// registered registers customer 17850, with an address.
+func registered(s *keyShop) {
+	s.must("POST", "/v1/customers", `{"customer_id":"17850","name":"Customer"}`)
+	s.must("POST", "/v1/customers/17850/addresses", addressIn("GB"), "Idempotency-Key", "address")
+}
+
+func blocked(s *keyShop) {
+	registered(s)
+	s.must("POST", "/v1/customers/17850/block", `{"reason":"chargebacks"}`)
 }
 
 func capture(amount string) string {
@@ -215,7 +250,7 @@ func (s keyShop) restart() *keyShop {
 	return &s
 }
 
-// A key is known as long as the log exists. Even when its answer is deleted and no process
+// A key is registered as long as the log exists. Even when its answer is deleted and no process
 // remembers its command, the same request gets the result of the first one, and another
 // request is refused. The test tries every route that takes a key.
 func TestAKeyTellsRequestsApartAtAnyAge(t *testing.T) {
@@ -268,7 +303,7 @@ func TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn(t *testing.T) {
 			if again.status != first.status || again.header.Get("Idempotency-Replayed") != "true" {
 				t.Errorf("the first caller again: %d %s, want the first answer", again.status, again.text)
 			}
-			for _, name := range []string{"cart_id", "return_id"} {
+			for _, name := range []string{"cart_id", "customer_id", "return_id"} {
 				one, _ := first.at(name).(string)
 				made := uuid.Validate(one) == nil // the server makes UUIDs; the ids that callers choose in this test are none
 				if other, _ := second.at(name).(string); made && one == other {

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"daybook/domain/access"
 	"daybook/domain/unit"
 )
@@ -38,6 +40,14 @@ func (g *Guests) sign(cart string) []byte {
 	return mac.Sum(nil)
 }
 
+// CustomerID makes the id of a new customer from the id of the command that registers them. Nobody
+// can compute it without the secret, so it says nothing about the command's key.
+func (g *Guests) CustomerID(command uuid.UUID) unit.CustomerID {
+	mac := hmac.New(sha256.New, g.secret)
+	_, _ = mac.Write([]byte("customer " + command.String())) // it never fails
+	return unit.CustomerID("c" + hex.EncodeToString(mac.Sum(nil)[:16]))
+}
+
 // IsToken tells whether a text has the form of a guest's token.
 func IsToken(text string) bool { return strings.HasPrefix(text, guestPrefix+"_") }
 
@@ -60,6 +70,12 @@ func (g *Guests) Authenticate(text string) (access.Principal, error) {
 		return access.Principal{}, ErrGuest
 	}
 	return access.GuestOf(cart), nil
+}
+
+// CartOf returns the cart that a token is for. good is false for any other text.
+func (g *Guests) CartOf(text string) (cart unit.CartID, good bool) {
+	who, err := g.Authenticate(text)
+	return who.Cart, err == nil
 }
 
 // Anonymous returns a guest without a token. The guest may open one cart, whose id is new and

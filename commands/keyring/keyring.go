@@ -39,6 +39,13 @@ var (
 	ErrEnded     = errors.New("the API key was revoked or has expired")
 )
 
+// MaxDeaf is how long a node may go on with the keys that it read last while it does not hear of
+// changes. After that it refuses all keys, because any of them may have been revoked.
+const MaxDeaf = time.Minute
+
+// ErrDeaf means that the node has not heard of changes for longer than MaxDeaf.
+var ErrDeaf = errors.New("this node has not heard of changes of API keys and roles for more than " + MaxDeaf.String())
+
 // noHash has the length of a hash. It is compared if there is no hash, so that the work is the
 // same.
 var noHash = strings.Repeat("0", sha256.Size*2)
@@ -55,7 +62,9 @@ type Keyring struct {
 	mu      sync.RWMutex
 	state   access.State
 	read    bool
+	opened  time.Time            // when everything that was recorded had been read
 	trouble error                // why this node does not hear of changes; nil: it does
+	since   time.Time            // the beginning of the trouble
 	holders map[*holder]struct{} // to be ended when their rights change
 	at      int64                // the revision of the last event that was read
 	changed chan struct{}        // closed and replaced with each event
@@ -81,17 +90,18 @@ func (k *Keyring) Open(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.read = true
+	k.read, k.opened = true, time.Now()
 	return nil
 }
 
 // Run follows the keys until ctx ends. While the log does not answer, the node uses the keys that
-// it read last.
+// it read last, for MaxDeaf at most. After that, Run ends the requests that While lets go on.
 func (k *Keyring) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := k.follow(ctx); err != nil && ctx.Err() == nil {
 			k.setTrouble(err)
 			k.logger.Warn("API keys cannot be followed; changes are not noticed", "error", err)
+			k.endIfDeaf()
 		}
 		pause.For(ctx, time.Second)
 	}
@@ -125,7 +135,46 @@ func (k *Keyring) follow(ctx context.Context) error {
 func (k *Keyring) setTrouble(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.trouble == nil {
+		k.since = time.Now()
+	}
 	k.trouble = err
+}
+
+// endIfDeaf ends all long requests with keys if the node has been deaf for too long.
+func (k *Keyring) endIfDeaf() {
+	if k.Deaf() <= MaxDeaf {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for h := range k.holders {
+		h.end()
+		delete(k.holders, h)
+	}
+}
+
+// Deaf is for how long this node has not heard of changes of keys: because they cannot be followed
+// (see Trouble), or because the log has fallen silent. It is 0 if the node hears of them.
+func (k *Keyring) Deaf() time.Duration {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	now := time.Now()
+	if k.trouble != nil {
+		return now.Sub(k.since)
+	}
+	log, reports := k.store.(eventstore.PulseReporter)
+	if !reports || !k.read {
+		return 0
+	}
+	heard := log.Pulse().Proven
+	if k.opened.After(heard) {
+		heard = k.opened
+	}
+	if silent := now.Sub(heard); silent > eventstore.Silent {
+		return silent
+	}
+	return 0
 }
 
 // Trouble says why this node does not hear of changes of keys at present, for example because the
@@ -183,11 +232,14 @@ func (k *Keyring) holds(h *holder) bool {
 
 // Authenticate tells who the holder of a key is. The text is what the client sent.
 //
-// Errors: ErrMalformed, ErrUnknown, ErrWrong, ErrEnded, ErrNotReady.
+// Errors: ErrMalformed, ErrUnknown, ErrWrong, ErrEnded, ErrNotReady, ErrDeaf.
 func (k *Keyring) Authenticate(text string) (access.Principal, error) {
 	id, secret, err := parse(text)
 	if err != nil {
 		return access.Principal{}, err
+	}
+	if k.Deaf() > MaxDeaf {
+		return access.Principal{}, ErrDeaf
 	}
 	sum := sha256.Sum256([]byte(secret))
 	given := hex.EncodeToString(sum[:])
@@ -220,7 +272,7 @@ func (k *Keyring) Authenticate(text string) (access.Principal, error) {
 
 // IDOf is the id of a principal's key. It is empty for a principal without a key.
 func IDOf(who access.Principal) access.KeyID {
-	id, is := strings.CutPrefix(who.ID, "key:")
+	id, is := strings.CutPrefix(who.ID, access.KeyPrefix)
 	if !is {
 		return ""
 	}

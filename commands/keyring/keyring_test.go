@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,95 @@ func TestALongRequestEndsWithItsOldSecret(t *testing.T) {
 			t.Errorf("after the overlap: %v", context.Cause(request))
 		}
 	})
+}
+
+// awayStore is a log that does not answer while it is away.
+type awayStore struct {
+	*memory.Store
+
+	away   atomic.Bool
+	proven atomic.Pointer[time.Time] // the pulse; nil: now
+}
+
+// Head implements eventstore.Store.
+func (s *awayStore) Head(ctx context.Context) (eventstore.Position, error) {
+	if s.away.Load() {
+		return eventstore.Position{}, errors.New("away")
+	}
+	return s.Store.Head(ctx)
+}
+
+// Pulse implements eventstore.PulseReporter.
+func (s *awayStore) Pulse() eventstore.Pulse {
+	if at := s.proven.Load(); at != nil {
+		return eventstore.Pulse{Proven: *at}
+	}
+	return eventstore.Pulse{Proven: time.Now()}
+}
+
+// A node that does not hear of changes uses its keys for a minute. After that it refuses them and
+// ends the requests that go on, until it hears of changes again. It does so if the keys cannot be
+// followed, and if the log falls silent without an error.
+func TestADeafNodeRefusesKeysAfterAMinute(t *testing.T) {
+	t.Parallel()
+	for name, deafen := range map[string]func(s *awayStore, deaf bool){
+		"the keys cannot be followed": func(s *awayStore, deaf bool) { s.away.Store(deaf) },
+		"the log is silent": func(s *awayStore, deaf bool) {
+			if now := time.Now(); deaf {
+				s.proven.Store(&now)
+			} else {
+				s.proven.Store(nil)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &awayStore{Store: memory.New()}
+				id := keyring.NewID()
+				secret := keyring.NewSecret(id)
+				kind, data, err := access.Encode(access.KeyIssued{Key: id, Name: "a", Role: access.Admin, Hash: secret.Hash})
+				if err != nil {
+					t.Fatal(err)
+				}
+				issued := []eventstore.Event{{ID: aggregate.EventID(uuid.New(), 0), Type: kind, Data: data}}
+				if _, err := store.Append(t.Context(), access.Stream(), eventstore.Any, issued); err != nil {
+					t.Fatal(err)
+				}
+				keys := keyring.New(store, time.Now, slog.New(slog.DiscardHandler))
+				if err := keys.Open(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				deafen(store, true)
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- keys.Run(ctx) }()
+				who, err := keys.Authenticate(secret.Text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				request, done := keys.While(t.Context(), who)
+				defer done()
+				<-time.After(keyring.MaxDeaf - time.Second)
+				if _, err := keys.Authenticate(secret.Text); err != nil || request.Err() != nil {
+					t.Errorf("within the minute: %v, %v", err, request.Err())
+				}
+				<-time.After(4 * time.Second)
+				if _, err := keys.Authenticate(secret.Text); !errors.Is(err, keyring.ErrDeaf) || keys.Deaf() <= keyring.MaxDeaf {
+					t.Errorf("after the minute: %v, deaf for %s", err, keys.Deaf())
+				}
+				if store.away.Load() && request.Err() == nil { // a silent log brings nothing to a request that goes on
+					t.Error("a request goes on with a key that may have been revoked")
+				}
+				deafen(store, false)
+				<-time.After(2 * time.Second)
+				if _, err := keys.Authenticate(secret.Text); err != nil || keys.Deaf() != 0 {
+					t.Errorf("after the trouble: %v, deaf for %s", err, keys.Deaf())
+				}
+				stop()
+				<-ended
+			})
+		})
+	}
 }
 
 func TestTextOf(t *testing.T) {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,7 +30,7 @@ const (
 	// comes after a longer pause is written at once. With many requests a transaction writes all
 	// answers of this time, so there are fewer transactions.
 	answersPause = 10 * time.Millisecond
-	// answersKept is how long an answer is kept under its key.
+	// answersKept is how long an answer is kept under its key, unless Answers.Kept says otherwise.
 	answersKept     = 48 * time.Hour
 	answersPruning  = time.Hour
 	answersPrunedAt = 5_000 // rows that one statement deletes, so that no statement takes long
@@ -46,6 +47,8 @@ type Answers struct {
 	// Seen, if set, returns the latest event that the answers can depend on. It is stored with
 	// the answers. If a restored log does not have this event, the answers are not used.
 	Seen func() eventstore.Anchor
+	// Kept is how long an answer is kept; 0: answersKept.
+	Kept time.Duration
 
 	mu      sync.Mutex
 	lookups []*lookup
@@ -257,7 +260,7 @@ func (a *Answers) Run(ctx context.Context) error {
 	ticker := time.NewTicker(answersPruning)
 	defer ticker.Stop()
 	for {
-		if err := a.Prune(ctx, answersKept); err != nil && ctx.Err() == nil {
+		if err := a.Prune(ctx, cmp.Or(a.Kept, answersKept)); err != nil && ctx.Err() == nil {
 			a.logger.Warn("old answers not removed", "error", err)
 		}
 		select {

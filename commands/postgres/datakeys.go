@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/eventstore/sealing"
@@ -42,15 +43,30 @@ func (d DataKeys) OfSubject(ctx context.Context, subject string, fresh func() (s
 	if err != nil {
 		return sealing.Row{}, err
 	}
-	// Of two nodes that make the key of a subject at once, the first one's counts.
-	tag, err := d.Pool.Exec(ctx, `
-		INSERT INTO commands.data_keys (id, subject, master, wrapped)
-		SELECT $1::text, $2::text, id, $4::bytea FROM commands.master_key WHERE id = $3::text FOR SHARE
-		ON CONFLICT DO NOTHING`, made.ID, made.Subject, made.Master, made.Wrapped)
-	if err != nil {
+	stored, erased := false, false
+	err = pgx.BeginFunc(ctx, d.Pool, func(tx pgx.Tx) error {
+		// The lock comes first and in a statement of its own, so that the next statement sees an
+		// erasure that the lock has waited for.
+		var batch pgx.Batch
+		batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
+		batch.Queue(`SELECT EXISTS (SELECT FROM commands.erased WHERE subject = $1)`, subject).QueryRow(func(row pgx.Row) error { return row.Scan(&erased) })
+		// Of two nodes that make the key of a subject at once, the first one's counts.
+		batch.Queue(`
+			INSERT INTO commands.data_keys (id, subject, master, wrapped)
+			SELECT $1::text, $2::text, id, $4::bytea FROM commands.master_key
+			WHERE id = $3::text AND NOT EXISTS (SELECT FROM commands.erased WHERE subject = $2::text)
+			ON CONFLICT DO NOTHING`, made.ID, made.Subject, made.Master, made.Wrapped).Exec(func(tag pgconn.CommandTag) error {
+			stored = tag.RowsAffected() > 0
+			return nil
+		})
+		return tx.SendBatch(ctx, &batch).Close()
+	})
+	switch {
+	case err != nil:
 		return sealing.Row{}, fmt.Errorf("store a data key: %w", err)
-	}
-	if tag.RowsAffected() > 0 {
+	case erased:
+		return sealing.Row{}, sealing.ErrSubjectErased
+	case stored:
 		return made, nil
 	}
 	row, ok, err = d.present(ctx, subject)
@@ -86,11 +102,13 @@ func (d DataKeys) Destroyed(ctx context.Context, since time.Duration) ([]string,
 	return ids, nil
 }
 
-// CurrentMaster implements sealing.Table.
+// CurrentMaster implements sealing.Table. If the table has keys and nobody knows the current master
+// key, as after a restore, it is the one that wraps most keys.
 func (d DataKeys) CurrentMaster(ctx context.Context, first string) (string, error) {
 	var id string
 	err := d.Pool.QueryRow(ctx, `
-		INSERT INTO commands.master_key AS present (id) VALUES ($1)
+		INSERT INTO commands.master_key AS present (id) VALUES (coalesce(
+			(SELECT master FROM commands.data_keys WHERE destroyed_at IS NULL GROUP BY master ORDER BY count(*) DESC, master LIMIT 1), $1))
 		ON CONFLICT (only_row) DO UPDATE SET id = CASE
 			WHEN EXISTS (SELECT FROM commands.data_keys WHERE destroyed_at IS NULL) THEN present.id ELSE excluded.id END
 		RETURNING id`, first).Scan(&id)
@@ -100,9 +118,31 @@ func (d DataKeys) CurrentMaster(ctx context.Context, first string) (string, erro
 	return id, nil
 }
 
+// mastersSQL reads one row of the index for each master key, and not one for each data key.
+const mastersSQL = `
+	WITH RECURSIVE m AS (
+		(SELECT master FROM commands.data_keys WHERE destroyed_at IS NULL ORDER BY master LIMIT 1)
+		UNION ALL
+		SELECT (SELECT k.master FROM commands.data_keys k WHERE k.destroyed_at IS NULL AND k.master > m.master ORDER BY k.master LIMIT 1)
+		FROM m WHERE m.master IS NOT NULL)`
+
+// NeededMasters returns the ids of the master keys that a node must have: those that wrap a data
+// key, and the current one.
+func (d DataKeys) NeededMasters(ctx context.Context) ([]string, error) {
+	rows, err := d.Pool.Query(ctx, mastersSQL+` SELECT master FROM m WHERE master IS NOT NULL UNION SELECT id FROM commands.master_key ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("the master keys that are needed: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("the master keys that are needed: %w", err)
+	}
+	return ids, nil
+}
+
 // Masters implements sealing.Table.
 func (d DataKeys) Masters(ctx context.Context) ([]string, error) {
-	rows, err := d.Pool.Query(ctx, `SELECT DISTINCT master FROM commands.data_keys WHERE destroyed_at IS NULL ORDER BY 1`)
+	rows, err := d.Pool.Query(ctx, mastersSQL+` SELECT master FROM m WHERE master IS NOT NULL ORDER BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("the master keys of the data keys: %w", err)
 	}

@@ -173,6 +173,15 @@ func (p People) EndSession(ctx context.Context, hash string) (ended bool, err er
 	return done.RowsAffected() == 1, nil
 }
 
+// KeepNewest implements signin.Store.
+func (p People) KeepNewest(ctx context.Context, id staff.PersonID, stage signin.Stage, newest int) error {
+	if _, err := p.Pool.Exec(ctx, `DELETE FROM commands.people_sessions WHERE hash IN (SELECT hash FROM commands.people_sessions
+		WHERE person = $1 AND stage = $2 ORDER BY began_at DESC, hash OFFSET $3)`, id, stage, newest); err != nil {
+		return fmt.Errorf("delete the oldest rows of a person: %w", err)
+	}
+	return nil
+}
+
 // tidyAfter is how long Tidy keeps a secret that no event names, because its event may not be
 // recorded yet.
 const tidyAfter = time.Minute

@@ -110,6 +110,15 @@ func story(t *testing.T, store signin.Store) told {
 		ended, err := store.EndSession(ctx, hash)
 		tell("end ", hash, ended, err)
 	}
+	for i, hash := range []string{"app2", "app3", "app1"} {
+		tell(store.SaveSession(ctx, session(hash, signin.NewApp, 3, now.Add(time.Duration(i)*time.Second))))
+	}
+	tell(store.KeepNewest(ctx, "p1", signin.NewApp, 2), store.KeepNewest(ctx, "p2", signin.NewApp, 0))
+	for _, hash := range []string{"app1", "app2", "app3", "h1", "browser"} {
+		kept, err := store.Session(ctx, hash)
+		tell("kept ", hash, kept != nil, err)
+	}
+	tell(store.KeepNewest(ctx, "p1", signin.NewApp, 0))
 	tell(store.Prune(ctx, now.Add(-time.Minute)))
 	for _, id := range []staff.PersonID{"p1", "p9"} {
 		all, err := store.Sessions(ctx, id)

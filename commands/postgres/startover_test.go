@@ -38,9 +38,14 @@ var keptBesideTheLog = map[string]string{
 // staysBesideTheLog has a row of each other table of the command side. The log says which of these
 // rows count.
 var staysBesideTheLog = map[string]string{
-	"people":         `INSERT INTO commands.people (person, email, name, since) VALUES ('p', 'p@shop.example', 'P', now())`,
-	"data_keys":      `INSERT INTO commands.data_keys (id, subject, master, wrapped) VALUES ('k', 'customer:1', 'm', 'w')`,
-	"master_key":     `INSERT INTO commands.master_key (id) VALUES ('m')`,
+	"people":     `INSERT INTO commands.people (person, email, name, since) VALUES ('p', 'p@shop.example', 'P', now())`,
+	"data_keys":  `INSERT INTO commands.data_keys (id, subject, master, wrapped) VALUES ('k', 'customer:1', 'm', 'w')`,
+	"master_key": `INSERT INTO commands.master_key (id) VALUES ('m')`,
+	"erased":     `INSERT INTO commands.erased (subject, erased_by) VALUES ('customer:2', 'customer:2')`,
+
+	"former_master_keys": `INSERT INTO commands.former_master_keys (id) VALUES ('m')`,
+	"master_key_nodes":   `INSERT INTO commands.master_key_nodes (node, masters) VALUES ('n', '{m}')`,
+
 	"people_secrets": `INSERT INTO commands.people_secrets (id, person, value) VALUES ('s', 'p', 'v')`,
 }
 

@@ -23,11 +23,13 @@ import (
 	"daybook/commands/streams"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -72,6 +74,10 @@ func (w strangerCase) stream() string {
 		return access.Stream() // there is only one
 	case staff.Category:
 		return staff.Stream() // there is only one
+	case customer.Category:
+		return customer.Stream(unit.CustomerID(w.cart()))
+	case subject.Category:
+		return subject.Stream(unit.CustomerID(w.cart()).Owner())
 	}
 	return stock.Stream(w.sku(), unit.DefaultLocation)
 }
@@ -82,13 +88,15 @@ var tried = map[string]struct {
 	types  []string
 	states []string
 }{
-	product.Category: {product.Types(), []string{"not there", "listed"}},
-	cart.Category:    {cart.Types(), []string{"not there", "open", "in a checkout", "placed"}},
-	order.Category:   {order.Types(), []string{"not there", "placed", "confirmed", "shipped", "canceled"}},
-	returns.Category: {returns.Types(), []string{"not there", "requested", "received"}},
-	access.Category:  {access.Types(), []string{"not there"}},
-	staff.Category:   {staff.Types(), []string{"not there"}},
-	stock.Category:   {stock.Types(), []string{"not there", "placed", "confirmed"}},
+	product.Category:  {product.Types(), []string{"not there", "listed"}},
+	cart.Category:     {cart.Types(), []string{"not there", "open", "in a checkout", "placed"}},
+	order.Category:    {order.Types(), []string{"not there", "placed", "confirmed", "shipped", "canceled"}},
+	returns.Category:  {returns.Types(), []string{"not there", "requested", "received"}},
+	access.Category:   {access.Types(), []string{"not there"}},
+	staff.Category:    {staff.Types(), []string{"not there"}},
+	customer.Category: {customer.Types(), []string{"not there"}},
+	subject.Category:  {subject.Types(), []string{"not there"}},
+	stock.Category:    {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
 // bringTo brings the aggregates of a case to the state in which the event is written.
@@ -222,7 +230,7 @@ func allWritten(t *testing.T) []strangerCase {
 	}
 	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
 	var all []strangerCase
-	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category} {
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category} {
 		for _, eventType := range append(tried[category].types, category+".teleported.v1", category+".shipped") {
 			samples, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
 			if err != nil {

@@ -65,6 +65,7 @@ func (d *Desk) AskEmail(ctx context.Context, id staff.PersonID, client, password
 	}
 	keys := passwordKeys(id, client)
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return &WaitError{After: wait}
 	}
 	m, err := d.Member(ctx, id)
@@ -72,6 +73,7 @@ func (d *Desk) AskEmail(ctx context.Context, id staff.PersonID, client, password
 		return err
 	}
 	if good, err := d.compare(ctx, m.Person, password, true); err != nil || !good {
+		d.tallies.addIf(err == nil, id, wrongPassword)
 		return orRefused(err)
 	}
 	d.limits.clear(keys)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ func (d *Desk) openStep(ctx context.Context, token string, stage Stage) (step, e
 		return step{}, ErrRefused
 	}
 	if allowed, err := d.store.Try(ctx, session.Hash, stepTries); err != nil || !allowed {
+		d.tallies.addIf(err == nil, session.Person, delayed)
 		return step{}, orRefused(err)
 	}
 	person, err := d.person(ctx, session.Person)
@@ -69,6 +71,7 @@ func (d *Desk) Code(ctx context.Context, from From, token, code string) (SignedI
 	}
 	keys := codeKeys(at.Person, device)
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(at.Person, delayed)
 		return SignedIn{}, &WaitError{After: wait}
 	}
 	secret, err := d.store.Secret(ctx, at.person.Factor)
@@ -82,14 +85,26 @@ func (d *Desk) Code(ctx context.Context, from From, token, code string) (SignedI
 	done, err := d.complete(ctx, from, at, signIn)
 	if err != nil {
 		d.noteGuessing(at.Person, keys[0].name)
+		d.tallies.addIf(errors.Is(err, ErrRefused), at.Person, wrongCode)
 		return SignedIn{}, err
 	}
 	d.limits.clear(keys)
 	return done, nil
 }
 
-// complete ends the step and begins the session.
+// complete ends the step and begins the session. The password, whose try has counted as failed
+// until now, counts as right.
 func (d *Desk) complete(ctx context.Context, from From, at step, signIn staff.SignIn, more ...staff.Command) (SignedIn, error) {
+	contacts, err := d.store.Contacts(ctx)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	// These are the keys under which the password was counted. After begin, the browser has another
+	// token.
+	keys, err := d.keys(ctx, from, at.Person, sum(contacts[at.Person].Email))
+	if err != nil {
+		return SignedIn{}, err
+	}
 	done, err := d.begin(ctx, from, at.Person, at.person, signIn, more...)
 	if err != nil {
 		return SignedIn{}, err
@@ -97,20 +112,8 @@ func (d *Desk) complete(ctx context.Context, from From, at step, signIn staff.Si
 	if _, err := d.store.EndSession(ctx, at.Hash); err != nil {
 		return SignedIn{}, err
 	}
-	return done, d.forgive(ctx, from, at.Person)
-}
-
-// forgive tells the limits that a sign-in has succeeded.
-func (d *Desk) forgive(ctx context.Context, from From, id staff.PersonID) error {
-	contacts, err := d.store.Contacts(ctx)
-	if err != nil {
-		return err
-	}
-	keys, err := d.keys(ctx, from, id, sum(contacts[id].Email))
-	if err == nil {
-		d.limits.clear(keys)
-	}
-	return err
+	d.limits.clear(keys)
+	return done, nil
 }
 
 // Factor is the secret of a second factor, for an app.
@@ -158,6 +161,7 @@ func (d *Desk) ConfirmFactor(ctx context.Context, from From, token, code string)
 	}
 	shown := stepOf(at.Pending, code, d.service.Now())
 	if shown == 0 {
+		d.tallies.add(at.Person, wrongCode)
 		return SignedIn{}, ErrRefused
 	}
 	factor := uuid.NewString()

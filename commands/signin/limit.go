@@ -3,6 +3,7 @@ package signin
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -20,15 +21,17 @@ func (e *WaitError) Error() string {
 // that number, each failure doubles the pause until the next try, up to maxPause. Nobody is locked
 // out for good, and a try during a pause does not make the pause longer.
 //
-// Somebody who guesses from many addresses could make the owner of an account wait. So a browser
-// with which the owner has signed in before has a key of its own, and the other keys do not count
-// for it.
+// Somebody who guesses from many addresses makes the owner of an account wait in browsers that are
+// not known. So a browser with which the owner has signed in before, or that a link to the owner's
+// address has made known (KnowBrowser), has a key of its own, and the other keys do not count for
+// it.
 const (
 	freeOfDevice  = 10 // a known browser: the person has signed in with it
 	freeOfPair    = 5  // one account from one address
 	freeOfAddress = 20 // all accounts from one address: password spraying
 	freeOfAccount = 50 // one account from all addresses, without known browsers
 	freeOfCodes   = 10 // codes of one person, after a good password
+	freeOfPresent = 10 // the present password of a person who has signed in, from all addresses
 	// noteAt is a number of failures for one account. From this number on, they are noted as
 	// guessing.
 	noteAt    = 10
@@ -62,9 +65,11 @@ func isKnown(keys []key) bool { return len(keys) == 1 && keys[0].free == freeOfD
 func accountKey(account string) string { return "account " + account }
 
 // passwordKeys are the keys of a change of password, which only a person who has signed in can
-// send.
+// send. The second key does not depend on the address, so that somebody with a stolen session
+// cannot guess the password from many addresses, nor use up the spare slot of hashes. The owner is
+// not locked out, because a link sets a new password.
 func passwordKeys(id staff.PersonID, client string) []key {
-	return []key{{name: "change " + client + " " + string(id), free: freeOfPair}}
+	return []key{{name: "change " + client + " " + string(id), free: freeOfPair}, {name: "present " + string(id), free: freeOfPresent, kept: codesForgotten}}
 }
 
 // codeKeys are the keys of a code for the second factor. Only somebody who knows the password can
@@ -75,10 +80,10 @@ func codeKeys(id staff.PersonID, device string) []key {
 }
 
 // proofKeys are the keys of a proof by password and code, which only a person who has signed in can
-// send. The second key does not depend on the address, so that somebody with a stolen session and
-// the password cannot guess codes from many addresses.
+// send. The last key does not depend on the address, so that somebody with a stolen session and the
+// password cannot guess codes from many addresses.
 func proofKeys(id staff.PersonID, client string) []key {
-	return append(passwordKeys(id, client), key{name: "proof " + string(id), free: freeOfCodes, kept: codesForgotten})
+	return append(passwordKeys(id, client)[:1], key{name: "proof " + string(id), free: freeOfCodes, kept: codesForgotten})
 }
 
 // limits counts tries. The counts are in memory, so each node has its own.
@@ -133,21 +138,26 @@ func (l *limits) count(k key, now time.Time) {
 	}
 }
 
-// makeRoom forgets keys if there are too many: first the old ones, and then any.
+// makeRoom forgets a key if there are too many: an old one, or, of a few that it meets, the one
+// with the fewest failures. So somebody with very many addresses, each of which fails a few times,
+// cannot make it forget the failures of the account that they guess at.
 func (l *limits) makeRoom(now time.Time) {
-	if len(l.by) < maxKeys {
-		return
-	}
-	for name, t := range l.by {
-		if now.Sub(t.last) > codesForgotten {
-			delete(l.by, name)
+	const looksAt = 64
+	for len(l.by) >= maxKeys {
+		least, fewest, seen := "", math.MaxInt, 0
+		for name, t := range l.by { // maps begin at a random place
+			failed := t.failed
+			if now.Sub(t.last) > codesForgotten {
+				failed = -1
+			}
+			if failed < fewest {
+				least, fewest = name, failed
+			}
+			if seen++; seen == looksAt || fewest < 0 {
+				break
+			}
 		}
-	}
-	for name := range l.by {
-		if len(l.by) < maxKeys {
-			return
-		}
-		delete(l.by, name)
+		delete(l.by, least)
 	}
 }
 

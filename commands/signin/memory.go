@@ -165,6 +165,24 @@ func (m *Memory) EndSession(_ context.Context, hash string) (bool, error) {
 	return known, nil
 }
 
+// KeepNewest implements Store.
+func (m *Memory) KeepNewest(_ context.Context, id staff.PersonID, stage Stage, newest int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Session
+	for _, session := range m.sessions {
+		if session.Person == id && session.Stage == stage {
+			all = append(all, session)
+		}
+	}
+	slices.SortFunc(all, func(a, b Session) int { return b.BeganAt.Compare(a.BeganAt) })
+	for _, session := range all[min(newest, len(all)):] {
+		delete(m.sessions, session.Hash)
+		delete(m.tried, session.Hash)
+	}
+	return nil
+}
+
 // Tidy implements Store.
 func (m *Memory) Tidy(_ context.Context, id staff.PersonID, generation int64, keep []string) error {
 	m.mu.Lock()

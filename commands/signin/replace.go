@@ -11,6 +11,10 @@ import (
 	"daybook/domain/staff"
 )
 
+// maxNewApps is how many secrets of a new app a person can have that are not confirmed yet. A new
+// one takes the place of the oldest.
+const maxNewApps = 3
+
 // BeginNewFactor makes the secret of another second factor for a person who has signed in. The
 // person has the factor only after ReplaceFactor.
 //
@@ -25,6 +29,9 @@ func (d *Desk) BeginNewFactor(ctx context.Context, id staff.PersonID) (factor Fa
 	}
 	factor, err = d.newSecret(ctx, id)
 	if err != nil {
+		return Factor{}, "", err
+	}
+	if err := d.store.KeepNewest(ctx, id, NewApp, maxNewApps-1); err != nil {
 		return Factor{}, "", err
 	}
 	token, step := d.newSession(id, person, NewApp, stepFor)
@@ -51,6 +58,7 @@ func (d *Desk) ReplaceFactor(ctx context.Context, id staff.PersonID, given Given
 	}
 	confirmed := stepOf(at.Pending, shown, d.service.Now())
 	if at.Person != id || confirmed == 0 {
+		d.tallies.add(at.Person, wrongCode)
 		return nil, ErrRefused
 	}
 	factor := uuid.NewString()
@@ -94,6 +102,7 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 	}
 	keys := proofKeys(id, given.Client)
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return &WaitError{After: wait}
 	}
 	good, err := d.compare(ctx, person, given.Password, true)
@@ -108,7 +117,12 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 	if proof.Step == 0 {
 		proof.Recovery = sum(plainCode(given.Code))
 	}
-	if !good || proof.Step == 0 && !slices.Contains(person.Recovery, proof.Recovery) {
+	if !good {
+		d.tallies.add(id, wrongPassword)
+		return ErrRefused
+	}
+	if proof.Step == 0 && !slices.Contains(person.Recovery, proof.Recovery) {
+		d.tallies.add(id, wrongCode)
 		return ErrRefused
 	}
 	command, err := commandOf(proof)
@@ -117,6 +131,7 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 	}
 	if _, err := d.change(ctx, d.callOf(id), id, command); err != nil {
 		if refused, is := errors.AsType[*rule.Rejection](err); is && (refused.Code == staff.ErrCodeRefused.Code || refused.Code == staff.ErrChanged.Code) {
+			d.tallies.add(id, wrongCode)
 			return ErrRefused // the reason would help somebody who guesses
 		}
 		return err

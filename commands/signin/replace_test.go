@@ -72,6 +72,30 @@ func TestAPersonReplacesTheirSecondFactor(t *testing.T) {
 	}
 }
 
+// Somebody begins a new factor again and again. Only the last few secrets are kept, and they can be
+// used.
+func TestFewNewFactorsAreOpen(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id, old, _ := o.withFactor("eve@shop.example")
+	stored := o.store.(*Memory)
+	var fresh Factor
+	var token string
+	before := len(stored.sessions)
+	for range 20 {
+		var err error
+		if fresh, token, err = o.BeginNewFactor(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made := len(stored.sessions) - before; made != maxNewApps {
+		t.Errorf("%d rows are kept", made)
+	}
+	if _, err := o.ReplaceFactor(t.Context(), id, Given{Client: "c", Password: password, Code: o.code(old.Secret)}, token, o.code(fresh.Secret)); err != nil {
+		t.Errorf("the last one: %v", err)
+	}
+}
+
 // tryCode signs in with a code.
 func (o *office) tryCode(email, code string) error {
 	o.t.Helper()

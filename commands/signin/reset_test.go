@@ -22,7 +22,9 @@ func (o *office) askReset(client, email string) error {
 // work sends the links that were asked for, as Run does.
 func (o *office) work() {
 	for len(o.resets) > 0 {
-		o.sendReset(o.t.Context(), <-o.resets)
+		asked := <-o.resets
+		o.waiting.leave(asked.client)
+		o.sendReset(o.t.Context(), asked.address)
 	}
 }
 

@@ -21,8 +21,11 @@ const (
 	IdleMax    = 30 * time.Minute // since a session was used last
 	SessionMax = 12 * time.Hour   // since it began
 	BrowserFor = 180 * 24 * time.Hour
-	stepFor    = 10 * time.Minute // between the password and the code
-	stepTries  = 5                // requests with one step token
+	// maxBrowsers is how many browsers are known for a person. A new one takes the place of the
+	// oldest, because each has tries of its own.
+	maxBrowsers = 20
+	stepFor     = 10 * time.Minute // between the password and the code
+	stepTries   = 5                // requests with one step token
 	// touchEvery bounds how often the use of a session is stored.
 	touchEvery = time.Minute
 )
@@ -81,9 +84,11 @@ func (d *Desk) SignIn(ctx context.Context, from From, email, password string, se
 		return SignedIn{}, err
 	}
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return SignedIn{}, &WaitError{After: wait}
 	}
 	if good, err := d.compare(ctx, person, password, isKnown(keys)); err != nil || !good {
+		d.tallies.addIf(err == nil, id, wrongPassword)
 		d.noteGuessing(id, accountKey(account))
 		return SignedIn{}, orRefused(err)
 	}
@@ -113,18 +118,25 @@ func (d *Desk) keys(ctx context.Context, from From, id staff.PersonID, account s
 	return signInKeys(account, from.Client, device), err
 }
 
-// device stands for the browser of a sign-in, if it is known. Otherwise it is empty.
-func (d *Desk) device(ctx context.Context, from From, id staff.PersonID) (hash string, err error) {
+// device stands for the browser of a sign-in, if it is known. Otherwise it is empty. All browsers
+// that links have made known, and with which the person has not signed in yet, are one device.
+// Otherwise somebody who reads the person's mail could get ever more devices, each with free tries
+// for passwords and codes.
+func (d *Desk) device(ctx context.Context, from From, id staff.PersonID) (device string, err error) {
 	if secret, is := strings.CutPrefix(from.Browser, browserPrefix); is && len(secret) == 64 {
 		session, err := d.store.Session(ctx, sum(secret))
 		if err != nil {
 			return "", err
 		}
-		if session != nil && session.Stage == KnownBy && id != "" && session.Person == id && d.service.Now().Before(session.ExpiresAt) {
-			hash = session.Hash
+		theirs := session != nil && id != "" && session.Person == id && d.service.Now().Before(session.ExpiresAt)
+		if theirs && session.Stage == KnownBy {
+			device = session.Hash
+		}
+		if theirs && session.Stage == LinkedBy {
+			device = "linked " + string(id)
 		}
 	}
-	return hash, nil
+	return device, nil
 }
 
 // guess says that somebody tries to guess the password of a person.
@@ -190,12 +202,28 @@ func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person s
 	browser := session
 	browser.Hash, browser.ID, browser.Stage, browser.ExpiresAt = sum(secret), "b"+randomHex(5), KnownBy, session.BeganAt.Add(BrowserFor)
 	done := SignedIn{Next: Complete, Token: token, Session: session, Browser: browserPrefix + secret}
-	if old, is := strings.CutPrefix(from.Browser, browserPrefix); is {
-		if _, err := d.store.EndSession(ctx, sum(old)); err != nil {
-			return SignedIn{}, err
-		}
+	if err := d.endBrowser(ctx, from, id); err != nil {
+		return SignedIn{}, err
+	}
+	if err := d.store.KeepNewest(ctx, id, KnownBy, maxBrowsers-1); err != nil {
+		return SignedIn{}, err
 	}
 	return done, d.store.SaveSession(ctx, browser)
+}
+
+// endBrowser ends what a browser was known by, because it gets another token. What it was known by
+// for somebody else stays, so nobody can make others unknown.
+func (d *Desk) endBrowser(ctx context.Context, from From, id staff.PersonID) error {
+	secret, is := strings.CutPrefix(from.Browser, browserPrefix)
+	if !is {
+		return nil
+	}
+	old, err := d.store.Session(ctx, sum(secret))
+	if err != nil || old == nil || old.Person != id || old.Stage != KnownBy && old.Stage != LinkedBy {
+		return err
+	}
+	_, err = d.store.EndSession(ctx, old.Hash)
+	return err
 }
 
 // IsSession tells whether a text has the form of the token of a session.
@@ -263,7 +291,7 @@ func (s *Session) lives(now time.Time) bool {
 // PersonOf returns the id of the person behind a principal. It is empty if the principal is not a
 // person who has signed in.
 func PersonOf(who access.Principal) staff.PersonID {
-	id, _ := strings.CutPrefix(who.ID, "staff:")
+	id, _ := strings.CutPrefix(who.ID, access.StaffPrefix)
 	if id == who.ID {
 		return ""
 	}
@@ -342,8 +370,8 @@ func (d *Desk) end(ctx context.Context, call commands.Call, session Session) err
 	return err
 }
 
-// Run deletes old sessions, records that somebody guesses, and sends links to people who have
-// forgotten their passwords, until ctx ends.
+// Run deletes old sessions, records that somebody guesses and what was tried, and sends links to
+// people who have asked for one, until ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -352,6 +380,8 @@ func (d *Desk) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()
+	counting := time.NewTicker(tallyEvery)
+	defer counting.Stop()
 	d.prune(ctx)
 	for {
 		select {
@@ -359,6 +389,8 @@ func (d *Desk) Run(ctx context.Context) error {
 			return ctx.Err()
 		case noticed := <-d.guesses:
 			d.record(ctx, noticed)
+		case <-counting.C:
+			d.recordTallies(ctx, d.tallies.due())
 		case <-ticker.C:
 			d.prune(ctx)
 		}

@@ -11,7 +11,9 @@
 //   - hash.go hashes passwords, a few at a time.
 //   - limit.go makes whoever guesses wait.
 //   - mail.go sends tokens to people by mail.
-//   - reset.go sends links to people who have forgotten their passwords.
+//   - reset.go sends links to people who have forgotten their passwords, or whom others delay.
+//   - link.go has what such a link does.
+//   - tally.go counts failed tries, and records the counts.
 //   - email.go changes the addresses of people.
 //   - store.go is what is stored beside the log; memory.go keeps it in memory.
 package signin
@@ -94,12 +96,14 @@ type Desk struct {
 	mailer    Mailer
 	publicURL string
 	logger    *slog.Logger
-	guesses   chan guess  // to be recorded by Run
-	resets    chan string // addresses to which Run sends links
-	moves     chan move   // new addresses of people, to which Run sends links
+	guesses   chan guess // to be recorded by Run
+	resets    chan linkRequest
+	waiting   *waiting
+	moves     chan move // new addresses of people, to which Run sends links
 
 	resetSecret []byte
 	watches     watches
+	tallies     tallies
 }
 
 // New makes a Desk.
@@ -108,8 +112,8 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan string, maxResets), moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
-		watches: watches{by: map[string]*watch{}},
+		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
+		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
 	if d.resetSecret == nil {
 		d.resetSecret = make([]byte, 32)
@@ -137,7 +141,7 @@ func New(service *commands.Service, options Options) *Desk {
 // great harm with them: make keys, credit money, give back more than the limit, force what a rule
 // refuses, or change prices. Managers and admins have such permissions, and roles of the shop's own
 // may.
-var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue}
+var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.ErasePersonal}
 
 func needsFactor(grants access.Grants) bool {
 	return slices.ContainsFunc(factorPermissions, func(p access.Permission) bool { return grants[p] != access.None })
@@ -324,17 +328,46 @@ func (d *Desk) person(ctx context.Context, id staff.PersonID) (person staff.Pers
 	return person, err
 }
 
-// Redeem sets a password with a token.
+// Redeemed is a person who has set a password with a token.
+type Redeemed struct {
+	Member
+
+	// Browser is the token by which the browser is known from now on. It is empty if it could not
+	// be stored.
+	Browser string
+}
+
+// Redeem sets a password with a token. The browser is known from then on, as by KnowBrowser. Other
+// browsers are not known any more.
 //
 // Errors: *FieldError, staff.ErrTokenRefused, ErrBusy, and those of the log and the store.
-func (d *Desk) Redeem(ctx context.Context, text, password string) (Member, error) {
+func (d *Desk) Redeem(ctx context.Context, text, password string) (Redeemed, error) {
 	token, err := ParseToken(text)
 	if err != nil {
-		return Member{}, staff.ErrTokenRefused
+		return Redeemed{}, staff.ErrTokenRefused
 	}
+	redeem := d.redeemGiven
 	if token.code != "" {
-		return d.redeemReset(ctx, token, password)
+		redeem = d.redeemReset
 	}
+	member, err := redeem(ctx, token, password)
+	if err != nil {
+		return Redeemed{}, err
+	}
+	// Somebody else may have signed in with the old password. Their browser has tries of its own.
+	if err := d.store.KeepNewest(ctx, member.ID, KnownBy, 0); err != nil {
+		d.logger.WarnContext(ctx, "browsers stay known, although a password was set by a token", "person_id", member.ID, "error", err)
+	}
+	browser, session := d.linkedBrowser(member.ID, member.Person)
+	if err := d.store.SaveSession(ctx, session); err != nil {
+		d.logger.WarnContext(ctx, "a browser is not known, although a password was set in it", "person_id", member.ID, "error", err)
+		browser = ""
+	}
+	return Redeemed{Member: member, Browser: browser}, nil
+}
+
+// redeemGiven sets a password with a token that an admin has given.
+func (d *Desk) redeemGiven(ctx context.Context, token GivenToken, password string) (Member, error) {
 	id, hash := token.person, token.hash
 	person, err := d.person(ctx, id)
 	if err != nil {
@@ -357,6 +390,7 @@ func (d *Desk) Redeem(ctx context.Context, text, password string) (Member, error
 func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, present, next string) error {
 	keys := passwordKeys(id, client)
 	if wait := d.limits.take(keys); wait > 0 {
+		d.tallies.add(id, delayed)
 		return &WaitError{After: wait}
 	}
 	person, err := d.person(ctx, id)
@@ -364,6 +398,7 @@ func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, pr
 		return err
 	}
 	if good, err := d.compare(ctx, person, present, true); err != nil || !good {
+		d.tallies.addIf(err == nil, id, wrongPassword)
 		return orRefused(err)
 	}
 	d.limits.clear(keys)
@@ -413,7 +448,7 @@ func (d *Desk) callOf(id staff.PersonID) commands.Call {
 	return commands.Call{Who: who, Needs: access.WriteAccess, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
 }
 
-func actor(id staff.PersonID) string { return "staff:" + string(id) }
+func actor(id staff.PersonID) string { return access.StaffPrefix + string(id) }
 
 // checkRole refuses a role that does not exist, that reaches only the things of a customer, or that
 // has a right which the caller does not have. The commands check the caller's rights, too. Here

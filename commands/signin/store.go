@@ -40,6 +40,8 @@ type Store interface {
 	Try(ctx context.Context, hash string, limit int) (allowed bool, err error)
 	// EndSession deletes a session. It returns false if there is none.
 	EndSession(ctx context.Context, hash string) (ended bool, err error)
+	// KeepNewest deletes what is stored for a person at a stage, except the newest rows.
+	KeepNewest(ctx context.Context, id staff.PersonID, stage Stage, newest int) error
 
 	// Tidy deletes the sessions of a person that are of an earlier generation, and all their
 	// secrets except those in keep. Known browsers stay known.
@@ -65,6 +67,8 @@ const (
 	NeedsApp  Stage = "set-up-factor" // the password was good, and a second factor must be set up
 	NewApp    Stage = "new-factor"    // a person who has signed in is about to replace their second factor
 	KnownBy   Stage = "browser"       // not a session, but a browser that the person has signed in with
+	LinkedBy  Stage = "linked"        // not a session, but a browser that a link has made known
+	UsedLink  Stage = "used-link"     // not a session, but a link that was used up
 )
 
 // Session is what is stored for a token that a browser holds.

@@ -10,15 +10,17 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/eventstore"
 )
 
-var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category}
+var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, customer.Category, subject.Category}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

@@ -29,7 +29,7 @@ func TestOwnsTellsStreamsAndTypesOfTheShop(t *testing.T) {
 		}
 	}
 	// The stream of every aggregate is named by the aggregate's own function.
-	for _, category := range []string{commands.ProductRules().Category, commands.CartRules().Category, commands.StockRules().Category, commands.OrderRules().Category, commands.ReturnRules().Category} {
+	for _, category := range []string{commands.ProductRules().Category, commands.CartRules().Category, commands.StockRules().Category, commands.OrderRules().Category, commands.ReturnRules().Category, commands.CustomerRules().Category} {
 		if !streams.Owns(category+"-1", "") {
 			t.Errorf("streams of category %q are not the domain's", category)
 		}

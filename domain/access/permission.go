@@ -24,6 +24,7 @@ const (
 	ReadCarts    Permission = "carts.read"
 	WriteCarts   Permission = "carts.write"    // open, change, merge and abandon carts
 	CheckOut     Permission = "carts.checkout" // turn a cart into an order
+	ClaimCarts   Permission = "carts.claim"    // take over the cart that a customer filled as a guest
 	ExpireCarts  Permission = "carts.expire"   // end a cart that is too old before the server does
 	ReadOrders   Permission = "orders.read"
 	CancelOrders Permission = "orders.cancel"
@@ -45,14 +46,20 @@ const (
 	OverrideStock Permission = "stock.override" // force what a rule refuses, with a reason
 	SetStock      Permission = "stock.policy"   // set safety stock, backorder limit and reorder point
 
-	ReadSales     Permission = "sales.read"
-	ReadCustomers Permission = "customers.read" // what customers bought
-	ReadEvents    Permission = "events.read"    // the whole log
-	WriteEvents   Permission = "events.write"   // streams of other programs, through the gateway
+	ReadSales       Permission = "sales.read"
+	ReadCustomers   Permission = "customers.read"   // what customers bought, and their accounts
+	ReadAccounts    Permission = "accounts.read"    // list and search all accounts
+	WriteCustomers  Permission = "customers.write"  // register customers, change their accounts
+	HandleCustomers Permission = "customers.handle" // groups, notes, block and unblock
+	ReadEvents      Permission = "events.read"      // the whole log
+	WriteEvents     Permission = "events.write"     // streams of other programs, through the gateway
 
 	// ReadPersonal shows the personal data in what somebody may read, such as ids of customers,
 	// notes and references. Nobody needs it for their own things. See Principal.SeesPersonal.
 	ReadPersonal Permission = "personal.read"
+
+	// ErasePersonal is the right to erase the personal texts of a customer or a guest for good.
+	ErasePersonal Permission = "personal.erase"
 
 	ReadProcesses  Permission = "processes.read"
 	WriteProcesses Permission = "processes.write" // retry and dismiss parked work
@@ -71,11 +78,11 @@ const (
 // all lists the permissions, in the order of the table in docs/access.md.
 var all = []Permission{
 	Look, ReadCatalogue, WriteCatalogue,
-	ReadCarts, WriteCarts, CheckOut, ExpireCarts,
+	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
-	ReadSales, ReadCustomers, ReadPersonal, ReadEvents, WriteEvents,
+	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ErasePersonal, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
 	ReadAccess, WriteAccess, TrustedFields, ActForCustomers,
 }
@@ -88,18 +95,18 @@ func (p Permission) Known() bool { return slices.Contains(all, p) }
 
 // ownable are the permissions that can be limited to what belongs to one customer.
 var ownable = []Permission{
-	ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers,
+	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers,
 }
 
 // Ownable tells whether the permission can be limited to what belongs to one customer. Stock, for
 // example, belongs to nobody, so a role has its permissions for all stock or not at all.
 func (p Permission) Ownable() bool { return slices.Contains(ownable, p) }
 
-// aboutOwned are the other permissions for the carts, orders and returns of customers. A role
-// cannot have them as Own. A principal that acts for a customer has them only for what belongs to
-// that customer.
+// aboutOwned are the other permissions for the carts, orders, returns and accounts of customers. A
+// role cannot have them as Own. A principal that acts for a customer has them only for what belongs
+// to that customer.
 var aboutOwned = []Permission{
-	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, HandleReturns, RefundReturns, UnlimitedRefunds,
+	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, HandleReturns, RefundReturns, UnlimitedRefunds, HandleCustomers,
 }
 
 // ofNobody are permissions that do not change when a principal acts for a customer.

@@ -35,17 +35,25 @@ type Principal struct {
 // System is the principal of a part of the program, such as the reactor or the importer. It may do
 // everything.
 func System(part string) Principal {
-	return Principal{ID: "system:" + part, Role: Admin, Grants: builtIn[Admin]}
+	return Principal{ID: SystemPrefix + part, Role: Admin, Grants: builtIn[Admin]}
 }
 
-// provenActors are the beginnings of the names of actors that were authenticated: holders of keys,
-// people who have signed in, holders of tokens, guests, and parts of the program.
-var provenActors = []string{"key:", "staff:", "oidc:", "guest:", "system:"}
+// The beginnings of the names of actors that were authenticated.
+const (
+	KeyPrefix    = "key:"    // holders of keys
+	StaffPrefix  = "staff:"  // people who have signed in
+	OIDCPrefix   = "oidc:"   // holders of tokens of an identity provider
+	GuestPrefix  = "guest:"  // guests
+	SystemPrefix = "system:" // parts of the program (System)
+)
 
-// ProvenPrefix returns the beginning of an actor's name that says that the actor was authenticated.
-// It is empty if the name has none. Without access control, nobody may have such a name.
-func ProvenPrefix(actor string) string {
-	for _, prefix := range provenActors {
+var authenticatedActors = []string{KeyPrefix, StaffPrefix, OIDCPrefix, GuestPrefix, SystemPrefix}
+
+// AuthenticatedPrefix returns the beginning of an actor's name that says that the actor was
+// authenticated. It is empty if the name has none. Without access control, nobody may have such a
+// name.
+func AuthenticatedPrefix(actor string) string {
+	for _, prefix := range authenticatedActors {
 		if strings.HasPrefix(actor, prefix) {
 			return prefix
 		}
@@ -58,7 +66,7 @@ var Everyone = Principal{ID: "everyone", Role: Admin, Grants: builtIn[Admin]}
 
 // GuestOf is the guest who has a cart.
 func GuestOf(cart unit.CartID) Principal {
-	return Principal{ID: "guest:" + string(cart), Role: Guest, Grants: builtIn[Guest], Cart: cart}
+	return Principal{ID: GuestPrefix + string(cart), Role: Guest, Grants: builtIn[Guest], Cart: cart}
 }
 
 // IsZero tells whether the principal is nobody.

@@ -18,22 +18,22 @@ const (
 var builtIn = map[Role]Grants{
 	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, ReadReturns, AskReturns)),
 	Customer: grant(All, Look, ReadCatalogue).
-		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers)),
-	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
-		ReadReturns, AskReturns, ReadStock, ReadCustomers, ReadPersonal, TrustedFields, ActForCustomers),
+		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers)),
+	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
+		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, ReadPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
-	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales)),
-	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadPersonal, ReadEvents,
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ErasePersonal)),
+	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadAccounts, ReadPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
-	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadEvents, ReadHealth),
+	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),
 	Admin:   grant(All, all...),
 }
 
 var operatorMay = []Permission{
-	Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ExpireCarts,
+	Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns,
-	ReadStock, WriteStock, ReadCustomers, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
+	ReadStock, WriteStock, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
 }
 
 // Roles are the roles that every shop has, from the fewest rights to all.

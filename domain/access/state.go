@@ -86,7 +86,7 @@ func (s State) GrantsOf(role Role) Grants {
 func (s State) PrincipalOf(id KeyID) Principal {
 	key := s.Keys[id]
 	return Principal{
-		ID: "key:" + string(id), Role: key.Role, Grants: s.GrantsOf(key.Role), Customer: unit.CustomerID(key.Customer), Scope: key.Scope,
+		ID: KeyPrefix + string(id), Role: key.Role, Grants: s.GrantsOf(key.Role), Customer: unit.CustomerID(key.Customer), Scope: key.Scope,
 	}
 }
 

@@ -282,7 +282,7 @@ func TestLines(t *testing.T)    { carts.Run(t, lineRows(t)) }
 func TestCheckout(t *testing.T) { carts.Run(t, checkoutRows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t))
+	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t))
 }
 
 func TestStream(t *testing.T) {
@@ -413,5 +413,11 @@ func TestWireForm(t *testing.T) {
 		MergeRefused{Target: "c2", Attempt: 1, Reason: "cart-full"},
 		MergedFrom{Source: "c1", Attempt: 1},
 		MergeDeclined{Source: "c1", Attempt: 1, Reason: "cart-full"},
+		DetailsSet{detailsOf("GB")},
+		DetailsSet{},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", Currency: "GBP", Country: "GB", Lines: []Line{line}, Details: new(detailsOf("GB")),
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,
+		},
 	})
 }

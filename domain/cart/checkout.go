@@ -3,6 +3,7 @@ package cart
 import (
 	"slices"
 
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
@@ -48,8 +49,13 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		asked := Asked{OrderIDFrom: cmd.OrderIDFrom, Reference: cmd.Reference, Sourcing: sourcing, Policy: cmd.Policy}
 		return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Short, Asked: &asked}}, nil
 	}
+	var more contact.Details
+	if cmd.Defaults != nil {
+		more = *cmd.Defaults
+	}
+	details, country := s.frozen(more)
 	return []Event{CheckoutStarted{
-		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: s.Country,
+		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: country, Details: details,
 		Reference: cmd.Reference, Lines: slices.Clone(s.Lines), Sourcing: sourcing,
 		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
 	}}, nil

@@ -12,6 +12,7 @@ const (
 	typeLineRemoved     = "cart.line_removed.v1"
 	typeCustomerChanged = "cart.customer_changed.v1"
 	typeCountryChanged  = "cart.country_changed.v1"
+	typeDetailsSet      = "cart.details_set.v1"
 	typeCheckoutStarted = "cart.checkout_started.v1"
 	typeRefusedV1       = "cart.checkout_refused.v1"
 	typeCheckoutRefused = "cart.checkout_refused.v2"
@@ -32,6 +33,7 @@ var decoders = wire.Decoders[Event]{
 	typeLineRemoved:     read[LineRemoved],
 	typeCustomerChanged: read[CustomerChanged],
 	typeCountryChanged:  read[CountryChanged],
+	typeDetailsSet:      read[DetailsSet],
 	typeCheckoutStarted: read[CheckoutStarted],
 	typeRefusedV1:       read[CheckoutRefused], // in version 1, CheckoutStarted always comes first
 	typeCheckoutRefused: read[CheckoutRefused],
@@ -69,6 +71,8 @@ func typeName(e Event) string {
 		return typeCustomerChanged
 	case CountryChanged:
 		return typeCountryChanged
+	case DetailsSet:
+		return typeDetailsSet
 	case CheckoutStarted:
 		return typeCheckoutStarted
 	case CheckoutRefused:

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
@@ -98,6 +99,12 @@ type ChangeCountry struct {
 	Country string
 }
 
+// SetDetails replaces the addresses of an open cart and how to reach its buyer. If it has an
+// address, the cart goes to the country of the address.
+type SetDetails struct {
+	Details contact.Details
+}
+
 // StartCheckout freezes the cart for an order. Sent again with the same order id while the
 // cart is completing or completed, it changes nothing. An order id whose checkout was refused
 // stays refused (cart-checkout-decided), so another attempt needs another order id. No
@@ -111,6 +118,8 @@ type StartCheckout struct {
 	ReserveUntil time.Time
 	// OrderIDFrom says who chose the order id; empty means the caller.
 	OrderIDFrom OrderIDSource
+	// Defaults are used where the cart has no details, if it is set.
+	Defaults *contact.Details
 	// Short is what stock cannot give, if the caller knows that before it begins. Then the
 	// checkout is refused at once: CheckoutRefused is its only event.
 	Short []Shortage
@@ -164,7 +173,8 @@ type MergeInto struct {
 type MergeFrom struct {
 	Source  unit.CartID
 	Attempt int
-	Lines   []Line // of the source
+	Lines   []Line           // of the source
+	Details *contact.Details // of the source; used if the cart has none
 }
 
 // DeclineMerge records that this cart does not take the lines; see MergeFrom.
@@ -188,6 +198,7 @@ func (RemoveLine) cartCommand()       {}
 func (SetLines) cartCommand()         {}
 func (ChangeCustomer) cartCommand()   {}
 func (ChangeCountry) cartCommand()    {}
+func (SetDetails) cartCommand()       {}
 func (StartCheckout) cartCommand()    {}
 func (RefuseCheckout) cartCommand()   {}
 func (CompleteCheckout) cartCommand() {}

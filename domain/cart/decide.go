@@ -29,6 +29,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return changeCustomer(cmd, s)
 	case ChangeCountry:
 		return changeCountry(cmd, s)
+	case SetDetails:
+		return setDetails(cmd, s)
 	case StartCheckout:
 		return startCheckout(cmd, s)
 	case RefuseCheckout:
@@ -256,6 +258,8 @@ func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {
 		return nil, notOpen(s)
 	case cmd.Country == s.Country:
 		return nil, nil
+	case s.Details != nil && s.Details.Country() != "":
+		return nil, ErrCountryOfAddress.With(ErrCountryOfAddress.Detail, map[string]any{"country": s.Details.Country()})
 	}
 	if err := textFault("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err

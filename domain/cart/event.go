@@ -5,6 +5,7 @@ package cart
 import (
 	"time"
 
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
@@ -78,6 +79,12 @@ type CountryChanged struct {
 	Country string `json:"country,omitempty" class:"open"` // as given; empty: not known
 }
 
+// DetailsSet replaces the addresses of the cart and how to reach its buyer. Details without members
+// take them away.
+type DetailsSet struct {
+	Details contact.Details `json:"details"`
+}
+
 // Policy says what a checkout does when stock is short.
 type Policy string
 
@@ -107,10 +114,13 @@ type CheckoutStarted struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty" class:"open"`
-	Reference  string          `json:"reference,omitempty" class:"personal,compared"` // the caller's own number for the order
-	Lines      []Line          `json:"lines"`
-	Sourcing   Sourcing        `json:"sourcing"`
-	Policy     Policy          `json:"policy"`
+	// Details are those of the cart, completed from the account of the customer. nil: there are
+	// none.
+	Details   *contact.Details `json:"details,omitempty"`
+	Reference string           `json:"reference,omitempty" class:"personal,compared"` // the caller's own number for the order
+	Lines     []Line           `json:"lines"`
+	Sourcing  Sourcing         `json:"sourcing"`
+	Policy    Policy           `json:"policy"`
 	// ReserveUntil is the deadline of the stock reservations and of the order's
 	// confirmation.
 	ReserveUntil time.Time `json:"hold_until"`
@@ -234,6 +244,7 @@ func (QuantityChanged) cartEvent() {}
 func (LineRemoved) cartEvent()     {}
 func (CustomerChanged) cartEvent() {}
 func (CountryChanged) cartEvent()  {}
+func (DetailsSet) cartEvent()      {}
 func (CheckoutStarted) cartEvent() {}
 func (CheckoutRefused) cartEvent() {}
 func (CheckedOut) cartEvent()      {}

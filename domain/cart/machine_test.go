@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 
+	"daybook/domain/contact"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
@@ -50,7 +51,7 @@ func (b *model) enter(t *rapid.T, e Event) {
 		if b.frozen == nil {
 			t.Fatalf("%T without a checkout", e)
 		}
-	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, CheckoutStarted, Abandoned, Expired, MergedInto, MergedFrom:
+	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, DetailsSet, CheckoutStarted, Abandoned, Expired, MergedInto, MergedFrom:
 		if b.frozen != nil || b.merged != nil {
 			t.Fatalf("%T while frozen", e)
 		}
@@ -67,7 +68,7 @@ func (b *model) enter(t *rapid.T, e Event) {
 		line := b.lines[e.Line]
 		line.Quantity = e.Quantity
 		b.lines[e.Line] = line
-	case CustomerChanged, CountryChanged: // checked by checkFrozen
+	case CustomerChanged, CountryChanged, DetailsSet: // checked by checkFrozen
 	case LineRemoved:
 		delete(b.lines, e.Line)
 	case CheckoutStarted:
@@ -128,7 +129,7 @@ func command(t *rapid.T) Command {
 	line := rapid.IntRange(1, 5)
 	quantity := rapid.Int64Range(0, 3)
 	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", rapid.IntRange(1, 4).Draw(t, "order"))) }
-	switch rapid.IntRange(0, 19).Draw(t, "command") {
+	switch rapid.IntRange(0, 20).Draw(t, "command") {
 	case 0, 1, 2, 3:
 		return AddLine{SKU: "LAMP", Join: rapid.Bool().Draw(t, "join"), Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
 			Kind:  rapid.SampledFrom([]unit.Kind{unit.Stocked, unit.Service}).Draw(t, "kind"),
@@ -164,6 +165,8 @@ func command(t *rapid.T) Command {
 		}}
 	case 18:
 		return DeclineMerge{Source: "c9", Attempt: 1}
+	case 20:
+		return SetDetails{Details: contact.Details{Email: rapid.SampledFrom([]string{"", "a@b.example"}).Draw(t, "email"), Shipping: &contact.Address{Lines: []string{"1"}, Country: rapid.SampledFrom([]unit.Country{"GB", "FR"}).Draw(t, "to")}}}
 	case 11:
 		return Open{CartID: "c1", Currency: "GBP"}
 	}
@@ -193,7 +196,7 @@ func TestAnyScriptKeepsTheInvariants(t *testing.T) {
 					s = Evolve(s, e)
 				}
 				switch cmd.(type) { //nolint:gochecksumtype // those that happen again
-				case AddLine, MergeFrom, DeclineMerge:
+				case AddLine, MergeFrom, DeclineMerge, SetDetails:
 					return
 				}
 				if again, err := Decide(cmd, s); err == nil && len(again) > 0 {

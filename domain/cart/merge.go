@@ -36,7 +36,7 @@ func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
 		filled = Evolve(filled, added[0])
 		events = append(events, added...)
 	}
-	return events, nil
+	return append(events, s.taken(cmd.Details)...), nil
 }
 
 func refuseMerge(cmd RefuseMerge, s State) ([]Event, error) {

@@ -16,6 +16,8 @@ var (
 	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "All prices of a cart must be in one currency."}
 	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
 	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
+	ErrDetailsInvalid   = &rule.Rejection{Code: "cart-details-invalid", Detail: "A member of the details is refused. The member field names it."}
+	ErrCountryOfAddress = &rule.Rejection{Code: "cart-country-of-address", Detail: "The cart has an address, so it goes to the country of the address. Change the address instead."}
 	ErrFull             = &rule.Rejection{Code: "cart-full", Detail: "The cart cannot take more lines."}
 	ErrUnitLimit        = &rule.Rejection{Code: "cart-unit-limit", Detail: "A cart has at most 1,000,000,000 units in all."}
 	ErrAmountLimit      = &rule.Rejection{Code: "cart-amount-limit", Detail: "The absolute line totals of a cart must add up to less than 1,000,000,000,000,000,000."}
@@ -31,7 +33,7 @@ var (
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
-	ErrTextTooLong, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrMergeSelf, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
+	ErrTextTooLong, ErrDetailsInvalid, ErrCountryOfAddress, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrMergeSelf, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
 }
 
 // The outcomes in the facts of ErrCheckoutDecided.

@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"daybook/domain/bloom"
+	"daybook/domain/contact"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 7
+const FoldVersion = 8
 
 // Limits of a cart. They keep the events that carry all lines at once (CheckoutStarted here, and
 // Placed in the order's stream) below the size that one append may have.
@@ -37,6 +38,8 @@ type State struct {
 	// FirstRecipient is the recipient for whom the cart was opened, if the recipient has changed
 	// since.
 	FirstRecipient *Recipient `json:"first,omitzero"`
+	// Details are kept for readers when the cart has become an order. nil: there are none.
+	Details *contact.Details `json:"details,omitempty"`
 	// Lines are ordered by number. A cart that became an order has none, because the order
 	// has them. A cart that was abandoned or has expired keeps its lines for its readers, and
 	// a merged cart keeps them for the cart that takes them.
@@ -181,6 +184,11 @@ func Evolve(s State, e Event) State {
 	case CountryChanged:
 		s.FirstRecipient = new(s.openedFor())
 		s.Country = e.Country
+	case DetailsSet:
+		s.Details = nil
+		if !e.Details.Empty() {
+			s.Details = &e.Details
+		}
 	case CheckoutStarted:
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:

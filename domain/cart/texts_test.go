@@ -20,7 +20,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"MergeFrom.Lines.Title":             catalogue,
 		"DeclineMerge.Reason":               passed,
 		"RefuseMerge.Reason":                passed,
-	}, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), map[string]row{
+	}, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), map[string]row{
 		"an opening with a line": {
 			When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{{SKU: "LAMP", SKUText: "lamp", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: money(t, "1", "GBP")}}}},
 			Then: []Event{Opened{}},
@@ -44,7 +44,7 @@ func TestATitleThatOverridesTheCatalogueIsChecked(t *testing.T) {
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := carts.ComparedTextsSaySo(t, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t)); n < 5 {
+	if n := carts.ComparedTextsSaySo(t, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t)); n < 5 {
 		t.Errorf("%d texts were changed", n)
 	}
 }

@@ -3,6 +3,7 @@ package order
 import (
 	"testing"
 
+	"daybook/domain/contact"
 	"daybook/domain/decidertest"
 )
 
@@ -12,6 +13,9 @@ func TestWireForm(t *testing.T) {
 	parcel.Carrier, parcel.Tracking, parcel.Forced = "Royal Mail", "RM123", true
 	transaction := tx("c", Capture, Pending, "17.47", "a")
 	transaction.Provider, transaction.Reference = "stripe", "ch_1"
+	addressed := isPlaced
+	addressed.Country = "GB"
+	addressed.Details = &contact.Details{Billing: &contact.Address{Lines: []string{"1 High Street"}, Country: "GB"}, Email: "ann@home.example", GiftMessage: "for you"}
 	codec.Golden(t, []Event{
 		Claimed{CartID: "c1"},
 		isPlaced, onlyPostage(),
@@ -39,5 +43,6 @@ func TestWireForm(t *testing.T) {
 		claimed,
 		Archived{},
 		Unarchived{},
+		addressed,
 	})
 }

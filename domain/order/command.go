@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook/domain/cart"
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
@@ -28,6 +29,7 @@ type Place struct {
 	Reference    string
 	Currency     unit.Currency
 	Country      string
+	Details      *contact.Details
 	Lines        []cart.Line
 	Reservations []cart.Reservation
 	ConfirmBy    time.Time

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"daybook/domain/cart"
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
@@ -33,12 +34,15 @@ type Claimed struct {
 // Placed starts the order. Only Claimed may come before it. Everything that the order needs
 // is reserved in stock.
 type Placed struct {
-	OrderID      unit.OrderID       `json:"order_id"`
-	CartID       unit.CartID        `json:"cart_id,omitempty"`
-	CustomerID   unit.CustomerID    `json:"customer_id,omitempty"`
-	Reference    string             `json:"reference,omitempty" class:"personal,compared"` // the caller's own number
-	Currency     unit.Currency      `json:"currency"`
-	Country      string             `json:"country,omitempty" class:"open"`
+	OrderID    unit.OrderID    `json:"order_id"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	Reference  string          `json:"reference,omitempty" class:"personal,compared"` // the caller's own number
+	Currency   unit.Currency   `json:"currency"`
+	Country    string          `json:"country,omitempty" class:"open"`
+	// Details say where the order goes and how to reach its buyer, as they were at the checkout.
+	// nil: there are none.
+	Details      *contact.Details   `json:"details,omitempty"`
 	Lines        []cart.Line        `json:"lines"`
 	Reservations []cart.Reservation `json:"held,omitempty"`
 	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,
@@ -114,7 +118,7 @@ type TransactionRecorded struct {
 	// Parent is set if it is known. For a capture or void it is the authorization; for a
 	// refund or chargeback it is the capture.
 	Parent    unit.TransactionID `json:"parent,omitempty"`
-	Provider  string             `json:"provider,omitempty" class:"open"`
+	Provider  string             `json:"provider,omitempty" class:"chosen,compared"`
 	Reference string             `json:"reference,omitempty" class:"personal,compared"` // the provider's own number
 	// ReturnID is the return that recorded a refund.
 	ReturnID unit.ReturnID `json:"return_id,omitempty"`
@@ -140,7 +144,7 @@ type Shipped struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Location   unit.LocationID `json:"location"`
 	Lines      []ShippedLine   `json:"lines"`
-	Carrier    string          `json:"carrier,omitempty" class:"open"`
+	Carrier    string          `json:"carrier,omitempty" class:"chosen,compared"`
 	Tracking   string          `json:"tracking,omitempty" class:"personal,compared"`
 	Forced     bool            `json:"forced,omitzero"` // see stock.Shipped
 }

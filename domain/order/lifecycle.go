@@ -54,7 +54,7 @@ func place(cmd Place, s State) ([]Event, error) {
 	}
 	return []Event{Placed{
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
-		Currency: cmd.Currency, Country: cmd.Country, Lines: cmd.Lines, Reservations: cmd.Reservations,
+		Currency: cmd.Currency, Country: cmd.Country, Details: cmd.Details, Lines: cmd.Lines, Reservations: cmd.Reservations,
 		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
@@ -115,7 +115,7 @@ func (s State) sameAs(cmd Place) bool {
 
 func newPlaced(e Placed) State {
 	s := State{
-		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country,
+		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country, Details: e.Details,
 		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
 		Lines:    make([]Line, len(e.Lines)),
 		Holdings: make([]Holding, len(e.Reservations)),

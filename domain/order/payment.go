@@ -1,9 +1,9 @@
 package order
 
 import (
-	"fmt"
 	"slices"
 
+	"daybook/domain/refunds"
 	"daybook/domain/unit"
 )
 
@@ -76,12 +76,7 @@ func (s State) GivenBack() unit.Money {
 // withinRefundLimit refuses an amount with which more than limit would be given back in all. nil
 // means no limit. The amounts have the order's currency.
 func withinRefundLimit(before, amount unit.Money, limit *unit.Money) error {
-	if limit == nil || before.Plus(amount).Compare(*limit) <= 0 {
-		return nil
-	}
-	return ErrRefundLimit.With(
-		fmt.Sprintf("Without the permission refunds.unlimited, at most %s may be given back on one order in all. %s have been given back, and %s more are asked for.", limit, before, amount),
-		map[string]any{"limit": *limit, "given_back": before, "requested": amount})
+	return refunds.WithinLimit(limit, before, amount, ErrRefundLimit, "on one order")
 }
 
 // ReturnedForGoods is the part of Returned that was given back for units that came back. Owed still

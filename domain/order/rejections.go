@@ -39,7 +39,7 @@ var (
 )
 
 // ErrRefundLimit refuses a refund or a chargeback whose sender may not give back so much.
-var ErrRefundLimit = &rule.Rejection{Code: "refund-above-limit", Detail: "Without the permission refunds.unlimited, less money may be given back on one order in all."}
+var ErrRefundLimit = &rule.Rejection{Code: "refund-above-limit", Detail: "Without the permission refunds.unlimited, all refunds of one order together must not exceed the shop's limit."}
 
 // The refusals about what comes back.
 var (

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -32,11 +33,12 @@ const (
 // canceled, shipped and open units. For each SKU, the open units of its lines are the
 // remaining units of its holdings.
 type State struct {
-	OrderID    unit.OrderID    `json:"order_id,omitempty"`
-	CartID     unit.CartID     `json:"cart_id,omitempty"`
-	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
-	Reference  string          `json:"reference,omitempty"`
-	Country    string          `json:"country,omitempty"`
+	OrderID    unit.OrderID     `json:"order_id,omitempty"`
+	CartID     unit.CartID      `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID  `json:"customer_id,omitempty"`
+	Reference  string           `json:"reference,omitempty"`
+	Country    string           `json:"country,omitempty"`
+	Details    *contact.Details `json:"details,omitempty"`
 
 	Status     Status    `json:"status,omitempty"`
 	OnHold     bool      `json:"on_hold,omitzero"`

@@ -1,9 +1,9 @@
 package returns
 
 import (
-	"fmt"
 	"slices"
 
+	"daybook/domain/refunds"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
@@ -303,13 +303,25 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 		return nil, ErrAmountExceeded.With(ErrAmountExceeded.Detail,
 			map[string]any{"refundable": left, "requested": e.Amount})
 	}
-	if before := s.Refunded(); cmd.Limit != nil && before.Plus(e.Amount).Compare(*cmd.Limit) > 0 {
-		return nil, ErrRefundLimit.With(
-			fmt.Sprintf("Without the permission refunds.unlimited, at most %s may be given back for one return in all. %s have been given back, and %s more are asked for.", cmd.Limit, before, e.Amount),
-			map[string]any{"limit": *cmd.Limit, "given_back": before, "requested": e.Amount})
-	}
 	e.Shares = s.shares(e.Amount)
+	if err := s.mayGiveBack(e); err != nil {
+		return nil, err
+	}
 	return []Event{e}, nil
+}
+
+// mayGiveBack compares a refund with the limit of its sender. What belongs to no order counts on no
+// order. Otherwise somebody with a limit could give back any amount, with several returns that name
+// no order.
+func (s State) mayGiveBack(e Refunded) error {
+	ofNoOrder := e.Amount
+	for _, share := range e.Shares {
+		ofNoOrder = ofNoOrder.Minus(share.Amount)
+	}
+	if e.Limit != nil && ofNoOrder.Sign() > 0 {
+		return ErrRefundOfNoOrder.With(ErrRefundOfNoOrder.Detail, map[string]any{"without_order": ofNoOrder, "requested": e.Amount})
+	}
+	return refunds.WithinLimit(e.Limit, s.Refunded(), e.Amount, ErrRefundLimit, "for one return")
 }
 
 // closeReturn requires that no unit is awaited any more. A return of services alone may be

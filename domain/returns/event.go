@@ -122,7 +122,7 @@ type Received struct {
 type Refunded struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	Amount        unit.Money         `json:"amount"`
-	Provider      string             `json:"provider,omitempty" class:"open"`
+	Provider      string             `json:"provider,omitempty" class:"chosen,compared"`
 	Reference     string             `json:"reference,omitempty" class:"personal,compared"`
 	// Shares say which part of the refund belongs to which order. A part that belongs to no
 	// order has no share.

@@ -36,7 +36,8 @@ var (
 	ErrRefundDiffers    = &rule.Rejection{Code: "refund-differs", Detail: "Another refund of the return has this id."}
 	ErrAmountInvalid    = &rule.Rejection{Code: "refund-amount-invalid", Detail: "An amount must be more than zero."}
 	ErrAmountExceeded   = &rule.Rejection{Code: "refund-amount-exceeded", Detail: "What was received is worth less than this amount."}
-	ErrRefundLimit      = &rule.Rejection{Code: "return-refund-above-limit", Detail: "Without the permission refunds.unlimited, less money may be given back for one return in all."}
+	ErrRefundLimit      = &rule.Rejection{Code: "return-refund-above-limit", Detail: "Without the permission refunds.unlimited, all refunds of one return together must not exceed the shop's limit."}
+	ErrRefundOfNoOrder  = &rule.Rejection{Code: "return-refund-without-order", Detail: "Without the permission refunds.unlimited, money may be given back only on an order, because the shop has a limit for the refunds of one order."}
 	ErrCurrencyDiffers  = &rule.Rejection{Code: "refund-currency-differs", Detail: "The amount is not in the currency of the return."}
 )
 
@@ -46,7 +47,7 @@ var Rejections = []*rule.Rejection{
 	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrUnitLimit, ErrAmountLimit, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,
-	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
+	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrRefundLimit, ErrRefundOfNoOrder, ErrCurrencyDiffers, ErrTextInvalid,
 }
 
 // ErrTextInvalid refuses a text that a caller gave.

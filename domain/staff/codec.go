@@ -19,6 +19,8 @@ const (
 	typeGuessingNoticed = "shopstaff.guessing_noticed.v1"
 	typeEmailAsked      = "shopstaff.email_asked.v1"
 	typeEmailChanged    = "shopstaff.email_changed.v1"
+	typeBrowserKnown    = "shopstaff.browser_known.v1"
+	typeTriesCounted    = "shopstaff.tries_counted.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -36,6 +38,8 @@ var decoders = wire.Decoders[Event]{
 	typeGuessingNoticed: read[GuessingNoticed],
 	typeEmailAsked:      read[EmailAsked],
 	typeEmailChanged:    read[EmailChanged],
+	typeBrowserKnown:    read[BrowserKnown],
+	typeTriesCounted:    read[TriesCounted],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -79,6 +83,10 @@ func typeName(e Event) string {
 		return typeEmailAsked
 	case EmailChanged:
 		return typeEmailChanged
+	case BrowserKnown:
+		return typeBrowserKnown
+	case TriesCounted:
+		return typeTriesCounted
 	}
 	panic("staff: unknown event")
 }

@@ -142,6 +142,27 @@ type ConfirmEmail struct {
 	Now    time.Time
 }
 
+// KnowBrowser notes that a link made a browser known. Credential names the password that the person
+// had when the link was made.
+type KnowBrowser struct {
+	Person     PersonID
+	Credential string
+	Browser    string
+}
+
+// CountTries notes what was tried in a person's name, as in TriesCounted. The caller chooses a
+// random id for the count.
+type CountTries struct {
+	Person    PersonID
+	Count     string
+	Since     time.Time
+	Until     time.Time
+	Passwords int64
+	Codes     int64
+	Delayed   int64
+	Links     int64
+}
+
 func (Invite) staffCommand()         {}
 func (GiveToken) staffCommand()      {}
 func (RedeemToken) staffCommand()    {}
@@ -157,3 +178,5 @@ func (SignOut) staffCommand()        {}
 func (NoteGuessing) staffCommand()   {}
 func (AskEmail) staffCommand()       {}
 func (ConfirmEmail) staffCommand()   {}
+func (KnowBrowser) staffCommand()    {}
+func (CountTries) staffCommand()     {}

@@ -52,6 +52,10 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return askEmail(cmd, s)
 	case ConfirmEmail:
 		return confirmEmail(cmd, s)
+	case KnowBrowser:
+		return knowBrowser(cmd, s)
+	case CountTries:
+		return countTries(cmd, s)
 	}
 	panic("staff: unknown command")
 }
@@ -310,6 +314,40 @@ func confirmEmail(cmd ConfirmEmail, s State) ([]Event, error) {
 		return nil, ErrTokenRefused
 	}
 	return []Event{EmailChanged{Person: cmd.Person, Change: cmd.Change}}, nil
+}
+
+func knowBrowser(cmd KnowBrowser, s State) ([]Event, error) {
+	person, err := s.active(cmd.Person)
+	switch {
+	case err != nil:
+		return nil, err
+	case !isPlain(cmd.Browser):
+		return nil, invalid("browser_id", "An id has 1 to 40 lower-case letters and digits.")
+	case person.Known == cmd.Browser:
+		return nil, nil
+	case person.Credential != cmd.Credential:
+		return nil, ErrChanged
+	}
+	return []Event{BrowserKnown{Person: cmd.Person, Browser: cmd.Browser}}, nil
+}
+
+func countTries(cmd CountTries, s State) ([]Event, error) {
+	person := s.People[cmd.Person]
+	switch {
+	case person.Status == "":
+		return nil, ErrNotFound
+	case !isPlain(cmd.Count):
+		return nil, invalid("count_id", "An id has 1 to 40 lower-case letters and digits.")
+	case person.Counted == cmd.Count:
+		return nil, nil
+	case cmd.Until.Before(cmd.Since):
+		return nil, invalid("until", "A count ends after its beginning.")
+	case min(cmd.Passwords, cmd.Codes, cmd.Delayed, cmd.Links) < 0:
+		return nil, invalid("count", "A number of tries is not negative.")
+	case max(cmd.Passwords, cmd.Codes, cmd.Delayed, cmd.Links) == 0:
+		return nil, nil
+	}
+	return []Event{TriesCounted(cmd)}, nil
 }
 
 // present is a person whose access has not ended.

@@ -142,6 +142,30 @@ type EmailChanged struct {
 	Change string   `json:"change_id" class:"open"`
 }
 
+// BrowserKnown notes that a link which went to the person's address made a browser known. Failures
+// of others do not delay the person in this browser.
+type BrowserKnown struct {
+	Person  PersonID `json:"person_id"`
+	Browser string   `json:"browser_id" class:"open"`
+}
+
+// TriesCounted says how often something was tried in a person's name and did not succeed. There is
+// at most one for a person, a node and a quarter of an hour, so nobody can fill the log.
+type TriesCounted struct {
+	Person PersonID  `json:"person_id"`
+	Count  string    `json:"count_id" class:"open"` // random
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	// Passwords and Codes are how many were compared and were wrong.
+	Passwords int64 `json:"wrong_passwords,omitzero"`
+	Codes     int64 `json:"wrong_codes,omitzero"`
+	// Delayed is how many tries were refused without a comparison, because too many had failed
+	// before.
+	Delayed int64 `json:"delayed,omitzero"`
+	// Links is how many requests there were for a link by mail, whether or not a mail was sent.
+	Links int64 `json:"links_asked,omitzero"`
+}
+
 func (Invited) staffEvent()         {}
 func (TokenGiven) staffEvent()      {}
 func (Joined) staffEvent()          {}
@@ -156,3 +180,5 @@ func (SignedOut) staffEvent()       {}
 func (GuessingNoticed) staffEvent() {}
 func (EmailAsked) staffEvent()      {}
 func (EmailChanged) staffEvent()    {}
+func (BrowserKnown) staffEvent()    {}
+func (TriesCounted) staffEvent()    {}

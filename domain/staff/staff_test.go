@@ -39,7 +39,7 @@ var (
 
 func rows() map[string]row {
 	all := map[string]row{}
-	for _, some := range []map[string]row{invitations(), passwords(), changes(), factors(), signIns(), addresses()} {
+	for _, some := range []map[string]row{invitations(), passwords(), changes(), factors(), signIns(), addresses(), tries()} {
 		for name, one := range some {
 			all[name] = one
 		}
@@ -219,6 +219,36 @@ func addresses() map[string]row {
 	}
 }
 
+func tries() map[string]row {
+	know := KnowBrowser{Person: "p1", Credential: firstPassword, Browser: "b1"}
+	linked := BrowserKnown{Person: "p1", Browser: "b1"}
+	count := func(change func(*CountTries)) CountTries {
+		cmd := CountTries{Person: "p1", Count: "n1", Since: noon, Until: evening, Passwords: 3, Codes: 2, Delayed: 1, Links: 4}
+		change(&cmd)
+		return cmd
+	}
+	counted := TriesCounted{Person: "p1", Count: "n1", Since: noon, Until: evening, Passwords: 3, Codes: 2, Delayed: 1, Links: 4}
+	return map[string]row{
+		"a link makes a browser known":       {Given: []Event{invited, joined}, When: know, Then: []Event{linked}},
+		"it does so once":                    {Given: []Event{invited, joined, linked}, When: know, Nothing: true},
+		"a link is for the present password": {Given: []Event{invited, joined, PasswordSet{Person: "p1", Credential: secondPassword}}, When: know, Refused: ErrChanged},
+		"a browser has a plain id":           {Given: []Event{invited, joined}, When: KnowBrowser{Person: "p1", Credential: firstPassword, Browser: "B 1"}, Refused: ErrInvalid},
+		"a browser is known for somebody":    {When: know, Refused: ErrNotFound},
+		"who has not joined has no browser":  {Given: []Event{invited}, When: know, Refused: ErrNotJoined},
+		"whose access ended has no browser":  {Given: []Event{invited, joined, Disabled{Person: "p1"}}, When: know, Refused: ErrDisabled},
+
+		"tries are counted":                     {Given: []Event{invited, joined}, When: count(func(*CountTries) {}), Then: []Event{counted}},
+		"a count is noted once":                 {Given: []Event{invited, joined, counted}, When: count(func(*CountTries) {}), Nothing: true},
+		"also for who has not joined":           {Given: []Event{invited}, When: count(func(*CountTries) {}), Then: []Event{counted}},
+		"also for whose access ended":           {Given: []Event{invited, Disabled{Person: "p1"}}, When: count(func(*CountTries) {}), Then: []Event{counted}},
+		"not for nobody":                        {When: count(func(*CountTries) {}), Refused: ErrNotFound},
+		"a count has a plain id":                {Given: []Event{invited}, When: count(func(c *CountTries) { c.Count = "" }), Refused: ErrInvalid},
+		"a count does not end before it begins": {Given: []Event{invited}, When: count(func(c *CountTries) { c.Until = noon.Add(-1) }), Refused: ErrInvalid},
+		"a number of tries is not negative":     {Given: []Event{invited}, When: count(func(c *CountTries) { c.Delayed = -1 }), Refused: ErrInvalid},
+		"no tries are nothing":                  {Given: []Event{invited}, When: CountTries{Person: "p1", Count: "n1", Since: noon, Until: evening}, Nothing: true},
+	}
+}
+
 func TestStaff(t *testing.T) {
 	t.Parallel()
 	decider.Run(t, rows())
@@ -257,6 +287,9 @@ func TestWireForm(t *testing.T) {
 		EmailAsked{Person: "p1", Change: "c1", Until: evening},
 		EmailAsked{Person: "p1", Change: "c1", Until: evening, BySelf: true},
 		EmailChanged{Person: "p1", Change: "c1"},
+		BrowserKnown{Person: "p1", Browser: "b1"},
+		TriesCounted{Person: "p1", Count: "n1", Since: noon, Until: evening, Passwords: 3, Codes: 2, Delayed: 1, Links: 4},
+		TriesCounted{Person: "p1", Count: "n1", Since: noon, Until: evening, Links: 1},
 	})
 }
 
@@ -297,6 +330,8 @@ func TestWhatACommandConcerns(t *testing.T) {
 		"AskEmail":       {AskEmail{Person: "p1"}, []access.Role{access.Admin}},
 		"ConfirmEmail":   {ConfirmEmail{Person: "p1"}, nil},
 		"NoteGuessing":   {NoteGuessing{Person: "p1"}, nil},
+		"KnowBrowser":    {KnowBrowser{Person: "p1"}, nil},
+		"CountTries":     {CountTries{Person: "p1"}, nil},
 	}
 	for _, name := range decidertest.Sealed(t, "Command") {
 		c, known := cases[name]

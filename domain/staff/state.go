@@ -8,7 +8,7 @@ import (
 )
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another version is not used.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // State is all people.
 type State struct {
@@ -41,6 +41,8 @@ type Person struct {
 	EndedOne string    `json:"ended_one,omitempty"` // the session that ended last by a SignedOut
 	Moved    string    `json:"moved,omitempty"`     // the change of the address that was completed last
 	Guessing time.Time `json:"guessing,omitzero"`   // the hour for which guessing was noticed last
+	Known    string    `json:"known,omitempty"`     // the browser that a link made known last
+	Counted  string    `json:"counted,omitempty"`   // the count of tries that was noted last
 }
 
 // Status is where a person is between an invitation and the end of their access.
@@ -109,6 +111,10 @@ func Evolve(s State, e Event) State {
 			p.Token, p.Until = "", time.Time{}
 			p.endSessions()
 		})
+	case BrowserKnown:
+		s.change(e.Person, func(p *Person) { p.Known = e.Browser })
+	case TriesCounted:
+		s.change(e.Person, func(p *Person) { p.Counted = e.Count })
 	}
 	return s
 }
@@ -157,7 +163,7 @@ func (s State) Concerns(cmd Command) []access.Role {
 			return nil
 		}
 		return []access.Role{s.People[cmd.Person].Role}
-	case ConfirmEmail, RedeemToken, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing:
+	case ConfirmEmail, RedeemToken, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing, KnowBrowser, CountTries:
 		return nil
 	}
 	panic("staff: unknown command")

@@ -29,7 +29,13 @@ var (
 	NewShipment     = derivation("shipment", "command id")
 	NewTransfer     = derivation("transfer", "command id")
 	NewDeallocation = derivation("deallocation", "command id")
+	NewCustomer     = derivation("customer", "command id")
+	NewAddress      = derivation("address", "command id")
+	NewNote         = derivation("note", "command id")
 )
+
+// SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.
+var SubjectStream = derivation("subject", "owner")
 
 // CartOpening is not an id: it tells which lines a cart was opened with.
 var CartOpening = derivation("cart opening", "lines...")

@@ -118,8 +118,8 @@ type User struct {
 	// ReadOnly means that the user may not change anything: no stream, no metadata and no place of
 	// a group of consumers.
 	ReadOnly bool
-	// Show returns an event as the user sees it; nil: as it was recorded. It must keep the type,
-	// the id and the place of the event.
+	// Show returns an event as the user sees it; nil: as it was recorded. It must keep the type
+	// and the place of the event, and must give the same event the same id each time.
 	Show func(eventstore.Recorded) eventstore.Recorded
 	// While is nil if the user's rights do not change. Otherwise it returns a context that ends
 	// when they do, and then the user's calls end as well. stop must be called.

@@ -46,8 +46,9 @@ func (p persistentServer) Read(stream persistentStream) error {
 	}
 	ctx, broken := context.WithCancelCause(ctx)
 	defer broken(nil)
+	shown := &shownIDs{}
 	go func() {
-		if err := answers(stream, consumer); err != nil {
+		if err := answers(stream, consumer, shown); err != nil {
 			broken(err)
 		}
 	}()
@@ -55,7 +56,7 @@ func (p persistentServer) Read(stream persistentStream) error {
 	if options.GetUuidOption().GetString_() != nil {
 		form = idText
 	}
-	return groupFailure(causeOr(ctx, p.deliveries(ctx, stream, consumer, form)))
+	return groupFailure(causeOr(ctx, p.deliveries(ctx, stream, consumer, form, shown)))
 }
 
 // connect makes the caller a consumer of the group that it names.
@@ -94,7 +95,7 @@ func connectionOf(ctx context.Context) groups.Connection {
 }
 
 // deliveries sends the consumer's events until the consumer ends.
-func (p persistentServer) deliveries(ctx context.Context, stream persistentStream, consumer *groups.Consumer, form idForm) error {
+func (p persistentServer) deliveries(ctx context.Context, stream persistentStream, consumer *groups.Consumer, form idForm, shown *shownIDs) error {
 	for {
 		batch, err := consumer.Next(ctx)
 		if err != nil {
@@ -108,7 +109,9 @@ func (p persistentServer) deliveries(ctx context.Context, stream persistentStrea
 				return err
 			}
 			user, _ := userOf(ctx)
-			batch[i].Original, batch[i].Resolved = user.sees(batch[i].Original), user.sees(batch[i].Resolved)
+			original := batch[i].Original
+			batch[i].Original, batch[i].Resolved = user.sees(original), user.sees(batch[i].Resolved)
+			shown.note(original, batch[i].Original)
 			if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: form.delivery(&batch[i])}}); err != nil {
 				return err
 			}
@@ -147,7 +150,7 @@ func (form idForm) delivery(d *groups.Delivery) *persistent.ReadResp_ReadEvent {
 
 // answers takes the consumer's answers until there are no more. It returns an error if an
 // answer cannot be understood.
-func answers(stream persistentStream, consumer *groups.Consumer) error {
+func answers(stream persistentStream, consumer *groups.Consumer, shown *shownIDs) error {
 	for {
 		req, err := stream.Recv()
 		if err != nil {
@@ -159,12 +162,14 @@ func answers(stream persistentStream, consumer *groups.Consumer) error {
 			if err != nil {
 				return err
 			}
+			shown.replace(ids)
 			consumer.Ack(ids)
 		case *persistent.ReadReq_Nack_:
 			ids, err := parseIDs(content.Nack)
 			if err != nil {
 				return err
 			}
+			shown.replace(ids)
 			consumer.Nack(ids, action(content.Nack.GetAction()), content.Nack.GetReason())
 		default:
 			return invalid("after its options, a read may send only acks and nacks")

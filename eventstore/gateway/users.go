@@ -36,12 +36,12 @@ type PasswordFile struct {
 	unlistedHash listedUser
 	// A hash is slow on purpose, and a client sends its password with each call. So the last
 	// right password is recognised by a fast keyed digest.
-	key       []byte
-	mu        sync.Mutex
-	proven    map[string][]byte
-	comparing singleflight.Group  // calls with the same password share one comparison
-	waiting   *semaphore.Weighted // calls that wait for a comparison
-	hashing   *semaphore.Weighted // comparisons, so that guessing cannot use the whole machine
+	key           []byte
+	mu            sync.Mutex
+	authenticated map[string][]byte
+	comparing     singleflight.Group  // calls with the same password share one comparison
+	waiting       *semaphore.Weighted // calls that wait for a comparison
+	hashing       *semaphore.Weighted // comparisons, so that guessing cannot use the whole machine
 }
 
 // guesses is how many passwords of one name may wait to be compared. So an attacker who
@@ -62,7 +62,7 @@ type listedUser struct {
 // ReadPasswordFile reads the list; an error names the line.
 func ReadPasswordFile(r io.Reader) (*PasswordFile, error) {
 	f := &PasswordFile{
-		users: make(map[string]listedUser), proven: make(map[string][]byte),
+		users: make(map[string]listedUser), authenticated: make(map[string][]byte),
 		key: make([]byte, sha256.Size), hashing: semaphore.NewWeighted(1),
 		waiting:      semaphore.NewWeighted(waiting),
 		unlistedHash: listedUser{guesses: semaphore.NewWeighted(guesses)},
@@ -143,7 +143,7 @@ func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) 
 	mac := hmac.New(sha256.New, f.key)
 	io.WriteString(mac, name+"\x00"+password) //nolint:errcheck // a hash takes everything
 	digest := mac.Sum(nil)
-	if known && f.isProven(name, digest) {
+	if known && f.wasAuthenticated(name, digest) {
 		return user.User, nil
 	}
 	if !f.waiting.TryAcquire(1) {
@@ -166,7 +166,7 @@ func (f *PasswordFile) Authenticate(ctx context.Context, name, password string) 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.proven[name] = digest
+	f.authenticated[name] = digest
 	return user.User, nil
 }
 
@@ -186,8 +186,8 @@ func (f *PasswordFile) compare(user *listedUser, password string) error {
 	return nil
 }
 
-func (f *PasswordFile) isProven(name string, digest []byte) bool {
+func (f *PasswordFile) wasAuthenticated(name string, digest []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return hmac.Equal(f.proven[name], digest)
+	return hmac.Equal(f.authenticated[name], digest)
 }

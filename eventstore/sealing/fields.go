@@ -34,6 +34,9 @@ func plant(fields []Field) *tree {
 			at = at.child(segment)
 		}
 		at.sealed = true
+		for len(segments) > 1 && segments[len(segments)-1] == "*" { // an element has no name
+			segments = segments[:len(segments)-1]
+		}
 		root.quoted = append(root.quoted, []byte(strconv.Quote(segments[len(segments)-1])+":"))
 	}
 	return root

@@ -18,7 +18,7 @@ type Table interface {
 	Fetch(ctx context.Context, id string) (row Row, ok bool, err error)
 	// OfSubject returns the row of a subject's data key that is not destroyed. If there is none, it
 	// stores fresh and returns it, but only if fresh.Master is the current master key. Otherwise it
-	// returns ErrMasterChanged.
+	// returns ErrMasterChanged. If the subject was erased, it returns ErrSubjectErased.
 	OfSubject(ctx context.Context, subject string, fresh func() (Row, error)) (Row, error)
 	// Destroyed returns the ids of the data keys that were destroyed since a time ago.
 	Destroyed(ctx context.Context, since time.Duration) ([]string, error)
@@ -31,6 +31,9 @@ type Table interface {
 
 // ErrMasterChanged means that another master key has become the current one.
 var ErrMasterChanged = errors.New("another master key is the current one")
+
+// ErrSubjectErased means that the texts of a subject were erased, so it gets no key any more.
+var ErrSubjectErased = errors.New("the texts of the subject were erased")
 
 // Row is a data key as a Table has it.
 type Row struct {
@@ -45,6 +48,10 @@ func (r Row) Destroyed() bool { return r.Wrapped == nil }
 
 // Master has the master keys. MasterKeys has them in a file. A service that manages keys can
 // implement it, too, and then no master key is ever on this machine.
+//
+// If the service cannot be reached, each method returns an error. Then a field that needs a key
+// which is not in memory can be neither sealed nor opened (KeyAwayError), and never reads as
+// erased. A node that opens waits for the service if the error is an *eventstore.UnavailableError.
 type Master interface {
 	// First returns the id of the master key that a new table begins with.
 	First(ctx context.Context) (id string, err error)
@@ -79,11 +86,18 @@ type Keys struct {
 	master Master
 	now    func() time.Time
 
+	// Destroyed, if it is set, is called when this node has learned of keys that were destroyed.
+	Destroyed func()
+	// Report, if it is set, is called when Run begins and then each time that destroyed keys are
+	// asked for. It tells other nodes which master keys this node has.
+	Report func(ctx context.Context)
+
 	comparing chan struct{} // held while asking which keys were destroyed
 
 	mu         sync.Mutex
 	comparedAt time.Time
-	current    string // the id of the current master key; empty: not known
+	gone       map[string]bool // the destroyed keys of the last comparison
+	current    string          // the id of the current master key; empty: not known
 	// Two generations bound the memory: if young has half of mostKeys, it becomes old, and old is
 	// forgotten. A key of old that is used becomes young.
 	young, old map[string]*dataKey // by name: a key's id, or "of " and its subject
@@ -128,6 +142,9 @@ func (k *Keys) Run(ctx context.Context) error {
 	ticker := time.NewTicker(compareEvery)
 	defer ticker.Stop()
 	for {
+		if k.Report != nil {
+			k.Report(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -160,6 +177,9 @@ func (k *Keys) ofSubject(ctx context.Context, subject string) (*dataKey, error) 
 		return key, nil
 	}
 	row, err := k.rowOf(ctx, subject)
+	if errors.Is(err, ErrSubjectErased) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, away("", err)
 	}
@@ -228,14 +248,31 @@ func (k *Keys) ofID(ctx context.Context, id string) (*dataKey, error) {
 	if key := k.inMemory(id); key != nil {
 		return key, nil
 	}
+	row, err := k.fetch(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	key, err := k.unwrap(ctx, row)
+	if err == nil {
+		return key, nil
+	}
+	// The key may have got another master key since it was fetched, and the old one may be gone.
+	again, fetchErr := k.fetch(ctx, id)
+	if fetchErr != nil || again.Master == row.Master {
+		return nil, err
+	}
+	return k.unwrap(ctx, again)
+}
+
+func (k *Keys) fetch(ctx context.Context, id string) (Row, error) {
 	row, ok, err := k.table.Fetch(ctx, id)
 	if err == nil && !ok {
 		err = errors.New("the table of keys has no such key")
 	}
 	if err != nil {
-		return nil, away(id, err)
+		return Row{}, away(id, err)
 	}
-	return k.unwrap(ctx, row)
+	return row, nil
 }
 
 func (k *Keys) unwrap(ctx context.Context, row Row) (*dataKey, error) {
@@ -330,11 +367,25 @@ func (k *Keys) compare(ctx context.Context, due bool) error {
 	if err != nil {
 		return fmt.Errorf("ask which keys were destroyed: %w", err)
 	}
+	if k.learn(destroyed, began) && k.Destroyed != nil {
+		k.Destroyed()
+	}
+	return nil
+}
+
+// learn drops the keys that were destroyed, and tells whether some of them were not known before.
+func (k *Keys) learn(destroyed []string, at time.Time) (fresh bool) {
 	k.Drop(destroyed...)
 	k.mu.Lock()
-	k.comparedAt = began
-	k.mu.Unlock()
-	return nil
+	defer k.mu.Unlock()
+	k.comparedAt = at
+	gone := make(map[string]bool, len(destroyed))
+	for _, id := range destroyed {
+		gone[id] = true
+		fresh = fresh || !k.gone[id]
+	}
+	k.gone = gone
+	return fresh
 }
 
 // age is how long ago the table was last asked which keys were destroyed.

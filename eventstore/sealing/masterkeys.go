@@ -59,18 +59,14 @@ func ReadMasterKeys(file string) (*MasterKeys, error) {
 const maxMasterFile = 64 << 10
 
 func parseMasterKeys(file string) ([]masterKey, error) {
-	info, err := os.Stat(file)
+	text, err := readMasterFile(file)
 	if err != nil {
-		return nil, plainPath(err)
+		return nil, err
 	}
-	if info.Size() > maxMasterFile {
-		return nil, fmt.Errorf("it is longer than %d bytes", maxMasterFile)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, plainPath(err)
-	}
-	var keys []masterKey
+	return masterKeysIn(text)
+}
+
+func masterKeysIn(text []byte) (keys []masterKey, err error) {
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -109,6 +105,35 @@ func (m *MasterKeys) IDs() []string {
 	return ids
 }
 
+// Refresh reads the file again and returns the ids of its keys. Keys that are in the file no longer
+// stay in memory, so that a mistake in the file does no harm while the program runs.
+func (m *MasterKeys) Refresh() (ids []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refresh()
+}
+
+// refresh needs the lock.
+func (m *MasterKeys) refresh() (ids []string, err error) {
+	keys, err := parseMasterKeys(m.file)
+	if err != nil {
+		return nil, fmt.Errorf("the master key file %s: %w", m.file, err)
+	}
+	for _, key := range keys {
+		ids = append(ids, key.id)
+	}
+	for _, key := range m.keys {
+		if keyOf(keys, key.id) == nil {
+			keys = append(keys, key)
+		}
+	}
+	m.keys = keys
+	return ids, nil
+}
+
+// File is the path of the file.
+func (m *MasterKeys) File() string { return m.file }
+
 // First implements Master.
 func (m *MasterKeys) First(context.Context) (string, error) { return m.IDs()[0], nil }
 
@@ -131,19 +156,14 @@ func (m *MasterKeys) find(id string) ([]byte, error) {
 	if key := keyOf(m.keys, id); key != nil {
 		return key, nil
 	}
-	keys, err := parseMasterKeys(m.file)
+	has, err := m.refresh()
 	if err != nil {
-		return nil, fmt.Errorf("the master key file %s: %w", m.file, err)
+		return nil, err
 	}
-	m.keys = keys
-	if key := keyOf(keys, id); key != nil {
+	if key := keyOf(m.keys, id); key != nil {
 		return key, nil
 	}
-	missing := &MasterKeyMissingError{ID: id, File: m.file}
-	for _, key := range keys {
-		missing.Has = append(missing.Has, key.id)
-	}
-	return nil, missing
+	return nil, &MasterKeyMissingError{ID: id, File: m.file, Has: has}
 }
 
 func keyOf(keys []masterKey, id string) []byte {

@@ -6,7 +6,9 @@
 //   - fields.go finds the fields in the JSON of an event.
 //   - envelope.go encrypts one field and decrypts it.
 //   - keys.go has the data keys: it makes them, fetches them, and forgets destroyed ones.
-//   - masterkeys.go has the master keys, which encrypt the data keys, in a file.
+//   - masterkeys.go has the master keys, which encrypt the data keys, in a file, and masterfile.go
+//     changes the file.
+//   - rotate.go gives all data keys another master key.
 //   - store.go is the log in front of the log: it seals what is appended and opens what is read.
 //
 // A reader that should see only envelopes, such as the gateway, reads the log behind this one.

@@ -28,7 +28,8 @@ type table struct {
 	rows      map[string]sealing.Row
 	destroyed []string
 	current   string
-	away      error // what each call returns
+	erased    string // a subject whose texts were erased
+	away      error  // what each call returns
 	fetched   int
 }
 
@@ -45,6 +46,10 @@ func (t *table) OfSubject(_ context.Context, subject string, fresh func() (seali
 	if t.away != nil {
 		defer t.mu.Unlock()
 		return sealing.Row{}, t.away
+	}
+	if subject == t.erased {
+		defer t.mu.Unlock()
+		return sealing.Row{}, sealing.ErrSubjectErased
 	}
 	for _, row := range t.rows {
 		if row.Subject == subject && !row.Destroyed() {
@@ -480,6 +485,128 @@ func TestAKeyThatIsAwayIsNotErased(t *testing.T) {
 	r.table.setAway(nil)
 	if got, err := read(t.Context(), r.store, "order-o"); err != nil || got[0] != marked {
 		t.Errorf("when the keys are back: %q, %v", got, err)
+	}
+}
+
+// A text about a subject that was erased is not kept, neither in clear text nor sealed. Everything
+// else in the event is.
+func TestNothingIsKeptOfAnErasedSubject(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.append(t, "order-o", told("customer:1", marked))
+	r.table.destroy("customer:1")
+	r.table.erased = "customer:1"
+	r.keys.Drop(slices.Collect(maps.Keys(r.table.rows))...)
+	r.append(t, "order-p", told("customer:1", `{"reason":"MARKER","total":"1.00"}`))
+	for what, log := range map[string]eventstore.Store{"recorded": r.log, "read": r.store} {
+		if got, err := read(t.Context(), log, "order-p"); err != nil || got[0] != `{"reason":"(erased)","total":"1.00"}` {
+			t.Errorf("%s: %q, %v", what, got, err)
+		}
+	}
+}
+
+// A node is told once of keys that were destroyed, so that it drops what it has in memory.
+func TestANodeLearnsOfDestroyedKeys(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.append(t, "order-o", told("customer:1", marked))
+	told := 0
+	r.keys.Destroyed = func() { told++ }
+	ask := func() {
+		t.Helper()
+		r.clock.add(20 * time.Second)
+		if _, err := read(t.Context(), r.store, "order-o"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	if told != 0 {
+		t.Errorf("told %d times although no key was destroyed", told)
+	}
+	r.table.destroy("customer:1")
+	for range 3 {
+		ask()
+	}
+	if told != 1 {
+		t.Errorf("told %d times, want once", told)
+	}
+}
+
+// A subscriber gets an event only after Before was called with it.
+func TestBeforeASubscriberGetsAnEvent(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.append(t, "order-o", told("customer:1", marked))
+	refused, calls := errors.New("away"), 0
+	r.store.Before = func(_ context.Context, e *eventstore.Recorded) error {
+		if calls++; calls == 1 {
+			return refused
+		}
+		r.table.destroy("customer:1")
+		r.keys.Drop(slices.Collect(maps.Keys(r.table.rows))...)
+		return nil
+	}
+	for range 2 {
+		for item, err := range r.store.Subscribe(t.Context(), eventstore.Start, eventstore.Filter{}) {
+			if calls == 1 {
+				if _, away := errors.AsType[*eventstore.UnavailableError](err); !away || !errors.Is(err, refused) {
+					t.Errorf("the first time: %v", err)
+				}
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if item.Event != nil {
+				if got := string(item.Event.Data); !strings.Contains(got, sealing.Erased) {
+					t.Errorf("the subscriber got %s", got)
+				}
+				break
+			}
+		}
+	}
+}
+
+// A file of master keys is changed in place: its mode stays, and other lines stay.
+func TestAFileOfMasterKeysIsChanged(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "master.key")
+	line, id := sealing.NewMasterKey()
+	if err := os.WriteFile(file, []byte("# ours\n  "+line), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := sealing.ReadMasterKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sealing.DropMasterKey(file, id); err == nil {
+		t.Error("the only key was dropped")
+	}
+	added, err := sealing.AddMasterKey(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has, err := keys.Refresh(); err != nil || !slices.Equal(has, []string{id, added}) {
+		t.Errorf("after one was added: %q, %v", has, err)
+	}
+	if err := sealing.DropMasterKey(file, "0123456789abcdef"); !errors.Is(err, sealing.ErrNoSuchMasterKey) {
+		t.Errorf("an unknown key: %v", err)
+	}
+	if err := sealing.DropMasterKey(file, id); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(text), line[:8]) || !strings.HasPrefix(string(text), "# ours\n  ####") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if has, err := keys.Refresh(); err != nil || !slices.Equal(has, []string{added}) {
+		t.Errorf("after one was dropped: %q, %v", has, err)
+	}
+	if _, err := keys.Wrap(t.Context(), id, make([]byte, 32), nil); err != nil {
+		t.Errorf("a node that had the key in memory: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package sealing
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"strconv"
 	"sync"
@@ -20,6 +21,10 @@ type Store struct {
 
 	keys   *Keys // nil: nothing is sealed
 	fields Fields
+
+	// Before, if it is set, is called with each event of a subscription before the subscriber gets
+	// it. If it fails, the subscription ends with *eventstore.UnavailableError.
+	Before func(ctx context.Context, e *eventstore.Recorded) error
 
 	trees sync.Map // by event type: *tree; nil if nothing of the type is sealed
 }
@@ -76,14 +81,19 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 		return nil, nil
 	}
 	var key *dataKey // fetched when the first field is found
-	any := false
+	any, gone := false, false
 	data, err := sealFields(e.Data, fields, func(at string, value []byte) (_ []byte, err error) {
-		if key == nil {
-			if key, err = s.keys.ofSubject(ctx, e.Subject); err != nil {
-				return nil, err
-			}
-		}
 		any = true
+		if key == nil && !gone {
+			key, err = s.keys.ofSubject(ctx, e.Subject)
+			gone = errors.Is(err, ErrSubjectErased)
+		}
+		if gone {
+			return s.erased(e.Type, at), nil // nothing about the subject is kept any more
+		}
+		if err != nil {
+			return nil, err
+		}
 		return seal(nil, key, place{stream, e.ID, at}, value), nil
 	})
 	if err != nil || !any {
@@ -242,6 +252,11 @@ func (s *Store) opened(ctx context.Context, events iter.Seq2[eventstore.Recorded
 func (s *Store) Subscribe(ctx context.Context, after eventstore.Position, filter eventstore.Filter) iter.Seq2[eventstore.Item, error] {
 	return func(yield func(eventstore.Item, error) bool) {
 		for item, err := range s.Store.Subscribe(ctx, after, filter) {
+			if err == nil && item.Event != nil && s.Before != nil {
+				if err = s.Before(ctx, item.Event); err != nil {
+					err = &eventstore.UnavailableError{Cause: err}
+				}
+			}
 			if err == nil && item.Event != nil && bytes.Contains(item.Event.Data, openingBytes) {
 				e := *item.Event // others may have the same event
 				err = s.open(ctx, &e)

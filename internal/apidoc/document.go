@@ -18,10 +18,12 @@ const (
 	TagOrders    = "Orders"
 	TagReturns   = "Returns"
 	TagSales     = "Sales and customers"
+	TagCustomers = "Customers"
 	TagEvents    = "Events"
 	TagProcesses = "Processes"
 	TagAccess    = "Access"
 	TagPeople    = "People"
+	TagPrivacy   = "Privacy"
 	TagHealth    = "Health"
 	TagAPI       = "The API itself"
 )
@@ -33,11 +35,13 @@ var tags = []*huma.Tag{
 	{Name: TagPromises, Description: "Stock that is set aside for orders. Reservations have a deadline; allocations have none."},
 	{Name: TagOrders, Description: "Orders with their payments and parcels."},
 	{Name: TagReturns, Description: "Goods that come back, the money that is given back for them, and credit notes."},
+	{Name: TagCustomers, Description: "Who buys: profiles, addresses, consents, and what the staff noted."},
 	{Name: TagSales, Description: "What was sold, in total and by customer."},
 	{Name: TagEvents, Description: "The log: all events, in their order."},
 	{Name: TagProcesses, Description: "Work that needs steps in several places and is not finished, such as a checkout that has to reserve stock and place an order."},
 	{Name: TagPeople, Description: "People who work in the shop: who was invited, and how they sign in."},
 	{Name: TagAccess, Description: "Who may do what: API keys, and roles with their permissions."},
+	{Name: TagPrivacy, Description: "Personal data of customers and guests, and its end."},
 	{Name: TagHealth, Description: "The state of the server, for probes."},
 	{Name: TagAPI, Description: "The OpenAPI document, and the meaning of each problem."},
 }

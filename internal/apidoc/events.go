@@ -8,17 +8,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"daybook/internal/personal"
+	"daybook/internal/eventtypes"
 )
 
-// eventTypes is what EventTypes returns.
-var eventTypes = EventTypes()
-
-// EventTypes returns the type names of all events that this or an earlier version writes, each with
-// the Go type that it is decoded into. A test compares each schema with the golden files of its
+// eventTypes are the types of events. A test compares each schema with the golden files of its
 // event type. So it finds old versions whose form differs from the Go type that they are decoded
 // into. Such a version needs its own schema.
-func EventTypes() map[string]reflect.Type { return personal.EventTypes() }
+var eventTypes = eventtypes.All()
 
 // ofDomain has names for types of the domain whose own names are not unique: all events, and the
 // lines of a return, because a cart has lines too.

@@ -30,9 +30,15 @@ var (
 	parkedWork  = map[string]string{"process_id": "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"}
 	aRole       = map[string]string{"role": "picker"}
 	aPerson     = map[string]string{"person_id": "p3f9a1c2d4"}
+	theCustomer = map[string]string{"customer_id": "17850"}
+	theAddress  = map[string]string{"customer_id": "17850", "address_id": addressOfStory}
 	anAPIKey    = map[string]string{"key_id": "k3f9a1c2"}
 	anotherLine = map[string]string{"cart_id": "bob", "line": "2"}
 )
+
+// addressOfStory is the id that the server makes for the step that adds an address. It follows from
+// the key of the step, and a test carries the story out.
+const addressOfStory = "a24022060-91ac-5f7e-b665-ab55022f1d24"
 
 var story = []Step{
 	// A product with a price, and stock of it.
@@ -48,7 +54,23 @@ var story = []Step{
 	{"patch-cart", ofBob, `{"customer_id":"17850","country":"United Kingdom"}`},
 	{"open-cart", nil, `{"cart_id":"bob-guest","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
 	{"merge-cart", ofBob, `{"from":"bob-guest"}`},
+	{"open-cart", nil, `{"cart_id":"bob-phone","currency":"GBP","customer_id":"17850","lines":[{"sku":"mug","quantity":1}]}`},
+	{"claim-cart", map[string]string{"cart_id": "bob-phone"}, `{"customer_id":"17850","into_cart_id":"bob"}`},
 	{"change-cart-line", map[string]string{"cart_id": "bob", "line": "1"}, `{"quantity":1}`},
+
+	// He gets an account, with an address and a consent. The staff knows him.
+	{"register-customer", nil, `{"customer_id":"17850","name":"Bob Example","email":"bob@home.example","locale":"en-GB"}`},
+	{"patch-customer", theCustomer, `{"phone":"+44 20 7946 0000"}`},
+	{"add-address", theCustomer, `{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"}`},
+	{"change-address", theAddress, `{"name":"Bob Example","lines":["2 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB","default_billing":true}`},
+	{"remove-address", theAddress, ``},
+	{"record-consent", theCustomer, `{"purpose":"marketing","version":"2026-01","given":true}`},
+	{"set-groups", theCustomer, `{"groups":["trade"]}`},
+	{"add-note", theCustomer, `{"text":"asks for late deliveries"}`},
+	{"block-customer", theCustomer, `{"reason":"chargebacks"}`},
+	{"unblock-customer", theCustomer, `{"reason":"a mistake"}`},
+
+	{"set-cart-details", ofBob, `{"shipping":{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"},"email":"bob@home.example","delivery_notes":"ring twice"}`},
 
 	// He buys it, and the provider reserves the money.
 	{"checkout-cart", ofBob, `{"order_id":"order-bob","payment":{"transaction_id":"auth-1","type":"authorize","amount":{"amount":"7.50","currency":"GBP"}}}`},
@@ -122,6 +144,7 @@ var story = []Step{
 	{"request-reset", nil, `{"email":"eve@shop.example"}`},
 	{"change-password", nil, `{"password":"correct horse battery staple","new_password":"another horse battery staple"}`},
 	{"ask-email", nil, `{"password":"correct horse battery staple","email":"eve@home.example"}`},
+	{"know-browser", nil, `{"token":"dbr_p3f9a1c2d4_1767355200_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`},
 	{"confirm-email", nil, `{"token":"dbe_p3f9a1c2d4_1767355200_65766540686f6d652e6578616d706c65_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`},
 	{"begin-new-factor", nil, ``},
 	{"replace-factor", nil, `{"step_token":"dbs_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","password":"correct horse battery staple","code":"123456","new_code":"654321"}`},
@@ -134,6 +157,9 @@ var story = []Step{
 	{"end-staff-session", map[string]string{"person_id": "p3f9a1c2d4", "session_id": "s3f9a1c2d4"}, ``},
 	{"remove-factor", aPerson, ``},
 	{"disable-staff", aPerson, `{"reason":"left the shop"}`},
+
+	// A guest's texts are erased, because the shop keeps them no longer.
+	{"erase-subject", nil, `{"cart_id":"cart-of-a-guest","reason":"retention"}`},
 
 	// The mug is sold no longer, and work that failed is left as it is.
 	{"retire-product", map[string]string{"sku": "mug", "reason": "sold out for good"}, ``},

@@ -42,16 +42,18 @@ var mayImport = map[string][]string{
 	// It reads rows and changes nothing.
 	"readapi": {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/personal", "internal/problem", "internal/resource", "projections/*view", "projections/query"},
 
-	"internal/apidoc":               {"domain", "internal/etag", "internal/personal", "internal/problem", "internal/resource"}, // the texts of the OpenAPI document
+	"internal/apidoc":               {"domain", "internal/etag", "internal/eventtypes", "internal/problem", "internal/resource"}, // the texts of the OpenAPI document
 	"internal/arch":                 {},
 	"internal/backup":               {"eventstore/postgres"},                                                                                        // files with the whole log
 	"internal/bench":                {"domain", "eventstore", "commands", "commands/aggregate", "internal/pause", "internal/pgpool", "projections"}, // it measures the APIs, and plain SQL as a baseline
 	"internal/certs":                {},                                                                                                             // certificates in files
 	"internal/embeddedpg":           {"internal/pgpool"},
 	"internal/etag":                 {},
+	"internal/eventtypes":           {"domain"},     // the types of all events
 	"internal/gatewaytest":          {"eventstore"}, // the engine on KurrentDB, for tests
 	"internal/httpapi":              {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/personal", "internal/problem", "internal/ratelimit"},
-	"internal/httpapi/contracttest": {"domain/unit"}, // money's digits
+	"internal/httpapi/contracttest": {"domain/unit"},                       // money's digits
+	"internal/httpapi/needstest":    {"domain/access", "internal/httpapi"}, // a test that two packages share
 	"internal/proxytest":            {},
 	"internal/racetest":             {},                                                                                                             // which tests the race detector runs
 	"internal/mailer":               {},                                                                                                             // sends mail
@@ -60,7 +62,7 @@ var mayImport = map[string][]string{
 	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                               // checks JSON web tokens of OpenID Connect
 	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
-	"internal/personal":             {"domain", "eventstore"}, // which texts of events are personal data
+	"internal/personal":             {"domain", "eventstore", "internal/eventtypes"}, // which texts of events are personal data
 	"internal/pgmigrate":            {"internal/pgpool"},
 	"internal/pgpool":               {},
 	"internal/pgtest":               {"internal/embeddedpg", "internal/pgpool"},

@@ -44,7 +44,7 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		return nil, nil, err
 	}
 	for i, rate := range []float64{0, env.Rate} {
-		row, open, err := shop.sellTwice(ctx, env, rate)
+		row, open, err := shop.sellBothWays(ctx, env, rate)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -59,29 +59,50 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	return ours, baselines, nil
 }
 
-// sellTwice measures checkouts with access control and, in a closed loop, without it. Every second
-// run begins without access control, so that neither way always has the larger database.
-func (s *shop) sellTwice(ctx context.Context, env Env, rate float64) (row Row, open []Row, err error) {
-	sellOpenly := func() error {
-		if rate > 0 || env.OpenURL == "" {
-			return nil
-		}
-		row, err := s.sellOpenly(ctx, env)
-		open = []Row{row}
-		return err
+// sellBothWays measures checkouts with access control and, in a closed loop, without it.
+//
+// The first measurement after a pause is always a little worse, because caches have become cold and
+// batches small. So a measurement that is not counted comes first. After it, each way is measured
+// twice, in the order A B B A, so that neither way always has the larger database. Every second run
+// begins without access control.
+func (s *shop) sellBothWays(ctx context.Context, env Env, rate float64) (row Row, open []Row, err error) {
+	if rate > 0 || env.OpenURL == "" {
+		row, err = s.sell(ctx, env, rate)
+		return row, nil, err
 	}
-	if env.run%2 == 1 {
-		if err := sellOpenly(); err != nil {
+	warmUp := env
+	warmUp.Profile, warmUp.Seconds, env.Seconds = nil, env.Seconds/2, env.Seconds/2
+	if _, err := s.sell(ctx, warmUp, 0); err != nil {
+		return Row{}, nil, err
+	}
+	var keyed, keyless []Row
+	for _, withKey := range inTurn(env.run) {
+		if withKey {
+			row, err = s.sell(ctx, env, 0)
+			keyed = append(keyed, row)
+			env.Profile = nil // a second profile would replace the first
+		} else {
+			row, err = s.sellOpenly(ctx, env)
+			keyless = append(keyless, row)
+		}
+		if err != nil {
 			return Row{}, nil, err
 		}
 	}
-	if row, err = s.sell(ctx, env, rate); err != nil {
-		return Row{}, nil, err
-	}
-	if env.run%2 == 0 {
-		err = sellOpenly()
-	}
-	return row, open, err
+	return together(keyed), []Row{together(keyless)}, nil
+}
+
+// inTurn says for each of a run's measurements whether it is with access control.
+func inTurn(run int) [4]bool {
+	first := run%2 == 0
+	return [4]bool{first, !first, !first, first}
+}
+
+// together makes one row of two measurements of the same.
+func together(parts []Row) Row {
+	row := medians([][]Row{parts[:1], parts[1:]})[0]
+	row.Operations, row.Seconds = parts[0].Operations+parts[1].Operations, parts[0].Seconds+parts[1].Seconds
+	return row
 }
 
 // sellOpenly measures checkouts over the same API without access control, so that the cost of

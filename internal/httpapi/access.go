@@ -157,7 +157,7 @@ func isWrong(err error) bool {
 // checkActor refuses an actor whose name would look like one that was authenticated. Without access
 // control, everybody may name any other actor.
 func checkActor(actor string) error {
-	if prefix := access.ProvenPrefix(actor); prefix != "" {
+	if prefix := access.AuthenticatedPrefix(actor); prefix != "" {
 		return problem.NotValid(problem.InParameter("header", headerActor, "only somebody who was authenticated has a name that begins with "+prefix))
 	}
 	return nil
@@ -186,7 +186,7 @@ func (f *front) authenticate(r *http.Request, client string) (access.Principal, 
 	key = strings.TrimSpace(key)
 	check := Check(f.access.Authenticate)
 	if strings.Contains(key, ".") { // a token of an issuer, because no key has a point
-		check = f.allowances.Sparing(client, check)
+		check = f.allowances.Throttled(client, check)
 	}
 	who, err := check(r.Context(), key)
 	if err != nil {
@@ -214,7 +214,7 @@ func (f *front) session(r *http.Request, client string) (access.Principal, error
 	case len(cookies) > 1:
 		return access.Principal{}, errManyCookies
 	}
-	who, err := f.allowances.Sparing(client, f.access.Session)(r.Context(), cookies[0].Value)
+	who, err := f.allowances.Throttled(client, f.access.Session)(r.Context(), cookies[0].Value)
 	if err != nil {
 		return access.Principal{}, err
 	}

@@ -89,7 +89,7 @@ func TestEveryRouteBoundsItsBody(t *testing.T) {
 	handler := both(t)
 	for _, route := range bodyRoutes(t) {
 		want := httpapi.DefaultBodyBytes
-		if route.list == "lines" {
+		if route.list == "lines" && len(route.items) > 0 {
 			want = httpapi.MaxBodyBytes
 		}
 		if route.limit != want {
@@ -131,9 +131,13 @@ func attacks(route bodyRoute) map[string]struct{ body, said string } {
 		return all
 	}
 	body := `{"` + route.list + `":[` + strings.TrimSuffix(fill(`{},`), ",") + `]}`
-	all["empty objects in its list"] = struct{ body, said string }{body, "there may be more"}
+	more := "there may be more"
+	if route.most < 10 { // the scan ends at so few items
+		more = ""
+	}
+	all["empty objects in its list"] = struct{ body, said string }{body, more}
 	all["empty objects in its list, its name escaped"] = struct{ body, said string }{
-		strings.Replace(body, route.list, fmt.Sprintf(`\u%04x`, route.list[0])+route.list[1:], 1), "there may be more",
+		strings.Replace(body, route.list, fmt.Sprintf(`\u%04x`, route.list[0])+route.list[1:], 1), more,
 	}
 	// Each of these bodies has the largest allowed number of items, and each item has a fault.
 	for name, item := range faultyItems(route) {

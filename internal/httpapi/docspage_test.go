@@ -74,6 +74,16 @@ func TestTheDocumentationIsShutIn(t *testing.T) {
 	if !strings.Contains(outer.Body.String(), `sandbox="allow-scripts allow-forms"`) || !strings.Contains(outer.Body.String(), "credentials: 'omit'") {
 		t.Error("the page shows the frame without a sandbox, or sends cookies")
 	}
+	// Each request of the page is without cookies, and it has no other way to send one.
+	sends, without := strings.Count(outer.Body.String(), "fetch("), strings.Count(outer.Body.String(), "credentials: 'omit'")
+	if sends != 1 || without != sends {
+		t.Errorf("the page sends requests at %d places, %d of them without cookies", sends, without)
+	}
+	for _, way := range []string{"XMLHttpRequest", "sendBeacon", "EventSource", "WebSocket", "import(", "location =", "<form"} {
+		if strings.Contains(outer.Body.String(), way) {
+			t.Errorf("the page may send cookies with %s", way)
+		}
+	}
 	for _, tag := range tags.FindAllString(outer.Body.String(), -1) {
 		if strings.Contains(tag, "://") {
 			t.Errorf("the page names a foreign address: %s", tag)

@@ -311,6 +311,9 @@ func TestTheDocumentSaysTheLengthsOfTheServer(t *testing.T) {
 			return
 		}
 		seen[name] = true
+		if code, _ := schema["minLength"].(float64); name == "country" && code == 2 {
+			want = len("GB") // of an address, which has a code
+		}
 		if got, _ := schema["maxLength"].(float64); int(got) != want {
 			t.Errorf("%s: %s has maxLength %v, want %d", where, name, schema["maxLength"], want)
 		}
@@ -441,6 +444,9 @@ var freeTexts = []string{
 	"CartTextTooLongProblem.field", "OrderTextInvalidProblem.field", "ProductTextTooLongProblem.field", // names of members
 	"ReturnTextInvalidProblem.field", "StockTextTooLongProblem.field", "KeyInvalidProblem.field", "RoleInvalidProblem.field", "PersonInvalidProblem.field",
 	"email", "recovery_codes", "recovery_hashes",
+	"city", "company", "postcode", "region", "phone", "locale", "text", "block_reason", "delivery_notes", "gift_message", "buyer_reference",
+	"Address.lines", "CustomerAddress.lines", "EventAddress.lines", "CustomerConsent.version", "CustomerConsentGiven.version",
+	"CustomerTextInvalidProblem.field", "CartDetailsInvalidProblem.field",
 }
 
 // A member of a response that has only some values says which.

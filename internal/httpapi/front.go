@@ -85,7 +85,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if cause := recover(); cause != nil {
 			f.panicked(response, r, record, cause)
 		}
-		f.refusals.note(f.logger, response.status, r, record)
+		f.refusals.noteRequest(f.logger, response.status, r, record)
 		f.log(response, r, record, time.Since(started))
 	}()
 	f.shared.expose(response, r)
@@ -168,8 +168,8 @@ func (f *front) log(w *response, r *http.Request, record *problem.Request, took 
 }
 
 // secretMarks begin the secrets that a client may write into a path by mistake: keys, tokens of
-// guests and of people, sessions, and what tells browsers apart.
-var secretMarks = []string{"dbk_", "dbg_", "dbt_", "dbs_", "dbb_"}
+// guests and of people (also those in links), sessions, and what tells browsers apart.
+var secretMarks = []string{"dbk_", "dbg_", "dbt_", "dbr_", "dbe_", "dbs_", "dbb_"}
 
 // pathToLog returns the path of a request without secrets, without the id of a customer, and
 // without e-mail addresses, because the program's log must not have personal data.

@@ -14,9 +14,11 @@ import (
 // ten seconds may come at once. Probes are not limited, and neither is a node without access
 // control.
 type Limits struct {
-	// PerKey is for each principal except guests. PerCustomer is for the holder of a customer's
-	// key, for each customer for whom a storefront acts, and for each guest.
-	PerKey, PerCustomer float64
+	// PerKey is for each principal except guests and people. PerPerson is for each person of the
+	// staff who has signed in, which is less, because a person cannot send as much as a program.
+	// PerCustomer is for the holder of a customer's key, for each customer for whom a storefront
+	// acts, and for each guest.
+	PerKey, PerPerson, PerCustomer float64
 	// PerAddress is for each address. Requests with customers' keys, requests of guests with a
 	// token, and requests without a good key count apart, so that none of them uses up the
 	// allowance of another. It does not count the requests of a storefront, because a storefront
@@ -39,7 +41,7 @@ const burst = 10 * time.Second
 // than HTTP uses the same Allowances. So nobody gets more tries by using both. Its methods may be
 // called by several goroutines.
 type Allowances struct {
-	perKey, perCustomer, wrong, guestCarts *ratelimit.Limiter
+	perKey, perPerson, perCustomer, wrong, guestCarts *ratelimit.Limiter
 	// Each of them is for an address: requests with customers' keys, of guests with a token, and
 	// without good credentials.
 	customers, guests, strangers *ratelimit.Limiter
@@ -54,7 +56,7 @@ func NewAllowances(given Limits, now func() time.Time) *Allowances {
 		now = time.Now
 	}
 	return &Allowances{
-		perKey: ratelimit.New(given.PerKey, burst), perCustomer: ratelimit.New(given.PerCustomer, burst),
+		perKey: ratelimit.New(given.PerKey, burst), perPerson: ratelimit.New(given.PerPerson, burst), perCustomer: ratelimit.New(given.PerCustomer, burst),
 		wrong: ratelimit.New(given.WrongPerAddress, burst), guestCarts: ratelimit.New(given.GuestCartsPerAddress, burst),
 		customers: ratelimit.New(given.PerAddress, burst), guests: ratelimit.New(given.PerAddress, burst), strangers: ratelimit.New(given.PerAddress, burst),
 		recent: newRecent(maxRecent), now: now,
@@ -84,6 +86,11 @@ func (l *Allowances) Principal(who access.Principal, client string) error {
 			return err
 		}
 		return l.take(l.guests, client, "requests", "from one address")
+	case isPerson(who):
+		if err := l.take(l.perPerson, who.ID, "requests", "of one person"); err != nil || who.ActsFor == "" {
+			return err
+		}
+		return l.take(l.perCustomer, who.ID+" for "+string(who.ActsFor), "requests", "for one customer")
 	}
 	if err := l.take(l.perKey, who.ID, "requests", "with one key"); err != nil {
 		return err
@@ -98,6 +105,14 @@ func (l *Allowances) Principal(who access.Principal, client string) error {
 		return l.take(l.customers, client, "requests", "from one address")
 	}
 	return nil
+}
+
+// isPerson tells whether a principal is a person of the staff who has signed in, here or at an
+// identity provider. A program with a token of an identity provider counts as a person, too,
+// because its token does not say which of the two it is.
+func isPerson(who access.Principal) bool {
+	prefix := access.AuthenticatedPrefix(who.ID)
+	return who.Customer == "" && (prefix == access.StaffPrefix || prefix == access.OIDCPrefix)
 }
 
 // User returns an error if a user of another part of the program, who is no principal, sends too
@@ -122,9 +137,9 @@ func (l *Allowances) costly(client, credential string) error {
 	return nil
 }
 
-// Sparing returns check for credentials whose check costs much. It does not check them if the
+// Throttled returns check for credentials whose check costs much. It does not check them if the
 // client's address has sent too many wrong ones, unless they were good a short time ago.
-func (l *Allowances) Sparing(client string, check Check) Check {
+func (l *Allowances) Throttled(client string, check Check) Check {
 	return func(ctx context.Context, credential string) (access.Principal, error) {
 		if err := l.costly(client, credential); err != nil {
 			return access.Principal{}, err

@@ -49,6 +49,8 @@ func holder(id string, role access.Role, customer string) access.Principal {
 var someKeys = keyHolders{
 	"alice": holder("key:alice", access.Customer, "alice"), "bob": holder("key:bob", access.Customer, "bob"),
 	"shop": holder("key:shop", access.Storefront, ""), "owner": holder("key:owner", access.Admin, ""),
+	"eve": holder("staff:eve", access.Operator, ""), "max": holder("oidc:max", access.Auditor, ""),
+	"dora": holder("oidc:dora", access.Customer, "dora"), "clerk": holder("staff:clerk", access.Storefront, ""),
 }
 
 // limitedAsk returns a function that sends requests to a server with limits.
@@ -93,6 +95,24 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 	}{
 		"of a key": {Limits{PerKey: rare}, []sent{
 			{"shop", here, "", 200}, {"shop", there, "", 429}, {"shop", here, "alice", 429}, {"owner", here, "", 200}, {"alice", here, "", 200}, {"alice", there, "", 429},
+		}},
+		"of a key, but not of people": {Limits{PerKey: rare}, []sent{
+			{"eve", here, "", 200}, {"eve", here, "", 200}, {"max", here, "", 200}, {"max", here, "", 200}, {"dora", here, "", 200}, {"dora", here, "", 429},
+		}},
+		"of a person": {Limits{PerPerson: rare}, []sent{
+			{"eve", here, "", 200},
+			{"eve", there, "", 429},
+			{"max", here, "", 200},
+			{"max", here, "", 429},
+			{"clerk", here, "alice", 200},
+			{"clerk", here, "bob", 429},
+			{"owner", here, "", 200},
+			{"owner", here, "", 200},
+			{"dora", here, "", 200},
+			{"dora", here, "", 200},
+		}},
+		"of a customer for whom a person acts": {Limits{PerCustomer: rare}, []sent{
+			{"clerk", here, "alice", 200}, {"clerk", here, "alice", 429}, {"clerk", here, "bob", 200}, {"clerk", here, "", 200}, {"clerk", here, "", 200},
 		}},
 		"of a customer": {Limits{PerCustomer: rare}, []sent{
 			{"alice", here, "", 200},
@@ -255,7 +275,7 @@ func TestRefusalsAreCountedAndLogged(t *testing.T) {
 	}
 	refused := NewRefusals() // its allowance of lines is not used up
 	ask = limitedAsk(t, Options{Access: someKeys, Refusals: refused, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	for _, mark := range []string{"dbk_", "dbg_", "dbs_", "dbt_", "dbb_", "%64bk_"} {
+	for _, mark := range []string{"dbk_", "dbg_", "dbs_", "dbt_", "dbr_", "dbe_", "dbb_", "%64bk_"} {
 		ask("", "192.0.2.1", "/v1/auth/"+mark+"geheim")
 	}
 	ask("", "192.0.2.1", "/v1/customers/geheim/orders")

@@ -62,20 +62,18 @@ func (r *Refusals) Counts() map[string]uint64 {
 	return maps.Clone(r.counts)
 }
 
-// Count counts a refusal that has no line in the log here, because another part of the program
-// writes about it.
-func (r *Refusals) Count(reason string) {
+// Note counts a refusal. It writes no line in the log.
+func (r *Refusals) Note(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.counts[reason]++
 }
 
-// count counts a refusal. It returns true if the log should have a line about it. Then quiet is how
-// many refusals with the same reason had no line since the last one.
-func (r *Refusals) count(reason string) (line bool, quiet uint64) {
+// line tells whether the log should have a line about a refusal. Then quiet is how many refusals
+// with the same reason had no line since the last one.
+func (r *Refusals) line(reason string) (write bool, quiet uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts[reason]++
 	if r.lines.Take(reason, time.Now()) > 0 {
 		r.quiet[reason]++
 		return false, 0
@@ -100,15 +98,16 @@ func reasonOf(status int, record *problem.Request) string {
 	return ""
 }
 
-// note counts a request that was refused, and writes a line about it. The line has neither
+// noteRequest counts a request that was refused, and writes a line about it. The line has neither
 // the wrong key nor the query, so it has no secret.
-func (r *Refusals) note(logger *slog.Logger, status int, request *http.Request, record *problem.Request) {
+func (r *Refusals) noteRequest(logger *slog.Logger, status int, request *http.Request, record *problem.Request) {
 	reason := reasonOf(status, record)
 	if reason == "" {
 		return
 	}
-	line, quiet := r.count(reason)
-	if !line {
+	r.Note(reason)
+	write, quiet := r.line(reason)
+	if !write {
 		return
 	}
 	refused := record.Refusal()

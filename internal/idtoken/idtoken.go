@@ -176,7 +176,7 @@ func limited(grants access.Grants) bool {
 }
 
 const (
-	prefix     = "oidc:"
+	prefix     = access.OIDCPrefix
 	hashed     = "sha256-" // begins the hash of a subject; a subject with this beginning is hashed, too
 	maxSubject = 64
 )

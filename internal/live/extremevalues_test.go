@@ -17,11 +17,13 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/eventstore"
 	"daybook/internal/verify"
 	"daybook/projections/salesview"
@@ -157,6 +159,14 @@ var aggregates = []aggregate{
 	{
 		staff.Category, staff.Types(), func(t string, d []byte) (any, error) { return staff.Decode(t, d) },
 		"shopstaff.invited.v1", "shopstaff.disabled.v1", nil,
+	},
+	{
+		customer.Category, customer.Types(), func(t string, d []byte) (any, error) { return customer.Decode(t, d) },
+		"customer.registered.v1", "customer.blocked.v1", nil,
+	},
+	{
+		subject.Category, subject.Types(), func(t string, d []byte) (any, error) { return subject.Decode(t, d) },
+		"subject.erased.v1", "subject.erased.v1", nil,
 	},
 }
 

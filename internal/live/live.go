@@ -83,41 +83,43 @@ func (p Progress) Status(ctx context.Context) ([]readapi.ProjectionStatus, error
 // History is readapi.History over the log.
 type History struct {
 	Store eventstore.Store
-	// Show returns an event as readers see it; nil: as it was recorded.
-	Show func(eventstore.Recorded) eventstore.Recorded
+	Show  Show
 }
 
-// log is the log as readers see it.
-func (h History) log() projections.StreamReader {
-	if h.Show == nil {
-		return h.Store
+// Show returns an event as readers see it; nil: as it was recorded.
+type Show func(eventstore.Recorded) eventstore.Recorded
+
+// event returns an event as readers see it.
+func (s Show) event(recorded eventstore.Recorded) eventstore.Recorded {
+	if s == nil {
+		return recorded
 	}
-	return shownReader(h)
+	return s(recorded)
 }
 
-// shownReader reads events as readers see them.
-type shownReader History
-
-// ReadStream implements projections.StreamReader.
-func (r shownReader) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
-	return shown(r.Store.ReadStream(ctx, stream, from, limit), r.Show)
-}
-
-// shown maps each event that was read.
-func shown(events iter.Seq2[eventstore.Recorded, error], show func(eventstore.Recorded) eventstore.Recorded) iter.Seq2[eventstore.Recorded, error] {
-	if show == nil {
-		return events
-	}
+// all returns events as readers see them.
+func (s Show) all(events iter.Seq2[eventstore.Recorded, error]) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		for recorded, err := range events {
 			if err == nil {
-				recorded = show(recorded)
+				recorded = s.event(recorded)
 			}
 			if !yield(recorded, err) {
 				return
 			}
 		}
 	}
+}
+
+// log is the log as readers see it.
+func (h History) log() projections.StreamReader { return shownReader(h) }
+
+// shownReader reads events as readers see them.
+type shownReader History
+
+// ReadStream implements projections.StreamReader.
+func (r shownReader) ReadStream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[eventstore.Recorded, error] {
+	return r.Show.all(r.Store.ReadStream(ctx, stream, from, limit))
 }
 
 // OrderTimeline implements readapi.History.
@@ -143,8 +145,7 @@ type Log struct {
 	// readers. So if a reader names a position that the leader does not have, Log asks again for
 	// the time settling before it refuses the position.
 	Cluster bool
-	// Show returns an event as readers see it; nil: as it was recorded.
-	Show func(eventstore.Recorded) eventstore.Recorded
+	Show    Show
 }
 
 // settling is how long a new leader of a cluster may lack the latest events.
@@ -195,7 +196,7 @@ func (l Log) Page(ctx context.Context, after string, types []string, limit int) 
 	}
 	return func(yield func(readapi.Event, error) bool) {
 		none := true
-		for event, err := range cloudEvents(shown(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit), l.Show)) {
+		for event, err := range cloudEvents(l.Show.all(l.Store.ReadAll(ctx, from, eventstore.Filter{TypePrefixes: types}, limit))) {
 			none = false
 			if !yield(event, placed(err)) || err != nil {
 				return
@@ -269,7 +270,7 @@ func placed(err error) error {
 
 // Stream implements readapi.Log.
 func (l Log) Stream(ctx context.Context, stream string, from int64, limit int) iter.Seq2[readapi.Event, error] {
-	return cloudEvents(shown(l.Store.ReadStream(ctx, stream, from, limit), l.Show))
+	return cloudEvents(l.Show.all(l.Store.ReadStream(ctx, stream, from, limit)))
 }
 
 // Follow implements readapi.Log.
@@ -286,10 +287,8 @@ func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq
 			var event readapi.Event
 			switch {
 			case err != nil:
-			case item.Event != nil && l.Show != nil:
-				event = cloudEvent(l.Show(*item.Event))
 			case item.Event != nil:
-				event = cloudEvent(*item.Event)
+				event = cloudEvent(l.Show.event(*item.Event))
 			case item.CaughtUp:
 				event.Position = item.Checkpoint.String()
 			default:

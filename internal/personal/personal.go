@@ -24,6 +24,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/eventstore"
+	"daybook/internal/eventtypes"
 )
 
 // Class says what a text of an event is about.
@@ -41,6 +42,15 @@ const (
 	Customer Class = "customer"
 	// Actor is who caused an event.
 	Actor Class = "actor"
+	// Person is the id of a person who signs in. Their actor has this id, too.
+	Person Class = "person"
+	// Chosen texts are names that a sender chooses freely, such as a correlation id or the name of
+	// a carrier. Usually they say nothing about a person, but they can. Equal texts can be joined
+	// and counted without the text itself.
+	Chosen Class = "chosen"
+	// Derived is the id of a command or of an event. It is a hash of public names. One of them is
+	// an idempotency key, and another one can be a customer's id.
+	Derived Class = "derived"
 )
 
 // compared is the second word in the tag of a text that a rule compares.
@@ -79,7 +89,7 @@ var (
 
 func allEvents() map[string][]Field {
 	all := make(map[string][]Field)
-	for name, t := range EventTypes() {
+	for name, t := range eventtypes.All() {
 		all[name] = personalOnly(t)
 	}
 	return all
@@ -101,7 +111,7 @@ func Texts(t reflect.Type) ([]Field, error) {
 }
 
 // textless are types whose JSON is a text, but one that says nothing: a time, a number, a random
-// id.
+// id. A member of such a type can have a tag all the same, if its values say something.
 var textless = []reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[decimal.Decimal](), reflect.TypeFor[uuid.UUID]()}
 
 type walker struct {
@@ -115,7 +125,7 @@ func (w *walker) walk(t reflect.Type, path []string, tag, member string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if slices.Contains(textless, t) {
+	if slices.Contains(textless, t) && tag == "" {
 		return
 	}
 	switch kind := t.Kind(); {
@@ -164,7 +174,7 @@ func (w *walker) add(path []string, tag, member string) {
 		w.faults = append(w.faults, fmt.Errorf("%s has no class. If the text can name a person, or a person writes it, add the tag `class:\"personal\"`; else `class:\"open\"`. "+
 			"If a rule compares it, write `class:\"personal,compared\"`. A type whose values are all alike can have a row in ofTypes instead (internal/personal/types.go)", member))
 		class = Written
-	case !slices.Contains([]Class{Open, Written, Customer, Actor}, class) || more && rest != compared:
+	case !slices.Contains([]Class{Open, Written, Customer, Actor, Person, Chosen, Derived}, class) || more && rest != compared:
 		w.faults = append(w.faults, fmt.Errorf("%s: there is no class %q; see internal/personal/personal.go", member, tag))
 		class = Written
 	}

@@ -1,13 +1,12 @@
 package personal
 
 import (
-	"fmt"
 	"reflect"
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
-	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
@@ -27,14 +26,20 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[unit.TransactionID](): "open",
 	reflect.TypeFor[unit.TransferID]():    "open",
 	reflect.TypeFor[unit.ReservationID](): "open",
-	// The server makes the ids of keys and of people, and they are random.
-	reflect.TypeFor[access.KeyID]():   "open",
-	reflect.TypeFor[staff.PersonID](): "open",
+	// The server makes these ids, and they are random.
+	reflect.TypeFor[access.KeyID]():       "open",
+	reflect.TypeFor[customer.AddressID](): "open",
+	reflect.TypeFor[customer.NoteID]():    "open",
+
+	reflect.TypeFor[staff.PersonID](): "person",
 
 	reflect.TypeFor[unit.CustomerID](): "customer,compared",
 
-	// Words from a fixed list, and names of roles.
+	// Words from a fixed list, and names of roles and groups.
 	reflect.TypeFor[unit.Currency]():          "open",
+	reflect.TypeFor[unit.Country]():           "open",
+	reflect.TypeFor[customer.Group]():         "open",
+	reflect.TypeFor[customer.Purpose]():       "open",
 	reflect.TypeFor[unit.Kind]():              "open",
 	reflect.TypeFor[access.Role]():            "open",
 	reflect.TypeFor[access.Permission]():      "open",
@@ -49,29 +54,4 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[returns.OrderStep]():      "open",
 	reflect.TypeFor[stock.Reason]():           "open",
 	reflect.TypeFor[stock.Condition]():        "open",
-}
-
-// EventTypes returns the type names of all events that this or an earlier version writes, each with
-// the Go type that it is decoded into.
-func EventTypes() map[string]reflect.Type {
-	all := make(map[string]reflect.Type)
-	learn(all, product.Types(), product.Decode)
-	learn(all, cart.Types(), cart.Decode)
-	learn(all, order.Types(), order.Decode)
-	learn(all, returns.Types(), returns.Decode)
-	learn(all, stock.Types(), stock.Decode)
-	learn(all, access.Types(), access.Decode)
-	learn(all, staff.Types(), staff.Decode)
-	return all
-}
-
-// learn finds the Go type of each type name. It decodes an event without members for this.
-func learn[E any](all map[string]reflect.Type, types []string, decode func(string, []byte) (E, error)) {
-	for _, name := range types {
-		event, err := decode(name, []byte(`{}`))
-		if err != nil {
-			panic(fmt.Errorf("the event %s cannot be read without members: %w", name, err))
-		}
-		all[name] = reflect.TypeOf(event)
-	}
 }

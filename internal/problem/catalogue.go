@@ -9,12 +9,14 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 )
 
 // Entry explains a problem type.
@@ -35,7 +37,7 @@ func Catalogue() []Entry {
 		entry(http.StatusBadRequest, CodeKeyRequired, "The request moves stock or money, so it needs an Idempotency-Key, and it has none."),
 		entry(http.StatusUnauthorized, CodeCredentials, "The request has no API key, no token and no session, or one that is not good here."),
 		entry(http.StatusUnauthorized, CodeSignIn, "The address, the password or the code of a sign-in is wrong, or the access has ended."),
-		entry(http.StatusTooManyRequests, CodeSignInDelayed, "Too many tries to sign in have failed, or too many links for new passwords were asked for. Wait for the time in Retry-After."),
+		entry(http.StatusTooManyRequests, CodeSignInDelayed, "Too many tries to sign in have failed, or too many links were asked for. Wait for the time in Retry-After, or ask for a link that makes your browser known (request-reset)."),
 		entry(http.StatusConflict, CodeNoMail, "The server sends no mail, because no mail server is set up (--smtp-url). Ask an admin for a token instead."),
 		entry(http.StatusForbidden, CodeSession, "Only a person who has signed in can do this."),
 		entry(http.StatusForbidden, CodeForbidden, "The caller lacks a permission. The member permission names it."),
@@ -68,7 +70,7 @@ func Catalogue() []Entry {
 		entry(http.StatusServiceUnavailable, CodePositionNotYet, "The read model has not reached the position in Daybook-Min-Position yet. The member position has the position that it has reached."),
 	}
 	for _, rejections := range [][]*rule.Rejection{
-		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections,
+		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

@@ -7,12 +7,14 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
 )
@@ -47,6 +49,13 @@ var facts = rows(
 	nothing(staff.ErrNotFound, staff.ErrExists, staff.ErrDisabled, staff.ErrNotJoined, staff.ErrLimit, staff.ErrTokenRefused, staff.ErrChanged, staff.ErrCodeRefused, staff.ErrFactorMissing, staff.ErrFactorExists),
 	facing[fieldFacts](staff.ErrInvalid),
 
+	// Of customers.
+	nothing(customer.ErrNotFound, customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrLimit, customer.ErrBlocked),
+	facing[fieldFacts](customer.ErrTextInvalid),
+	// Of erasures.
+	nothing(subject.ErrInvalid),
+	facing[openOrderFacts](subject.ErrOrderOpen),
+
 	// Of products.
 	facing[RefusedLineFacts](product.ErrNotFound, product.ErrRetired),
 	nothing(product.ErrTitleInvalid, product.ErrPriceNegative),
@@ -57,6 +66,8 @@ var facts = rows(
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
 		cart.ErrNoDeadline, cart.ErrPolicyUnknown, checkout.ErrDiffers),
+	facing[detailsFacts](cart.ErrDetailsInvalid),
+	facing[countryFacts](cart.ErrCountryOfAddress),
 	facing[otherCartFacts](cart.ErrNotFound, cart.ErrEmpty),
 	facing[cartStateFacts](cart.ErrNotOpen),
 	facing[unknownLinesFacts](cart.ErrLineUnknown),
@@ -120,6 +131,7 @@ var facts = rows(
 	facing[awaitedRequestedFacts](returns.ErrQuantityExceeded),
 	facing[nextFacts](returns.ErrReceiptOrder),
 	facing[refundableFacts](returns.ErrAmountExceeded),
+	facing[ofNoOrderFacts](returns.ErrRefundOfNoOrder),
 )
 
 type row struct {
@@ -216,6 +228,12 @@ type (
 	fieldFacts struct {
 		Field string `json:"field" example:"name" doc:"Which member is refused."`
 	}
+	detailsFacts struct {
+		Field string `json:"field" example:"shipping/country" doc:"Which member is refused."`
+	}
+	countryFacts struct {
+		Country unit.Country `json:"country" example:"GB" doc:"The country of the address."`
+	}
 	roleFacts struct {
 		Role access.Role `json:"role,omitempty" example:"picker" doc:"The role that does not exist. Left out if the path has it."`
 	}
@@ -252,6 +270,9 @@ type (
 	productTextFacts struct {
 		Field string `json:"field" enum:"reason" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	openOrderFacts struct {
+		OrderID unit.OrderID `json:"order_id" doc:"One of the orders that are not finished."`
 	}
 	cartTextFacts struct {
 		Field string `json:"field" enum:"country,reason,reference,sku_text,title" doc:"Which text it is."`
@@ -454,6 +475,10 @@ type (
 		Limit     *unit.Money `json:"limit,omitempty" doc:"The most that the caller may give back in all. Left out if the refusal came after the refund was recorded, and the refund was taken back."`
 		GivenBack *unit.Money `json:"given_back,omitempty" doc:"What has been given back before. Left out with limit."`
 		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
+	}
+	ofNoOrderFacts struct {
+		WithoutOrder unit.Money `json:"without_order" doc:"How much of the refund belongs to no order."`
+		Requested    unit.Money `json:"requested" doc:"How much was asked for."`
 	}
 	refundableFacts struct {
 		Refundable unit.Money `json:"refundable" doc:"How much can still be given back."`

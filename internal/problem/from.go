@@ -17,7 +17,7 @@ import (
 // From turns an error into a problem by this table. It never returns nil.
 //
 //	a *Document (also wrapped)         as it is
-//	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown, or 403 for -above-limit
+//	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown, or 403 for -above-limit and returns.ErrRefundOfNoOrder
 //	*access.LacksError                 403 forbidden
 //	*access.ScopeError                 403 outside-scope
 //	*eventstore.OutcomeUnknownError    503 outcome-unknown
@@ -108,7 +108,7 @@ func table(err error) *Document {
 // not exist, such as order-not-found, 403 if the sender may not do so much, such as
 // refund-above-limit, and 409 otherwise.
 func StatusOfRule(code string) int {
-	if strings.HasSuffix(code, "-above-limit") {
+	if strings.HasSuffix(code, "-above-limit") || code == returns.ErrRefundOfNoOrder.Code {
 		return http.StatusForbidden
 	}
 	if strings.HasSuffix(code, "-not-found") || strings.HasSuffix(code, "-unknown") {

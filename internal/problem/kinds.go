@@ -185,7 +185,7 @@ func SignInRefused() *Document {
 // SignInDelayed means that too many tries have failed, or that somebody has asked too often for a
 // new password. The next try is allowed after the given time.
 func SignInDelayed(after time.Duration) *Document {
-	return New(http.StatusTooManyRequests, CodeSignInDelayed, "There were too many tries. Wait before the next one.").retryIn(after)
+	return New(http.StatusTooManyRequests, CodeSignInDelayed, "There were too many tries. Wait before the next one. In a browser that is known for you, tries of others do not delay you: a link by mail (request-reset) makes your browser known, and so does a token of an admin.").retryIn(after)
 }
 
 // SessionRequired means that only a person who has signed in can do this, and the caller has no

@@ -7,7 +7,9 @@ import "daybook/domain/unit"
 var freeTexts = map[string]func(text string, maxRunes int) string{
 	"carrier": unit.LineFault, "country": unit.LineFault, "document": unit.LineFault,
 	"provider": unit.LineFault, "reference": unit.LineFault, "title": unit.LineFault,
-	"tracking": unit.LineFault, "note": unit.TextFault, "reason": unit.TextFault,
+	"tracking": unit.LineFault, "note": unit.TextFault, "reason": unit.TextFault, "text": unit.TextFault,
+	"company": unit.LineFault, "postcode": unit.LineFault, "city": unit.LineFault, "buyer_reference": unit.LineFault,
+	"delivery_notes": unit.TextFault, "gift_message": unit.TextFault,
 }
 
 // TextFault says what is wrong with the characters of a member of a body. It returns "" if nothing
@@ -55,7 +57,7 @@ func FormFault(member, text string) string {
 // direction of the text, line separators, and texts of which nothing can be seen.
 func TextPattern(member string) string {
 	switch member {
-	case "note", "reason":
+	case "note", "reason", "text", "delivery_notes", "gift_message":
 		return `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$`
 	}
 	if freeTexts[member] == nil {

@@ -43,6 +43,7 @@ type OrderSummary struct {
 type Order struct {
 	OrderCommon
 	HoldReason       string             `json:"hold_reason,omitempty" class:"personal"`
+	Details          *Details           `json:"details,omitempty" doc:"Where it goes and how to reach its buyer, as they were at the checkout. Left out if nothing was given."`
 	ConfirmBy        time.Time          `json:"confirm_by"`
 	AllocationFailed bool               `json:"allocation_failed"`
 	Remedy           string             `json:"remedy,omitempty" enum:"void_or_refund,backorder"`
@@ -97,7 +98,7 @@ type Payment struct {
 	State         string `json:"state" enum:"pending,succeeded,failed" doc:"The state of the transaction."`
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
-	Provider      string `json:"provider,omitempty"`
+	Provider      string `json:"provider,omitempty" class:"chosen"`
 	Reference     string `json:"reference,omitempty" class:"personal" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund belongs to."`
 
@@ -116,7 +117,7 @@ type Shipment struct {
 	ShipmentID string         `json:"shipment_id"`
 	Location   string         `json:"location"`
 	Lines      []LineQuantity `json:"lines" doc:"What is in the parcel."`
-	Carrier    string         `json:"carrier,omitempty"`
+	Carrier    string         `json:"carrier,omitempty" class:"chosen"`
 	Tracking   string         `json:"tracking,omitempty" class:"personal"`
 	Forced     bool           `json:"forced"`
 	Delivered  bool           `json:"delivered" doc:"It has arrived." example:"true"`
@@ -162,7 +163,7 @@ func OrderOf(s order.State, revision int64) Order {
 			Captured: MoneyOf(s.Captured()), Refunded: MoneyOf(s.Returned()),
 			LineCount: len(s.Lines), Units: int64(units), Revision: revision,
 		},
-		HoldReason: s.HoldReason, ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),
+		HoldReason: s.HoldReason, Details: detailsOf(s.Details), ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),
 		Lines: listed(s.Lines, orderLine), Reservations: listed(s.Holdings, orderReservation),
 		Payments: listed(s.Transactions, payment), Shipments: listed(s.Shipments, shipment),
 		Orphans: each(s.Orphans, func(o order.Orphan) OrphanedPayment {

@@ -86,7 +86,7 @@ type ReturnedOutcome struct {
 type ReturnRefund struct {
 	TransactionID string        `json:"transaction_id"`
 	Amount        Money         `json:"amount"`
-	Provider      string        `json:"provider,omitempty"`
+	Provider      string        `json:"provider,omitempty" class:"chosen"`
 	Reference     string        `json:"reference,omitempty" class:"personal" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	Shares        []RefundShare `json:"shares,omitempty"`
 }

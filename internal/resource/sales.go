@@ -51,9 +51,3 @@ type SalesCustomer struct {
 	LastOrderAt  *time.Time `json:"last_order_at,omitempty"`
 	LastOrderID  string     `json:"last_order_id,omitempty"`
 }
-
-// CustomerTotals is what a customer bought, by currency.
-type CustomerTotals struct {
-	CustomerID string          `json:"customer_id" class:"customer"`
-	Totals     []SalesCustomer `json:"totals"`
-}

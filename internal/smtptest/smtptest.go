@@ -222,7 +222,7 @@ func (c *conversation) handle(line string) bool {
 		c.mail = Mail{From: between(rest), Secured: c.secured, User: c.user}
 		return c.replies(command, "250 ok")
 	case "RCPT":
-		c.mail.To = between(rest)
+		c.mail.To += between(rest) // a mail to several addresses shows all of them
 		return c.replies(command, "250 ok")
 	case "DATA":
 		if c.refused(command) {

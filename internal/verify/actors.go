@@ -24,7 +24,7 @@ func (b *Book) noteActor(e *event) {
 	switch {
 	case b.actors == nil && e.Stream == access.Stream():
 		b.actors = &Actors{From: e.Position, FromTime: e.RecordedAt.UTC()}
-	case b.actors != nil && access.ProvenPrefix(e.meta.Actor) == "":
+	case b.actors != nil && access.AuthenticatedPrefix(e.meta.Actor) == "":
 		b.actors.Unproven++
 	}
 }

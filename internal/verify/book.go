@@ -10,11 +10,13 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -22,17 +24,19 @@ import (
 // Book is what the whole log folds to: every product, cart, order, return and stock level, and
 // the ledger of sales. It also has the checks that are made while the log is read.
 type Book struct {
-	Position eventstore.Position
-	Now      time.Time
-	Products map[unit.SKU]*Product
-	Carts    map[unit.CartID]*Cart
-	Orders   map[unit.OrderID]*Order
-	Returns  map[unit.ReturnID]*Return
-	Stock    map[stock.Key]*StockLevel
-	Sales    *Ledger
-	Access   access.State // API keys and roles
-	actors   *Actors      // nil: no event is about keys or roles
-	Staff    staff.State  // people who sign in
+	Position  eventstore.Position
+	Now       time.Time
+	Products  map[unit.SKU]*Product
+	Carts     map[unit.CartID]*Cart
+	Orders    map[unit.OrderID]*Order
+	Returns   map[unit.ReturnID]*Return
+	Stock     map[stock.Key]*StockLevel
+	Sales     *Ledger
+	Customers map[unit.CustomerID]*Customer
+	Access    access.State        // API keys and roles
+	actors    *Actors             // nil: no event is about keys or roles
+	Staff     staff.State         // people who sign in
+	erased    map[unit.Owner]bool // whose texts were erased
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -122,11 +126,13 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		Returns:      map[unit.ReturnID]*Return{},
 		Stock:        map[stock.Key]*StockLevel{},
 		Sales:        newLedger(shop),
+		Customers:    map[unit.CustomerID]*Customer{},
 		grace:        grace,
 		checkouts:    map[unit.OrderID][]*checkoutAttempt{},
 		claimed:      map[unit.OrderID]unit.CartID{},
 		restocked:    map[returnAtStock]unit.Quantity{},
 		merges:       map[merge]*merging{},
+		erased:       map[unit.Owner]bool{},
 		streams:      map[string]lastEvent{},
 		unreadable:   map[string]*unreadableStream{},
 		others:       newOtherStreams(),
@@ -218,6 +224,10 @@ func (b *Book) foldEvent(e *event) {
 		b.foldAccess(e, value)
 	case staff.Event:
 		b.foldStaff(e, value)
+	case customer.Event:
+		b.foldCustomer(e, unit.CustomerID(id), value)
+	case subject.Event:
+		b.foldSubject(e, value)
 	}
 }
 
@@ -315,7 +325,7 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	b.foldMerge(e, id, c, value)

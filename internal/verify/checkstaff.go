@@ -68,6 +68,10 @@ func personOf(value staff.Event) staff.PersonID {
 		return value.Person
 	case staff.EmailChanged:
 		return value.Person
+	case staff.BrowserKnown:
+		return value.Person
+	case staff.TriesCounted:
+		return value.Person
 	}
 	return ""
 }

@@ -21,11 +21,13 @@ import (
 	"daybook/commands/reactor"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
 	"daybook/domain/stock"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/eventstore/memory"
@@ -125,6 +127,28 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			begin: func(s *shop) {
 				s.must(s.MoveStock(ctx, callAt(autumn), key("ONLY"), stock.Receive{At: s.At(key("ONLY")), Quantity: 3}))
 			},
+		},
+	}
+	all[customer.Category] = aggregateKind{
+		types: customer.Types(), foreignOnly: "theirs",
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewCustomer, unit.CustomerID(strings.TrimPrefix(stream, customer.Stream(""))))
+		},
+		begin: func(s *shop) {
+			s.must(s.Customer(ctx, callAt(autumn), "theirs", customer.Register{CustomerID: "theirs"}))
+		},
+	}
+	gone := unit.CustomerID("theirs").Owner()
+	all[subject.Category] = aggregateKind{
+		types: subject.Types(), foreignOnly: strings.TrimPrefix(subject.Stream(gone), subject.Category+"-"),
+		state: func(s *commands.Service, stream string) (state any, revision int64, err error) {
+			if stream != subject.Stream(gone) {
+				return subject.State{}, -1, nil
+			}
+			return s.Subject(ctx, gone)
+		},
+		begin: func(s *shop) {
+			s.must(s.Erase(ctx, callAt(autumn), subject.Erased{CustomerID: "theirs", Reason: subject.Requested}))
 		},
 	}
 	// All API keys are in one stream, which shop.trade does not begin.

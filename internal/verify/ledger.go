@@ -80,7 +80,7 @@ type daySum struct {
 	documents int64 // how many documents have their first event on this day
 }
 
-type customer struct {
+type bought struct {
 	orders, returns, units int64
 	ordered, amount        decimal.Decimal
 	firstAt, lastAt        *time.Time
@@ -94,7 +94,7 @@ type Ledger struct {
 	documents map[string]*document
 	days      map[dayKey]*daySum
 	skus      map[skuKey]*Sum
-	customers map[customerKey]*customer
+	customers map[customerKey]*bought
 }
 
 func newLedger(shop Shop) *Ledger {
@@ -103,7 +103,7 @@ func newLedger(shop Shop) *Ledger {
 	}
 	return &Ledger{
 		shop: shop, documents: map[string]*document{}, days: map[dayKey]*daySum{},
-		skus: map[skuKey]*Sum{}, customers: map[customerKey]*customer{},
+		skus: map[skuKey]*Sum{}, customers: map[customerKey]*bought{},
 	}
 }
 

@@ -36,11 +36,12 @@ type activeBuild struct {
 
 // comparers compare the tables of each view with the fold.
 var comparers = map[string]func(context.Context, *Book, build) ([]*Check, error){
-	"orders":   compareOrders,
-	"stock":    compareStock,
-	"carts":    compareCarts,
-	"products": compareProducts,
-	"sales":    compareSales,
+	"orders":    compareOrders,
+	"stock":     compareStock,
+	"carts":     compareCarts,
+	"products":  compareProducts,
+	"sales":     compareSales,
+	"customers": compareCustomers,
 }
 
 // openReadModels finds the active builds. It makes the first query of the transaction, so the

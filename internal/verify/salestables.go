@@ -105,17 +105,17 @@ type customerRow struct {
 	lastID                 string
 }
 
-func (r *customerRow) columns() []column[*customer] {
-	return []column[*customer]{
-		keyColumn[*customer]("customer_id", &r.customerKey.id), keyColumn[*customer]("currency", &r.customerKey.currency),
-		equals("orders", &r.orders, func(c *customer) int64 { return c.orders }),
-		equals("returns", &r.returns, func(c *customer) int64 { return c.returns }),
-		equals("units", &r.units, func(c *customer) int64 { return c.units }),
-		equals("ordered", &r.ordered, func(c *customer) decimal.Decimal { return c.ordered }),
-		equals("amount", &r.amount, func(c *customer) decimal.Decimal { return c.amount }),
-		equals("first_order_at", &r.firstAt, func(c *customer) *time.Time { return c.firstAt }),
-		equals("last_order_at", &r.lastAt, func(c *customer) *time.Time { return c.lastAt }),
-		equals("last_order_id", &r.lastID, func(c *customer) string { return c.lastID }),
+func (r *customerRow) columns() []column[*bought] {
+	return []column[*bought]{
+		keyColumn[*bought]("customer_id", &r.customerKey.id), keyColumn[*bought]("currency", &r.customerKey.currency),
+		equals("orders", &r.orders, func(c *bought) int64 { return c.orders }),
+		equals("returns", &r.returns, func(c *bought) int64 { return c.returns }),
+		equals("units", &r.units, func(c *bought) int64 { return c.units }),
+		equals("ordered", &r.ordered, func(c *bought) decimal.Decimal { return c.ordered }),
+		equals("amount", &r.amount, func(c *bought) decimal.Decimal { return c.amount }),
+		equals("first_order_at", &r.firstAt, func(c *bought) *time.Time { return c.firstAt }),
+		equals("last_order_at", &r.lastAt, func(c *bought) *time.Time { return c.lastAt }),
+		equals("last_order_id", &r.lastID, func(c *bought) string { return c.lastID }),
 	}
 }
 

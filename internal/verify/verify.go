@@ -184,6 +184,13 @@ func runOnLog(ctx context.Context, cfg Config, m *readModels) (*Book, *Report, e
 	report.add(book.checks()...)
 	report.add(m.checks()...)
 	report.add(m.parkedChecks()...)
+	if m != nil && m.parked != nil { // the tables of the command side are there
+		erased, err := book.checkErased(ctx, cfg.Pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		report.add(erased)
+	}
 	if cfg.Against != "" {
 		checks, err := book.Against(cfg.Against)
 		if err != nil {

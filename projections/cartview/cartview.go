@@ -18,6 +18,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/domain/cart"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/projections"
 	"daybook/projections/table"
@@ -35,16 +36,14 @@ func View() projections.View {
 		Name:     "carts",
 		Version:  6,                                        // 6 added the cart that it was merged into
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
-		Claims:   []string{cart.Category + "."},
+		Claims:   []string{cart.Category + ".", subject.Category + "."},
 		Tables:   tables,
 		Columns:  map[string][]string{carts.Name(): carts.Names()},
 		Indexes:  indexes,
 		Metadata: true,
 		Belongs:  projections.OfItsKind,
-		Decode: func(eventType string, data []byte) (any, error) {
-			return cart.Decode(eventType, data)
-		},
-		Apply: apply,
+		Decode:   decode,
+		Apply:    apply,
 	}
 }
 
@@ -74,13 +73,14 @@ type record struct {
 	total    decimal.Decimal
 }
 
-func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
+func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) (err error) {
 	records := make(map[string]*record)
 	var inOrder []*record
 	var absent []string
+	var erasures []subject.Erased
 	for i := range batch {
 		id := cartID(batch[i].Stream)
-		if records[id] != nil {
+		if _, ofCart := batch[i].Value.(cart.Event); !ofCart || records[id] != nil {
 			continue
 		}
 		r := &record{id: id}
@@ -95,6 +95,10 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 	}
 	for i := range batch {
 		e := &batch[i]
+		if erased, is := e.Value.(subject.Erased); is {
+			erasures = append(erasures, erased)
+			continue
+		}
 		event, ok := e.Value.(cart.Event)
 		if !ok {
 			return fmt.Errorf("event %s at %s: not of a cart", e.Type, e.Position)
@@ -105,6 +109,9 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 		}
 		r.known, r.changed = true, true
 		r.apply(e, event)
+	}
+	if inOrder, err = redact(ctx, tx, erasures, records, inOrder); err != nil {
+		return fmt.Errorf("redact carts: %w", err)
 	}
 	inOrder = slices.DeleteFunc(inOrder, func(r *record) bool { return !r.changed })
 	if err := store(tx, inOrder); err != nil {
@@ -119,16 +126,18 @@ func load(ctx context.Context, tx *projections.Tx, ids []string, into map[string
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT `+carts.Only("cart_id", "state", "channel", "opened_at")+` FROM carts WHERE cart_id = ANY ($1)`, ids)
+	rows, err := tx.Query(ctx, `SELECT `+carts.Only("cart_id", "state", "channel", "opened_at", "changed_at", "recorded_at", "revision")+` FROM carts WHERE cart_id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
 	var id, channel string
 	var state []byte
-	var openedAt time.Time
-	_, err = pgx.ForEachRow(rows, []any{&id, &state, &channel, &openedAt}, func() error {
+	var openedAt, changedAt, recordedAt time.Time
+	var revision int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &channel, &openedAt, &changedAt, &recordedAt, &revision}, func() error {
 		r := into[id]
 		r.channel, r.openedAt, r.known = channel, openedAt, true
+		r.changedAt, r.recordedAt, r.revision = changedAt, recordedAt, revision
 		return json.Unmarshal(state, &r.stored)
 	})
 	return err
@@ -150,7 +159,7 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Shortages, r.Dropped = event.Shortages, event.Dropped
 	case cart.Abandoned:
 		r.Reason = event.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	r.Fold = cart.Evolve(r.Fold, event)

@@ -1,5 +1,4 @@
 CREATE INDEX carts_by_time ON carts (changed_at, cart_id);
-CREATE INDEX carts_by_customer ON carts (customer_id, changed_at, cart_id) WHERE customer_id <> '';
 CREATE INDEX carts_by_phase ON carts (phase, changed_at, cart_id);
 CREATE INDEX carts_by_opening ON carts (opened_at, cart_id);
 CREATE INDEX carts_by_total ON carts (total, cart_id);

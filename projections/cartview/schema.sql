@@ -17,3 +17,6 @@ CREATE TABLE carts (
     revision    bigint      NOT NULL,
     state       json        NOT NULL
 ) WITH (fillfactor = 80);
+
+-- The carts of a customer who is erased are looked up while the view is built, too.
+CREATE INDEX carts_by_customer ON carts (customer_id, changed_at, cart_id) WHERE customer_id <> '';

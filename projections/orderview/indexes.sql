@@ -1,12 +1,10 @@
 CREATE INDEX orders_by_time ON orders (placed_at, order_id);
 CREATE INDEX orders_by_status ON orders (status, placed_at, order_id);
-CREATE INDEX orders_by_customer ON orders (customer_id, placed_at, order_id);
 CREATE INDEX orders_by_reference ON orders (reference);
 CREATE INDEX orders_by_sku ON orders USING gin (skus);
 CREATE INDEX orders_wanting_attention ON orders (placed_at, order_id) WHERE on_hold OR needs_attention;
 CREATE INDEX returns_by_time ON returns (created_at, return_id);
 CREATE INDEX returns_by_status ON returns (status, created_at, return_id);
-CREATE INDEX returns_by_customer ON returns (customer_id, created_at, return_id);
 CREATE INDEX returns_by_reference ON returns (reference);
 CREATE INDEX orders_by_change ON orders (changed_at, order_id);
 CREATE INDEX orders_by_total ON orders (total, order_id);

@@ -15,6 +15,7 @@ import (
 
 	"daybook/domain/order"
 	"daybook/domain/returns"
+	"daybook/domain/subject"
 	"daybook/projections"
 )
 
@@ -31,7 +32,7 @@ func View() projections.View {
 		Version: 9, // 9 keeps the time of order.confirmed.v2, too
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
 		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
-		Claims:  []string{order.Category + ".", returns.Category + "."},
+		Claims:  []string{order.Category + ".", returns.Category + ".", subject.Category + "."},
 		Tables:  tables,
 		Columns: map[string][]string{
 			orderTable.Name(): orderTable.Names(), returnTable.Name(): returnTable.Names(), returnOrders.Name(): returnOrders.Names(),
@@ -45,6 +46,9 @@ func View() projections.View {
 }
 
 func decode(eventType string, data []byte) (any, error) {
+	if isSubject(eventType) {
+		return subject.Decode(eventType, data)
+	}
 	if len(eventType) > len(order.Category) && eventType[:len(order.Category)] == order.Category {
 		return order.Decode(eventType, data)
 	}
@@ -54,6 +58,7 @@ func decode(eventType string, data []byte) (any, error) {
 // apply folds a batch for each order and each return, and writes each changed row once.
 func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 	orders, returned := newOrders(), newReturns()
+	var erasures []subject.Erased
 	for i := range batch {
 		switch batch[i].Value.(type) {
 		case order.Event:
@@ -74,7 +79,12 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 			orders.apply(&batch[i], value)
 		case returns.Event:
 			returned.apply(&batch[i], value)
+		case subject.Erased:
+			erasures = append(erasures, value)
 		}
+	}
+	if err := redact(ctx, tx, erasures, orders, returned); err != nil {
+		return fmt.Errorf("redact: %w", err)
 	}
 	if err := orders.store(ctx, tx); err != nil {
 		return fmt.Errorf("store orders: %w", err)

@@ -54,3 +54,7 @@ CREATE TABLE return_orders (
     return_id text NOT NULL,
     PRIMARY KEY (order_id, return_id)
 );
+
+-- The orders and returns of a customer who is erased are looked up while the view is built, too.
+CREATE INDEX orders_by_customer ON orders (customer_id, placed_at, order_id);
+CREATE INDEX returns_by_customer ON returns (customer_id, created_at, return_id);

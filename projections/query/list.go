@@ -2,6 +2,8 @@ package query
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -36,10 +38,31 @@ func (k Kind) holds(text string) bool {
 type Column struct {
 	Name string
 	Kind Kind
+	// Hidden says that some readers must not see the column, such as a customer's id. Its Kind is
+	// Text.
+	Hidden bool
+}
+
+// expression is what rows are sorted by for a page.
+func (c Column) expression(w *Where, p Page) string {
+	if !c.Hidden || p.Secret == "" {
+		return c.Name
+	}
+	return "encode(sha256(convert_to(" + w.Arg(p.Secret) + "::text || " + c.Name + ", 'UTF8')), 'hex')"
+}
+
+// value is the value of expression in a row. value is that of the column.
+func (c Column) value(p Page, value string) string {
+	if !c.Hidden || p.Secret == "" {
+		return value
+	}
+	hash := sha256.Sum256([]byte(p.Secret + value))
+	return hex.EncodeToString(hash[:])
 }
 
 // Sort is an order of a list. No two rows have the same values in all its columns. An index
-// has the columns in this order, so a late page costs no more than the first one.
+// has the columns in this order, so a late page costs no more than the first one. With a secret
+// (Page.Secret), the database also sorts the rows that are equal up to a hidden column.
 type Sort[T any] struct {
 	By  []Column
 	Key func(T) []string // the values of the columns in a row
@@ -84,28 +107,38 @@ func (r Rows[T]) Read(ctx context.Context, db DB, w Where, p Page) (List[T], err
 		}
 		list.Count = &count
 	}
-	if err := sort.after(&w, p, descending); err != nil {
+	names := make([]string, len(sort.By))
+	for i, column := range sort.By {
+		names[i] = column.expression(&w, p)
+	}
+	if err := sort.after(&w, p, names, descending); err != nil {
 		return list, err
 	}
 	direction := ""
 	if descending {
 		direction = " DESC"
 	}
-	names := make([]string, len(sort.By))
-	for i, column := range sort.By {
-		names[i] = column.Name + direction
-	}
-	rows, err := All[T](ctx, db, r.Select+w.SQL()+` ORDER BY `+strings.Join(names, ", ")+` LIMIT `+w.Arg(p.Size()+1), w.Args...)
+	rows, err := All[T](ctx, db, r.Select+w.SQL()+` ORDER BY `+strings.Join(names, direction+", ")+direction+` LIMIT `+w.Arg(p.Size()+1), w.Args...)
 	if err != nil {
 		return list, err
 	}
-	cut := Cut(rows, p, func(row T) string { return Cursor(append([]string{p.Sort}, sort.Key(row)...)...) })
+	cut := Cut(rows, p, func(row T) string { return Cursor(append([]string{p.Sort}, sort.key(row, p)...)...) })
 	list.Items, list.Next = cut.Items, cut.Next
 	return list, nil
 }
 
-// after adds the condition that a row comes after the last page.
-func (s Sort[T]) after(w *Where, p Page, descending bool) error {
+// key has the values by which a row is sorted for a page.
+func (s Sort[T]) key(row T, p Page) []string {
+	key := s.Key(row)
+	for i, column := range s.By {
+		key[i] = column.value(p, key[i])
+	}
+	return key
+}
+
+// after adds the condition that a row comes after the last page. names are the expressions by which
+// the rows are sorted.
+func (s Sort[T]) after(w *Where, p Page, names []string, descending bool) error {
 	if p.After == "" {
 		return nil
 	}
@@ -113,12 +146,12 @@ func (s Sort[T]) after(w *Where, p Page, descending bool) error {
 	if err != nil {
 		return err
 	}
-	names, marks, values := make([]string, len(s.By)), make([]string, len(s.By)), make([]any, len(s.By))
+	marks, values := make([]string, len(s.By)), make([]any, len(s.By))
 	for i, column := range s.By {
 		if key[0] != p.Sort || !column.Kind.holds(key[1+i]) {
 			return &CursorError{Cursor: p.After} // the cursor belongs to another order
 		}
-		names[i], marks[i], values[i] = column.Name, "?::text::"+string(column.Kind), key[1+i]
+		marks[i], values[i] = "?::text::"+string(column.Kind), key[1+i]
 	}
 	than := " > "
 	if descending {

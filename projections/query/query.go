@@ -53,6 +53,10 @@ type Page struct {
 	Limit int    // 0 is DefaultLimit; more than MaxLimit is MaxLimit
 	Sort  string // the name of an order, with "-" before it to reverse it; empty is the list's default order
 	Count bool   // also count the rows of all pages
+	// Secret is set for a reader who must not see the hidden columns (Column.Hidden). Rows are then
+	// sorted by a hash of the secret and the value of such a column, so their order tells nothing
+	// about the value. Empty: rows are sorted by the value itself.
+	Secret string
 }
 
 // Size is Limit, put within its bounds.

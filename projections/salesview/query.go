@@ -227,11 +227,11 @@ var ListedCustomers = query.Rows[Customer]{
 	Select: `SELECT ` + customerColumns + ` FROM read.customers`,
 	Sorts: map[string]query.Sort[Customer]{
 		"amount": {
-			By:  []query.Column{{Name: "currency", Kind: query.Text}, {Name: "amount", Kind: query.Number}, {Name: "customer_id", Kind: query.Text}},
+			By:  []query.Column{{Name: "currency", Kind: query.Text}, {Name: "amount", Kind: query.Number}, {Name: "customer_id", Kind: query.Text, Hidden: true}},
 			Key: func(c Customer) []string { return []string{c.Currency, c.Amount.String(), c.CustomerID} },
 		},
 		"customer_id": {
-			By:  []query.Column{{Name: "customer_id", Kind: query.Text}, {Name: "currency", Kind: query.Text}},
+			By:  []query.Column{{Name: "customer_id", Kind: query.Text, Hidden: true}, {Name: "currency", Kind: query.Text}},
 			Key: func(c Customer) []string { return []string{c.CustomerID, c.Currency} },
 		},
 	},

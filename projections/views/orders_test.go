@@ -1,6 +1,7 @@
 package views_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,8 +9,10 @@ import (
 	"daybook/internal/pgtest"
 	"daybook/projections"
 	"daybook/projections/cartview"
+	"daybook/projections/customerview"
 	"daybook/projections/orderview"
 	"daybook/projections/productview"
+	"daybook/projections/query"
 	"daybook/projections/salesview"
 	"daybook/projections/stockview"
 	"daybook/projections/views"
@@ -44,6 +47,7 @@ func TestEachOrderOfAListHasAnIndex(t *testing.T) {
 		{"stock_allocations", stockview.ListedAllocations.Orders()},
 		{"sales_documents", salesview.ListedDocuments.Orders()},
 		{"customers", salesview.ListedCustomers.Orders()},
+		{"customer_accounts", customerview.Listed.Orders()},
 	} {
 		table := list.table
 		if len(list.orders) == 0 {
@@ -57,5 +61,38 @@ func TestEachOrderOfAListHasAnIndex(t *testing.T) {
 				t.Errorf("%s by %s: %d indexes of (%s), %v", table, name, found, strings.Join(columns, ", "), err)
 			}
 		}
+	}
+}
+
+// personalColumns are the columns whose values not every reader may see.
+var personalColumns = []string{"customer_id", "reference", "reason", "note", "tracking", "actor", "provider", "carrier"}
+
+// sortColumns are all columns by which a list can be sorted.
+func sortColumns[T any](list query.Rows[T]) (columns []query.Column) {
+	for _, sort := range list.Sorts {
+		columns = append(columns, sort.By...)
+	}
+	return columns
+}
+
+// A list that is sorted by a personal text says so. Otherwise the order of its rows would tell a
+// reader something about texts that are withheld.
+func TestListsHideTheOrderOfPersonalTexts(t *testing.T) {
+	t.Parallel()
+	hidden := 0
+	for _, column := range slices.Concat(
+		sortColumns(orderview.Listed), sortColumns(orderview.ListedReturns), sortColumns(cartview.Listed), sortColumns(productview.Listed),
+		sortColumns(stockview.Listed), sortColumns(stockview.ListedAlerts), sortColumns(stockview.ListedReservations), sortColumns(stockview.ListedAllocations),
+		sortColumns(salesview.ListedDocuments), sortColumns(salesview.ListedCustomers),
+	) {
+		if column.Hidden != slices.Contains(personalColumns, column.Name) || column.Hidden && column.Kind != query.Text {
+			t.Errorf("the column %s: hidden %t, of the kind %s", column.Name, column.Hidden, column.Kind)
+		}
+		if column.Hidden {
+			hidden++
+		}
+	}
+	if hidden == 0 {
+		t.Error("no column is hidden")
 	}
 }

@@ -4,6 +4,7 @@ package views
 import (
 	"daybook/projections"
 	"daybook/projections/cartview"
+	"daybook/projections/customerview"
 	"daybook/projections/orderview"
 	"daybook/projections/productview"
 	"daybook/projections/salesview"
@@ -17,6 +18,7 @@ func All(sales salesview.Options) []projections.View {
 		stockview.View(),
 		cartview.View(),
 		productview.View(),
+		customerview.View(),
 		salesview.View(sales),
 	}
 }

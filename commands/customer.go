@@ -1,0 +1,95 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"daybook/commands/aggregate"
+	"daybook/domain/access"
+	"daybook/domain/cart"
+	"daybook/domain/contact"
+	"daybook/domain/customer"
+	"daybook/domain/unit"
+)
+
+// Customer carries out commands on a customer's account, all or none. Groups, notes and blocks need
+// access.HandleCustomers, and everything else access.WriteCustomers.
+func (s *Service) Customer(ctx context.Context, call Call, id unit.CustomerID, commands ...customer.Command) (aggregate.Result[customer.Event], error) {
+	if err := s.admit(call, access.WriteCustomers, access.HandleCustomers); err != nil {
+		return aggregate.Result[customer.Event]{}, err
+	}
+	for _, command := range commands {
+		if err := s.admit(call, permissionFor(command)); err != nil {
+			return aggregate.Result[customer.Event]{}, err
+		}
+	}
+	if err := s.ownsCustomer(ctx, call, id); err != nil {
+		return aggregate.Result[customer.Event]{}, err
+	}
+	return s.customers.Handle(ctx, request(call, customer.Stream(id), commands))
+}
+
+// permissionFor is the permission that a command on an account needs.
+func permissionFor(command customer.Command) access.Permission {
+	switch command.(type) {
+	case customer.SetGroups, customer.AddNote, customer.Block, customer.Unblock:
+		return access.HandleCustomers
+	case customer.Register, customer.ChangeProfile, customer.AddAddress, customer.ChangeAddress, customer.RemoveAddress, customer.Consent:
+		return access.WriteCustomers
+	}
+	panic("commands: unknown command on a customer")
+}
+
+// ViewCustomer calls read with the state of a customer's account; see ViewProduct.
+func (s *Service) ViewCustomer(ctx context.Context, id unit.CustomerID, read func(customer.State, int64)) error {
+	return s.customers.View(ctx, customer.Stream(id), read)
+}
+
+// ownsCustomer is ownsCart for a customer's account. The id says whose it is.
+func (s *Service) ownsCustomer(ctx context.Context, call Call, id unit.CustomerID) (err error) {
+	if owner := call.Owner(); owner == "" || owner == id.Owner() {
+		return nil
+	}
+	viewed := s.ViewCustomer(ctx, id, func(_ customer.State, revision int64) {
+		err = hidden(revision, customer.ErrNotFound)
+	})
+	return cmp.Or(viewed, err)
+}
+
+// blockAge is for how long a node may go on with checkouts of a customer whom another node has
+// blocked.
+const blockAge = 5 * time.Second
+
+// buyer returns the account of the customer of an open cart, as far as a checkout needs it. It
+// returns customer.ErrBlocked if the customer is blocked. A checkout that has begun goes on,
+// because it may have reserved stock.
+func (s *Service) buyer(ctx context.Context, id unit.CartID) (defaults *contact.Details, err error) {
+	var who unit.CustomerID
+	viewed := s.ViewCart(ctx, id, func(state cart.State, _ int64) {
+		if state.Phase == cart.PhaseOpen {
+			who = state.CustomerID
+		}
+	})
+	if viewed != nil || who == "" {
+		return nil, viewed
+	}
+	viewed = s.customers.ViewAged(ctx, customer.Stream(who), blockAge, func(state customer.State, _ int64) {
+		if state.Blocked {
+			err = customer.ErrBlocked
+		}
+		if d := state.Defaults(); !d.Empty() {
+			defaults = &d
+		}
+	})
+	return defaults, cmp.Or(viewed, err)
+}
+
+// SetDetails says where a cart goes and how to reach its buyer. A call that may check out may do
+// it, too, because a checkout can bring details.
+func (s *Service) SetDetails(ctx context.Context, call Call, id unit.CartID, details contact.Details) (aggregate.Result[cart.Event], error) {
+	if err := s.admitCart(ctx, call, id, access.WriteCarts, access.CheckOut); err != nil {
+		return aggregate.Result[cart.Event]{}, err
+	}
+	return s.carts.Handle(ctx, request(call, cart.Stream(id), []cart.Command{cart.SetDetails{Details: details}}))
+}

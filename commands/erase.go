@@ -1,0 +1,94 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"daybook/commands/aggregate"
+	"daybook/domain/access"
+	"daybook/domain/subject"
+	"daybook/domain/unit"
+	"daybook/eventstore"
+)
+
+// Eraser does the part of an erasure that is not in the log.
+type Eraser interface {
+	// Of returns what belongs to a customer or a guest, as far as it is recorded when Of is called.
+	Of(ctx context.Context, owner unit.Owner) (Belonging, error)
+	// Note destroys the keys of an erasure that was recorded. If it fails, a reader of the log does
+	// it later.
+	Note(ctx context.Context, erased subject.Erased) error
+	// Done tells whether the erasure of a subject has nothing left to do.
+	Done(ctx context.Context, owner unit.Owner) (bool, error)
+}
+
+// Belonging is what belongs to a customer or a guest.
+type Belonging struct {
+	// Guests are carts that a customer had as a guest and that have keys of their own.
+	Guests  []unit.CartID
+	Carts   []unit.CartID // all carts
+	Orders  []unit.OrderID
+	Returns []unit.ReturnID
+	Open    []unit.OrderID // the orders that are not finished
+}
+
+// Erase erases the personal texts of a customer or of a guest, for good. When it returns, their
+// keys are destroyed. Copies outside the log are removed soon after: each node looks for erasures
+// that are not finished.
+//
+// If the erasure was recorded before, Erase looks for what belongs to the subject since then.
+func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (aggregate.Result[subject.Event], error) {
+	var none aggregate.Result[subject.Event]
+	if err := s.admit(call, access.ErasePersonal); err != nil {
+		return none, err
+	}
+	var belonging Belonging
+	if s.Eraser != nil {
+		var err error
+		if belonging, err = s.Eraser.Of(ctx, asked.Owner()); err != nil {
+			return none, fmt.Errorf("what belongs to a subject: %w", err)
+		}
+	}
+	asked.Carts = belonging.Guests
+	if asked.CartID != "" {
+		asked.Orders = belonging.Orders
+	}
+	result, err := s.subjects.Handle(ctx, request(call, subject.Stream(asked.Owner()), []subject.Command{subject.Erase{Erased: asked, Open: belonging.Open}}))
+	if err != nil {
+		return none, err
+	}
+	if s.Eraser == nil {
+		return result, nil
+	}
+	state, _, err := s.Subject(ctx, asked.Owner())
+	if err == nil {
+		err = s.Eraser.Note(ctx, state.Erased)
+	}
+	return result, err
+}
+
+// Subject returns what was erased of a customer or a guest. revision is -1 if nothing was.
+func (s *Service) Subject(ctx context.Context, owner unit.Owner) (state subject.State, revision int64, err error) {
+	err = s.subjects.View(ctx, subject.Stream(owner), func(now subject.State, at int64) { state, revision = now, at })
+	return state, revision, err
+}
+
+// ByRetention is the metadata of an erasure that the program does in its own name, because the shop
+// keeps such data no longer.
+func ByRetention(command [16]byte) Call {
+	return Call{Meta: eventstore.Metadata{CommandID: command, Actor: theRetention.ID}, Who: theRetention}
+}
+
+// theRetention erases what the shop keeps no longer.
+var theRetention = access.System("retention")
+
+// ForgetStates drops what this node has in memory of the log, because texts in it may have been
+// erased. It is read again when it is needed.
+func (s *Service) ForgetStates() {
+	s.news.Forget()
+	for _, of := range []any{s.products, s.carts, s.stock, s.orders, s.returns, s.access, s.staff, s.customers, s.subjects} {
+		if forgetful, can := of.(interface{ Forget() }); can {
+			forgetful.Forget()
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package customer
+
+import (
+	"time"
+
+	"daybook/domain/contact"
+	"daybook/domain/unit"
+)
+
+// Command is what can be asked of an account.
+//
+//sumtype:decl
+type Command interface{ customerCommand() }
+
+// Register makes an account.
+type Register struct {
+	CustomerID unit.CustomerID
+	Profile    Profile
+}
+
+// ChangeProfile sets members of the profile. A member that is nil stays as it is. The rules do not
+// compare the texts with those that are there, because these are sealed in the log. So each change
+// is recorded, even if it changes nothing.
+type ChangeProfile struct {
+	Name, Email, Phone, Locale *string
+}
+
+// AddAddress adds an address.
+type AddAddress struct {
+	AddressID AddressID
+	Address   contact.Address
+	// Billing and Shipping make it the default address of this kind. The first address becomes
+	// both.
+	Billing, Shipping bool
+}
+
+// ChangeAddress replaces an address. A default stays one.
+type ChangeAddress struct {
+	AddressID         AddressID
+	Address           contact.Address
+	Billing, Shipping bool
+}
+
+// RemoveAddress takes an address away.
+type RemoveAddress struct {
+	AddressID AddressID
+}
+
+// SetGroups replaces the groups.
+type SetGroups struct {
+	Groups []Group
+}
+
+// Consent notes that the customer agrees, or no longer agrees. To agree to the same version again
+// changes nothing.
+type Consent struct {
+	Purpose Purpose
+	Version string // needed if Given
+	Given   bool
+	At      time.Time
+}
+
+// AddNote notes something about the customer.
+type AddNote struct {
+	NoteID NoteID
+	Text   string
+	At     time.Time
+}
+
+// Block keeps the customer from checking out. A customer who is blocked already stays blocked, for
+// the first reason.
+type Block struct {
+	Reason string
+}
+
+// Unblock lets the customer check out again.
+type Unblock struct {
+	Reason string
+}
+
+func (Register) customerCommand()      {}
+func (ChangeProfile) customerCommand() {}
+func (AddAddress) customerCommand()    {}
+func (ChangeAddress) customerCommand() {}
+func (RemoveAddress) customerCommand() {}
+func (SetGroups) customerCommand()     {}
+func (Consent) customerCommand()       {}
+func (AddNote) customerCommand()       {}
+func (Block) customerCommand()         {}
+func (Unblock) customerCommand()       {}

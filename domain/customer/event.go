@@ -1,0 +1,136 @@
+// Package customer is an account of somebody who buys: a profile, addresses, groups, consents, and
+// what the staff noted. A customer without an account has no stream, but may have carts and orders
+// under the same id, as those of an import do.
+//
+// The package does not know what a customer bought, and does not let anybody sign in.
+package customer
+
+import (
+	"time"
+
+	"daybook/domain/contact"
+	"daybook/domain/unit"
+)
+
+// Category starts the names of customer streams.
+const Category = "customer"
+
+// Stream names a customer's stream: "customer-c4f1...".
+func Stream(id unit.CustomerID) string { return Category + "-" + string(id) }
+
+type (
+	// AddressID names one address of a customer. The server makes it.
+	AddressID string
+	// NoteID names one note of the staff. The server makes it.
+	NoteID string
+	// Group is a name that the shop gives to a set of customers, such as "trade".
+	Group string
+	// Purpose is what a consent is for.
+	Purpose string
+)
+
+// The purposes of consents.
+const (
+	Marketing Purpose = "marketing"
+	Analytics Purpose = "analytics"
+	Terms     Purpose = "terms"
+)
+
+// Purposes are all of them.
+func Purposes() []Purpose { return []Purpose{Marketing, Analytics, Terms} }
+
+// Event is what can have happened to an account. The wire names in codec.go are storage format:
+// they are versioned, never renamed.
+//
+//sumtype:decl
+type Event interface{ customerEvent() }
+
+// Profile says who a customer is and how to reach them.
+type Profile struct {
+	Name   string `json:"name,omitempty" class:"personal"`
+	Email  string `json:"email,omitempty" class:"personal"`
+	Phone  string `json:"phone,omitempty" class:"personal"`
+	Locale string `json:"locale,omitempty" class:"open"` // a language, such as de-AT
+}
+
+// Registered begins the account; it is always a stream's first event.
+type Registered struct {
+	CustomerID unit.CustomerID `json:"customer_id"`
+	Profile    Profile         `json:"profile"`
+}
+
+// ProfileChanged replaces the profile.
+type ProfileChanged struct {
+	Profile Profile `json:"profile"`
+}
+
+// AddressAdded gives the customer one more address.
+type AddressAdded struct {
+	AddressID AddressID       `json:"address_id"`
+	Address   contact.Address `json:"address"`
+}
+
+// AddressChanged replaces an address. Orders keep the address that they had.
+type AddressChanged struct {
+	AddressID AddressID       `json:"address_id"`
+	Address   contact.Address `json:"address"`
+}
+
+// AddressRemoved takes an address away. If it was a default, there is none from then on.
+type AddressRemoved struct {
+	AddressID AddressID `json:"address_id"`
+}
+
+// DefaultsSet says which addresses are used if an order names none. Empty means none.
+type DefaultsSet struct {
+	Billing  AddressID `json:"billing,omitempty"`
+	Shipping AddressID `json:"shipping,omitempty"`
+}
+
+// GroupsSet replaces the groups of the customer. They are sorted.
+type GroupsSet struct {
+	Groups []Group `json:"groups"`
+}
+
+// ConsentGiven notes that the customer agrees to a version of a text.
+type ConsentGiven struct {
+	Purpose Purpose   `json:"purpose"`
+	Version string    `json:"version" class:"open"` // of the text, as the shop names it
+	At      time.Time `json:"at"`
+}
+
+// ConsentWithdrawn notes that the customer no longer agrees.
+type ConsentWithdrawn struct {
+	Purpose Purpose   `json:"purpose"`
+	At      time.Time `json:"at"`
+}
+
+// NoteAdded is what the staff writes about the customer.
+type NoteAdded struct {
+	NoteID NoteID    `json:"note_id"`
+	Text   string    `json:"text" class:"personal"`
+	At     time.Time `json:"at"`
+}
+
+// Blocked keeps the customer from checking out.
+type Blocked struct {
+	Reason string `json:"reason" class:"personal"`
+}
+
+// Unblocked lets the customer check out again.
+type Unblocked struct {
+	Reason string `json:"reason,omitempty" class:"personal"`
+}
+
+func (Registered) customerEvent()       {}
+func (ProfileChanged) customerEvent()   {}
+func (AddressAdded) customerEvent()     {}
+func (AddressChanged) customerEvent()   {}
+func (AddressRemoved) customerEvent()   {}
+func (DefaultsSet) customerEvent()      {}
+func (GroupsSet) customerEvent()        {}
+func (ConsentGiven) customerEvent()     {}
+func (ConsentWithdrawn) customerEvent() {}
+func (NoteAdded) customerEvent()        {}
+func (Blocked) customerEvent()          {}
+func (Unblocked) customerEvent()        {}

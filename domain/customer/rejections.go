@@ -1,0 +1,17 @@
+package customer
+
+import "daybook/domain/rule"
+
+// The refusals of an account.
+var (
+	ErrNotFound       = &rule.Rejection{Code: "customer-not-found", Detail: "No customer with this id is registered."}
+	ErrExists         = &rule.Rejection{Code: "customer-exists", Detail: "The customer is registered already."}
+	ErrTextInvalid    = &rule.Rejection{Code: "customer-text-invalid", Detail: "A text of a customer is refused. The member field names it."}
+	ErrAddressUnknown = &rule.Rejection{Code: "customer-address-unknown", Detail: "The customer has no such address."}
+	ErrPurposeUnknown = &rule.Rejection{Code: "customer-purpose-unknown", Detail: "A consent is for marketing, analytics or terms."}
+	ErrLimit          = &rule.Rejection{Code: "customer-limit", Detail: "A customer has at most 50 addresses, 50 groups and 500 notes."}
+	ErrBlocked        = &rule.Rejection{Code: "customer-blocked", Detail: "The shop has blocked this customer, who cannot check out."}
+)
+
+// Rejections are all refusals of this package.
+var Rejections = []*rule.Rejection{ErrNotFound, ErrExists, ErrTextInvalid, ErrAddressUnknown, ErrPurposeUnknown, ErrLimit, ErrBlocked}

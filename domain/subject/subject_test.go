@@ -1,0 +1,94 @@
+package subject
+
+import (
+	"fmt"
+	"testing"
+
+	"daybook/domain/decidertest"
+	"daybook/domain/unit"
+)
+
+var subjects = decidertest.Decider[Command, Event, State]{Decide: Decide, Evolve: Evolve}
+
+type row = decidertest.Case[Command, Event]
+
+func rows(testing.TB) map[string]row {
+	alice := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1"}, Reason: Requested}
+	guest := Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9"}, Reason: Retention}
+	more := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1", "c-2", "c-2"}, Reason: Requested}
+	order := Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9", "o-10"}, Reason: Other}
+	return map[string]row{
+		"a customer can be erased":                    {When: Erase{Erased: alice}, Then: []Event{alice}},
+		"a guest can be erased":                       {When: Erase{Erased: guest}, Then: []Event{guest}},
+		"erasing again changes nothing":               {Given: []Event{alice}, When: Erase{Erased: alice}, Nothing: true},
+		"a cart that is found later is erased, too":   {Given: []Event{alice}, When: Erase{Erased: more}, Then: []Event{Erased{CustomerID: "alice", Carts: []unit.CartID{"c-2"}, Reason: Requested}}},
+		"an order that is found later is erased, too": {Given: []Event{guest}, When: Erase{Erased: order}, Then: []Event{Erased{CartID: "c-9", Orders: []unit.OrderID{"o-10"}, Reason: Other}}},
+		"an open order stops an erasure":              {When: Erase{Erased: alice, Open: []unit.OrderID{"o-1", "o-2"}}, Refused: ErrOrderOpen.With("", map[string]any{"order_id": unit.OrderID("o-1")})},
+		"an open order stops a repeated erasure":      {Given: []Event{alice}, When: Erase{Erased: more, Open: []unit.OrderID{"o-1"}}, Refused: ErrOrderOpen},
+		"an erasure is about somebody":                {When: Erase{Erased: Erased{Reason: Requested}}, Refused: ErrInvalid},
+		"an erasure is about one subject":             {When: Erase{Erased: Erased{CustomerID: "alice", CartID: "c-1", Reason: Requested}}, Refused: ErrInvalid},
+		"an erasure has a reason":                     {When: Erase{Erased: Erased{CustomerID: "alice"}}, Refused: ErrInvalid},
+		"the reason of an erasure is not a free text": {When: Erase{Erased: Erased{CustomerID: "alice", Reason: "Alice Smith wrote"}}, Refused: ErrInvalid},
+	}
+}
+
+func TestSubject(t *testing.T) { subjects.Run(t, rows(t)) }
+
+func TestEveryRefusalHasARow(t *testing.T) { subjects.EveryRefusalHasARow(t, Rejections, rows(t)) }
+
+func TestEveryTextIsChecked(t *testing.T) {
+	subjects.EveryTextIsChecked(t, nil, rows(t))
+}
+
+func TestWireForm(t *testing.T) {
+	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
+		Erased{CustomerID: "17850", Carts: []unit.CartID{"c-1", "c-2"}, Reason: Requested},
+		Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9"}, Reason: Retention},
+	})
+}
+
+// The name of a stream does not show the customer, and two subjects never share a stream.
+func TestStream(t *testing.T) {
+	for owner, want := range map[unit.Owner]string{
+		unit.CustomerID("17850").Owner(): "subject-e4c22df3-86af-5642-84f6-94cc4df4b73a",
+	} {
+		if got := Stream(owner); got != want {
+			t.Errorf("%s: got %s, want %s", owner, got, want)
+		}
+	}
+	if Stream(unit.CustomerID("c-1").Owner()) == Stream(unit.CartID("c-1").Owner()) {
+		t.Error("a customer and a guest share a stream")
+	}
+}
+
+func TestEverythingOfAnErasureHasAKey(t *testing.T) {
+	got := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1"}}.Owners()
+	if len(got) != 2 || got[0] != "customer:alice" || got[1] != "cart:c-1" {
+		t.Errorf("owners %q", got)
+	}
+	if got := (Erased{CartID: "c-9"}).Owners(); len(got) != 1 || got[0] != "cart:c-9" {
+		t.Errorf("owners %q", got)
+	}
+}
+
+// One event names a bounded number of carts. The others are erased by a repetition.
+func TestOneEventNamesABoundedNumberOfCarts(t *testing.T) {
+	many := make([]unit.CartID, MaxCarts+1)
+	for i := range many {
+		many[i] = unit.CartID(fmt.Sprint("c-", i))
+	}
+	ask := Erase{Erased: Erased{CustomerID: "alice", Carts: many, Reason: Requested}}
+	var state State
+	for _, want := range []int{MaxCarts, 1, 0} {
+		events, err := Decide(ask, state)
+		if err != nil || len(events) != min(want, 1) {
+			t.Fatalf("%d events, %v", len(events), err)
+		}
+		for _, event := range events {
+			if erased, is := event.(Erased); !is || len(erased.Carts) != want {
+				t.Errorf("%d carts, want %d", len(erased.Carts), want)
+			}
+			state = Evolve(state, event)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"daybook/domain/subject"
+	"daybook/domain/unit"
+)
+
+// foldSubject folds an event about a subject. It must be in the stream of this subject.
+func (b *Book) foldSubject(e *event, value subject.Event) {
+	switch value := value.(type) {
+	case subject.Erased:
+		if e.Stream != subject.Stream(value.Owner()) {
+			b.report(e, "it is in the stream of another subject")
+			return
+		}
+		for _, owner := range value.Owners() {
+			b.erased[owner] = true
+		}
+	}
+}
+
+// checkErased checks that no subject has a key whose texts were erased. It reads the keys as they
+// are after the log was folded, because a node may erase somebody meanwhile.
+func (b *Book) checkErased(ctx context.Context, pool *pgxpool.Pool) (*Check, error) {
+	check := &Check{Name: "erasures: no key of an erased subject exists"}
+	owners := sorted(b.erased)
+	check.Examined = int64(len(owners))
+	if len(owners) == 0 {
+		return check, nil
+	}
+	rows, err := pool.Query(ctx, `SELECT subject FROM commands.data_keys WHERE subject = ANY ($1) AND destroyed_at IS NULL ORDER BY 1`, owners)
+	if err != nil {
+		return nil, fmt.Errorf("compare erasures: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[unit.Owner])
+	if err != nil {
+		return nil, fmt.Errorf("compare erasures: %w", err)
+	}
+	for _, owner := range found {
+		check.differ("%s was erased and has a key that is not destroyed", owner)
+	}
+	return check, nil
+}

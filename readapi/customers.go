@@ -1,0 +1,72 @@
+package readapi
+
+import (
+	"context"
+	"errors"
+
+	"daybook/domain/access"
+	"daybook/domain/unit"
+	"daybook/internal/problem"
+	"daybook/internal/resource"
+	"daybook/projections/customerview"
+	"daybook/projections/query"
+	"daybook/projections/salesview"
+)
+
+type customerInput struct {
+	Reading
+	CustomerID string `path:"customer_id" class:"customer" maxLength:"64"`
+}
+
+// customer shows an account with what its customer bought. One of the two is enough: an imported
+// customer has no account, and a new one has bought nothing.
+func (a *api) customer(ctx context.Context, in *customerInput) (resource.Customer, error) {
+	if err := mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
+		return resource.Customer{}, err
+	}
+	totals, err := salesview.CustomerTotals(ctx, a.DB, in.CustomerID)
+	bought := !errors.Is(err, query.ErrNotFound)
+	if bought && err != nil {
+		return resource.Customer{}, err
+	}
+	row, err := customerview.Get(ctx, a.DB, in.CustomerID)
+	switch {
+	case errors.Is(err, query.ErrNotFound) && bought:
+		row.Revision = -1
+	case err != nil:
+		return resource.Customer{}, err
+	}
+	_, limited := problem.RequestOf(ctx).Who.Owned(access.ReadCustomers)
+	out := resource.CustomerOf(unit.CustomerID(in.CustomerID), row.Fold, row.Revision, !limited)
+	if out.Registered {
+		out.RegisteredAt, out.ChangedAt = &row.RegisteredAt, &row.ChangedAt
+	}
+	out.Totals = each(totals, customerOf)
+	return out, nil
+}
+
+type accountsInput struct {
+	Reading
+	Paging
+	Counting
+	CustomerID  []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
+	Name        string   `query:"name" class:"personal" minLength:"2" maxLength:"100" doc:"The beginning of the name. Upper and lower case are the same."`
+	Email       string   `query:"email" class:"personal" minLength:"3" maxLength:"254" doc:"The whole e-mail address."`
+	EmailPrefix string   `query:"email_prefix" class:"personal" minLength:"3" maxLength:"254" doc:"The beginning of the e-mail address."`
+	OrderID     string   `query:"order_id" minLength:"1" maxLength:"64" doc:"The customer who placed this order."`
+	Group       string   `query:"group" minLength:"1" maxLength:"64" doc:"Customers in this group."`
+	Blocked     string   `query:"blocked" enum:"true,false"`
+	Sort        string   `query:"sort" enum:"registered_at,-registered_at,changed_at,-changed_at" default:"-registered_at" doc:"The newest first by default."`
+}
+
+func (a *api) accounts(ctx context.Context, in *accountsInput) (query.List[resource.CustomerSummary], error) {
+	rows, err := customerview.List(ctx, a.DB, customerview.Filter{
+		CustomerIDs: values(in.CustomerID), Name: in.Name, Email: in.Email, EmailPrefix: in.EmailPrefix,
+		OrderID: in.OrderID, Group: in.Group, Blocked: yesOrNo(in.Blocked),
+	}, in.listing(in.Counting, in.Sort))
+	return page(rows, err, accountSummary)
+}
+
+func accountSummary(s customerview.Summary) resource.CustomerSummary {
+	return resource.CustomerSummary(s)
+}
