@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	liveBatch     = 500   // events of one transaction while the view is up to date
+	liveBatch     = 500   // usual events of one transaction while the view is up to date
 	catchUpBatch  = 5_000 // events of one transaction while the view is behind
 	catchUpBehind = 2_000 // waiting events from which a view counts as behind
 
@@ -22,6 +22,7 @@ const (
 // queue is between reading and applying, so that both run at the same time. The applier gets
 // everything that has come in the meantime, and does not wait for more.
 type queue struct {
+	live     int // events of one transaction at most while the view is up to date
 	mu       sync.Mutex
 	events   []Event
 	bytes    int
@@ -34,7 +35,7 @@ type queue struct {
 }
 
 func newQueue(from eventstore.Position) *queue {
-	return &queue{examined: from, more: make(chan struct{}, 1), hasRoom: make(chan struct{}, 1)}
+	return &queue{live: liveBatch, examined: from, more: make(chan struct{}, 1), hasRoom: make(chan struct{}, 1)}
 }
 
 // put adds an event, waiting while the queue is full.
@@ -114,7 +115,7 @@ func (q *queue) take() taken {
 
 // limit is how many of the waiting events the next batch may have, at least one.
 func (q *queue) limit() int {
-	limit := liveBatch
+	limit := q.live
 	if len(q.events) > catchUpBehind {
 		limit = catchUpBatch
 	}

@@ -93,6 +93,9 @@ func (w *worker) run(ctx context.Context) error {
 	w.role.Store(&current.state)
 	ctx, stop := context.WithCancel(ctx)
 	q := newQueue(current.position)
+	if w.gap > liveGap {
+		q.live = catchUpBatch
+	}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -140,11 +143,11 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 		got := q.take()
 		switch {
 		case len(got.events) > 0:
-			next := time.Now().Add(liveGap)
+			next := time.Now().Add(w.gap)
 			if err := w.commit(ctx, got); err != nil {
 				return err
 			}
-			if len(got.events) < liveBatch {
+			if len(got.events) < q.live {
 				pause.For(ctx, time.Until(next))
 			}
 			flush = nil
@@ -182,9 +185,9 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 	}
 }
 
-// liveGap is the least time between two transactions of a view that is up to date. The first event
-// after a pause is posted at once. Under load, several events share the cost of a transaction.
-// Readers should see a write within 50 ms, and liveGap is a fifth of that.
+// liveGap is the usual least time between two transactions of a view. The first event after a pause
+// is posted at once. Under load, several events share the cost of a transaction. Readers should see
+// a write within 50 ms, and liveGap is a fifth of that.
 const liveGap = 10 * time.Millisecond
 
 // advance notifies waiters in this process.

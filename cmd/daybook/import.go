@@ -74,7 +74,7 @@ func (c *importCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	cfg := p.nodeConfig(policy)
-	cfg.CacheStreams = importCacheStreams
+	cfg.CacheStreams, cfg.ViewGap = importCacheStreams, importViewGap
 	n, err := openNode(ctx, cfg, p.log)
 	if err != nil {
 		return err
@@ -112,6 +112,10 @@ const importGCPercent = 300
 // importCacheStreams is how many streams of each kind are kept in memory. It is enough for the SKUs
 // of a large shop and the orders under way, because an import seldom needs an older order again.
 const importCacheStreams = 5000
+
+// importViewGap is the least time between two transactions of a read model. Most reads wait until
+// the import has ended, so the read models may be a bit later and need less processor time.
+const importViewGap = 300 * time.Millisecond
 
 // maxImportWorkers is the largest number of workers. More of them would only wait for each other.
 const maxImportWorkers = 1000

@@ -33,6 +33,7 @@ type nodeConfig struct {
 	KurrentDB string // where the log is; empty: in the database
 	Policy    commands.Policy
 	Views     []projections.View // the views that the node updates
+	ViewGap   time.Duration      // see projections.Config.Gap
 	Guest     bool               // another node may be updating the read models, so this node does not update them
 	Shared    bool               // other nodes use the database, even if its server is our own
 	// Serving means that the node opens even if the log has diverged. Then it refuses all requests,
@@ -392,7 +393,7 @@ func (n *node) newReactor(cfg nodeConfig) *reactor.Reactor {
 // openProjections makes the read models' runner. Over a log that has diverged it changes
 // nothing.
 func (n *node) openProjections(ctx context.Context, cfg nodeConfig) (err error) {
-	n.projections, err = projections.New(projections.Config{Store: n.events, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Observe: cfg.Telemetry.Posted(), Log: n.log})
+	n.projections, err = projections.New(projections.Config{Store: n.events, Pool: n.viewPool, Views: cfg.Views, Guest: cfg.Guest, Gap: cfg.ViewGap, Observe: cfg.Telemetry.Posted(), Log: n.log})
 	if err != nil || n.diverged() {
 		return err
 	}
