@@ -92,6 +92,9 @@ func (c column) falseValues() []string {
 		return `regexp_replace(state::text, '` + pattern + `', '` + by + `')::json`
 	}
 	fold := replace(`"(pending|confirmed|open|completed|noted|completing|closed|declined)"`, `"another"`)
+	if c.table == "customer_accounts" {
+		return []string{replace(`"chargebacks"`, `"another"`), replace(`"Leeds"`, `"York"`)}
+	}
 	if c.table == "carts" {
 		return []string{fold, replace("bored", "content"), replace(`"available":`, `"available":1`)}
 	}

@@ -11,6 +11,8 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/cart"
+	"daybook/domain/contact"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -186,6 +188,21 @@ func (s *shop) trade() {
 	s.orders()
 	s.returns()
 	s.unfinished()
+	s.customers()
+}
+
+func (s *shop) customers() {
+	s.Helper()
+	ctx := s.Context()
+	for i, id := range []unit.CustomerID{"c-ann", "c-bob"} {
+		s.must(s.Customer(ctx, callAt(spring), id, customer.Register{CustomerID: id, Profile: customer.Profile{Name: "Ann", Email: "ann@home.example"}},
+			customer.AddAddress{AddressID: "a1", Address: contact.Address{Lines: []string{"1 High Street"}, City: "Leeds", Country: "GB"}},
+			customer.Consent{Purpose: customer.Terms, Version: "7", Given: true, At: s.Now()},
+			customer.AddNote{NoteID: "n1", Text: "calls often", At: s.Now()}))
+		if i == 1 {
+			s.must(s.Customer(ctx, callAt(summer), id, customer.Block{Reason: "chargebacks"}))
+		}
+	}
 }
 
 func (s *shop) orders() {

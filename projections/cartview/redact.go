@@ -21,61 +21,41 @@ func decode(eventType string, data []byte) (any, error) {
 // redact folds the carts of erased subjects again from the log, which has no clear text of them any
 // more. It returns the records with those of these carts.
 func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, records map[string]*record, inOrder []*record) ([]*record, error) {
-	for _, erased := range erasures {
-		ids, err := cartsOf(ctx, tx, erased)
-		if err != nil {
+	if len(erasures) == 0 {
+		return inOrder, nil
+	}
+	gone := subject.Collect(erasures)
+	ids, err := cartsOf(ctx, tx, gone)
+	if err != nil {
+		return nil, err
+	}
+	var absent []string
+	for _, id := range ids {
+		if records[id] == nil {
+			records[id] = &record{id: id}
+			inOrder, absent = append(inOrder, records[id]), append(absent, id)
+		}
+	}
+	if err := load(ctx, tx, absent, records); err != nil {
+		return nil, err
+	}
+	for _, r := range inOrder {
+		if !r.known || !gone.OwnsCart(r.Fold.CartID, r.Fold.CustomerID) {
+			continue
+		}
+		if r.stored, err = foldAgain(ctx, tx, r.id); err != nil {
 			return nil, err
 		}
-		var absent []string
-		for _, id := range ids {
-			if records[id] == nil {
-				records[id] = &record{id: id}
-				inOrder, absent = append(inOrder, records[id]), append(absent, id)
-			}
-		}
-		if err := load(ctx, tx, absent, records); err != nil {
-			return nil, err
-		}
-		for _, r := range inOrder {
-			if !r.known || !belongs(r, erased) {
-				continue
-			}
-			if r.stored, err = foldAgain(ctx, tx, r.id); err != nil {
-				return nil, err
-			}
-			r.changed = true
-		}
+		r.changed = true
 	}
 	return inOrder, nil
 }
 
-// belongs tells whether a cart belongs to an erased subject.
-func belongs(r *record, erased subject.Erased) bool {
-	if erased.CustomerID != "" && r.Fold.CustomerID == erased.CustomerID {
-		return true
-	}
-	if r.Fold.CustomerID != "" {
-		return false
-	}
-	for _, owner := range erased.Owners() {
-		if r.Fold.CartID.Owner() == owner {
-			return true
-		}
-	}
-	return false
-}
-
-// cartsOf returns the carts in the table that belong to an erased subject.
-func cartsOf(ctx context.Context, tx *projections.Tx, erased subject.Erased) ([]string, error) {
-	var guests []string
-	for _, owner := range erased.Owners() {
-		if id, is := strings.CutPrefix(string(owner), "cart:"); is {
-			guests = append(guests, id)
-		}
-	}
+// cartsOf returns the carts in the table that belong to erased subjects.
+func cartsOf(ctx context.Context, tx *projections.Tx, gone subject.Gone) ([]string, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT cart_id FROM carts WHERE customer_id = $1 AND customer_id <> '' UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
-		string(erased.CustomerID), guests)
+		SELECT cart_id FROM carts WHERE customer_id = ANY ($1) UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
+		gone.Customers(), gone.Carts())
 	if err != nil {
 		return nil, err
 	}

@@ -19,13 +19,13 @@ func decode(eventType string, data []byte) (any, error) {
 // redact folds the accounts of erased customers again from the log, which has no clear text of them
 // any more.
 func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, records map[string]*record) error {
-	for _, erased := range erasures {
-		r := records[string(erased.CustomerID)]
+	for _, id := range subject.Collect(erasures).Customers() {
+		r := records[string(id)]
 		if r == nil || !r.known {
 			continue
 		}
 		again := &record{id: r.id}
-		for e, err := range tx.ReadAgain(ctx, customer.Stream(erased.CustomerID)) {
+		for e, err := range tx.ReadAgain(ctx, customer.Stream(id)) {
 			if err != nil {
 				return err
 			}

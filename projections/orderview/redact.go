@@ -18,21 +18,22 @@ import (
 // redact folds the orders and returns of erased subjects again from the log, which has no clear
 // text of them any more.
 func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, o *orders, c *returnRecords) error {
-	for _, erased := range erasures {
-		if err := o.redact(ctx, tx, erased); err != nil {
-			return fmt.Errorf("orders: %w", err)
-		}
-		if err := c.redact(ctx, tx, erased, o); err != nil {
-			return fmt.Errorf("returns: %w", err)
-		}
+	if len(erasures) == 0 {
+		return nil
+	}
+	gone := subject.Collect(erasures)
+	if err := o.redact(ctx, tx, gone); err != nil {
+		return fmt.Errorf("orders: %w", err)
+	}
+	if err := c.redact(ctx, tx, gone); err != nil {
+		return fmt.Errorf("returns: %w", err)
 	}
 	return nil
 }
 
-func (o *orders) redact(ctx context.Context, tx *projections.Tx, erased subject.Erased) error {
+func (o *orders) redact(ctx context.Context, tx *projections.Tx, gone subject.Gone) error {
 	ids, err := idsOf(ctx, tx, `
-		SELECT order_id FROM orders WHERE customer_id = $1 AND customer_id <> '' UNION SELECT order_id FROM orders WHERE order_id = ANY ($2) ORDER BY 1`,
-		erased.CustomerID, erased.Orders)
+		SELECT order_id FROM orders WHERE customer_id = ANY ($1) UNION SELECT order_id FROM orders WHERE order_id = ANY ($2) ORDER BY 1`, gone)
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (o *orders) redact(ctx context.Context, tx *projections.Tx, erased subject.
 		return err
 	}
 	for _, r := range o.inOrder {
-		if !r.present || !ownsOrder(erased, r.Fold.CustomerID, unit.OrderID(r.id)) {
+		if !r.present || !gone.OwnsOrder(unit.OrderID(r.id), r.Fold.CustomerID) {
 			continue
 		}
 		again := &record{id: r.id}
@@ -67,10 +68,10 @@ func (o *orders) redact(ctx context.Context, tx *projections.Tx, erased subject.
 	return nil
 }
 
-func (c *returnRecords) redact(ctx context.Context, tx *projections.Tx, erased subject.Erased, o *orders) error {
+func (c *returnRecords) redact(ctx context.Context, tx *projections.Tx, gone subject.Gone) error {
 	ids, err := idsOf(ctx, tx, `
-		SELECT return_id FROM returns WHERE customer_id = $1 AND customer_id <> ''
-		UNION SELECT return_id FROM return_orders WHERE order_id = ANY ($2) ORDER BY 1`, erased.CustomerID, erased.Orders)
+		SELECT return_id FROM returns WHERE customer_id = ANY ($1)
+		UNION SELECT return_id FROM return_orders WHERE order_id = ANY ($2) ORDER BY 1`, gone)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (c *returnRecords) redact(ctx context.Context, tx *projections.Tx, erased s
 		return err
 	}
 	for _, r := range c.inOrder {
-		if !r.present || !ownsReturn(erased, r) {
+		if !r.present || !ownsReturn(gone, r) {
 			continue
 		}
 		again := &returnRecord{id: r.id}
@@ -105,21 +106,13 @@ func (c *returnRecords) redact(ctx context.Context, tx *projections.Tx, erased s
 	return nil
 }
 
-func ownsOrder(erased subject.Erased, customer unit.CustomerID, id unit.OrderID) bool {
-	return customer != "" && customer == erased.CustomerID || slices.Contains(erased.Orders, id)
-}
-
-func ownsReturn(erased subject.Erased, r *returnRecord) bool {
+func ownsReturn(gone subject.Gone, r *returnRecord) bool {
 	h := headerOf(r.Fold)
-	return slices.ContainsFunc(append(h.orders, h.orderID), func(id string) bool { return ownsOrder(erased, unit.CustomerID(h.customerID), unit.OrderID(id)) })
+	return slices.ContainsFunc(append(h.orders, h.orderID), func(id string) bool { return gone.OwnsOrder(unit.OrderID(id), unit.CustomerID(h.customerID)) })
 }
 
-func idsOf(ctx context.Context, tx *projections.Tx, sql string, customer unit.CustomerID, ordersOf []unit.OrderID) ([]string, error) {
-	ids := make([]string, len(ordersOf))
-	for i, id := range ordersOf {
-		ids[i] = string(id)
-	}
-	rows, err := tx.Query(ctx, sql, string(customer), ids)
+func idsOf(ctx context.Context, tx *projections.Tx, sql string, gone subject.Gone) ([]string, error) {
+	rows, err := tx.Query(ctx, sql, gone.Customers(), gone.Orders())
 	if err != nil {
 		return nil, err
 	}
