@@ -126,7 +126,7 @@ var words = map[string]word{
 	"reach":                one("How far the permission goes: own means for what belongs to the key's customer, all means for everything.", "own", "all"),
 
 	// People who sign in.
-	"person_id":                           {about: "The person. The id says nothing about them.", pattern: `^[a-z0-9]{1,40}$`, example: "p3f9a1c2d4"},
+	"person_id":                           {about: "The person. The id says nothing about them. Whoever sees no personal data sees a pseudonym.", pattern: `^([a-z0-9]{1,40}|withheld-[A-Za-z0-9_-]{22})$`, example: "p3f9a1c2d4"},
 	"person_status":                       one("Whether the person has joined, and whether their access has ended.", "invited", "active", "disabled"),
 	"email":                               text("The address with which the person signs in.", "eve@shop.example"),
 	"InviteInputBody.name":                text("What the person is called.", "Eve"),
