@@ -53,7 +53,7 @@ type accountsInput struct {
 	Name        string   `query:"name" class:"personal" minLength:"2" maxLength:"100" doc:"The beginning of the name. Upper and lower case are the same."`
 	Email       string   `query:"email" class:"personal" minLength:"3" maxLength:"254" doc:"The whole e-mail address."`
 	EmailPrefix string   `query:"email_prefix" class:"personal" minLength:"3" maxLength:"254" doc:"The beginning of the e-mail address."`
-	OrderID     string   `query:"order_id" minLength:"1" maxLength:"64" doc:"The customer who placed this order."`
+	OrderID     []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64" doc:"The customers who placed these orders."`
 	Group       string   `query:"group" minLength:"1" maxLength:"64" doc:"Customers in this group."`
 	Blocked     string   `query:"blocked" enum:"true,false"`
 	Sort        string   `query:"sort" enum:"registered_at,-registered_at,changed_at,-changed_at" default:"-registered_at" doc:"The newest first by default."`
@@ -62,7 +62,7 @@ type accountsInput struct {
 func (a *api) accounts(ctx context.Context, in *accountsInput) (query.List[resource.CustomerSummary], error) {
 	rows, err := customerview.List(ctx, a.DB, customerview.Filter{
 		CustomerIDs: values(in.CustomerID), Name: in.Name, Email: in.Email, EmailPrefix: in.EmailPrefix,
-		OrderID: in.OrderID, Group: in.Group, Blocked: yesOrNo(in.Blocked),
+		OrderIDs: in.OrderID, Group: in.Group, Blocked: yesOrNo(in.Blocked),
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, accountSummary)
 }

@@ -57,10 +57,10 @@ type Filter struct {
 	// case are the same.
 	Name, EmailPrefix string
 	Email             string // the whole address
-	// OrderID chooses the customer who placed an order.
-	OrderID string
-	Group   string
-	Blocked *bool
+	// OrderIDs chooses the customers who placed these orders.
+	OrderIDs []string
+	Group    string
+	Blocked  *bool
 }
 
 // Listed says how the list of accounts is read and sorted.
@@ -92,8 +92,8 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	if f.Email != "" {
 		w.Add("email_key <> '' AND email_key = ?", EmailKey(f.Email))
 	}
-	if f.OrderID != "" {
-		w.Add("customer_id = (SELECT o.customer_id FROM read.orders o WHERE o.order_id = ?)", f.OrderID)
+	if len(f.OrderIDs) > 0 {
+		w.Add("customer_id IN (SELECT o.customer_id FROM read.orders o WHERE o.order_id = ANY (?::text[]))", f.OrderIDs)
 	}
 	if f.Group != "" {
 		w.Add("(state -> 'groups')::jsonb @> to_jsonb(?::text)", f.Group)
