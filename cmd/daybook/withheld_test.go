@@ -38,7 +38,8 @@ var plantedOfCustomers = []string{
 var plantedHeaders = []string{"X-Correlation-ID", "Traceparent"}
 
 // plant puts the word into the personal members of a body. Only keys, people and customers have a
-// personal name. The reason of an adjustment is a word from a list, and so is the one of an erasure.
+// personal name. The reason of an adjustment is a word from a list, and so is the one of an
+// erasure.
 func plant(path string, body any) any {
 	return plantMember(path, "", body)
 }

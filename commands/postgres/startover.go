@@ -28,9 +28,9 @@ var ErrReacting = errors.New("a node is running on this database: it leads the r
 // passwords are deleted, because a token names a cart or a person by its id, and the present log
 // may have another one of that id. The secret of pseudonyms is deleted with them, so each customer
 // has another pseudonym than before. The last uses of API keys are deleted, because the present log
-// may not have these keys. Subjects that were erased stay erased, because nobody may get back what a
-// person has asked to erase. imports is the new record of an import, as importer.Restarted makes it;
-// nil removes the record. first is the present log's first event of the shop, and the database is
+// may not have these keys. Subjects that were erased stay erased, because nobody may get back what
+// a person has asked to erase. imports is the new record of an import, as importer.Restarted makes
+// it; nil removes the record. first is the present log's first event of the shop, and the database is
 // tied to the log by it; nil means that the log has none yet.
 //
 // It fails with ErrReacting or ErrImportRunning if another program is running. Until the
