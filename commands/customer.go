@@ -35,7 +35,8 @@ func permissionFor(command customer.Command) access.Permission {
 	switch command.(type) {
 	case customer.SetGroups, customer.AddNote, customer.Block, customer.Unblock:
 		return access.HandleCustomers
-	case customer.Register, customer.ChangeProfile, customer.AddAddress, customer.ChangeAddress, customer.RemoveAddress, customer.Consent:
+	case customer.Register, customer.ChangeProfile, customer.AddAddress, customer.ChangeAddress, customer.RemoveAddress, customer.Consent,
+		customer.MakeWishList, customer.RenameWishList, customer.RemoveWishList, customer.RemoveWishLists, customer.SetWish, customer.ShareWishList, customer.UnshareWishList:
 		return access.WriteCustomers
 	}
 	panic("commands: unknown command on a customer")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/subject"
@@ -33,8 +35,8 @@ type Belonging struct {
 }
 
 // Erase erases the personal texts of a customer or of a guest, for good. When it returns, their
-// keys are destroyed. Copies outside the log are removed soon after: each node looks for erasures
-// that are not finished.
+// keys are destroyed, and the customer has no wish lists any more. Copies outside the log are
+// removed soon after: each node looks for erasures that are not finished.
 //
 // If the erasure was recorded before, Erase looks for what belongs to the subject since then.
 func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (aggregate.Result[subject.Event], error) {
@@ -56,6 +58,16 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 	result, err := s.subjects.Handle(ctx, request(call, subject.Stream(asked.Owner()), []subject.Command{subject.Erase{Erased: asked, Open: belonging.Open}}))
 	if err != nil {
 		return none, err
+	}
+	// If this node dies here, whoever finishes the erasure does it (FinishErasure).
+	meta := call.Meta
+	meta.CommandID, meta.CausationID = uuid.UUID(unit.StepCommand.Of("wish lists", meta.CommandID.String()).UUID()), meta.CommandID.String()
+	removed, err := s.removeWishLists(ctx, meta, asked.CustomerID)
+	if err != nil {
+		return none, err
+	}
+	if len(removed.Events) > 0 {
+		result.Position = removed.Position
 	}
 	if s.Eraser == nil {
 		return result, nil

@@ -30,7 +30,7 @@ var withoutCall = []string{
 	"ViewProduct", "ViewCart", "ViewStock", "ViewOrder", "ViewReturn", "ViewAccess", "ViewStaff",
 	"ViewCustomer", "Subject", "ForgetStates",
 	"StockRepeats", "Now", "TimeBounds", "At", "CheckLog", "Follow", "Close", "Driving",
-	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "ExpireOrder", "ExpireReservations", "ExpireCart",
+	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishErasure", "ExpireOrder", "ExpireReservations", "ExpireCart",
 	"LastShortages", "Outcomes", "ReturnHandler", "StockHandler", "WaitingTogether", // of this package's tests only
 }
 

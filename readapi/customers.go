@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"daybook/domain/access"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
@@ -43,6 +45,45 @@ func (a *api) customer(ctx context.Context, in *customerInput) (resource.Custome
 	}
 	out.Totals = each(totals, customerOf)
 	return out, nil
+}
+
+// SharedList is what a token of a shared wish list names. The share may have ended.
+type SharedList struct {
+	CustomerID, ListID string
+	Share              int // the number of the share
+}
+
+type sharedListInput struct {
+	Reading
+	Token string `header:"Daybook-Wish-List" maxLength:"400" doc:"The token of a shared wish list. Without a good one, nothing is found."`
+}
+
+// Resolve implements huma.Resolver. It tells caches that the answer depends on the token.
+func (*sharedListInput) Resolve(ctx huma.Context) []error {
+	ctx.AppendHeader("Vary", "Daybook-Wish-List")
+	return nil
+}
+
+// sharedList shows a wish list to whoever has a token of its present share. Without a token, with a
+// wrong one and with one of a share that has ended, the response is the same.
+func (a *api) sharedList(ctx context.Context, in *sharedListInput) (resource.SharedWishList, error) {
+	if a.SharedList == nil {
+		return resource.SharedWishList{}, query.ErrNotFound
+	}
+	share, good := a.SharedList(in.Token)
+	if !good {
+		return resource.SharedWishList{}, query.ErrNotFound
+	}
+	row, err := customerview.Get(ctx, a.DB, share.CustomerID)
+	if err != nil {
+		return resource.SharedWishList{}, err
+	}
+	for _, list := range row.Fold.WishLists {
+		if string(list.ListID) == share.ListID && list.Shared && list.Shares == share.Share {
+			return resource.SharedWishListOf(list), nil
+		}
+	}
+	return resource.SharedWishList{}, query.ErrNotFound
 }
 
 type accountsInput struct {

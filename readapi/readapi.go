@@ -42,6 +42,8 @@ type Config struct {
 	Processes Processes
 	// People lists the people who sign in. It is nil in a program without them.
 	People People
+	// SharedList reads the token of a shared wish list; nil: no token is good.
+	SharedList func(token string) (list SharedList, good bool)
 	// Access lists API keys and roles. It is nil in a program without them.
 	Access Access
 	// Watch answers probes. By default it is a new Watch whose Run is not called.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"daybook/domain/customer"
 	"daybook/internal/problem"
 )
 
@@ -19,6 +20,10 @@ func (s *shop) taggedReads() map[string]string {
 	s.Helper()
 	s.sell("MUG", 10)
 	written := s.buy("o-1", "jane", "MUG", 3)
+	if _, err := s.service.Customer(s.Context(), call("ann"), "jane", customer.Register{CustomerID: "jane"},
+		customer.MakeWishList{ListID: "w-1", Name: "Birthday"}, customer.SetWish{ListID: "w-1", SKU: "MUG", Quantity: 1}, customer.ShareWishList{ListID: "w-1"}); err != nil {
+		s.Fatal(err)
+	}
 	s.at(written, "/v1/orders/o-1")
 	s.untilReady()
 	s.CaughtUp()

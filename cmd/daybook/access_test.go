@@ -200,7 +200,7 @@ var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/seco
 // openToGuests are the operations that need no credentials with --guests: the catalogue, the API's
 // document, and a new cart. The pages are routes that are not in the document.
 var (
-	openToGuests      = []string{"list-products", "get-product", "open-cart", "get-document", "list-problem-types", "get-problem-type"}
+	openToGuests      = []string{"list-products", "get-product", "open-cart", "get-document", "list-problem-types", "get-problem-type", "get-shared-wish-list"}
 	pagesOpenToGuests = []string{"/docs", "/docs/viewer", "/openapi.json", "/openapi.yaml"}
 )
 

@@ -38,10 +38,14 @@ var ofCustomers = map[string][]string{
 	"change-address": {
 		"city", "company", "country", "default_billing", "default_shipping", "lines", "name", "phone", "postcode", "region",
 	},
-	"record-consent":  {"given", "purpose", "version"},
-	"change-password": {"new_password", "password"},
-	"ask-email":       {"email", "password"},
-	"replace-factor":  {"code", "new_code", "password", "step_token"},
+	"make-wish-list":   {"name"},
+	"rename-wish-list": {"name"},
+	"set-wish":         {"quantity"},
+	"add-wishes":       {"customer_id", "list_id", "share_token", "skus"},
+	"record-consent":   {"given", "purpose", "version"},
+	"change-password":  {"new_password", "password"},
+	"ask-email":        {"email", "password"},
+	"replace-factor":   {"code", "new_code", "password", "step_token"},
 
 	"renew-recovery-codes": {"code", "password"},
 }

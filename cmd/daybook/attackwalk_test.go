@@ -31,7 +31,7 @@ var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from
 // within are the names of members and parameters that name a part of a thing, or a thing that
 // belongs to nobody. Another value of them is not an attack, because another member or parameter
 // names the thing itself.
-var within = []string{"transaction_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id"}
+var within = []string{"transaction_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id", "list_id"}
 
 // ofNobody are permissions for what belongs to nobody: everyone with the permission may see the
 // same.
@@ -59,7 +59,7 @@ var refusedAnyway = map[string]string{
 // refusedToGuests are the same for guests. A guest has one cart, which is checked out, and no other
 // cart to merge.
 var refusedToGuests = map[string]string{
-	"open-cart": "cart-exists", "patch-cart": "cart-not-open", "abandon-cart": "cart-not-open", "merge-cart": "cart-merge-self", "set-cart-details": "cart-not-open",
+	"open-cart": "cart-exists", "patch-cart": "cart-not-open", "abandon-cart": "cart-not-open", "merge-cart": "cart-merge-self", "set-cart-details": "cart-not-open", "add-wishes": "wish-list-unknown",
 	"add-cart-lines": "cart-not-open", "change-cart-line": "cart-not-open", "remove-cart-line": "cart-not-open",
 }
 
@@ -176,6 +176,7 @@ type attackWalk struct {
 	forbidden map[string][]string // members of a route's example that an attacker may not send
 	guests    bool                // Alice and Bob are guests
 	addresses map[string]string   // the address that each customer got last
+	lists     map[string][]string // and the wish list
 }
 
 // openAttackWalk opens a shop in which Alice and Bob have each bought something.
@@ -213,7 +214,7 @@ func openAttackWalk(t *testing.T) *attackWalk {
 func (w *attackWalk) buys(customer string, n int) things {
 	w.t.Helper()
 	key, manager := w.keys["customer "+customer], w.keys["manager"]
-	address := w.account(customer)
+	address, list := w.account(customer)
 	once := func(what string) []string { return []string{"Idempotency-Key", fmt.Sprint(customer, what, n)} }
 	made := func(text string) (ids map[string]string) {
 		var body struct {
@@ -241,13 +242,13 @@ func (w *attackWalk) buys(customer string, n int) things {
 	back := made(w.must(key, http.MethodPost, "/v1/returns", `{"order_id":"`+order+`","reference":"`+reference+`","lines":[{"order_line":1,"quantity":1}]}`, once("back")...))["return"]
 	return things{
 		"customer_id": customer, "cart_id": open, "from": other, "into_cart_id": other, "order_id": order, "return_id": back, "reference": reference,
-		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "ordered": bought, "address_id": address,
+		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "ordered": bought, "address_id": address, "list_id": list,
 	}
 }
 
 // account registers a customer who is not registered yet, and lets them check out. It gives the
 // customer a new address, in place of the one that it gave before.
-func (w *attackWalk) account(customer string) (addressID string) {
+func (w *attackWalk) account(customer string) (addressID, listID string) {
 	w.t.Helper()
 	key, at := w.keys["customer "+customer], "/v1/customers/"+customer
 	if old := w.addresses[customer]; old == "" {
@@ -266,10 +267,18 @@ func (w *attackWalk) account(customer string) (addressID string) {
 		w.t.Fatalf("%v: %s", err, text)
 	}
 	if w.addresses == nil {
-		w.addresses = map[string]string{}
+		w.addresses, w.lists = map[string]string{}, map[string][]string{}
 	}
 	w.addresses[customer] = made.Addresses[len(made.Addresses)-1].AddressID
-	return w.addresses[customer]
+	for _, old := range w.lists[customer] {
+		w.ask(key, http.MethodDelete, at+"/wish-lists/"+old, "") // it may be gone
+	}
+	text = w.must(key, http.MethodPost, at+"/wish-lists", `{"name":"Birthday"}`)
+	_, listID, _ = strings.Cut(text[strings.LastIndex(text, `"list_id":"`):], `"list_id":"`)
+	listID, _, _ = strings.Cut(listID, `"`)
+	w.must(key, http.MethodPut, at+"/wish-lists/"+listID+"/wishes/MUG", `{"quantity":1}`)
+	w.lists[customer] = []string{listID}
+	return w.addresses[customer], listID
 }
 
 // more are further things of a customer, of which none was changed yet. A guest has no others.

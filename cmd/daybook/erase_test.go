@@ -40,6 +40,8 @@ var doneBy = map[string]string{
 	"customer.profile_changed.v1 profile":    "renamed",
 	"customer.registered.v1 profile":         "person",
 	"customer.unblocked.v1 reason":           "unblocked",
+	"customer.wish_list_made.v1 name":        "list",
+	"customer.wish_list_renamed.v1 name":     "another list",
 	"order.placed.v1 details":                "the details",
 	"order.canceled.v1 reason":               "canceled",
 	"order.lines_canceled.v1 reason":         "lines",
@@ -85,6 +87,9 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 	do(http.MethodPost, account+"/notes", `{"text":"`+text("note")+`"}`)
 	do(http.MethodPost, account+"/block", `{"reason":"`+text("blocked")+`"}`)
 	do(http.MethodPost, account+"/unblock", `{"reason":"`+text("unblocked")+`"}`)
+	list := member(s.t, s.must(s.admin, http.MethodPost, account+"/wish-lists", `{"name":"`+text("list")+`"}`), "wish_lists", "0", "list_id")
+	do(http.MethodPatch, account+"/wish-lists/"+list, `{"name":"`+text("another list")+`"}`)
+	do(http.MethodPut, account+"/wish-lists/"+list+"/wishes/MUG", `{"quantity":2}`)
 	open := func(id string) {
 		do(http.MethodPost, "/v1/carts", `{"cart_id":"`+id+`","currency":"GBP","customer_id":"`+customer+`","lines":[{"sku":"MUG","quantity":3}]}`)
 	}
@@ -429,6 +434,10 @@ func TestARestoredBackupBringsNobodyBack(t *testing.T) {
 	if found := marksIn(old.reads(restored.url, carol), carol); len(found) > 0 {
 		t.Errorf("after the restore, the responses have %q", found)
 	}
+	eventually(t, recoveryLimit, "after the restore, the wish lists are gone again", func() bool {
+		text := old.must(old.admin, http.MethodGet, "/v1/customers/carol", "")
+		return strings.Contains(text, `"customer_id":"carol"`) && !strings.Contains(text, "wish_lists")
+	})
 	old.must(old.admin, http.MethodPost, "/v1/carts", `{"cart_id":"late","currency":"GBP","customer_id":"carol"}`)
 	old.must(old.admin, http.MethodPost, "/v1/carts/late/abandon", `{"reason":"`+mark+`carol-late"}`)
 	if found := marksIn(dump(t, poolOf(t, copied)), carol); len(found) > 0 {

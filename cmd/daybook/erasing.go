@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -41,6 +42,8 @@ const (
 //   - The keys are destroyed at once, by whoever has recorded the event. If that node dies before,
 //     the next reader of the event does it (Store.Before of package sealing).
 //   - Read models redact their rows when they come to the event.
+//   - The wish lists of a customer are removed by whoever has recorded the event, and otherwise by
+//     any node.
 //   - Any node removes the answers, snapshots, parked work and old builds.
 type erasing struct {
 	node  *node
@@ -166,6 +169,9 @@ func (e *erasing) finishAll(ctx context.Context) error {
 // possible, and again when no node has such texts in memory any more. Then it is done for good, if
 // the read models have come to the erasure.
 func (e *erasing) finish(ctx context.Context, of commandspg.Unfinished) error {
+	if err := e.node.service.FinishErasure(ctx, uuid.New(), of.Subject); err != nil {
+		return err
+	}
 	caughtUp, err := e.caughtUp(ctx)
 	if err != nil {
 		return err

@@ -224,6 +224,7 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 		func(api huma.API) {
 			commandapi.Register(api, n.service, commandapi.Options{
 				Answers: n.answers, Logger: n.log, KeysRead: n.keys.Has, Desk: n.desk, Kept: n.web.kept(), GuestToken: guestToken, CustomerID: n.guests.CustomerID, GuestOf: n.guests.CartOf,
+				Shares:    commandapi.Shares{Token: n.guests.ShareToken, Read: n.guests.ReadShare},
 				Processes: &reactor.ParkedWork{Lot: n.reactor.Parking, Finisher: n.service, Store: n.events, Now: n.now, CartsExpireAfter: n.reactor.CartsExpireAfter},
 			})
 		},
@@ -233,11 +234,18 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 				Log: live.Log{Store: n.events, Cluster: n.sparse}, Stop: stop, Logger: n.log,
 				WithheldHistory: live.History{Store: n.events, Show: n.withhold.Event},
 				WithheldLog:     live.Log{Store: n.events, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
-				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
+				SharedList: n.sharedList,
+				Processes:  n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
 			})
 		},
 	)
+}
+
+// sharedList reads the token of a shared wish list.
+func (n *node) sharedList(token string) (share readapi.SharedList, good bool) {
+	read, good := n.guests.ReadShare(token)
+	return readapi.SharedList{CustomerID: string(read.CustomerID), ListID: string(read.ListID), Share: read.Number}, good
 }
 
 // factorFor tells which roles need a second factor; nil: the usual ones.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,14 @@ func member(t *testing.T, text string, steps ...string) string {
 		t.Fatalf("%v: %s", err, text)
 	}
 	for _, step := range steps {
+		if list, is := value.([]any); is {
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(list) {
+				return ""
+			}
+			value = list[i]
+			continue
+		}
 		object, _ := value.(map[string]any)
 		value = object[step]
 	}

@@ -43,6 +43,8 @@ type Options struct {
 	// GuestOf reads the token of a guest, and returns the cart that it is for; nil: no token is
 	// good.
 	GuestOf func(token string) (cart unit.CartID, good bool)
+	// Shares are the tokens of shared wish lists.
+	Shares Shares
 	// CustomerID makes the id of a new customer; see CustomerIDs.
 	CustomerID CustomerIDs
 	// Processes retries parked work; nil: none is parked.
@@ -67,6 +69,7 @@ type api struct {
 	huma    huma.API
 	// guestToken is Options.GuestToken.
 	guestToken func(unit.CartID) string
+	shares     Shares
 	// guestOf is Options.GuestOf.
 	guestOf func(string) (unit.CartID, bool)
 	// customerID is Options.CustomerID.
@@ -98,7 +101,7 @@ func (a *api) serve(service *commands.Service, options Options) {
 	a.keys.answers, a.keys.holds, a.keys.timeout = options.Answers, service.CheckLog, options.Timeout
 	a.keys.underWay = make(map[scopedKey]chan struct{})
 	a.guestToken, a.keys.guestToken = options.GuestToken, options.GuestToken
-	a.customerID, a.guestOf = options.CustomerID, options.GuestOf
+	a.customerID, a.guestOf, a.shares = options.CustomerID, options.GuestOf, options.Shares
 	a.keys.kept = newKeptAllowances(options.Kept)
 	if options.Desk == nil {
 		options.Desk = signin.New(service, signin.Options{Logger: options.Logger})

@@ -118,6 +118,13 @@ var keyedRequests = map[string]keyed{
 	"record-consent":    {path: "/v1/customers/17850/consents", body: `{"purpose":"terms","version":"1","given":true}`, other: `{"purpose":"terms","version":"2","given":true}`, first: registered},
 	"set-groups":        {path: "/v1/customers/17850/groups", body: `{"groups":["trade"]}`, other: `{"groups":["vip"]}`, first: registered},
 	"add-note":          {path: "/v1/customers/17850/notes", body: `{"text":"a"}`, other: `{"text":"b"}`, first: registered},
+	"make-wish-list":    {path: "/v1/customers/17850/wish-lists", body: `{"name":"a"}`, other: `{"name":"b"}`, first: registered},
+	"rename-wish-list":  {path: aWishList, body: `{"name":"a"}`, other: `{"name":"b"}`, first: registered},
+	"remove-wish-list":  {path: aWishList, first: registered},
+	"set-wish":          {path: aWishList + "/wishes/MUG", body: `{"quantity":3}`, other: `{"quantity":4}`, first: registered},
+	"share-wish-list":   {path: aWishList + "/share", first: registered, everyTime: true},
+	"unshare-wish-list": {path: aWishList + "/unshare", first: func(s *keyShop) { registered(s); s.must("POST", aWishList+"/share", "") }},
+	"add-wishes":        {after: "cart", path: "/v1/carts/c/wishes", body: `{"customer_id":"17850","list_id":"` + theWishList + `"}`, other: `{"customer_id":"17850","list_id":"` + theWishList + `","skus":["MUG"]}`, first: registered},
 	"block-customer":    {path: "/v1/customers/17850/block", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: registered},
 	"unblock-customer":  {path: "/v1/customers/17850/unblock", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: blocked},
 
@@ -153,6 +160,11 @@ var keyedRequests = map[string]keyed{
 // anAddress is the path of the address that registered adds.
 var anAddress = "/v1/customers/17850/addresses/a" + unit.NewAddress.Of(commandapi.CommandOf("anonymous", "address").String()).ID()
 
+// theWishList is the id of the wish list that registered makes.
+var theWishList = "w" + unit.NewWishList.Of(commandapi.CommandOf("anonymous", "wish list").String()).ID()
+
+var aWishList = "/v1/customers/17850/wish-lists/" + theWishList
+
 func addressIn(country string) string {
 	return `{"lines":["1 High Street"],"country":"` + country + `"}`
 }
@@ -161,6 +173,8 @@ func addressIn(country string) string {
 func registered(s *keyShop) {
 	s.must("POST", "/v1/customers", `{"customer_id":"17850","name":"Customer"}`)
 	s.must("POST", "/v1/customers/17850/addresses", addressIn("GB"), "Idempotency-Key", "address")
+	s.must("POST", "/v1/customers/17850/wish-lists", `{"name":"Birthday"}`, "Idempotency-Key", "wish list")
+	s.must("PUT", aWishList+"/wishes/MUG", `{"quantity":2}`)
 }
 
 func blocked(s *keyShop) {

@@ -17,6 +17,13 @@ const (
 	typeNoteAdded        = "customer.note_added.v1"
 	typeBlocked          = "customer.blocked.v1"
 	typeUnblocked        = "customer.unblocked.v1"
+	typeWishListMade     = "customer.wish_list_made.v1"
+	typeWishListRenamed  = "customer.wish_list_renamed.v1"
+	typeWishListRemoved  = "customer.wish_list_removed.v1"
+	typeWishSet          = "customer.wish_set.v1"
+	typeWishRemoved      = "customer.wish_removed.v1"
+	typeWishListShared   = "customer.wish_list_shared.v1"
+	typeWishListUnshared = "customer.wish_list_unshared.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -32,6 +39,13 @@ var decoders = wire.Decoders[Event]{
 	typeNoteAdded:        read[NoteAdded],
 	typeBlocked:          read[Blocked],
 	typeUnblocked:        read[Unblocked],
+	typeWishListMade:     read[WishListMade],
+	typeWishListRenamed:  read[WishListRenamed],
+	typeWishListRemoved:  read[WishListRemoved],
+	typeWishSet:          read[WishSet],
+	typeWishRemoved:      read[WishRemoved],
+	typeWishListShared:   read[WishListShared],
+	typeWishListUnshared: read[WishListUnshared],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -71,6 +85,20 @@ func typeName(e Event) string {
 		return typeBlocked
 	case Unblocked:
 		return typeUnblocked
+	case WishListMade:
+		return typeWishListMade
+	case WishListRenamed:
+		return typeWishListRenamed
+	case WishListRemoved:
+		return typeWishListRemoved
+	case WishSet:
+		return typeWishSet
+	case WishRemoved:
+		return typeWishRemoved
+	case WishListShared:
+		return typeWishListShared
+	case WishListUnshared:
+		return typeWishListUnshared
 	}
 	panic("customer: unknown event")
 }

@@ -78,6 +78,52 @@ type Unblock struct {
 	Reason string
 }
 
+// MakeWishList makes an empty wish list.
+type MakeWishList struct {
+	ListID WishListID
+	Name   string
+}
+
+// RenameWishList gives a wish list another name. It is recorded even if the name is the same,
+// because the name is sealed in the log.
+type RenameWishList struct {
+	ListID WishListID
+	Name   string
+}
+
+// RemoveWishList takes a wish list away.
+type RemoveWishList struct {
+	ListID WishListID
+}
+
+// RemoveWishLists takes all wish lists away. It changes nothing if there are none.
+type RemoveWishLists struct{}
+
+// SetWish says how many units of a product are wanted. Zero takes the product off the list.
+type SetWish struct {
+	ListID   WishListID
+	SKU      unit.SKU
+	Quantity unit.Quantity
+}
+
+// ShareWishList lets others see a wish list.
+type ShareWishList struct {
+	ListID WishListID
+}
+
+// UnshareWishList ends that.
+type UnshareWishList struct {
+	ListID WishListID
+}
+
+func (MakeWishList) customerCommand()    {}
+func (RenameWishList) customerCommand()  {}
+func (RemoveWishList) customerCommand()  {}
+func (RemoveWishLists) customerCommand() {}
+func (SetWish) customerCommand()         {}
+func (ShareWishList) customerCommand()   {}
+func (UnshareWishList) customerCommand() {}
+
 func (Register) customerCommand()      {}
 func (ChangeProfile) customerCommand() {}
 func (AddAddress) customerCommand()    {}

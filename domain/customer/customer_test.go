@@ -121,15 +121,51 @@ func consents() map[string]row {
 	}
 }
 
+func wishes() map[string]row {
+	made, lamp := WishListMade{"w1", "Birthday"}, WishSet{"w1", "LAMP", 2}
+	old := []Event{registered, made, lamp}
+	full := []Event{registered, made}
+	for i := range MaxWishes {
+		full = append(full, WishSet{"w1", unit.SKU(fmt.Sprint("S", i)), 1})
+	}
+	shared := append(slices.Clone(old), WishListShared{"w1", 1})
+	return map[string]row{
+		"a wish list can be made":                           {Given: []Event{registered}, When: MakeWishList{"w1", "Birthday"}, Then: []Event{made}, Repeats: true},
+		"a wish list has a name":                            {Given: []Event{registered}, When: MakeWishList{ListID: "w1"}, Refused: ErrTextInvalid.With("", field("name"))},
+		"a customer has at most 20 wish lists":              {Given: append([]Event{registered}, slices.Repeat([]Event{made}, 20)...), When: MakeWishList{"w9", "x"}, Refused: ErrLimit},
+		"a wish list can be renamed":                        {Given: old, When: RenameWishList{"w1", "Christmas"}, Then: []Event{WishListRenamed{"w1", "Christmas"}}, Repeats: true},
+		"a wish list that is not there cannot be renamed":   {Given: old, When: RenameWishList{"w2", "x"}, Refused: ErrWishListUnknown},
+		"a wish list can be removed":                        {Given: old, When: RemoveWishList{"w1"}, Then: []Event{WishListRemoved{"w1"}}},
+		"all wish lists can be removed":                     {Given: append(slices.Clone(old), WishListMade{"w2", "Christmas"}), When: RemoveWishLists{}, Then: []Event{WishListRemoved{"w1"}, WishListRemoved{"w2"}}},
+		"a customer without wish lists has none to remove":  {Given: []Event{registered}, When: RemoveWishLists{}, Nothing: true},
+		"a removed wish list is gone":                       {Given: append(slices.Clone(old), WishListRemoved{"w1"}), When: SetWish{"w1", "LAMP", 1}, Refused: ErrWishListUnknown},
+		"a product can be put on a wish list":               {Given: old, When: SetWish{"w1", "MUG", 1}, Then: []Event{WishSet{"w1", "MUG", 1}}},
+		"more units can be wanted":                          {Given: old, When: SetWish{"w1", "LAMP", 3}, Then: []Event{WishSet{"w1", "LAMP", 3}}},
+		"the same number of units changes nothing":          {Given: old, When: SetWish{"w1", "LAMP", 2}, Nothing: true},
+		"a product can be taken off a wish list":            {Given: old, When: SetWish{"w1", "LAMP", 0}, Then: []Event{WishRemoved{"w1", "LAMP"}}},
+		"a product that is not wanted cannot be taken off":  {Given: old, When: SetWish{"w1", "MUG", 0}, Nothing: true},
+		"fewer than no units cannot be wanted":              {Given: old, When: SetWish{"w1", "MUG", -1}, Refused: ErrQuantityInvalid},
+		"a wish list has at most 200 products":              {Given: full, When: SetWish{"w1", "MORE", 1}, Refused: ErrLimit},
+		"a full wish list can want more units":              {Given: full, When: SetWish{"w1", "S0", 2}, Then: []Event{WishSet{"w1", "S0", 2}}},
+		"a wish list can be shared":                         {Given: old, When: ShareWishList{"w1"}, Then: []Event{WishListShared{"w1", 1}}},
+		"a wish list that is shared stays shared":           {Given: shared, When: ShareWishList{"w1"}, Nothing: true},
+		"a share can end":                                   {Given: shared, When: UnshareWishList{"w1"}, Then: []Event{WishListUnshared{"w1"}}},
+		"a list that is not shared cannot be unshared":      {Given: old, When: UnshareWishList{"w1"}, Nothing: true},
+		"the next share is another one":                     {Given: append(slices.Clone(shared), WishListUnshared{"w1"}), When: ShareWishList{"w1"}, Then: []Event{WishListShared{"w1", 2}}},
+		"a customer who is not registered has no wish list": {When: MakeWishList{"w1", "x"}, Refused: ErrNotFound},
+	}
+}
+
 func TestAccounts(t *testing.T) {
 	customers.Run(t, accounts())
 	customers.Run(t, addresses())
 	customers.Run(t, consents())
-	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked }), accounts(), addresses(), consents())
+	customers.Run(t, wishes())
+	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked || r == ErrWishListEmpty }), accounts(), addresses(), consents(), wishes())
 }
 
 func TestEveryTextIsChecked(t *testing.T) {
-	customers.EveryTextIsChecked(t, nil, accounts(), addresses(), consents())
+	customers.EveryTextIsChecked(t, nil, accounts(), addresses(), consents(), wishes())
 	for _, bad := range []string{"a\u202eb", "  "} {
 		for field, change := range map[string]ChangeProfile{"name": {Name: &bad}, "email": {Email: &bad}, "phone": {Phone: &bad}, "locale": {Locale: &bad}} {
 			if _, err := Decide(change, State{CustomerID: "c1"}); err == nil || !strings.Contains(err.Error(), field) {
@@ -140,7 +176,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents()); n < 20 {
+	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents(), wishes()); n < 20 {
 		t.Errorf("%d texts were changed", n)
 	}
 }
@@ -171,5 +207,7 @@ func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		registered, ProfileChanged{profile}, added, AddressChanged{"a1", work}, AddressRemoved{"a1"}, both, DefaultsSet{},
 		GroupsSet{[]Group{"trade"}}, agreed, ConsentWithdrawn{Marketing, noon}, note, Blocked{"fraud"}, Unblocked{"a mistake"}, Unblocked{},
+		WishListMade{"w1", "Birthday"}, WishListRenamed{"w1", "Christmas"}, WishListRemoved{"w1"}, WishSet{"w1", "LAMP", 2}, WishRemoved{"w1", "LAMP"},
+		WishListShared{"w1", 1}, WishListUnshared{"w1"},
 	})
 }

@@ -44,6 +44,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return addNote(cmd, s)
 	case Block:
 		return block(cmd, s)
+	case MakeWishList, RenameWishList, RemoveWishList, RemoveWishLists, SetWish, ShareWishList, UnshareWishList:
+		return decideWishes(cmd, s)
 	case Unblock:
 		if !s.Blocked {
 			return nil, nil

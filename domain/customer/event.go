@@ -122,6 +122,55 @@ type Unblocked struct {
 	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
+// WishListMade gives the customer one more wish list.
+type WishListMade struct {
+	ListID WishListID `json:"list_id"`
+	Name   string     `json:"name" class:"personal"`
+}
+
+// WishListRenamed gives a wish list another name.
+type WishListRenamed struct {
+	ListID WishListID `json:"list_id"`
+	Name   string     `json:"name" class:"personal"`
+}
+
+// WishListRemoved takes a wish list away, with all its wishes.
+type WishListRemoved struct {
+	ListID WishListID `json:"list_id"`
+}
+
+// WishSet puts a product on a wish list, or changes how many units are wanted.
+type WishSet struct {
+	ListID   WishListID    `json:"list_id"`
+	SKU      unit.SKU      `json:"sku"`
+	Quantity unit.Quantity `json:"quantity"` // > 0
+}
+
+// WishRemoved takes a product off a wish list.
+type WishRemoved struct {
+	ListID WishListID `json:"list_id"`
+	SKU    unit.SKU   `json:"sku"`
+}
+
+// WishListShared lets everybody with a token of this share see the wish list.
+type WishListShared struct {
+	ListID WishListID `json:"list_id"`
+	Share  int        `json:"share"` // 1, 2, ... of this list
+}
+
+// WishListUnshared ends the share, and with it its tokens.
+type WishListUnshared struct {
+	ListID WishListID `json:"list_id"`
+}
+
+func (WishListMade) customerEvent()     {}
+func (WishListRenamed) customerEvent()  {}
+func (WishListRemoved) customerEvent()  {}
+func (WishSet) customerEvent()          {}
+func (WishRemoved) customerEvent()      {}
+func (WishListShared) customerEvent()   {}
+func (WishListUnshared) customerEvent() {}
+
 func (Registered) customerEvent()       {}
 func (ProfileChanged) customerEvent()   {}
 func (AddressAdded) customerEvent()     {}

@@ -4,14 +4,17 @@ import "daybook/domain/rule"
 
 // The refusals of an account.
 var (
-	ErrNotFound       = &rule.Rejection{Code: "customer-not-found", Detail: "No customer with this id is registered."}
-	ErrExists         = &rule.Rejection{Code: "customer-exists", Detail: "The customer is registered already."}
-	ErrTextInvalid    = &rule.Rejection{Code: "customer-text-invalid", Detail: "A text of a customer is refused. The member field names it."}
-	ErrAddressUnknown = &rule.Rejection{Code: "customer-address-unknown", Detail: "The customer has no such address."}
-	ErrPurposeUnknown = &rule.Rejection{Code: "customer-purpose-unknown", Detail: "A consent is for marketing, analytics or terms."}
-	ErrLimit          = &rule.Rejection{Code: "customer-limit", Detail: "A customer has at most 50 addresses, 50 groups and 500 notes."}
-	ErrBlocked        = &rule.Rejection{Code: "customer-blocked", Detail: "The shop has blocked this customer, who cannot check out."}
+	ErrNotFound        = &rule.Rejection{Code: "customer-not-found", Detail: "No customer with this id is registered."}
+	ErrExists          = &rule.Rejection{Code: "customer-exists", Detail: "The customer is registered already."}
+	ErrTextInvalid     = &rule.Rejection{Code: "customer-text-invalid", Detail: "A text of a customer is refused. The member field names it."}
+	ErrAddressUnknown  = &rule.Rejection{Code: "customer-address-unknown", Detail: "The customer has no such address."}
+	ErrPurposeUnknown  = &rule.Rejection{Code: "customer-purpose-unknown", Detail: "A consent is for marketing, analytics or terms."}
+	ErrWishListUnknown = &rule.Rejection{Code: "wish-list-unknown", Detail: "The customer has no such wish list, or it is not shared."}
+	ErrWishListEmpty   = &rule.Rejection{Code: "wish-list-empty", Detail: "The wish list has none of the products."}
+	ErrQuantityInvalid = &rule.Rejection{Code: "wish-quantity-invalid", Detail: "A wish has 1 to 1,000,000,000 units."}
+	ErrLimit           = &rule.Rejection{Code: "customer-limit", Detail: "A customer has at most 50 addresses, 50 groups, 500 notes and 20 wish lists with 200 products each."}
+	ErrBlocked         = &rule.Rejection{Code: "customer-blocked", Detail: "The shop has blocked this customer, who cannot check out."}
 )
 
 // Rejections are all refusals of this package.
-var Rejections = []*rule.Rejection{ErrNotFound, ErrExists, ErrTextInvalid, ErrAddressUnknown, ErrPurposeUnknown, ErrLimit, ErrBlocked}
+var Rejections = []*rule.Rejection{ErrNotFound, ErrExists, ErrTextInvalid, ErrAddressUnknown, ErrPurposeUnknown, ErrWishListUnknown, ErrWishListEmpty, ErrQuantityInvalid, ErrLimit, ErrBlocked}

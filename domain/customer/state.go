@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the shape of State: rows of another version are built again. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // State is an account. The zero State is a customer without one.
 type State struct {
@@ -26,6 +26,7 @@ type State struct {
 	Notes       []Note        `json:"notes,omitempty"`
 	Blocked     bool          `json:"blocked,omitempty"`
 	BlockReason string        `json:"block_reason,omitempty"`
+	WishLists   []WishList    `json:"wish_lists,omitempty"` // in the order in which they were made
 }
 
 // SavedAddress is an address of a customer.
@@ -86,6 +87,8 @@ func Evolve(s State, e Event) State {
 		s.Blocked, s.BlockReason = true, e.Reason
 	case Unblocked:
 		s.Blocked, s.BlockReason = false, ""
+	case WishListMade, WishListRenamed, WishListRemoved, WishSet, WishRemoved, WishListShared, WishListUnshared:
+		return evolveWishes(s, e)
 	}
 	return s
 }

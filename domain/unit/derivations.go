@@ -31,6 +31,7 @@ var (
 	NewDeallocation = derivation("deallocation", "command id")
 	NewCustomer     = derivation("customer", "command id")
 	NewAddress      = derivation("address", "command id")
+	NewWishList     = derivation("wish list", "command id")
 	NewNote         = derivation("note", "command id")
 )
 

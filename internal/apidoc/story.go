@@ -32,13 +32,18 @@ var (
 	aPerson     = map[string]string{"person_id": "p3f9a1c2d4"}
 	theCustomer = map[string]string{"customer_id": "17850"}
 	theAddress  = map[string]string{"customer_id": "17850", "address_id": addressOfStory}
+	theWishList = map[string]string{"customer_id": "17850", "list_id": wishListOfStory}
 	anAPIKey    = map[string]string{"key_id": "k3f9a1c2"}
 	anotherLine = map[string]string{"cart_id": "bob", "line": "2"}
 )
 
-// addressOfStory is the id that the server makes for the step that adds an address. It follows from
-// the key of the step, and a test carries the story out.
-const addressOfStory = "a24022060-91ac-5f7e-b665-ab55022f1d24"
+// The ids that the server makes for the steps that make an address and wish lists. They follow from
+// the keys of these steps, and a test carries the story out.
+const (
+	addressOfStory    = "a24022060-91ac-5f7e-b665-ab55022f1d24"
+	wishListOfStory   = "w59c15a4a-ed93-555b-b114-d29c6c6805a2"
+	secondListOfStory = "wadbd9c63-adc5-5cde-81da-783c6a9b0a91"
+)
 
 var story = []Step{
 	// A product with a price, and stock of it.
@@ -67,6 +72,15 @@ var story = []Step{
 	{"record-consent", theCustomer, `{"purpose":"marketing","version":"2026-01","given":true}`},
 	{"set-groups", theCustomer, `{"groups":["trade"]}`},
 	{"add-note", theCustomer, `{"text":"asks for late deliveries"}`},
+	{"make-wish-list", theCustomer, `{"name":"Birthday"}`},
+	{"rename-wish-list", theWishList, `{"name":"Christmas"}`},
+	{"set-wish", map[string]string{"customer_id": "17850", "list_id": wishListOfStory, "sku": "mug"}, `{"quantity":1}`},
+	{"share-wish-list", theWishList, ``},
+	{"open-cart", nil, `{"cart_id":"bob-wishes","currency":"GBP","customer_id":"17850"}`},
+	{"add-wishes", map[string]string{"cart_id": "bob-wishes"}, `{"customer_id":"17850","list_id":"` + wishListOfStory + `"}`},
+	{"unshare-wish-list", theWishList, ``},
+	{"make-wish-list", theCustomer, `{"name":"Old"}`},
+	{"remove-wish-list", map[string]string{"customer_id": "17850", "list_id": secondListOfStory}, ``},
 	{"block-customer", theCustomer, `{"reason":"chargebacks"}`},
 	{"unblock-customer", theCustomer, `{"reason":"a mistake"}`},
 

@@ -444,7 +444,7 @@ var freeTexts = []string{
 	"CartTextTooLongProblem.field", "OrderTextInvalidProblem.field", "ProductTextTooLongProblem.field", // names of members
 	"ReturnTextInvalidProblem.field", "StockTextTooLongProblem.field", "KeyInvalidProblem.field", "RoleInvalidProblem.field", "PersonInvalidProblem.field",
 	"email", "recovery_codes", "recovery_hashes",
-	"city", "company", "postcode", "region", "phone", "locale", "text", "block_reason", "delivery_notes", "gift_message", "buyer_reference",
+	"city", "company", "postcode", "region", "phone", "locale", "text", "block_reason", "delivery_notes", "gift_message", "buyer_reference", "share_token",
 	"Address.lines", "CustomerAddress.lines", "EventAddress.lines", "CustomerConsent.version", "CustomerConsentGiven.version",
 	"CustomerTextInvalidProblem.field", "CartDetailsInvalidProblem.field",
 }

@@ -275,7 +275,7 @@ func TestRefusalsAreCountedAndLogged(t *testing.T) {
 	}
 	refused := NewRefusals() // its allowance of lines is not used up
 	ask = limitedAsk(t, Options{Access: someKeys, Refusals: refused, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	for _, mark := range []string{"dbk_", "dbg_", "dbs_", "dbt_", "dbr_", "dbe_", "dbb_", "%64bk_"} {
+	for _, mark := range []string{"dbk_", "dbg_", "dbs_", "dbt_", "dbr_", "dbe_", "dbb_", "dbw_", "%64bk_"} {
 		ask("", "192.0.2.1", "/v1/auth/"+mark+"geheim")
 	}
 	ask("", "192.0.2.1", "/v1/customers/geheim/orders")

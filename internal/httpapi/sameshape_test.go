@@ -64,6 +64,7 @@ var unread = map[string]string{
 	"ask-email":            "the response is the same for every address",
 	"sign-out":             "the session has ended",
 	"erase-subject":        "what was read of the person is gone",
+	"share-wish-list":      "no read shows the token",
 }
 
 // twinOf finds the read of the thing that a command changes or makes, from the command's path.
@@ -414,12 +415,31 @@ func (s *story) ofCustomers() {
 	ask("POST", "/{customer_id}/notes", at+"/notes", `{"text":"calls often"}`)
 	ask("POST", "/{customer_id}/block", at+"/block", `{"reason":"chargebacks"}`)
 	ask("POST", "/{customer_id}/unblock", at+"/unblock", `{"reason":"a mistake"}`)
+	list := s.wishes(ask, at)
 	const details = `{"email":"ann@home.example","gift_message":"for you","billing":` + home + `},"shipping":{"lines":["2"],"country":"FR"}}`
 	s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"guests","currency":"GBP","lines":[{"sku":"post","quantity":1}]}`, "", "/v1/carts/guests", resource.Cart{})
 	s.cart("PUT", "/details", "guests", "/details", details)
+	s.cart("POST", "/wishes", "guests", "/wishes", `{"customer_id":"17850","list_id":"`+list+`"}`)
 	s.cart("POST", "/claim", "guests", "/claim", `{"customer_id":"17850"}`)
 	s.do("POST", "/v1/carts/{cart_id}/checkout", "/v1/carts/guests/checkout", `{"order_id":"detailed"}`, "order", "/v1/orders/detailed", resource.Order{})
 	ask("DELETE", "/{customer_id}/addresses/{address_id}", at+"/addresses/"+address, "")
+	ask("DELETE", "/{customer_id}/wish-lists/{list_id}", at+"/wish-lists/"+list, "")
+}
+
+// wishes makes a wish list and returns its id.
+func (s *story) wishes(ask func(method, rest, path, body string), at string) (list string) {
+	s.Helper()
+	const aList = "/{customer_id}/wish-lists/{list_id}"
+	ask("POST", "/{customer_id}/wish-lists", at+"/wish-lists", `{"name":"Birthday"}`)
+	_, list, _ = strings.Cut(s.must("GET", at, "").text, `"list_id":"`)
+	list, _, _ = strings.Cut(list, `"`)
+	path := at + "/wish-lists/" + list
+	ask("PATCH", aList, path, `{"name":"Christmas"}`)
+	ask("PUT", aList+"/wishes/{sku}", path+"/wishes/post", `{"quantity":2}`)
+	s.must("POST", path+"/share", "")
+	s.ran["POST /v1/customers"+aList+"/share"] = true
+	ask("POST", aList+"/unshare", path+"/unshare", "")
+	return list
 }
 
 func (s *story) ofStock() {

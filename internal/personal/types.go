@@ -27,9 +27,10 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[unit.TransferID]():    "open",
 	reflect.TypeFor[unit.ReservationID](): "open",
 	// The server makes these ids, and they are random.
-	reflect.TypeFor[access.KeyID]():       "open",
-	reflect.TypeFor[customer.AddressID](): "open",
-	reflect.TypeFor[customer.NoteID]():    "open",
+	reflect.TypeFor[access.KeyID]():        "open",
+	reflect.TypeFor[customer.AddressID]():  "open",
+	reflect.TypeFor[customer.NoteID]():     "open",
+	reflect.TypeFor[customer.WishListID](): "open",
 
 	reflect.TypeFor[staff.PersonID](): "person",
 

@@ -50,7 +50,7 @@ var facts = rows(
 	facing[fieldFacts](staff.ErrInvalid),
 
 	// Of customers.
-	nothing(customer.ErrNotFound, customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrLimit, customer.ErrBlocked),
+	nothing(customer.ErrNotFound, customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrWishListUnknown, customer.ErrWishListEmpty, customer.ErrQuantityInvalid, customer.ErrLimit, customer.ErrBlocked),
 	facing[fieldFacts](customer.ErrTextInvalid),
 	// Of erasures.
 	nothing(subject.ErrInvalid),

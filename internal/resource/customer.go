@@ -19,6 +19,7 @@ type Customer struct {
 	Addresses       []CustomerAddress `json:"addresses,omitempty" doc:"In the order in which they were added."`
 	DefaultBilling  string            `json:"default_billing,omitempty" doc:"The address_id of the address for bills."`
 	DefaultShipping string            `json:"default_shipping,omitempty" doc:"The address_id of the address for parcels."`
+	WishLists       []WishList        `json:"wish_lists,omitempty" doc:"In the order in which they were made."`
 	Consents        []CustomerConsent `json:"consents,omitempty" doc:"One for each purpose that the customer was asked about."`
 	Blocked         bool              `json:"blocked" doc:"The customer cannot check out."`
 	BlockReason     string            `json:"block_reason,omitempty" class:"personal" doc:"Only for callers who may read all customers."`
@@ -57,6 +58,32 @@ type CustomerConsent struct {
 	At      time.Time `json:"at"`
 }
 
+// WishList is a list of goods that a customer wants.
+type WishList struct {
+	ListID string `json:"list_id"`
+	Name   string `json:"name" class:"personal" doc:"What the list is called." example:"Birthday"`
+	Shared bool   `json:"shared" doc:"Whoever has a token can see the list."`
+	Wishes []Wish `json:"wishes"`
+}
+
+// Wish is some units of a product that a customer wants.
+type Wish struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+// WishListShare is a token with which others see a wish list.
+type WishListShare struct {
+	ListID string `json:"list_id"`
+	Token  string `json:"share_token" secret:"true" doc:"Whoever sends it as Daybook-Wish-List sees the list, until the list is no longer shared."`
+}
+
+// SharedWishList is a wish list as others see it.
+type SharedWishList struct {
+	Name   string `json:"name" doc:"What the list is called." example:"Birthday"`
+	Wishes []Wish `json:"wishes"`
+}
+
 // CustomerNote is what the staff noted about a customer.
 type CustomerNote struct {
 	NoteID string    `json:"note_id"`
@@ -85,6 +112,7 @@ func CustomerOf(id unit.CustomerID, s customer.State, revision int64, staff bool
 			return CustomerAddress{AddressID: string(a.AddressID), Address: AddressOf(a.Address)}
 		}),
 		DefaultBilling: string(s.Billing), DefaultShipping: string(s.Shipping),
+		WishLists: each(s.WishLists, wishListOf),
 		Consents: each(s.Consents, func(a customer.LastConsent) CustomerConsent {
 			return CustomerConsent{Purpose: string(a.Purpose), Version: a.Version, Given: a.Given, At: Moment(a.At)}
 		}),
@@ -98,6 +126,19 @@ func CustomerOf(id unit.CustomerID, s customer.State, revision int64, staff bool
 		})
 	}
 	return c
+}
+
+func wishListOf(l customer.WishList) WishList {
+	return WishList{ListID: string(l.ListID), Name: l.Name, Shared: l.Shared, Wishes: wishesOf(l)}
+}
+
+func wishesOf(l customer.WishList) []Wish {
+	return listed(l.Wishes, func(w customer.Wish) Wish { return Wish{SKU: string(w.SKU), Quantity: int64(w.Quantity)} })
+}
+
+// SharedWishListOf is a wish list as others see it.
+func SharedWishListOf(l customer.WishList) SharedWishList {
+	return SharedWishList{Name: l.Name, Wishes: wishesOf(l)}
 }
 
 // AddressOf is an address as responses have it.

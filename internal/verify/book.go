@@ -152,6 +152,9 @@ func (b *Book) checks() []*Check {
 	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
+	if lists := b.safely(b.checkWishLists); lists.Examined+lists.Differences > 0 {
+		checks = append(checks, lists)
+	}
 	return checks
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,7 +23,33 @@ func (b *Book) foldSubject(e *event, value subject.Event) {
 		for _, owner := range value.Owners() {
 			b.erased[owner] = true
 		}
+		if c := b.Customers[value.CustomerID]; c != nil {
+			c.erasedAt, c.erasedLists = e.lastEvent(), nil
+			for _, list := range c.WishLists {
+				c.erasedLists = append(c.erasedLists, list.ListID)
+			}
+		}
 	}
+}
+
+// checkWishLists checks that the wish lists of erased customers were removed. A list that is made
+// after the erasure may be there.
+func (b *Book) checkWishLists() *Check {
+	check := &Check{Name: "erasures: no wish list of an erased customer is left"}
+	for _, owner := range sorted(b.erased) {
+		id, _ := strings.CutPrefix(string(owner), "customer:")
+		c := b.Customers[unit.CustomerID(id)]
+		if c == nil || owner != unit.CustomerID(id).Owner() {
+			continue // a guest, or a customer without an account
+		}
+		check.Examined += int64(len(c.erasedLists))
+		for _, list := range c.erasedLists {
+			if _, left := c.WishList(list); left && !b.underWay(c.erasedAt) {
+				check.differ("customer %s was erased and has the wish list %s", id, list)
+			}
+		}
+	}
+	return check
 }
 
 // checkErased checks that no subject has a key whose texts were erased. It reads the keys as they

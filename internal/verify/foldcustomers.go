@@ -13,6 +13,8 @@ type Customer struct {
 	registeredAt time.Time // effective times
 	changedAt    time.Time
 	last         lastEvent
+	erasedLists  []customer.WishListID // the wish lists at the last erasure
+	erasedAt     lastEvent             // this erasure
 }
 
 // foldCustomer folds an event of an account.

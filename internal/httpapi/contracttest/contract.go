@@ -338,7 +338,7 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 
 // secrets are what clients must keep to themselves: keys, sessions, tokens, and what is needed to
 // set up a second factor.
-var secrets = regexp.MustCompile(`"(dbk|dbg|dbt|dbs|dbb)_[^"]*[0-9a-f]{64}"|"app_secret"|"recovery_codes":`)
+var secrets = regexp.MustCompile(`"(dbk|dbg|dbt|dbs|dbb)_[^"]*[0-9a-f]{64}"|"app_secret"|"dbw_[^"]{60,}"|"recovery_codes":`)
 
 // CheckCaches returns an error if a response has a secret and caches may keep it.
 func CheckCaches(header http.Header, body []byte) error {
