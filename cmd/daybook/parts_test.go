@@ -22,6 +22,7 @@ import (
 // downOrder is the order in which the parts of a node are closed. A part is closed before the parts
 // that it needs.
 var downOrder = []string{
+	"people who sign in",    // they need the commands, which record failed tries
 	"commands",              // they need the log, and the connections for commands (snapshots)
 	"answers",               // they need the connections for commands
 	"the log",               // it needs the connections for log
@@ -39,6 +40,7 @@ var partOf = map[string]string{
 	"viewPool": "connections for projections", "readPool": "connections for reads", "store": "the log",
 	"answers": "answers", "service": "commands", "keys": "API keys", "keyUses": "uses of API keys", "desk": "people who sign in", "reactor": partReactor, "clockwork": "timers",
 	"projections": partProjections, "watch": "the watch over the node", "backups": "backups", "keysOfPeople": "the keys of personal texts",
+	"erasing": partErasing,
 }
 
 // A node is closed from the last part to the first, after all work has ended, and nothing of it
@@ -95,9 +97,9 @@ func (n *node) broken(ctx context.Context, name string) string {
 		down bool
 		by   []string
 	}{
-		{"the log", logErr != nil, []string{"commands", "answers", "the log"}},
-		{"connections for commands", closed(ctx, n.commandPool), []string{"commands", "answers", "the log"}},
-		{"connections for log", closed(ctx, n.logPool), []string{"commands", "answers", "the log"}},
+		{"the log", logErr != nil, []string{"people who sign in", "commands", "answers", "the log"}},
+		{"connections for commands", closed(ctx, n.commandPool), []string{"people who sign in", "commands", "answers", "the log"}},
+		{"connections for log", closed(ctx, n.logPool), []string{"people who sign in", "commands", "answers", "the log"}},
 	} {
 		if needed.down && slices.Contains(needed.by, name) {
 			return needed.name
