@@ -100,7 +100,9 @@ func TestBenchMeasuresAFilledLog(t *testing.T) {
 		}
 		for _, before := range []string{"daybook, ", copied} {
 			for _, view := range viewNames() {
-				want["rebuild"] = append(want["rebuild"], before+view)
+				if view != "customers" { // the log of the benchmark has no accounts
+					want["rebuild"] = append(want["rebuild"], before+view)
+				}
 			}
 		}
 		for name, variants := range want {

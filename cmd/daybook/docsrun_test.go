@@ -142,8 +142,8 @@ func (p *page) run(command string, elsewhere bool) {
 	if kind, _, is := strings.Cut(command, " ID"); is {
 		id, token := p.freshID(strings.Fields(kind)[1])
 		command = strings.Replace(command, " ID", " "+id, 1)
-		if strings.Contains(command, " SESSION") {
-			command = strings.Replace(command, " SESSION", " "+p.freshSession(token), 1)
+		if before, after, is := strings.Cut(command, " SESSION"); is {
+			command = before + " " + p.freshSession(token) + after
 		}
 	}
 	if p.server != nil {

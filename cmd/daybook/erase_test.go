@@ -134,7 +134,9 @@ func (s *privateShop) reads(at, customer string) (all string) {
 		for _, which := range []map[string]string{
 			{"order_id": customer + "-sent", "cart_id": customer + "-left", "return_id": customer + "-decline", "stream": "order-" + customer + "-sent"},
 			{"order_id": customer + "-off", "cart_id": customer + "-sent", "return_id": customer + "-cancel", "stream": "cart-" + customer + "-left"},
-			{"stream": "order-" + customer + "-off"}, {"stream": "return-" + customer + "-decline"}, {"stream": "return-" + customer + "-cancel"},
+			{"stream": "order-" + customer + "-off"},
+			{"stream": "return-" + customer + "-decline"},
+			{"stream": "return-" + customer + "-cancel"},
 		} {
 			which["customer_id"], which["sku"], which["location"] = customer, "MUG", "main"
 			_, body := s.askAt(at, method, filled(path, which), "")
@@ -502,7 +504,7 @@ func TestTheCommandErases(t *testing.T) {
 	for _, whom := range []string{carol, "guest"} {
 		eventually(t, recoveryLimit, "no text of "+whom+" is left", func() bool { return len(marksIn(dump(t, pool), whom)) == 0 })
 	}
-	eventually(t, recoveryLimit, "the server shows no text", func() bool { return len(marksIn(s.reads(s.running.url, carol), carol)) == 0 })
+	eventually(t, recoveryLimit, "the server shows no text", func() bool { return len(marksIn(s.reads(s.url, carol), carol)) == 0 })
 	for _, wrong := range [][]string{{}, {"--customer", "a b"}, {"--customer", "a", "--cart", "b"}, {"--customer", "a", "--reason", "because"}} {
 		if got := call(t, nil, append([]string{"erase", "--database-url", s.database, "--master-key-file", file}, wrong...)...); got.code != exitUsage {
 			t.Errorf("%q: exit code %d, %s", wrong, got.code, got.stderr)

@@ -96,7 +96,7 @@ func TestTheMasterKeyIsRotatedUnderLoad(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	var written atomic.Int64
-	for i, at := range []string{s.running.url, second.url} {
+	for i, at := range []string{s.url, second.url} {
 		load.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				id := fmt.Sprintf("load-%d-%d", i, n)
@@ -144,7 +144,7 @@ func TestTheMasterKeyIsRotatedUnderLoad(t *testing.T) {
 
 	// Both nodes and a new one read everything. The new one never had the old master key.
 	third := serve(t, "--database-url", s.database, "--master-key-file", other)
-	for _, at := range []string{s.running.url, second.url, third.url} {
+	for _, at := range []string{s.url, second.url, third.url} {
 		for _, id := range []string{"a0", "load-0-0", "load-1-0", fmt.Sprintf("load-0-%d", written.Load()/4)} {
 			if events := s.mustAt(at, http.MethodGet, "/v1/streams/cart-"+id, ""); !strings.Contains(events, "MARKER-") || strings.Contains(events, sealing.Erased) {
 				t.Errorf("%s at %s: %s", id, at, events)

@@ -79,7 +79,9 @@ func checkProfile(bad *check, name, email, phone, locale *string) {
 		fault   func(string) string
 	}{
 		{"/name", name, func(text string) string { return unit.LineFault(text, unit.MaxTitle) }},
-		{"/email", email, contact.EmailFault}, {"/phone", phone, contact.PhoneFault}, {"/locale", locale, contact.LocaleFault},
+		{"/email", email, contact.EmailFault},
+		{"/phone", phone, contact.PhoneFault},
+		{"/locale", locale, contact.LocaleFault},
 	} {
 		if text.given == nil {
 			continue

@@ -190,7 +190,7 @@ func TestADeafNodeRefusesKeysAfterAMinute(t *testing.T) {
 					t.Errorf("after the trouble: %v, deaf for %s", err, keys.Deaf())
 				}
 				stop()
-				<-ended
+				_ = <-ended // says that it was stopped
 			})
 		})
 	}

@@ -47,8 +47,11 @@ func TestFormsOfContacts(t *testing.T) {
 		fault     func(string) string
 		good, bad []string
 	}{
-		"e-mail": {contact.EmailFault, []string{"", "ann@shop.example", "a.b+c@x.y.z", "ünal@shop.example"},
-			[]string{"ann", "@shop.example", "ann@", "ann@shop", "ann@.example", "ann@shop.", "ann@a..b", "a b@shop.example", "ann@shop.example\n", "a@b@c.d", "Ann <ann@shop.example>", strings.Repeat("x", 65) + "@shop.example", "a@" + strings.Repeat("x", 250) + ".de"}},
+		"e-mail": {
+			contact.EmailFault,
+			[]string{"", "ann@shop.example", "a.b+c@x.y.z", "ünal@shop.example"},
+			[]string{"ann", "@shop.example", "ann@", "ann@shop", "ann@.example", "ann@shop.", "ann@a..b", "a b@shop.example", "ann@shop.example\n", "a@b@c.d", "Ann <ann@shop.example>", strings.Repeat("x", 65) + "@shop.example", "a@" + strings.Repeat("x", 250) + ".de"},
+		},
 		"phone":  {contact.PhoneFault, []string{"", "112", "+44 (0)20 7946-0000", "030/123.45"}, []string{"1", "12", "call me", "1+234", "+", strings.Repeat("1", 33)}},
 		"locale": {contact.LocaleFault, []string{"", "en", "de-AT", "zh-Hant-TW", "gsw"}, []string{"e", "english", "en_GB", "1n", "en-", "-en", "en-" + strings.Repeat("a", 9), strings.Repeat("en-", 20)}},
 		"region": {contact.RegionFault, []string{"", "CA", "NSW", "75"}, []string{"ca", "KENT", "C A", "Ä"}},

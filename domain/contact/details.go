@@ -41,8 +41,10 @@ func (d Details) Faults() []Fault {
 		}
 	}
 	for _, text := range []Fault{
-		{"email", EmailFault(d.Email)}, {"phone", PhoneFault(d.Phone)},
-		{"delivery_notes", unit.TextFault(d.DeliveryNotes, unit.MaxNote)}, {"gift_message", unit.TextFault(d.GiftMessage, MaxGiftMessage)},
+		{"email", EmailFault(d.Email)},
+		{"phone", PhoneFault(d.Phone)},
+		{"delivery_notes", unit.TextFault(d.DeliveryNotes, unit.MaxNote)},
+		{"gift_message", unit.TextFault(d.GiftMessage, MaxGiftMessage)},
 		{"buyer_reference", unit.LineFault(d.BuyerReference, MaxReference)},
 	} {
 		if text.Text != "" {
@@ -73,8 +75,11 @@ func (d Details) Or(more Details) Details {
 		d.Shipping = more.Shipping
 	}
 	for _, text := range []struct{ to, from *string }{
-		{&d.Email, &more.Email}, {&d.Phone, &more.Phone}, {&d.DeliveryNotes, &more.DeliveryNotes},
-		{&d.GiftMessage, &more.GiftMessage}, {&d.BuyerReference, &more.BuyerReference},
+		{&d.Email, &more.Email},
+		{&d.Phone, &more.Phone},
+		{&d.DeliveryNotes, &more.DeliveryNotes},
+		{&d.GiftMessage, &more.GiftMessage},
+		{&d.BuyerReference, &more.BuyerReference},
 	} {
 		if *text.to == "" {
 			*text.to = *text.from

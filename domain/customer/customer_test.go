@@ -205,9 +205,26 @@ func TestStatesShareNothing(t *testing.T) {
 
 func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
-		registered, ProfileChanged{profile}, added, AddressChanged{"a1", work}, AddressRemoved{"a1"}, both, DefaultsSet{},
-		GroupsSet{[]Group{"trade"}}, agreed, ConsentWithdrawn{Marketing, noon}, note, Blocked{"fraud"}, Unblocked{"a mistake"}, Unblocked{},
-		WishListMade{"w1", "Birthday"}, WishListRenamed{"w1", "Christmas"}, WishListRemoved{"w1"}, WishSet{"w1", "LAMP", 2}, WishRemoved{"w1", "LAMP"},
-		WishListShared{"w1", 1}, WishListUnshared{"w1"},
+		registered,
+		ProfileChanged{profile},
+		added,
+		AddressChanged{"a1", work},
+		AddressRemoved{"a1"},
+		both,
+		DefaultsSet{},
+		GroupsSet{[]Group{"trade"}},
+		agreed,
+		ConsentWithdrawn{Marketing, noon},
+		note,
+		Blocked{"fraud"},
+		Unblocked{"a mistake"},
+		Unblocked{},
+		WishListMade{"w1", "Birthday"},
+		WishListRenamed{"w1", "Christmas"},
+		WishListRemoved{"w1"},
+		WishSet{"w1", "LAMP", 2},
+		WishRemoved{"w1", "LAMP"},
+		WishListShared{"w1", 1},
+		WishListUnshared{"w1"},
 	})
 }

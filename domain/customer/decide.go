@@ -102,8 +102,10 @@ func changeProfile(cmd ChangeProfile, s State) ([]Event, error) {
 		given        *string
 		now, checked *string
 	}{
-		{cmd.Name, &changed.Name, &asked.Name}, {cmd.Email, &changed.Email, &asked.Email},
-		{cmd.Phone, &changed.Phone, &asked.Phone}, {cmd.Locale, &changed.Locale, &asked.Locale},
+		{cmd.Name, &changed.Name, &asked.Name},
+		{cmd.Email, &changed.Email, &asked.Email},
+		{cmd.Phone, &changed.Phone, &asked.Phone},
+		{cmd.Locale, &changed.Locale, &asked.Locale},
 	} {
 		if member.given != nil {
 			*member.now, *member.checked = *member.given, *member.given

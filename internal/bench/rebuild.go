@@ -23,7 +23,17 @@ func rebuild(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	if _, err := filled(ctx, env); err != nil {
 		return nil, nil, err
 	}
-	for i, view := range env.Views {
+	if err := env.Settle(ctx); err != nil {
+		return nil, nil, err
+	}
+	for _, view := range env.Views {
+		used, err := buildInUse(ctx, env, view.Name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("view %s: %w", view.Name, err)
+		}
+		if used.Events == 0 {
+			continue // the filled log has no customers with accounts
+		}
 		row, err := rebuildView(ctx, env, view.Name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("view %s: %w", view.Name, err)
@@ -32,7 +42,7 @@ func rebuild(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("view %s: %w", view.Name, err)
 		}
-		baseline.ours = i
+		baseline.ours = len(ours)
 		ours, baselines = append(ours, row), append(baselines, baseline)
 	}
 	return ours, baselines, nil
