@@ -83,8 +83,8 @@ func TestALogIsFilledWithFewAppends(t *testing.T) {
 	if err := fill.grow(t.Context(), 5000); err != nil {
 		t.Fatal(err)
 	}
-	// Most streams are one append. On a busy machine, many are recorded earlier, because the handlers
-	// look at them again. Without the buffer, each event is an append of its own.
+	// Most streams are one append. On a busy machine, many are recorded earlier, because the
+	// handlers look at them again. Without the buffer, each event is an append of its own.
 	if most := fill.done.Events * 3 / 4; counter.appends.Load() > most {
 		t.Errorf("%d appends for %d events, want at most %d", counter.appends.Load(), fill.done.Events, most)
 	}
