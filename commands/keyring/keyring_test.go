@@ -190,7 +190,9 @@ func TestADeafNodeRefusesKeysAfterAMinute(t *testing.T) {
 					t.Errorf("after the trouble: %v, deaf for %s", err, keys.Deaf())
 				}
 				stop()
-				_ = <-ended // says that it was stopped
+				if err := <-ended; !errors.Is(err, context.Canceled) {
+					t.Errorf("it ended with %v", err)
+				}
 			})
 		})
 	}
