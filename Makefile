@@ -26,7 +26,7 @@ build: ## build bin/daybook
 
 # The tests run without go vet, because make check runs it.
 test: ## run all tests
-	$(TEST) -vet=off -timeout 20m ./...
+	$(TEST) -vet=off -timeout 30m ./...
 
 # The race detector makes a test many times as slow, and finds something only where goroutines meet.
 # So it runs with -short, by which tests are left out that only repeat the same with much data (see
