@@ -21,10 +21,14 @@ type customerInput struct {
 // customer shows an account with what its customer bought. One of the two is enough: an imported
 // customer has no account, and a new one has bought nothing.
 func (a *api) customer(ctx context.Context, in *customerInput) (resource.Customer, error) {
-	if err := mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
+	if err := a.mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
 		return resource.Customer{}, err
 	}
-	totals, err := salesview.CustomerTotals(ctx, a.DB, in.CustomerID)
+	customers, err := a.withAbsorbed(ctx, []string{in.CustomerID})
+	if err != nil {
+		return resource.Customer{}, err
+	}
+	totals, err := salesview.CustomerTotals(ctx, a.DB, customers)
 	bought := !errors.Is(err, query.ErrNotFound)
 	if bought && err != nil {
 		return resource.Customer{}, err

@@ -17,6 +17,10 @@ const (
 	typeNoteAdded        = "customer.note_added.v1"
 	typeBlocked          = "customer.blocked.v1"
 	typeUnblocked        = "customer.unblocked.v1"
+	typeMerged           = "customer.merged.v1"
+	typeMergeRefused     = "customer.merge_refused.v1"
+	typeAbsorbed         = "customer.absorbed.v1"
+	typeMergeDeclined    = "customer.merge_declined.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -32,6 +36,10 @@ var decoders = wire.Decoders[Event]{
 	typeNoteAdded:        read[NoteAdded],
 	typeBlocked:          read[Blocked],
 	typeUnblocked:        read[Unblocked],
+	typeMerged:           read[Merged],
+	typeMergeRefused:     read[MergeRefused],
+	typeAbsorbed:         read[Absorbed],
+	typeMergeDeclined:    read[MergeDeclined],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -71,6 +79,14 @@ func typeName(e Event) string {
 		return typeBlocked
 	case Unblocked:
 		return typeUnblocked
+	case Merged:
+		return typeMerged
+	case MergeRefused:
+		return typeMergeRefused
+	case Absorbed:
+		return typeAbsorbed
+	case MergeDeclined:
+		return typeMergeDeclined
 	}
 	panic("customer: unknown event")
 }

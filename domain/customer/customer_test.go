@@ -125,11 +125,12 @@ func TestAccounts(t *testing.T) {
 	customers.Run(t, accounts())
 	customers.Run(t, addresses())
 	customers.Run(t, consents())
-	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked }), accounts(), addresses(), consents())
+	customers.Run(t, merges())
+	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked || r == ErrErased }), accounts(), addresses(), consents(), merges())
 }
 
 func TestEveryTextIsChecked(t *testing.T) {
-	customers.EveryTextIsChecked(t, nil, accounts(), addresses(), consents())
+	customers.EveryTextIsChecked(t, ofRecordedAccounts, accounts(), addresses(), consents(), merges())
 	for _, bad := range []string{"a\u202eb", "  "} {
 		for field, change := range map[string]ChangeProfile{"name": {Name: &bad}, "email": {Email: &bad}, "phone": {Phone: &bad}, "locale": {Locale: &bad}} {
 			if _, err := Decide(change, State{CustomerID: "c1"}); err == nil || !strings.Contains(err.Error(), field) {
@@ -140,7 +141,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents()); n < 20 {
+	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents(), merges()); n < 20 {
 		t.Errorf("%d texts were changed", n)
 	}
 }
@@ -171,5 +172,8 @@ func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		registered, ProfileChanged{profile}, added, AddressChanged{"a1", work}, AddressRemoved{"a1"}, both, DefaultsSet{},
 		GroupsSet{[]Group{"trade"}}, agreed, ConsentWithdrawn{Marketing, noon}, note, Blocked{"fraud"}, Unblocked{"a mistake"}, Unblocked{},
+		Merged{Into: "c2", Attempt: 1}, MergeRefused{Into: "c2", Attempt: 1, Reason: "customer-merged"},
+		Absorbed{CustomerID: "c2", Attempt: 1, Before: []unit.CustomerID{"c3"}}, Absorbed{CustomerID: "c2", Attempt: 2},
+		MergeDeclined{CustomerID: "c2", Attempt: 1, Reason: "customer-limit"},
 	})
 }

@@ -9,9 +9,12 @@ var (
 	ErrTextInvalid    = &rule.Rejection{Code: "customer-text-invalid", Detail: "A text of a customer is refused. The member field names it."}
 	ErrAddressUnknown = &rule.Rejection{Code: "customer-address-unknown", Detail: "The customer has no such address."}
 	ErrPurposeUnknown = &rule.Rejection{Code: "customer-purpose-unknown", Detail: "A consent is for marketing, analytics or terms."}
-	ErrLimit          = &rule.Rejection{Code: "customer-limit", Detail: "A customer has at most 50 addresses, 50 groups and 500 notes."}
+	ErrLimit          = &rule.Rejection{Code: "customer-limit", Detail: "A customer has at most 50 addresses, 50 groups and 500 notes, and at most 100 other accounts are merged into an account."}
 	ErrBlocked        = &rule.Rejection{Code: "customer-blocked", Detail: "The shop has blocked this customer, who cannot check out."}
+	ErrMerged         = &rule.Rejection{Code: "customer-merged", Detail: "The account was merged into another one, and changes no more."}
+	ErrMergeSelf      = &rule.Rejection{Code: "customer-merge-self", Detail: "An account cannot be merged into itself."}
+	ErrErased         = &rule.Rejection{Code: "customer-erased", Detail: "The personal texts of this customer were erased, so no account can be merged with theirs."}
 )
 
 // Rejections are all refusals of this package.
-var Rejections = []*rule.Rejection{ErrNotFound, ErrExists, ErrTextInvalid, ErrAddressUnknown, ErrPurposeUnknown, ErrLimit, ErrBlocked}
+var Rejections = []*rule.Rejection{ErrNotFound, ErrExists, ErrTextInvalid, ErrAddressUnknown, ErrPurposeUnknown, ErrLimit, ErrBlocked, ErrMerged, ErrMergeSelf, ErrErased}

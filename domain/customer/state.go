@@ -10,7 +10,7 @@ import (
 
 // FoldVersion names the shape of State: rows of another version are built again. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // State is an account. The zero State is a customer without one.
 type State struct {
@@ -26,6 +26,11 @@ type State struct {
 	Notes       []Note        `json:"notes,omitempty"`
 	Blocked     bool          `json:"blocked,omitempty"`
 	BlockReason string        `json:"block_reason,omitempty"`
+	// MergedInto is the account that answers for this one, or will do so unless it declines.
+	MergedInto unit.CustomerID `json:"merged_into,omitempty"`
+	Merges     int             `json:"merges,omitempty"` // how often a merge has begun
+	// Absorbed are the accounts for which this one answers.
+	Absorbed []unit.CustomerID `json:"absorbed,omitempty"`
 }
 
 // SavedAddress is an address of a customer.
@@ -86,6 +91,13 @@ func Evolve(s State, e Event) State {
 		s.Blocked, s.BlockReason = true, e.Reason
 	case Unblocked:
 		s.Blocked, s.BlockReason = false, ""
+	case Merged:
+		s.MergedInto, s.Merges = e.Into, e.Attempt
+	case MergeRefused:
+		s.MergedInto = ""
+	case Absorbed:
+		s.Absorbed = s.absorbing(e.CustomerID, e.Before)
+	case MergeDeclined:
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package cartview
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,7 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 
 // belongs tells whether a cart belongs to an erased subject.
 func belongs(r *record, erased subject.Erased) bool {
-	if erased.CustomerID != "" && r.Fold.CustomerID == erased.CustomerID {
+	if slices.Contains(erased.OfCustomers(), r.Fold.CustomerID) {
 		return true
 	}
 	if r.Fold.CustomerID != "" {
@@ -74,8 +75,8 @@ func cartsOf(ctx context.Context, tx *projections.Tx, erased subject.Erased) ([]
 		}
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT cart_id FROM carts WHERE customer_id = $1 AND customer_id <> '' UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
-		string(erased.CustomerID), guests)
+		SELECT cart_id FROM carts WHERE customer_id = ANY ($1) AND customer_id <> '' UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
+		erased.OfCustomers(), guests)
 	if err != nil {
 		return nil, err
 	}

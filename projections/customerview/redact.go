@@ -6,6 +6,7 @@ import (
 
 	"daybook/domain/customer"
 	"daybook/domain/subject"
+	"daybook/domain/unit"
 	"daybook/projections"
 )
 
@@ -20,22 +21,32 @@ func decode(eventType string, data []byte) (any, error) {
 // any more.
 func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, records map[string]*record) error {
 	for _, erased := range erasures {
-		r := records[string(erased.CustomerID)]
-		if r == nil || !r.known {
-			continue
-		}
-		again := &record{id: r.id}
-		for e, err := range tx.ReadAgain(ctx, customer.Stream(erased.CustomerID)) {
-			if err != nil {
+		for _, id := range erased.OfCustomers() {
+			r := records[string(id)]
+			if r == nil || !r.known {
+				continue
+			}
+			if err := r.foldAgain(ctx, tx, id); err != nil {
 				return err
 			}
-			event, is := e.Value.(customer.Event)
-			if _, registers := event.(customer.Registered); is && e.Follows(registers, again.known) {
-				again.apply(&e, event, registers)
-			}
 		}
-		r.fold, r.changed = again.fold, true
-		r.changedAt, r.recordedAt, r.revision = again.changedAt, again.recordedAt, again.revision
 	}
+	return nil
+}
+
+// foldAgain folds an account as the log shows its events now.
+func (r *record) foldAgain(ctx context.Context, tx *projections.Tx, id unit.CustomerID) error {
+	again := &record{id: r.id}
+	for e, err := range tx.ReadAgain(ctx, customer.Stream(id)) {
+		if err != nil {
+			return err
+		}
+		event, is := e.Value.(customer.Event)
+		if _, registers := event.(customer.Registered); is && e.Follows(registers, again.known) {
+			again.apply(&e, event, registers)
+		}
+	}
+	r.fold, r.changed = again.fold, true
+	r.changedAt, r.recordedAt, r.revision = again.changedAt, again.recordedAt, again.revision
 	return nil
 }

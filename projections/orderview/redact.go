@@ -31,8 +31,8 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 
 func (o *orders) redact(ctx context.Context, tx *projections.Tx, erased subject.Erased) error {
 	ids, err := idsOf(ctx, tx, `
-		SELECT order_id FROM orders WHERE customer_id = $1 AND customer_id <> '' UNION SELECT order_id FROM orders WHERE order_id = ANY ($2) ORDER BY 1`,
-		erased.CustomerID, erased.Orders)
+		SELECT order_id FROM orders WHERE customer_id = ANY ($1) AND customer_id <> '' UNION SELECT order_id FROM orders WHERE order_id = ANY ($2) ORDER BY 1`,
+		erased.OfCustomers(), erased.Orders)
 	if err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (o *orders) redact(ctx context.Context, tx *projections.Tx, erased subject.
 
 func (c *returnRecords) redact(ctx context.Context, tx *projections.Tx, erased subject.Erased, o *orders) error {
 	ids, err := idsOf(ctx, tx, `
-		SELECT return_id FROM returns WHERE customer_id = $1 AND customer_id <> ''
-		UNION SELECT return_id FROM return_orders WHERE order_id = ANY ($2) ORDER BY 1`, erased.CustomerID, erased.Orders)
+		SELECT return_id FROM returns WHERE customer_id = ANY ($1) AND customer_id <> ''
+		UNION SELECT return_id FROM return_orders WHERE order_id = ANY ($2) ORDER BY 1`, erased.OfCustomers(), erased.Orders)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (c *returnRecords) redact(ctx context.Context, tx *projections.Tx, erased s
 }
 
 func ownsOrder(erased subject.Erased, customer unit.CustomerID, id unit.OrderID) bool {
-	return customer != "" && customer == erased.CustomerID || slices.Contains(erased.Orders, id)
+	return slices.Contains(erased.OfCustomers(), customer) || slices.Contains(erased.Orders, id)
 }
 
 func ownsReturn(erased subject.Erased, r *returnRecord) bool {
@@ -114,12 +114,12 @@ func ownsReturn(erased subject.Erased, r *returnRecord) bool {
 	return slices.ContainsFunc(append(h.orders, h.orderID), func(id string) bool { return ownsOrder(erased, unit.CustomerID(h.customerID), unit.OrderID(id)) })
 }
 
-func idsOf(ctx context.Context, tx *projections.Tx, sql string, customer unit.CustomerID, ordersOf []unit.OrderID) ([]string, error) {
+func idsOf(ctx context.Context, tx *projections.Tx, sql string, customers []unit.CustomerID, ordersOf []unit.OrderID) ([]string, error) {
 	ids := make([]string, len(ordersOf))
 	for i, id := range ordersOf {
 		ids[i] = string(id)
 	}
-	rows, err := tx.Query(ctx, sql, string(customer), ids)
+	rows, err := tx.Query(ctx, sql, customers, ids)
 	if err != nil {
 		return nil, err
 	}
