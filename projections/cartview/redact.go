@@ -2,6 +2,7 @@ package cartview
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -49,9 +50,10 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 	return inOrder, nil
 }
 
-// belongs tells whether a cart belongs to an erased subject.
+// belongs tells whether a cart belongs to an erased subject, or belonged to them and may still have
+// their texts.
 func belongs(r *record, erased subject.Erased) bool {
-	if erased.CustomerID != "" && r.Fold.CustomerID == erased.CustomerID {
+	if id := erased.CustomerID; id != "" && (r.Fold.CustomerID == id || slices.Contains(r.past, string(id))) {
 		return true
 	}
 	if r.Fold.CustomerID != "" {
@@ -74,7 +76,8 @@ func cartsOf(ctx context.Context, tx *projections.Tx, erased subject.Erased) ([]
 		}
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT cart_id FROM carts WHERE customer_id = $1 AND customer_id <> '' UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
+		SELECT cart_id FROM carts WHERE customer_id = $1 AND customer_id <> ''
+		UNION SELECT cart_id FROM carts WHERE past_customers <> '{}' AND past_customers @> ARRAY[$1] UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
 		string(erased.CustomerID), guests)
 	if err != nil {
 		return nil, err
