@@ -64,6 +64,7 @@ var unread = map[string]string{
 	"ask-email":            "the response is the same for every address",
 	"sign-out":             "the session has ended",
 	"erase-subject":        "what was read of the person is gone",
+	"erase-customer":       "what was read of the person is gone",
 }
 
 // twinOf finds the read of the thing that a command changes or makes, from the command's path.
