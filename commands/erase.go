@@ -29,6 +29,7 @@ type Belonging struct {
 	// Guests are carts that a customer had as a guest and that have keys of their own.
 	Guests  []unit.CartID
 	Carts   []unit.CartID // all carts
+	Past    []unit.CartID // carts that were a customer's before, and are somebody else's now
 	Orders  []unit.OrderID
 	Returns []unit.ReturnID
 	Open    []unit.OrderID // the orders that are not finished

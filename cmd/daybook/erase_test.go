@@ -223,6 +223,10 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	pool := poolOf(t, socketURL(dir))
 	finish := s.tellOf(carol)
 	s.tellOf("dave")()
+	// A cart that was Carol's is Dave's now.
+	s.must(s.admin, http.MethodPost, "/v1/carts", `{"cart_id":"moved","currency":"GBP","customer_id":"carol"}`)
+	s.must(s.admin, http.MethodPut, "/v1/carts/moved/details", `{"gift_message":"`+mark+`carol-moved"}`)
+	s.must(s.admin, http.MethodPatch, "/v1/carts/moved", `{"customer_id":"dave"}`)
 	for _, at := range []string{running.url, second.url} { // both nodes have the keys and the states in memory
 		if shown := s.reads(at, carol); len(marksIn(shown, carol)) == 0 || !strings.Contains(shown, mark+carol+"-settled") {
 			t.Errorf("%s does not show the texts", at)

@@ -21,6 +21,7 @@ import (
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/pause"
+	"daybook/internal/resource"
 	"daybook/projections"
 )
 
@@ -220,7 +221,7 @@ func (e *erasing) caughtUp(ctx context.Context) (bool, error) {
 func namesOf(owner unit.Owner, of commands.Belonging) (streams, names []string) {
 	_, id, _ := strings.Cut(string(owner), ":")
 	names = append(names, id)
-	for _, id := range of.Carts {
+	for _, id := range slices.Concat(of.Carts, of.Past) {
 		streams, names = append(streams, cart.Stream(id)), append(names, string(id))
 	}
 	for _, id := range of.Orders {
@@ -282,6 +283,9 @@ func (e *erasing) owned(ctx context.Context, owner unit.Owner) (of commands.Belo
 	if kind != "customer" {
 		return of, nil
 	}
+	if of.Past, err = listed[unit.CartID](ctx, pool, `SELECT cart_id FROM read.carts WHERE past_customers <> '{}' AND past_customers @> ARRAY[$1::text]`, id); err != nil {
+		return of, err
+	}
 	guests := make([]unit.Owner, len(of.Carts))
 	for i, one := range of.Carts {
 		guests[i] = one.Owner()
@@ -317,4 +321,21 @@ func (e *erasing) erasedNow(ctx context.Context, owner unit.Owner) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// erasures tells the read API what was erased.
+type erasures struct{ node *node }
+
+// Erasure implements readapi.Erasures.
+func (e erasures) Erasure(ctx context.Context, of unit.Owner) (*resource.Erasure, error) {
+	state, _, err := e.node.service.Subject(ctx, of)
+	if err != nil || !state.IsErased() {
+		return nil, err
+	}
+	done, err := e.node.erasing.Done(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	shown := resource.ErasureOf(state, done)
+	return &shown, nil
 }

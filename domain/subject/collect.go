@@ -43,6 +43,9 @@ func (g Gone) Carts() []unit.CartID { return slices.Sorted(maps.Keys(g.carts)) }
 // Orders are the orders of erased guests, sorted.
 func (g Gone) Orders() []unit.OrderID { return slices.Sorted(maps.Keys(g.orders)) }
 
+// Names tells whether a customer is one of the erased ones.
+func (g Gone) Names(id unit.CustomerID) bool { return g.customers[id] }
+
 // OwnsCart tells whether a cart belongs to an erased subject. customer is the cart's customer.
 func (g Gone) OwnsCart(id unit.CartID, customer unit.CustomerID) bool {
 	return g.customers[customer] || customer == "" && g.carts[id]

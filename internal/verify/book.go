@@ -91,7 +91,8 @@ type Cart struct {
 	shortages []cart.Shortage
 	dropped   []int
 	reason    string
-	arrival   *outcome // lines of another cart come in, by the events of one append
+	customers map[string]bool // that it had before another one; nil: none
+	arrival   *outcome        // lines of another cart come in, by the events of one append
 }
 
 // Order is an order, with what the view shows and the domain's fold does not keep.
@@ -309,6 +310,9 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 	switch value := value.(type) {
 	case cart.Opened:
 		c.channel, c.openedAt = b.intern(e.meta.Channel), e.at
+		c.had(value.CustomerID)
+	case cart.CustomerChanged:
+		c.had(value.CustomerID)
 	case cart.CheckoutStarted:
 		c.shortages, c.dropped = nil, nil
 		b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &checkoutAttempt{cart: id, from: value.OrderIDFrom})
@@ -328,12 +332,33 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	b.foldMerge(e, id, c, value)
 	c.State = cart.Evolve(c.State, value)
 	c.changedAt, c.last = e.at, e.lastEvent()
+}
+
+// had notes the customer whom the cart has had until it gets another one.
+func (c *Cart) had(id unit.CustomerID) {
+	if c.CustomerID != "" && c.CustomerID != id {
+		if c.customers == nil {
+			c.customers = make(map[string]bool)
+		}
+		c.customers[string(c.CustomerID)] = true
+	}
+}
+
+// before are the customers that the cart had before, and does not have now.
+func (c *Cart) before() []string {
+	all := []string{}
+	for _, id := range sorted(c.customers) {
+		if id != string(c.CustomerID) {
+			all = append(all, id)
+		}
+	}
+	return all
 }
 
 func (b *Book) foldStock(e *event, value stock.Event) {

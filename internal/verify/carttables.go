@@ -29,6 +29,7 @@ type cartRow struct {
 	total                                                          decimal.Decimal
 	short                                                          bool
 	openedAt, changedAt, recordedAt                                time.Time
+	past                                                           []string
 	state                                                          []byte
 }
 
@@ -42,6 +43,7 @@ func (r *cartRow) columns() []column[*Cart] {
 		equals("channel", &r.channel, func(c *Cart) string { return c.channel }),
 		equals("order_id", &r.order, func(c *Cart) string { return string(c.OrderID) }),
 		equals("merged_into", &r.merged, func(c *Cart) string { return string(c.MergeTarget()) }),
+		equals("past_customers", &r.past, func(c *Cart) []string { return c.before() }),
 		equals("line_count", &r.lineCount, func(c *Cart) int { return len(c.Lines) }),
 		equals("units", &r.units, func(c *Cart) (sum int64) {
 			for _, l := range c.Lines {

@@ -34,7 +34,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:     "carts",
-		Version:  6,                                        // 6 added the cart that it was merged into
+		Version:  7,                                        // 7 added the customers that it had before
 		Setting:  "fold " + strconv.Itoa(cart.FoldVersion), // rows hold the aggregate's fold
 		Claims:   []string{cart.Category + ".", subject.Category + "."},
 		Tables:   tables,
@@ -64,8 +64,9 @@ type record struct {
 	changedAt  time.Time
 	recordedAt time.Time
 	revision   int64
-	known      bool // there is, or will be, a row
-	changed    bool // an event of this batch changed it
+	past       []string // customers that it had before and does not have now; sorted
+	known      bool     // there is, or will be, a row
+	changed    bool     // an event of this batch changed it
 
 	// The columns are computed from these when the batch is stored.
 	document []byte
@@ -126,7 +127,7 @@ func load(ctx context.Context, tx *projections.Tx, ids []string, into map[string
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT `+carts.Only("cart_id", "state", "channel", "opened_at", "changed_at", "recorded_at", "revision")+` FROM carts WHERE cart_id = ANY ($1)`, ids)
+	rows, err := tx.Query(ctx, `SELECT `+carts.Only("cart_id", "state", "channel", "opened_at", "changed_at", "recorded_at", "revision", "past_customers")+` FROM carts WHERE cart_id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
@@ -134,10 +135,11 @@ func load(ctx context.Context, tx *projections.Tx, ids []string, into map[string
 	var state []byte
 	var openedAt, changedAt, recordedAt time.Time
 	var revision int64
-	_, err = pgx.ForEachRow(rows, []any{&id, &state, &channel, &openedAt, &changedAt, &recordedAt, &revision}, func() error {
+	var past []string
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &channel, &openedAt, &changedAt, &recordedAt, &revision, &past}, func() error {
 		r := into[id]
 		r.channel, r.openedAt, r.known = channel, openedAt, true
-		r.changedAt, r.recordedAt, r.revision = changedAt, recordedAt, revision
+		r.changedAt, r.recordedAt, r.revision, r.past = changedAt, recordedAt, revision, slices.Clone(past)
 		return json.Unmarshal(state, &r.stored)
 	})
 	return err
@@ -159,11 +161,20 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Shortages, r.Dropped = event.Shortages, event.Dropped
 	case cart.Abandoned:
 		r.Reason = event.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet,
+	case cart.CustomerChanged:
+		r.past = pastCustomers(r.past, string(r.Fold.CustomerID), string(event.CustomerID))
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	r.Fold = cart.Evolve(r.Fold, event)
 	r.changedAt, r.recordedAt, r.revision = at, e.RecordedAt, e.Revision
+}
+
+// pastCustomers are the customers that a cart had before, after it got another one. A guest is none.
+func pastCustomers(past []string, before, now string) []string {
+	past = slices.DeleteFunc(append(slices.Clone(past), before), func(id string) bool { return id == "" || id == now })
+	slices.Sort(past)
+	return slices.Compact(past)
 }
 
 var carts = table.New("carts",
@@ -175,6 +186,7 @@ var carts = table.New("carts",
 	table.Fixed("channel", table.Text, func(r *record) string { return r.channel }),
 	table.Set("order_id", table.Text, func(r *record) string { return string(r.Fold.OrderID) }),
 	table.Set("merged_into", table.Text, func(r *record) string { return string(r.Fold.MergeTarget()) }),
+	table.Set("past_customers", table.Texts, func(r *record) []string { return append([]string{}, r.past...) }),
 	table.Set("line_count", table.Small, func(r *record) int32 { return int32(len(r.Fold.Lines)) }), //nolint:gosec // a cart has few lines
 	table.Set("units", table.Number, func(r *record) int64 { return int64(r.units) }),
 	table.Set("total", table.Amount, func(r *record) decimal.Decimal { return r.total }),

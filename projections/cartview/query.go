@@ -33,7 +33,7 @@ type Summary struct {
 }
 
 // columns are those of a Summary.
-var columns = carts.AllExcept("state")
+var columns = carts.AllExcept("state", "past_customers")
 
 // Cart is a cart's row, with the aggregate's state. A cart that became an order has no lines,
 // because the order has them.
@@ -69,6 +69,9 @@ type Filter struct {
 	Phases, CustomerIDs, Channels []string
 	Short                         bool // only carts whose last checkout was refused or left lines out
 	From, To                      time.Time
+	// Of chooses what belongs to a customer: their carts, those that were theirs before, and those
+	// that they filled as a guest and that were merged into one of theirs.
+	Of string
 }
 
 // Listed says how the list of carts is read and sorted.
@@ -101,6 +104,9 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 		w.Add("short")
 	}
 	w.Period("changed_at", f.From, f.To)
+	if f.Of != "" {
+		w.Add("(customer_id = ? OR past_customers <> '{}' AND past_customers @> ARRAY[?::text] OR customer_id = '' AND merged_into IN (SELECT own.cart_id FROM read.carts own WHERE own.customer_id = ?))", f.Of, f.Of, f.Of)
+	}
 	list, err := Listed.Read(ctx, db, w, p)
 	if err != nil {
 		return list, fmt.Errorf("list carts: %w", err)

@@ -2,12 +2,14 @@ package cartview
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"daybook/domain/cart"
 	"daybook/domain/subject"
+	"daybook/domain/unit"
 	"daybook/projections"
 )
 
@@ -40,7 +42,7 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 		return nil, err
 	}
 	for _, r := range inOrder {
-		if !r.known || !gone.OwnsCart(r.Fold.CartID, r.Fold.CustomerID) {
+		if !r.known || !r.belongs(gone) {
 			continue
 		}
 		if r.stored, err = foldAgain(ctx, tx, r.id); err != nil {
@@ -51,10 +53,19 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 	return inOrder, nil
 }
 
-// cartsOf returns the carts in the table that belong to erased subjects.
+// belongs tells whether a cart belongs to an erased subject, or belonged to one before and may still
+// have their texts.
+func (r *record) belongs(gone subject.Gone) bool {
+	return gone.OwnsCart(r.Fold.CartID, r.Fold.CustomerID) ||
+		slices.ContainsFunc(r.past, func(id string) bool { return gone.Names(unit.CustomerID(id)) })
+}
+
+// cartsOf returns the carts in the table that belong to erased subjects, or belonged to them before.
 func cartsOf(ctx context.Context, tx *projections.Tx, gone subject.Gone) ([]string, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT cart_id FROM carts WHERE customer_id = ANY ($1) UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
+		SELECT cart_id FROM carts WHERE customer_id = ANY ($1)
+		UNION SELECT cart_id FROM carts WHERE past_customers <> '{}' AND past_customers && $1::text[]
+		UNION SELECT cart_id FROM carts WHERE cart_id = ANY ($2) ORDER BY 1`,
 		gone.Customers(), gone.Carts())
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ CREATE TABLE carts (
     channel     text        NOT NULL,
     order_id    text        NOT NULL, -- of the checkout under way, or of the order that the cart became
     merged_into text        NOT NULL, -- the cart that has its lines, or soon will have them
+    past_customers text[]   NOT NULL, -- that it had before, and does not have now
     line_count  integer     NOT NULL,
     units       bigint      NOT NULL,
     total       numeric     NOT NULL, -- exact
@@ -20,3 +21,4 @@ CREATE TABLE carts (
 
 -- The carts of a customer who is erased are looked up while the view is built, too.
 CREATE INDEX carts_by_customer ON carts (customer_id, changed_at, cart_id) WHERE customer_id <> '';
+CREATE INDEX carts_by_past_customer ON carts USING gin (past_customers) WHERE past_customers <> '{}';
