@@ -47,13 +47,17 @@ func (a *api) keys(ctx context.Context, in *listKeysInput) (*keysOutput, error) 
 		out.Body.Count = &query.Count{Value: int64(len(all)), Exact: true}
 	}
 	all = slices.DeleteFunc(all, func(k resource.APIKey) bool { return string(k.KeyID) <= in.Cursor })
-	slices.SortFunc(all, func(a, b resource.APIKey) int { return strings.Compare(string(a.KeyID), string(b.KeyID)) })
+	sortKeys(all)
 	out.Body.Items = all
 	if len(all) > in.Limit {
 		out.Body.Items = all[:in.Limit]
 		out.Body.Next = seal(string(all[in.Limit-1].KeyID))
 	}
 	return out, nil
+}
+
+func sortKeys(all []resource.APIKey) {
+	slices.SortFunc(all, func(a, b resource.APIKey) int { return strings.Compare(string(a.KeyID), string(b.KeyID)) })
 }
 
 type rolesOutput struct{ Body resource.RoleList }

@@ -26,20 +26,26 @@ func (a *api) customer(ctx context.Context, in *customerInput) (resource.Custome
 	if err := mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
 		return resource.Customer{}, err
 	}
-	totals, err := salesview.CustomerTotals(ctx, a.DB, in.CustomerID)
+	_, limited := problem.RequestOf(ctx).Who.Owned(access.ReadCustomers)
+	return a.accountOf(ctx, in.CustomerID, !limited)
+}
+
+// accountOf reads the account of a customer. staff tells whether the result has what usually only
+// the staff sees. Without an account and purchases it returns query.ErrNotFound.
+func (a *api) accountOf(ctx context.Context, id string, staff bool) (resource.Customer, error) {
+	totals, err := salesview.CustomerTotals(ctx, a.DB, id)
 	bought := !errors.Is(err, query.ErrNotFound)
 	if bought && err != nil {
 		return resource.Customer{}, err
 	}
-	row, err := customerview.Get(ctx, a.DB, in.CustomerID)
+	row, err := customerview.Get(ctx, a.DB, id)
 	switch {
 	case errors.Is(err, query.ErrNotFound) && bought:
 		row.Revision = -1
 	case err != nil:
 		return resource.Customer{}, err
 	}
-	_, limited := problem.RequestOf(ctx).Who.Owned(access.ReadCustomers)
-	out := resource.CustomerOf(unit.CustomerID(in.CustomerID), row.Fold, row.Revision, !limited)
+	out := resource.CustomerOf(unit.CustomerID(id), row.Fold, row.Revision, staff)
 	if out.Registered {
 		out.RegisteredAt, out.ChangedAt = &row.RegisteredAt, &row.ChangedAt
 	}

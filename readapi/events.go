@@ -320,6 +320,7 @@ type (
 // registerEvents adds the routes of the log. Their responses are not single JSON documents.
 func (a *api) registerEvents() {
 	event := apidoc.Events(a.huma.OpenAPI().Components.Schemas, eventType)
+	a.registerExports(event)
 	messages := &huma.MediaType{Schema: a.liveMessages(event)}
 	page := map[string]*huma.MediaType{
 		contentLines: {Schema: event}, contentMessages: messages,

@@ -46,6 +46,8 @@ type Config struct {
 	SharedList func(token string) (list SharedList, good bool)
 	// Access lists API keys and roles. It is nil in a program without them.
 	Access Access
+	// Erasures tells what was erased. It is nil in a program that erases nothing.
+	Erasures Erasures
 	// Watch answers probes. By default it is a new Watch whose Run is not called.
 	Watch *Watch
 	// Stop ends the live streams when it is closed. A server that shuts down waits for its

@@ -39,7 +39,8 @@ func TestThePageOnPrivacyIsWhatHappens(t *testing.T) {
 	}
 	said := map[string]string{
 		"master-key add": "has the new master key", "master-key rotate": "2 keys of personal texts were wrapped again", "master-key status": old,
-		"master-key drop": "no longer has the master key " + old, "--customer 17850": "customer:17850", "--cart c-1": "cart:c-1", "curl": `"state":"eras`,
+		"master-key drop": "no longer has the master key " + old, "--customer 17850": "customer:17850", "--cart c-1": "cart:c-1", "v1/erasures": `"state":"eras`,
+		"17850/export": mark + "page", "c-1/export": "<h1>Personal data</h1>",
 	}
 	p.ran = func(command, output string, code int) {
 		if code != exitOK {

@@ -234,8 +234,8 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 				Log: live.Log{Store: n.events, Cluster: n.sparse}, Stop: stop, Logger: n.log,
 				WithheldHistory: live.History{Store: n.events, Show: n.withhold.Event},
 				WithheldLog:     live.Log{Store: n.events, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
-				SharedList: n.sharedList,
-				Processes:  n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
+				SharedList: n.sharedList, Erasures: erasures{n},
+				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
 				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
 			})
 		},

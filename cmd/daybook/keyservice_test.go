@@ -108,6 +108,10 @@ func TestAKeyServiceThatIsAwayErasesNothing(t *testing.T) {
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, "The keys of personal texts cannot be reached now") {
 		t.Errorf("read: %d %s", status, text)
 	}
+	status, text = s.askAt(second, http.MethodGet, "/v1/customers/carol/export", "")
+	if status != http.StatusServiceUnavailable || !strings.Contains(text, "The keys of personal texts cannot be reached now") || strings.Contains(text, mark) {
+		t.Errorf("export: %d %.500s", status, text)
+	}
 	s.mustAt(second, http.MethodPost, "/v1/carts", `{"cart_id":"away","currency":"GBP","customer_id":"erin","lines":[{"sku":"MUG","quantity":1}]}`)
 	status, text = s.askAt(second, http.MethodPost, "/v1/carts/away/abandon", `{"reason":"`+mark+`erin"}`)
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, "The keys of personal texts cannot be reached now") {

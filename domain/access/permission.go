@@ -58,6 +58,10 @@ const (
 	// notes and references. Nobody needs it for their own things. See Principal.SeesPersonal.
 	ReadPersonal Permission = "personal.read"
 
+	// ExportPersonal is the right to export everything that is held about a customer or a guest. To
+	// export what is not one's own, ReadPersonal is needed, too.
+	ExportPersonal Permission = "personal.export"
+
 	// ErasePersonal is the right to erase the personal texts of a customer or a guest for good.
 	ErasePersonal Permission = "personal.erase"
 
@@ -82,7 +86,7 @@ var all = []Permission{
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
-	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ErasePersonal, ReadEvents, WriteEvents,
+	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ExportPersonal, ErasePersonal, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
 	ReadAccess, WriteAccess, TrustedFields, ActForCustomers,
 }
@@ -95,7 +99,7 @@ func (p Permission) Known() bool { return slices.Contains(all, p) }
 
 // ownable are the permissions that can be limited to what belongs to one customer.
 var ownable = []Permission{
-	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers,
+	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal,
 }
 
 // Ownable tells whether the permission can be limited to what belongs to one customer. Stock, for

@@ -69,6 +69,9 @@ func ofOrder(ctx context.Context, db query.DB, orderID string) ([]ReturnSummary,
 type ReturnFilter struct {
 	Statuses, CustomerIDs, References, OrderIDs []string
 	From, To                                    time.Time
+	// Of chooses what belongs to a customer: their returns, and those of their orders that have no
+	// customer.
+	Of string
 }
 
 // ListedReturns says how the list of returns is read and sorted.
@@ -99,6 +102,9 @@ func ListReturns(ctx context.Context, db query.DB, f ReturnFilter, p query.Page)
 	w.In("reference", f.References)
 	w.AnyOf("return_id IN (SELECT return_id FROM read.return_orders WHERE order_id = ANY (?::text[]))", f.OrderIDs)
 	w.Period("created_at", f.From, f.To)
+	if f.Of != "" {
+		w.Add("(customer_id = ? OR customer_id = '' AND return_id IN (SELECT return_id FROM read.return_orders JOIN read.orders own USING (order_id) WHERE own.customer_id = ?))", f.Of, f.Of)
+	}
 	list, err := ListedReturns.Read(ctx, db, w, p)
 	if err != nil {
 		return list, fmt.Errorf("list returns: %w", err)

@@ -122,9 +122,14 @@ func (r Rows[T]) Read(ctx context.Context, db DB, w Where, p Page) (List[T], err
 	if err != nil {
 		return list, err
 	}
-	cut := Cut(rows, p, func(row T) string { return Cursor(append([]string{p.Sort}, sort.key(row, p)...)...) })
+	cut := Cut(rows, p, func(row T) string { return r.CursorAt(row, p) })
 	list.Items, list.Next = cut.Items, cut.Next
 	return list, nil
+}
+
+// CursorAt is the cursor of the rows after a row, in the order that p asks for.
+func (r Rows[T]) CursorAt(row T, p Page) string {
+	return Cursor(append([]string{p.Sort}, r.Sorts[strings.TrimPrefix(p.Sort, "-")].key(row, p)...)...)
 }
 
 // key has the values by which a row is sorted for a page.

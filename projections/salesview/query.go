@@ -153,6 +153,8 @@ type DocumentFilter struct {
 	FromDay, ToDay                  string
 	Kinds, References, CustomerIDs  []string
 	Countries, Channels, Currencies []string
+	// OfOrder chooses the documents of an order and of its returns.
+	OfOrder string
 }
 
 // ListedDocuments says how the list of documents is read and sorted.
@@ -175,6 +177,9 @@ func Documents(ctx context.Context, db query.DB, f DocumentFilter, p query.Page)
 	w.In("kind", f.Kinds)
 	w.In("reference", f.References)
 	w.In("customer_id", f.CustomerIDs)
+	if f.OfOrder != "" {
+		w.Add("(document IN ('order/' || ?::text, 'canceled/' || ?::text) OR document IN (SELECT 'return/' || return_id FROM read.return_orders WHERE order_id = ?))", f.OfOrder, f.OfOrder, f.OfOrder)
+	}
 	w.In("country", f.Countries)
 	w.In("channel", f.Channels)
 	w.In("currency", f.Currencies)

@@ -332,6 +332,8 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 		return nil
 	case "text/event-stream":
 		return c.messages(body, steps)
+	case "text/html":
+		return nil // a page to read
 	}
 	return c.fits(body, steps...)
 }

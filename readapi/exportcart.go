@@ -1,0 +1,136 @@
+package readapi
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"daybook/domain/access"
+	"daybook/projections/cartview"
+	"daybook/projections/query"
+)
+
+// cartToExport reads a cart that the caller may export.
+func (a *api) cartToExport(ctx context.Context, id string) (cartview.Cart, error) {
+	cart, err := cartview.Get(ctx, a.DB, id)
+	if err == nil {
+		err = mayRead(ctx, access.ExportPersonal, cart.CustomerID, cart.CartID)
+	}
+	return cart, err
+}
+
+// exportedCart is a cart in the export of a customer, or of the guest who has it if there is no
+// customer. A cart may have had another customer before, or may have another one now. What was
+// recorded then is not part of the export, and neither is the cart itself if it has another one now.
+func (a *api) exportedCart(s cartview.Summary, customer string) exportedThing {
+	stream := "cart-" + s.CartID
+	return exportedThing{
+		id: s.CartID, stream: stream,
+		whose: func(ctx context.Context) (func(int64) bool, error) {
+			guest, err := a.becameOf(ctx, s, customer)
+			if err != nil {
+				return nil, err
+			}
+			past, err := a.holdersOf(ctx, stream)
+			return func(revision int64) bool {
+				holder := past.at(revision)
+				return holder == customer || guest && holder == ""
+			}, err
+		},
+		show: func(ctx context.Context, to *exporter) (any, error) {
+			guest, err := a.becameOf(ctx, s, customer)
+			if err != nil || s.CustomerID != customer && !guest {
+				return nil, err
+			}
+			row, err := cartview.Get(ctx, a.DB, s.CartID)
+			if err != nil {
+				return nil, err
+			}
+			past, err := a.holdersOf(ctx, stream)
+			if err != nil {
+				return nil, err
+			}
+			shown := cartOf(row)
+			if past.detailsSet >= 0 && past.at(past.detailsSet) != s.CustomerID {
+				shown.Details = nil
+			}
+			to.page.Carts = append(to.page.Carts, shown)
+			return shown, nil
+		},
+	}
+}
+
+// becameOf tells whether a guest's cart was merged into a cart of a customer.
+func (a *api) becameOf(ctx context.Context, s cartview.Summary, customer string) (bool, error) {
+	if customer == "" || s.CustomerID != "" || s.MergedInto == "" {
+		return false, nil
+	}
+	into, err := cartview.Get(ctx, a.DB, s.MergedInto)
+	if errors.Is(err, query.ErrNotFound) {
+		return false, nil
+	}
+	return into.CustomerID == customer, err
+}
+
+// holders says whose a cart was, from revision to revision.
+type holders struct {
+	from       []int64  // revisions, ascending
+	customers  []string // from each of these revisions on; empty: a guest
+	detailsSet int64    // the revision of the event that has set the present details; -1: none
+}
+
+// holdersOf reads whose a cart was. What a guest did belongs to the customer who took the cart over
+// next, if there is one.
+func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err error) {
+	h.detailsSet = -1
+	for from := int64(0); ; {
+		read := 0
+		for event, err := range a.Log.Stream(ctx, stream, from, maxPageEvents) {
+			if errors.Is(err, ErrNoStream) {
+				break
+			}
+			if err != nil {
+				return h, err
+			}
+			read++
+			from = event.Revision + 1
+			switch event.Type {
+			case "cart.details_set.v1":
+				h.detailsSet = event.Revision
+			case "cart.opened.v1", "cart.opened.v2", "cart.customer_changed.v1":
+				var is struct {
+					CustomerID string `json:"customer_id"`
+				}
+				data, _ := event.Data.(jsontext.Value)
+				if err := json.Unmarshal(data, &is); err != nil {
+					return h, err
+				}
+				h.from, h.customers = append(h.from, event.Revision), append(h.customers, is.CustomerID)
+			}
+		}
+		if read < maxPageEvents {
+			break
+		}
+	}
+	for i := len(h.customers) - 2; i >= 0; i-- {
+		if h.customers[i] == "" {
+			h.customers[i] = h.customers[i+1]
+		}
+	}
+	return h, nil
+}
+
+// at returns the customer at a revision.
+func (h holders) at(revision int64) string {
+	i, exact := slices.BinarySearch(h.from, revision)
+	if !exact {
+		i--
+	}
+	if i < 0 {
+		return ""
+	}
+	return h.customers[i]
+}
