@@ -72,7 +72,7 @@ func TestEveryListCountsAndTakesTwoValuesPerFilter(t *testing.T) {
 		has := func(name string) bool {
 			return slices.ContainsFunc(parameters, func(p parameter) bool { return p.name == name })
 		}
-		if described == nil || !has("cursor") && id != "total-sales" {
+		if described == nil || !has("cursor") && id != "total-sales" || strings.HasPrefix(id, "export-") { // an export is no list, but has pages
 			continue
 		}
 		lists++

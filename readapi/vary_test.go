@@ -21,9 +21,13 @@ func TestEveryReadSaysOnWhichHeadersItDepends(t *testing.T) {
 	reads["nothing"], reads["no-order"] = "/v1/nothing", "/v1/orders/none"
 	for id, target := range reads {
 		want := []string{"Origin", "Accept-Encoding"}
-		if id == "list-events" || id == "read-stream" {
+		forms := map[string][]string{
+			"list-events": {"text/event-stream", "application/json"}, "read-stream": {"text/event-stream", "application/json"},
+			"export-customer": {"text/html", "application/json"}, "export-cart": {"text/html", "application/json"},
+		}[id]
+		if forms != nil {
 			want = append(want, "Accept")
-			for _, headers := range [][]string{{"Accept", "text/event-stream"}, {"Accept", "application/json"}, {"Accept", "text/csv"}, {"If-None-Match", "*"}} {
+			for _, headers := range [][]string{{"Accept", forms[0]}, {"Accept", forms[1]}, {"Accept", "text/csv"}, {"If-None-Match", "*"}} {
 				s.dependsOn(target, want, headers...)
 			}
 		}

@@ -22,9 +22,9 @@ type Customer struct {
 	WishLists       []WishList        `json:"wish_lists,omitempty" doc:"In the order in which they were made."`
 	Consents        []CustomerConsent `json:"consents,omitempty" doc:"One for each purpose that the customer was asked about."`
 	Blocked         bool              `json:"blocked" doc:"The customer cannot check out."`
-	BlockReason     string            `json:"block_reason,omitempty" class:"personal" doc:"Only for callers who may read all customers."`
-	Groups          []string          `json:"groups,omitempty" doc:"Only for callers who may read all customers."`
-	Notes           []CustomerNote    `json:"notes,omitempty" doc:"What the staff noted, the oldest first. Only for callers who may read all customers."`
+	BlockReason     string            `json:"block_reason,omitempty" class:"personal" doc:"Only for callers who may read all customers, and in exports."`
+	Groups          []string          `json:"groups,omitempty" doc:"Only for callers who may read all customers, and in exports."`
+	Notes           []CustomerNote    `json:"notes,omitempty" doc:"What the staff noted, the oldest first. Only for callers who may read all customers, and in exports."`
 	Revision        int64             `json:"revision"`
 
 	RegisteredAt *time.Time      `json:"registered_at,omitempty" reads:"only"`
