@@ -65,7 +65,7 @@ var schemas = map[string]string{
 	"Caller":                    "Who sends a request, and what they may do.",
 	"FactorSecret":              "The secret of a second factor that is not set up yet, for an app.",
 	"Nothing":                   "A response without members.",
-	"Export":                    "Everything that the shop holds about a customer, or about a cart and what became of it.",
+	"Export":                    "Everything that the shop knows about a customer, or about a cart and what became of it.",
 	"Erasure":                   "The end of the personal texts of a customer or a guest.",
 	"SubjectErased":             "Erases the personal texts of a customer or a guest: their keys are destroyed.",
 	"Session":                   "A session of a person who has signed in. Its token is in a cookie.",
