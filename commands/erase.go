@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
+	"daybook/domain/customer"
 	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -42,7 +44,7 @@ type Belonging struct {
 // If the erasure was recorded before, Erase looks for what belongs to the subject since then.
 func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (aggregate.Result[subject.Event], error) {
 	var none aggregate.Result[subject.Event]
-	if err := s.admit(call, access.ErasePersonal); err != nil {
+	if err := s.admitErasure(ctx, call, asked); err != nil {
 		return none, err
 	}
 	var belonging Belonging
@@ -78,6 +80,20 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 		err = s.Eraser.Note(ctx, state.Erased)
 	}
 	return result, err
+}
+
+// admitErasure refuses an erasure that the caller may not ask for. With access.LeaveShop a customer
+// asks for their own. Whoever has this permission for everybody needs access.ErasePersonal, too.
+func (s *Service) admitErasure(ctx context.Context, call Call, asked subject.Erased) error {
+	if err := s.admit(call, access.ErasePersonal, access.LeaveShop); err != nil || call.Who.Reach(access.ErasePersonal) == access.All {
+		return err
+	}
+	if owner, limited := call.Who.Owned(access.LeaveShop); !limited || owner == "" {
+		return &access.LacksError{Permission: access.ErasePersonal}
+	} else if owner != asked.Owner() {
+		return cmp.Or(s.ownsCustomer(ctx, call, asked.CustomerID), error(customer.ErrNotFound))
+	}
+	return nil
 }
 
 // Subject returns what was erased of a customer or a guest. revision is -1 if nothing was.

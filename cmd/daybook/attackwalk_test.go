@@ -51,8 +51,8 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 // The example of a transaction belongs to an earlier one, which these orders do not have. All other
 // requests of owners must succeed.
 var refusedAnyway = map[string]string{
-	"register-customer": "customer-exists",
-	"complete-order":    "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
+	"register-customer": "customer-exists", "erase-customer": "erasure-order-open",
+	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
 	"receive-return": "return-not-approved", "refund-return": "return-not-approved", "close-return": "return-not-approved",
 }
 

@@ -18,6 +18,11 @@ type eraseInput struct {
 	}
 }
 
+type eraseCustomerInput struct {
+	ProcessHeaders
+	CustomerID string `path:"customer_id" maxLength:"64"`
+}
+
 // erase erases the personal texts of a customer or a guest.
 func (a *api) erase(ctx context.Context, c call, in *eraseInput) (*response[resource.Erasure], error) {
 	var bad check
@@ -33,6 +38,21 @@ func (a *api) erase(ctx context.Context, c call, in *eraseInput) (*response[reso
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
+	return a.eraseOf(ctx, c, asked)
+}
+
+// eraseCustomer erases a customer at the customer's own wish.
+func (a *api) eraseCustomer(ctx context.Context, c call, in *eraseCustomerInput) (*response[resource.Erasure], error) {
+	var bad check
+	id := inPath(&bad, "customer_id", in.CustomerID, unit.ParseCustomerID)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return a.eraseOf(ctx, c, subject.Erased{CustomerID: id, Reason: subject.Requested})
+}
+
+// eraseOf erases, and tells how far the erasure is.
+func (a *api) eraseOf(ctx context.Context, c call, asked subject.Erased) (*response[resource.Erasure], error) {
 	result, err := a.service.Erase(ctx, c.Call, asked)
 	if err != nil {
 		return nil, err

@@ -79,6 +79,7 @@ var keyedRequests = map[string]keyed{
 	"disable-staff":        {path: "/v1/staff/none/disable", body: `{}`, everyTime: true},
 	"remove-factor":        {path: "/v1/staff/none/remove-factor", everyTime: true},
 
+	"erase-customer":   {path: "/v1/customers/leaving/erasure", everyTime: true},
 	"erase-subject":    {path: "/v1/erasures", body: `{"customer_id":"gone","reason":"requested"}`, everyTime: true},
 	"open-cart":        {path: "/v1/carts", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"NONE","quantity":1}]}`},
 	"add-cart-lines":   {after: "cart", path: "/v1/carts/c/lines", body: `{"lines":[{"sku":"MUG","quantity":1}]}`, other: `{"lines":[{"sku":"MUG","quantity":2}]}`},

@@ -65,6 +65,9 @@ const (
 	// ErasePersonal is the right to erase the personal texts of a customer or a guest for good.
 	ErasePersonal Permission = "personal.erase"
 
+	// LeaveShop is the right to erase a customer at the customer's own wish.
+	LeaveShop Permission = "customers.leave"
+
 	ReadProcesses  Permission = "processes.read"
 	WriteProcesses Permission = "processes.write" // retry and dismiss parked work
 	ReadHealth     Permission = "health.read"     // how far the read models are, and what is wrong
@@ -86,7 +89,7 @@ var all = []Permission{
 	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
-	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ExportPersonal, ErasePersonal, ReadEvents, WriteEvents,
+	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ExportPersonal, ErasePersonal, LeaveShop, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
 	ReadAccess, WriteAccess, TrustedFields, ActForCustomers,
 }
@@ -99,7 +102,7 @@ func (p Permission) Known() bool { return slices.Contains(all, p) }
 
 // ownable are the permissions that can be limited to what belongs to one customer.
 var ownable = []Permission{
-	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal,
+	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop,
 }
 
 // Ownable tells whether the permission can be limited to what belongs to one customer. Stock, for

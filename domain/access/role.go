@@ -18,11 +18,11 @@ const (
 var builtIn = map[Role]Grants{
 	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, ReadReturns, AskReturns, ExportPersonal)),
 	Customer: grant(All, Look, ReadCatalogue).
-		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal)),
+		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop)),
 	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
 		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, ReadPersonal, ExportPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
-	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal)),
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal, LeaveShop)),
 	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadAccounts, ReadPersonal, ExportPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
 	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),

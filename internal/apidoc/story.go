@@ -172,6 +172,10 @@ var story = []Step{
 	{"remove-factor", aPerson, ``},
 	{"disable-staff", aPerson, `{"reason":"left the shop"}`},
 
+	// A customer wants to be forgotten.
+	{"register-customer", nil, `{"customer_id":"17851","name":"Cy Example"}`},
+	{"erase-customer", map[string]string{"customer_id": "17851"}, ``},
+
 	// A guest's texts are erased, because the shop keeps them no longer.
 	{"erase-subject", nil, `{"cart_id":"cart-of-a-guest","reason":"retention"}`},
 

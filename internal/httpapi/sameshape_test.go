@@ -65,6 +65,7 @@ var unread = map[string]string{
 	"sign-out":             "the session has ended",
 	"erase-subject":        "what was read of the person is gone",
 	"share-wish-list":      "no read shows the token",
+	"erase-customer":       "what was read of the person is gone",
 }
 
 // twinOf finds the read of the thing that a command changes or makes, from the command's path.
