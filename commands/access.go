@@ -192,7 +192,7 @@ func (s *Service) ownsCart(ctx context.Context, call Call, id unit.CartID, begin
 	// A statement of its own: Go does not say whether an argument is read before or after the call
 	// of another one, and this call sets err.
 	viewed := s.ViewCart(ctx, id, func(state cart.State, revision int64) {
-		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner()) {
+		if (revision >= 0 || !begins) && !call.owns(state) {
 			err = hidden(revision, cart.ErrNotFound)
 		}
 	})
@@ -223,7 +223,7 @@ func (s *Service) ownsOrder(ctx context.Context, call Call, id unit.OrderID) (er
 		return nil
 	}
 	viewed := s.ViewOrder(ctx, id, func(state order.State, revision int64) {
-		if !state.OwnedBy(call.Owner()) {
+		if !call.owns(state) {
 			err = hidden(revision, order.ErrNotFound)
 		}
 	})
@@ -268,7 +268,7 @@ func (s *Service) ownsReturn(ctx context.Context, call Call, id unit.ReturnID, c
 		}
 	}
 	viewed := s.ViewReturn(ctx, id, func(state returns.State, revision int64) {
-		if (revision >= 0 || !begins) && !state.OwnedBy(call.Owner()) {
+		if (revision >= 0 || !begins) && !call.owns(state) {
 			if err = hidden(revision, returns.ErrNotFound); begins {
 				err = returns.ErrExists
 			}

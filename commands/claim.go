@@ -44,7 +44,7 @@ func (s *Service) ClaimCart(ctx context.Context, call Call, claim Claim) (MergeR
 	if !theirs || claim.Into == "" {
 		take := aggregate.Request[cart.Command]{
 			Stream: cart.Stream(claim.CartID), Meta: call.Meta, Commands: []cart.Command{cart.ChangeCustomer{CustomerID: claim.Customer}},
-			If: call.If, Owner: string(owner),
+			If: call.If, Owner: string(owner), Also: call.also(),
 		}
 		if claim.Into != "" {
 			take.If = nil // the condition is about the other cart

@@ -3,6 +3,8 @@ package commands
 import (
 	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"daybook/commands/aggregate"
@@ -19,6 +21,9 @@ func (s *Service) Customer(ctx context.Context, call Call, id unit.CustomerID, c
 	if err := s.admit(call, access.WriteCustomers, access.HandleCustomers); err != nil {
 		return aggregate.Result[customer.Event]{}, err
 	}
+	if err := refuseSteps(commands); err != nil {
+		return aggregate.Result[customer.Event]{}, err
+	}
 	for _, command := range commands {
 		if err := s.admit(call, permissionFor(command)); err != nil {
 			return aggregate.Result[customer.Event]{}, err
@@ -27,13 +32,18 @@ func (s *Service) Customer(ctx context.Context, call Call, id unit.CustomerID, c
 	if err := s.ownsCustomer(ctx, call, id); err != nil {
 		return aggregate.Result[customer.Event]{}, err
 	}
-	return s.customers.Handle(ctx, request(call, customer.Stream(id), commands))
+	result, err := s.customers.Handle(ctx, request(call, customer.Stream(id), commands))
+	if call.Owner() != "" && errors.Is(err, customer.ErrMerged) {
+		err = customer.ErrMerged // only the staff learns into which account
+	}
+	return result, err
 }
 
 // permissionFor is the permission that a command on an account needs.
 func permissionFor(command customer.Command) access.Permission {
 	switch command.(type) {
-	case customer.SetGroups, customer.AddNote, customer.Block, customer.Unblock:
+	case customer.SetGroups, customer.AddNote, customer.Block, customer.Unblock,
+		customer.MergeInto, customer.Absorb, customer.DeclineMerge, customer.RefuseMerge:
 		return access.HandleCustomers
 	case customer.Register, customer.ChangeProfile, customer.AddAddress, customer.ChangeAddress, customer.RemoveAddress, customer.Consent,
 		customer.MakeWishList, customer.RenameWishList, customer.RemoveWishList, customer.RemoveWishLists, customer.SetWish, customer.ShareWishList, customer.UnshareWishList:
@@ -49,7 +59,7 @@ func (s *Service) ViewCustomer(ctx context.Context, id unit.CustomerID, read fun
 
 // ownsCustomer is ownsCart for a customer's account. The id says whose it is.
 func (s *Service) ownsCustomer(ctx context.Context, call Call, id unit.CustomerID) (err error) {
-	if owner := call.Owner(); owner == "" || owner == id.Owner() {
+	if owner := call.Owner(); owner == "" || owner == id.Owner() || slices.Contains(call.Absorbed, id) {
 		return nil
 	}
 	viewed := s.ViewCustomer(ctx, id, func(_ customer.State, revision int64) {
@@ -75,15 +85,43 @@ func (s *Service) buyer(ctx context.Context, id unit.CartID) (defaults *contact.
 	if viewed != nil || who == "" {
 		return nil, viewed
 	}
-	viewed = s.customers.ViewAged(ctx, customer.Stream(who), blockAge, func(state customer.State, _ int64) {
-		if state.Blocked {
+	var into unit.CustomerID
+	read := func(state customer.State, _ int64) {
+		if into = state.MergedInto; into == "" && state.Blocked {
 			err = customer.ErrBlocked
 		}
+	}
+	viewed = s.customers.ViewAged(ctx, customer.Stream(who), blockAge, func(state customer.State, revision int64) {
+		read(state, revision)
 		if d := state.Defaults(); !d.Empty() {
 			defaults = &d
 		}
 	})
+	// A cart of an account that was merged keeps the addresses of that account. But the account
+	// that answers for it can be blocked. No account of this chain is merged into an earlier one.
+	for range maxChain {
+		if viewed != nil || into == "" {
+			break
+		}
+		viewed = s.customers.ViewAged(ctx, customer.Stream(into), blockAge, read)
+	}
 	return defaults, cmp.Or(viewed, err)
+}
+
+// maxChain bounds how many merges after one another a checkout follows.
+const maxChain = customer.MaxAbsorbed
+
+// AbsorbedBy returns the accounts that were merged into the account to which a permission of who is
+// limited. On another node than that of the merge, it can be blockAge old.
+func (s *Service) AbsorbedBy(ctx context.Context, who access.Principal, needs access.Permission) (absorbed []unit.CustomerID, err error) {
+	id, limited := who.Owner(needs)
+	if !limited || id == "" || who.Cart != "" {
+		return nil, nil
+	}
+	err = s.customers.ViewAged(ctx, customer.Stream(id), blockAge, func(state customer.State, _ int64) {
+		absorbed = slices.Clone(state.Absorbed)
+	})
+	return absorbed, err
 }
 
 // SetDetails says where a cart goes and how to reach its buyer. A call that may check out may do

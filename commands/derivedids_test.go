@@ -48,6 +48,7 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.NewOrder: "derived order", unit.CheckoutReservation: "sale", unit.CheckoutReserve: "sale", unit.CheckoutOutcome: "sale", unit.CheckoutPlace: "sale",
 	unit.CheckoutRelease: "refusal", unit.CheckoutClaim: "refusal", unit.CheckoutWithdraw: "orderid_test.go:TestCartsCheckedOutAtOnceUnderOneOrderIDAreOneOrder",
 	unit.MergeOutcome: "merge", unit.MergeRefuse: "merge_test.go:TestMergesAtTheSameMomentKeepTheGoods",
+	unit.AccountMergeOutcome: "merge of accounts", unit.AccountMergeRefuse: "mergecustomer_test.go:TestAccountsMergedIntoEachOtherDoNotGetLost",
 	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation",
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
 	unit.RemedyTransaction: "lost stock",
@@ -118,6 +119,14 @@ var derivations = map[string]func(s *shop, o owner){
 		s.Must(s.MergeInto(o.cart, more))
 		if now := s.CartState(o.cart); now.Units != 3 {
 			s.T.Fatalf("the cart has %d units, want 3", now.Units)
+		}
+	},
+	"merge of accounts": func(s *shop, o owner) {
+		one, other := unit.CustomerID(o.cart), unit.CustomerID(o.cart+"-2")
+		s.register(one, other)
+		s.Must(s.mergeAccounts(other, one))
+		if !s.account(one).StandsFor(other) {
+			s.T.Fatalf("%s has not absorbed %s", one, other)
 		}
 	},
 	"forced parcel": func(s *shop, o owner) {

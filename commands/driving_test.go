@@ -8,6 +8,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -40,6 +41,7 @@ func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 	for _, id := range []unit.CartID{"guest", "ann"} {
 		s.Must(s.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
 	}
+	s.register("ally", "alice")
 	for _, step := range []struct {
 		of, asks string // the stream of the process, and the category that it asks
 		do       func() error
@@ -55,6 +57,7 @@ func TestARequestSaysWhatItCarriesOut(t *testing.T) {
 			return err
 		}},
 		{cart.Stream("guest"), cart.Category, func() error { return s.MergeInto("ann", "guest") }},
+		{customer.Stream("ally"), customer.Category, func() error { return s.mergeAccounts("ally", "alice") }},
 		{returns.Stream("r"), order.Category, func() error {
 			_, err := s.Return(t.Context(), shoptest.NewCall(), "r", mugsOf("r", 1, "o"))
 			return err

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/google/uuid"
 
@@ -18,7 +21,8 @@ import (
 // Eraser does the part of an erasure that is not in the log.
 type Eraser interface {
 	// Of returns what belongs to a customer or a guest, as far as it is recorded when Of is called.
-	Of(ctx context.Context, owner unit.Owner) (Belonging, error)
+	// others are accounts that were merged into the customer's.
+	Of(ctx context.Context, owner unit.Owner, others []unit.CustomerID) (Belonging, error)
 	// Note destroys the keys of an erasure that was recorded. If it fails, a reader of the log does
 	// it later.
 	Note(ctx context.Context, erased subject.Erased) error
@@ -41,20 +45,26 @@ type Belonging struct {
 // keys are destroyed, and the customer has no wish lists any more. Copies outside the log are
 // removed soon after: each node looks for erasures that are not finished.
 //
+// The accounts that were merged into the customer's are erased with it. An account that was merged
+// itself is not erased alone (customer.ErrMerged): it names the account that answers for it.
+//
 // If the erasure was recorded before, Erase looks for what belongs to the subject since then.
 func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (aggregate.Result[subject.Event], error) {
 	var none aggregate.Result[subject.Event]
 	if err := s.admitErasure(ctx, call, asked); err != nil {
 		return none, err
 	}
+	others, err := s.eraseWith(ctx, asked.CustomerID)
+	if err != nil {
+		return none, err
+	}
 	var belonging Belonging
 	if s.Eraser != nil {
-		var err error
-		if belonging, err = s.Eraser.Of(ctx, asked.Owner()); err != nil {
+		if belonging, err = s.Eraser.Of(ctx, asked.Owner(), others); err != nil {
 			return none, fmt.Errorf("what belongs to a subject: %w", err)
 		}
 	}
-	asked.Carts = belonging.Guests
+	asked.Customers, asked.Carts = others, belonging.Guests
 	if asked.CartID != "" {
 		asked.Orders = belonging.Orders
 	}
@@ -95,6 +105,45 @@ func (s *Service) admitErasure(ctx context.Context, call Call, asked subject.Era
 	}
 	return nil
 }
+
+// eraseWith returns the accounts that are erased with a customer.
+func (s *Service) eraseWith(ctx context.Context, id unit.CustomerID) (others []unit.CustomerID, refusal error) {
+	if id == "" {
+		return nil, nil
+	}
+	err := s.ViewCustomer(ctx, id, func(state customer.State, _ int64) {
+		others = slices.Clone(state.Absorbed)
+		if state.MergedInto != "" {
+			_, refusal = customer.Decide(customer.Block{}, state)
+		}
+	})
+	return others, cmp.Or(err, refusal)
+}
+
+// EraseLater records the erasure of accounts that were merged into a customer's at the same moment
+// in which the customer was erased. It does nothing for a customer who was not erased, and if there
+// are no such accounts.
+func (s *Service) EraseLater(ctx context.Context, id unit.CustomerID) error {
+	state, _, err := s.Subject(ctx, id.Owner())
+	if err != nil || !state.IsErased() {
+		return err
+	}
+	others, err := s.eraseWith(ctx, id)
+	if err != nil || !slices.ContainsFunc(others, func(other unit.CustomerID) bool { return !slices.Contains(state.Erased.Customers, other) }) {
+		return err
+	}
+	command, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	call := ByRetention(command)
+	call.Meta.Actor, call.Who = theErasure.ID, theErasure
+	_, err = s.Erase(ctx, call, subject.Erased{CustomerID: id, Reason: state.Erased.Reason})
+	return err
+}
+
+// theErasure finishes erasures.
+var theErasure = access.System("erasure")
 
 // Subject returns what was erased of a customer or a guest. revision is -1 if nothing was.
 func (s *Service) Subject(ctx context.Context, owner unit.Owner) (state subject.State, revision int64, err error) {

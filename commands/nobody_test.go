@@ -28,9 +28,9 @@ import (
 // timers call them, and their events name these as actors.
 var withoutCall = []string{
 	"ViewProduct", "ViewCart", "ViewStock", "ViewOrder", "ViewReturn", "ViewAccess", "ViewStaff",
-	"ViewCustomer", "Subject", "ForgetStates",
+	"ViewCustomer", "AbsorbedBy", "Subject", "EraseLater", "ForgetStates",
 	"StockRepeats", "Now", "TimeBounds", "At", "CheckLog", "Follow", "Close", "Driving",
-	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishErasure", "ExpireOrder", "ExpireReservations", "ExpireCart",
+	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishCustomerMerge", "FinishErasure", "ExpireOrder", "ExpireReservations", "ExpireCart",
 	"LastShortages", "Outcomes", "ReturnHandler", "StockHandler", "WaitingTogether", // of this package's tests only
 }
 

@@ -1,7 +1,7 @@
 // Package commands changes the shop. Service has a method for each thing that a caller can ask
 // for. It sends commands to their aggregates, and carries out the processes that span several
-// aggregates. Each process has a file: checkout, merge, order, return, retry. If a call is cut off,
-// package reactor finds its process in the log, and asks the service to finish it.
+// aggregates. Each process has a file: checkout, merge, mergecustomer, order, return, retry. If a
+// call is cut off, package reactor finds its process in the log, and asks the service to finish it.
 //
 // The rules are in domain, the queries in readapi, and the HTTP routes in commandapi.
 package commands
@@ -257,6 +257,9 @@ type Call struct {
 	// carts, orders and returns of others do not exist for the call. Only parts of the program, and
 	// everyone without access control, may leave it out.
 	Needs access.Permission
+	// Absorbed are the accounts that were merged into the account of Who, if Who has the permission
+	// only for its own things. What belongs to them counts as its own. See Service.AbsorbedBy.
+	Absorbed []unit.CustomerID
 }
 
 // Owner must own the carts, orders and returns that the call is about. It is empty if the call may
@@ -269,13 +272,29 @@ func (c Call) Owner() unit.Owner {
 	return owner
 }
 
+// owns tells whether something that belongs to a customer or a guest exists for the call.
+func (c Call) owns(thing interface{ OwnedBy(owner unit.Owner) bool }) bool {
+	return thing.OwnedBy(c.Owner()) || slices.ContainsFunc(c.Absorbed, func(id unit.CustomerID) bool { return thing.OwnedBy(id.Owner()) })
+}
+
+// Reaches tells whether an order exists for the call.
+func (c Call) Reaches(of order.State) bool { return c.Owner() == "" || c.owns(of) }
+
+// also are the further owners whose things exist for the call.
+func (c Call) also() (owners []string) {
+	for _, id := range c.Absorbed {
+		owners = append(owners, string(id.Owner()))
+	}
+	return owners
+}
+
 func request[C any](call Call, stream string, commands []C) aggregate.Request[C] {
 	var locations []string
 	for _, location := range call.Who.Scope.Locations {
 		locations = append(locations, string(location))
 	}
 	return aggregate.Request[C]{
-		Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner()), Locations: locations,
+		Stream: stream, Meta: call.Meta, Commands: commands, If: call.If, New: call.New, Owner: string(call.Owner()), Also: call.also(), Locations: locations,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 )
@@ -24,6 +25,7 @@ func isStep(command any) bool {
 	switch command.(type) {
 	case cart.StartCheckout, cart.RefuseCheckout, cart.CompleteCheckout, cart.WithdrawCheckout,
 		cart.MergeInto, cart.MergeFrom, cart.DeclineMerge, cart.RefuseMerge,
+		customer.MergeInto, customer.Absorb, customer.DeclineMerge, customer.RefuseMerge,
 		order.Claim, order.Place, order.SettleStock, order.FailAllocation, order.RecoverAllocation,
 		order.AdmitReturn, order.ReleaseReturn, order.RecordReturnRefund,
 		returns.Admit, returns.RefuseAdmission, returns.SettleStock, returns.SettleOrders, returns.WithdrawRefund:

@@ -101,7 +101,10 @@ type listCartsInput struct {
 }
 
 func (a *api) listCarts(ctx context.Context, in *listCartsInput) (query.List[resource.CartSummary], error) {
-	customers := ownRows(ctx, access.ReadCarts, values(in.CustomerID))
+	customers, err := a.ownRows(ctx, access.ReadCarts, values(in.CustomerID))
+	if err != nil {
+		return query.List[resource.CartSummary]{}, err
+	}
 	rows, err := cartview.List(ctx, a.DB, cartview.Filter{
 		Phases: in.Status, CustomerIDs: customers, Channels: values(in.Channel), Short: in.Short, From: in.From, To: in.To,
 	}, in.listing(in.Counting, in.Sort))
@@ -116,7 +119,7 @@ type cartInput struct {
 func (a *api) cart(ctx context.Context, in *cartInput) (resource.Cart, error) {
 	row, err := cartview.Get(ctx, a.DB, in.CartID)
 	if err == nil {
-		err = mayRead(ctx, access.ReadCarts, row.CustomerID, row.CartID)
+		err = a.mayRead(ctx, access.ReadCarts, row.CustomerID, row.CartID)
 	}
 	return one(row, err, cartOf)
 }

@@ -23,7 +23,7 @@ type customerInput struct {
 // customer shows an account with what its customer bought. One of the two is enough: an imported
 // customer has no account, and a new one has bought nothing.
 func (a *api) customer(ctx context.Context, in *customerInput) (resource.Customer, error) {
-	if err := mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
+	if err := a.mayRead(ctx, access.ReadCustomers, in.CustomerID, ""); err != nil {
 		return resource.Customer{}, err
 	}
 	_, limited := problem.RequestOf(ctx).Who.Owned(access.ReadCustomers)
@@ -33,7 +33,11 @@ func (a *api) customer(ctx context.Context, in *customerInput) (resource.Custome
 // accountOf reads the account of a customer. staff tells whether the result has what usually only
 // the staff sees. Without an account and purchases it returns query.ErrNotFound.
 func (a *api) accountOf(ctx context.Context, id string, staff bool) (resource.Customer, error) {
-	totals, err := salesview.CustomerTotals(ctx, a.DB, id)
+	all, err := a.withAbsorbed(ctx, []string{id})
+	if err != nil {
+		return resource.Customer{}, err
+	}
+	totals, err := salesview.CustomerTotals(ctx, a.DB, all)
 	bought := !errors.Is(err, query.ErrNotFound)
 	if bought && err != nil {
 		return resource.Customer{}, err
@@ -85,7 +89,7 @@ func (a *api) sharedList(ctx context.Context, in *sharedListInput) (resource.Sha
 		return resource.SharedWishList{}, err
 	}
 	for _, list := range row.Fold.WishLists {
-		if string(list.ListID) == share.ListID && list.Shared && list.Shares == share.Share {
+		if row.Fold.MergedInto == "" && string(list.ListID) == share.ListID && list.Shared && list.Shares == share.Share {
 			return resource.SharedWishListOf(list), nil
 		}
 	}

@@ -38,7 +38,10 @@ type listOrdersInput struct {
 }
 
 func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[resource.OrderSummary], error) {
-	customers := ownRows(ctx, access.ReadOrders, values(in.CustomerID))
+	customers, err := a.ownRows(ctx, access.ReadOrders, values(in.CustomerID))
+	if err != nil {
+		return query.List[resource.OrderSummary]{}, err
+	}
 	rows, err := orderview.List(ctx, a.DB, orderview.Filter{
 		Statuses: in.Status, PaymentStates: in.Payment, FulfillmentStates: in.Fulfillment,
 		CustomerIDs: customers, References: values(in.Reference), CartIDs: values(in.CartID), SKUs: skus(in.SKU),
@@ -56,7 +59,7 @@ type orderInput struct {
 func (a *api) order(ctx context.Context, in *orderInput) (resource.Order, error) {
 	row, err := orderview.Get(ctx, a.DB, in.OrderID)
 	if err == nil {
-		err = mayRead(ctx, access.ReadOrders, row.CustomerID, row.CartID)
+		err = a.mayRead(ctx, access.ReadOrders, row.CustomerID, row.CartID)
 	}
 	if err != nil {
 		return resource.Order{}, err
@@ -85,7 +88,10 @@ type listReturnsInput struct {
 }
 
 func (a *api) listReturns(ctx context.Context, in *listReturnsInput) (query.List[resource.ReturnSummary], error) {
-	customers := ownRows(ctx, access.ReadReturns, values(in.CustomerID))
+	customers, err := a.ownRows(ctx, access.ReadReturns, values(in.CustomerID))
+	if err != nil {
+		return query.List[resource.ReturnSummary]{}, err
+	}
 	rows, err := orderview.ListReturns(ctx, a.DB, orderview.ReturnFilter{
 		Statuses: in.Status, CustomerIDs: customers, References: values(in.Reference), OrderIDs: values(in.OrderID),
 		From: in.From, To: in.To,
@@ -101,7 +107,7 @@ type returnInput struct {
 func (a *api) getReturn(ctx context.Context, in *returnInput) (resource.Return, error) {
 	row, err := orderview.GetReturn(ctx, a.DB, in.ReturnID)
 	if err == nil {
-		err = mayRead(ctx, access.ReadReturns, row.CustomerID, string(row.Fold.Requested.CartID))
+		err = a.mayRead(ctx, access.ReadReturns, row.CustomerID, string(row.Fold.Requested.CartID))
 	}
 	if err != nil {
 		return resource.Return{}, err
@@ -126,9 +132,13 @@ type customerOrdersInput struct {
 }
 
 func (a *api) customerOrders(ctx context.Context, in *customerOrdersInput) (query.List[resource.OrderSummary], error) {
-	if err := mayRead(ctx, access.ReadOrders, in.CustomerID, ""); err != nil {
+	if err := a.mayRead(ctx, access.ReadOrders, in.CustomerID, ""); err != nil {
 		return query.List[resource.OrderSummary]{}, err
 	}
-	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerIDs: []string{in.CustomerID}}, in.listing(in.Counting, in.Sort))
+	customers, err := a.withAbsorbed(ctx, []string{in.CustomerID})
+	if err != nil {
+		return query.List[resource.OrderSummary]{}, err
+	}
+	rows, err := orderview.List(ctx, a.DB, orderview.Filter{CustomerIDs: customers}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, orderSummary)
 }

@@ -64,9 +64,13 @@ type documentsInput struct {
 }
 
 func (a *api) salesDocuments(ctx context.Context, in *documentsInput) (query.List[resource.SalesDocument], error) {
+	customers, err := a.withAbsorbed(ctx, values(in.CustomerID))
+	if err != nil {
+		return query.List[resource.SalesDocument]{}, err
+	}
 	rows, err := salesview.Documents(ctx, a.DB, salesview.DocumentFilter{
 		FromDay: in.From, ToDay: in.To, Kinds: in.Kind, References: values(in.Reference),
-		CustomerIDs: values(in.CustomerID), Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency),
+		CustomerIDs: customers, Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency),
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, documentOf)
 }
@@ -81,8 +85,12 @@ type customersInput struct {
 }
 
 func (a *api) customers(ctx context.Context, in *customersInput) (query.List[resource.SalesCustomer], error) {
+	customers, err := a.withAbsorbed(ctx, values(in.CustomerID))
+	if err != nil {
+		return query.List[resource.SalesCustomer]{}, err
+	}
 	rows, err := salesview.Customers(ctx, a.DB, salesview.CustomerFilter{
-		Currency: strings.ToUpper(in.Currency), CustomerIDs: values(in.CustomerID),
+		Currency: strings.ToUpper(in.Currency), CustomerIDs: customers,
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, customerOf)
 }

@@ -26,7 +26,7 @@ import (
 // member.
 
 // ofOthers are the names of members and parameters whose values name a thing of a customer.
-var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from", "into_cart_id"}
+var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from", "into_cart_id", "into_customer_id"}
 
 // within are the names of members and parameters that name a part of a thing, or a thing that
 // belongs to nobody. Another value of them is not an attack, because another member or parameter
@@ -241,7 +241,7 @@ func (w *attackWalk) buys(customer string, n int) things {
 	w.must(manager, http.MethodPost, at+"/shipments", `{"shipment_id":"parcel","location":"main","lines":[{"line":1,"quantity":2}]}`, once("ship")...)
 	back := made(w.must(key, http.MethodPost, "/v1/returns", `{"order_id":"`+order+`","reference":"`+reference+`","lines":[{"order_line":1,"quantity":1}]}`, once("back")...))["return"]
 	return things{
-		"customer_id": customer, "cart_id": open, "from": other, "into_cart_id": other, "order_id": order, "return_id": back, "reference": reference,
+		"customer_id": customer, "into_customer_id": customer, "cart_id": open, "from": other, "into_cart_id": other, "order_id": order, "return_id": back, "reference": reference,
 		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "ordered": bought, "address_id": address, "list_id": list,
 	}
 }
@@ -488,7 +488,7 @@ func (w *attackWalk) attack(a attacker, r walkedRoute) {
 }
 
 // ofNone are ids of things that do not exist, and a customer.
-var ofNone = things{"cart_id": "none", "from": "none", "into_cart_id": "none", "order_id": "none", "return_id": "none", "customer_id": "bob"}
+var ofNone = things{"cart_id": "none", "from": "none", "into_cart_id": "none", "order_id": "none", "return_id": "none", "customer_id": "bob", "into_customer_id": "bob"}
 
 // learn finds out which members of a route's example an attacker may not send, so that an attack is
 // not refused because of them.

@@ -177,7 +177,13 @@ func (e *erasing) finish(ctx context.Context, of commandspg.Unfinished) error {
 	if err != nil {
 		return err
 	}
-	belonging, err := e.owned(ctx, of.Subject)
+	kind, id, _ := strings.Cut(string(of.Subject), ":")
+	if kind == "customer" {
+		if err := e.node.service.EraseLater(ctx, unit.CustomerID(id)); err != nil {
+			return err
+		}
+	}
+	belonging, err := e.owned(ctx, of.Subject, nil)
 	if err != nil {
 		return err
 	}
@@ -241,7 +247,7 @@ func (e *erasing) Done(ctx context.Context, owner unit.Owner) (bool, error) {
 
 // Of implements commands.Eraser. It waits until the read models have everything that is
 // recorded.
-func (e *erasing) Of(ctx context.Context, owner unit.Owner) (commands.Belonging, error) {
+func (e *erasing) Of(ctx context.Context, owner unit.Owner, others []unit.CustomerID) (commands.Belonging, error) {
 	head, err := e.node.store.Head(ctx)
 	if err != nil {
 		return commands.Belonging{}, err
@@ -249,35 +255,40 @@ func (e *erasing) Of(ctx context.Context, owner unit.Owner) (commands.Belonging,
 	if err := e.node.projections.WaitFor(ctx, head); err != nil {
 		return commands.Belonging{}, err
 	}
-	return e.owned(ctx, owner)
+	return e.owned(ctx, owner, others)
 }
 
-// owned returns what belongs to a subject as the read models have it. The carts of a customer
-// include those that were merged into one of them.
-func (e *erasing) owned(ctx context.Context, owner unit.Owner) (of commands.Belonging, err error) {
+// owned returns what belongs to a subject as the read models have it. others are accounts that were
+// merged into the customer's. The carts of a customer include those that were merged into one of
+// them.
+func (e *erasing) owned(ctx context.Context, owner unit.Owner, others []unit.CustomerID) (of commands.Belonging, err error) {
 	pool := e.node.readPool
 	kind, id, _ := strings.Cut(string(owner), ":")
+	ids := []string{id}
+	for _, other := range others {
+		ids = append(ids, string(other))
+	}
 	of.Carts = []unit.CartID{unit.CartID(id)}
-	condition := `customer_id = $1`
+	condition := `customer_id = ANY ($1)`
 	if kind == "customer" {
 		of.Carts, err = listed[unit.CartID](ctx, pool, `
-			WITH own AS (SELECT cart_id FROM read.carts WHERE customer_id = $1)
-			SELECT cart_id FROM own UNION SELECT c.cart_id FROM read.carts c JOIN own ON c.merged_into = own.cart_id WHERE c.customer_id = ''`, id)
+			WITH own AS (SELECT cart_id FROM read.carts WHERE customer_id = ANY ($1))
+			SELECT cart_id FROM own UNION SELECT c.cart_id FROM read.carts c JOIN own ON c.merged_into = own.cart_id WHERE c.customer_id = ''`, ids)
 	} else {
-		condition = `customer_id = '' AND order_id = (SELECT c.order_id FROM read.carts c WHERE c.cart_id = $1 AND c.customer_id = '' AND c.order_id <> '')`
+		condition = `customer_id = '' AND order_id IN (SELECT c.order_id FROM read.carts c WHERE c.cart_id = ANY ($1) AND c.customer_id = '' AND c.order_id <> '')`
 	}
 	if err != nil {
 		return of, err
 	}
-	if of.Orders, err = listed[unit.OrderID](ctx, pool, `SELECT order_id FROM read.orders WHERE `+condition, id); err != nil {
+	if of.Orders, err = listed[unit.OrderID](ctx, pool, `SELECT order_id FROM read.orders WHERE `+condition, ids); err != nil {
 		return of, err
 	}
 	if of.Open, err = listed[unit.OrderID](ctx, pool, `SELECT order_id FROM read.orders WHERE `+condition+`
-		AND (status IN ('pending', 'confirmed') OR needs_attention) ORDER BY order_id`, id); err != nil {
+		AND (status IN ('pending', 'confirmed') OR needs_attention) ORDER BY order_id`, ids); err != nil {
 		return of, err
 	}
 	if of.Returns, err = listed[unit.ReturnID](ctx, pool, `
-		SELECT return_id FROM read.returns WHERE customer_id = $1 AND $3 UNION SELECT return_id FROM read.return_orders WHERE order_id = ANY ($2)`, id, of.Orders, kind == "customer"); err != nil {
+		SELECT return_id FROM read.returns WHERE customer_id = ANY ($1) AND $3 UNION SELECT return_id FROM read.return_orders WHERE order_id = ANY ($2)`, ids, of.Orders, kind == "customer"); err != nil {
 		return of, err
 	}
 	if kind != "customer" {

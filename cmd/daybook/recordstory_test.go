@@ -152,6 +152,7 @@ func (s *storyteller) customers() {
 	unblocked := register("unblocked")
 	s.post(unblocked+"/block", object{"reason": "chargebacks"})
 	s.post(unblocked+"/unblock", object{"reason": "a mistake"})
+	s.post(register("merged")+"/merge", object{"into_customer_id": "c-unblocked"})
 	s.fill("addressed", "post", 1)
 	details := object{
 		"billing": home, "shipping": home, "email": "olive@home.example", "phone": "+44 20 7946 0000",

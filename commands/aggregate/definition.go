@@ -18,6 +18,7 @@ package aggregate
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"daybook/eventstore"
 )
@@ -71,8 +72,9 @@ type Definition[S, C, E any] struct {
 
 func (a *Definition[S, C, E]) guards(event E) bool { return a.Guarded != nil && a.Guarded(event) }
 
-func (a *Definition[S, C, E]) owns(s S, owner string) bool {
-	return a.Owned != nil && a.Owned(s, owner)
+// owns tells whether one of the owners of a request owns the aggregate.
+func (a *Definition[S, C, E]) owns(s S, r *Request[C]) bool {
+	return a.Owned != nil && (a.Owned(s, r.Owner) || slices.ContainsFunc(r.Also, func(owner string) bool { return a.Owned(s, owner) }))
 }
 
 // within refuses the commands of a request that reach past its locations.
@@ -102,6 +104,8 @@ type Request[C any] struct {
 	// Definition.NotOwned, also if it was carried out before. Everyone may begin a stream that has
 	// no events.
 	Owner string
+	// Also are further owners. If one of them owns the aggregate, that is as good.
+	Also []string
 	// Locations, if there are any, are the only ones that the commands may reach. Otherwise the
 	// request is refused with the error of Definition.Within.
 	Locations []string

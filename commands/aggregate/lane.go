@@ -290,7 +290,7 @@ func (l *lane[S, C, E]) decideOne(ctx context.Context, j *job[S, C, E]) (err err
 	if l.batched[j.request.Meta.CommandID] {
 		return errLater // the batch has this command already; in the next batch, this job is a repetition
 	}
-	if owner := j.request.Owner; owner != "" && l.own >= 0 && !l.handler.aggregate.owns(l.state, owner) {
+	if j.request.Owner != "" && l.own >= 0 && !l.handler.aggregate.owns(l.state, &j.request) {
 		return cmp.Or(l.handler.aggregate.NotOwned, errBelongsToNobody)
 	}
 	if err := l.handler.aggregate.within(j.request, l.state); err != nil {

@@ -224,7 +224,10 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		}
 		if err == nil {
 			var out *response[B]
-			if out, err = handle(ctx, c, in); err == nil {
+			if out, err = handle(ctx, c, in); a.ofAnotherAccount(ctx, &c, &err) {
+				out, err = handle(ctx, c, in)
+			}
+			if err == nil {
 				if out.changed {
 					noteChange(ctx)
 				}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/contact"
 	"daybook/domain/customer"
@@ -303,12 +304,38 @@ func (a *api) unblockCustomer(ctx context.Context, c call, in *unblockInput) (*r
 	return a.changeCustomer(ctx, c, id, unblock)
 }
 
+type mergeCustomerInput struct {
+	CustomerPath
+	Body struct {
+		Into string `json:"into_customer_id" minLength:"1" maxLength:"64" example:"17850" doc:"The account that answers for this one from now on."`
+	}
+}
+
+func (a *api) mergeCustomer(ctx context.Context, c call, in *mergeCustomerInput) (*response[resource.Customer], error) {
+	var bad check
+	id := inPath(&bad, "customer_id", in.CustomerID, unit.ParseCustomerID)
+	into := inBody(&bad, "/into_customer_id", in.Body.Into, unit.ParseCustomerID)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	done, err := a.service.MergeCustomer(ctx, c.Call, id, into)
+	if err != nil {
+		return nil, err
+	}
+	return a.showCustomer(ctx, c, id, done)
+}
+
 // changeCustomer sends commands on an account, and responds with the account as it is then.
 func (a *api) changeCustomer(ctx context.Context, c call, id unit.CustomerID, wanted ...customer.Command) (*response[resource.Customer], error) {
 	done, err := a.service.Customer(ctx, c.Call, id, wanted...)
 	if err != nil {
 		return nil, err
 	}
+	return a.showCustomer(ctx, c, id, done)
+}
+
+// showCustomer responds with an account after a change.
+func (a *api) showCustomer(ctx context.Context, c call, id unit.CustomerID, done aggregate.Result[customer.Event]) (*response[resource.Customer], error) {
 	_, limited := c.Who.Owned(c.Needs)
 	body := func(s customer.State, revision int64) resource.Customer {
 		return resource.CustomerOf(id, s, revision, !limited)

@@ -3,6 +3,7 @@ package commandapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -316,6 +317,22 @@ func traceID(traceparent string) string {
 	return id
 }
 
+// ofAnotherAccount tells whether a request that was refused, because its thing is somebody else's,
+// must be carried out once more: the customer's account answers for others, which were merged into
+// it. Only such a request pays for this look. The refused one has changed nothing.
+func (a *api) ofAnotherAccount(ctx context.Context, c *call, err *error) bool {
+	if _, hidden := errors.AsType[*access.HiddenError](*err); !hidden {
+		return false
+	}
+	absorbed, failed := a.service.AbsorbedBy(ctx, c.Who, c.Needs)
+	if failed != nil {
+		*err = failed
+		return false
+	}
+	c.Absorbed = absorbed
+	return len(absorbed) > 0
+}
+
 // derive makes an id for a thing that this request creates. The id is the same each time the
 // request is repeated under its key.
 func (c call) derive(what *unit.Derivation) string { return what.Of(c.Meta.CommandID.String()).ID() }
@@ -323,7 +340,7 @@ func (c call) derive(what *unit.Derivation) string { return what.Of(c.Meta.Comma
 // then is the call of a further step of the same request. Its command id derives from the
 // request's.
 func (c call) then(step string) commands.Call {
-	next := commands.Call{Meta: c.Meta, Who: c.Who, Needs: c.Needs}
+	next := commands.Call{Meta: c.Meta, Who: c.Who, Needs: c.Needs, Absorbed: c.Absorbed}
 	next.Meta.CommandID = uuid.UUID(unit.StepCommand.Of(step, c.Meta.CommandID.String()).UUID())
 	next.Meta.CausationID = c.Meta.CommandID.String()
 	return next

@@ -100,7 +100,7 @@ func (a *api) soldBy(ctx context.Context, call commands.Call, id unit.OrderID) (
 		return state, err
 	case !state.Exists():
 		return state, order.ErrNotFound
-	case call.Owner() != "" && !state.OwnedBy(call.Owner()):
+	case !call.Reaches(state):
 		return order.State{}, access.Hide(order.ErrNotFound)
 	}
 	return state, nil

@@ -127,7 +127,16 @@ var keyedRequests = map[string]keyed{
 	"unshare-wish-list": {path: aWishList + "/unshare", first: func(s *keyShop) { registered(s); s.must("POST", aWishList+"/share", "") }},
 	"add-wishes":        {after: "cart", path: "/v1/carts/c/wishes", body: `{"customer_id":"17850","list_id":"` + theWishList + `"}`, other: `{"customer_id":"17850","list_id":"` + theWishList + `","skus":["MUG"]}`, first: registered},
 	"block-customer":    {path: "/v1/customers/17850/block", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: registered},
-	"unblock-customer":  {path: "/v1/customers/17850/unblock", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: blocked},
+	"merge-customer": {
+		path: "/v1/customers/17850/merge", body: `{"into_customer_id":"17849"}`, other: `{"into_customer_id":"17848"}`,
+		first: func(s *keyShop) {
+			registered(s)
+			for _, id := range []string{"17849", "17848"} {
+				s.must("POST", "/v1/customers", `{"customer_id":"`+id+`"}`, "Idempotency-Key", id)
+			}
+		},
+	},
+	"unblock-customer": {path: "/v1/customers/17850/unblock", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: blocked},
 
 	"confirm-order":      {after: "paid", path: "/v1/orders/o/confirm"},
 	"hold-order":         {after: "confirmed", path: "/v1/orders/o/hold", body: `{"reason":"a"}`, other: `{"reason":"b"}`},

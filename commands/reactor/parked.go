@@ -11,20 +11,21 @@ import (
 
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
 
-// UnfinishedWork is a checkout, a merge of two carts, an order or a return with open steps, a
-// timer, an event that cannot be read (so nobody knows what follows from it), or an event that
-// another program wrote into a stream of the shop.
+// UnfinishedWork is a checkout, a merge of two carts or of two accounts, an order or a return with
+// open steps, a timer, an event that cannot be read (so nobody knows what follows from it), or an
+// event that another program wrote into a stream of the shop.
 type UnfinishedWork struct {
 	ID      uuid.UUID
-	Kind    string // checkout, order, return, merge, event or timer
-	Subject string // the id of the cart, order or return; of an event: its stream; of a timer: its target
-	// Step is the order of a checkout, the open part of a return, the other cart of a merge, the
-	// type of an event, or, of a timer, its kind and the id of the reservation, such as
+	Kind    string // checkout, order, return, merge, customer_merge, event or timer
+	Subject string // the id of the cart, order, return or customer; of an event: its stream; of a timer: its target
+	// Step is the order of a checkout, the open part of a return, the other cart or account of a
+	// merge, the type of an event, or, of a timer, its kind and the id of the reservation, such as
 	// "reservation r1".
 	Step string
 	// The event that began it.
@@ -98,6 +99,8 @@ func (p UnfinishedWork) streams() []string {
 		return []string{p.Stream, order.Stream(unit.OrderID(p.Step))}
 	case workMerge:
 		return []string{p.Stream, cart.Stream(unit.CartID(p.Step))}
+	case workAccounts:
+		return []string{p.Stream, customer.Stream(unit.CustomerID(p.Step))}
 	case workOrder, workReturn, workEvent, workTimer:
 	}
 	return []string{p.Stream}
@@ -193,7 +196,7 @@ func (p *ParkedWork) finish(ctx context.Context, parked UnfinishedWork) (set []T
 	switch work.key.kind {
 	case workCheckout:
 		work.ID = parked.Step
-	case workOrder, workReturn, workMerge:
+	case workOrder, workReturn, workMerge, workAccounts:
 	case workEvent:
 		return p.finishEvent(ctx, work, parked.Revision)
 	case workTimer:

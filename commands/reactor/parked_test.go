@@ -55,6 +55,10 @@ func (s *stubborn) FinishMerge(_ context.Context, _ eventstore.Metadata, id unit
 	return s.finish(string(id))
 }
 
+func (s *stubborn) FinishCustomerMerge(_ context.Context, _ eventstore.Metadata, id unit.CustomerID) error {
+	return s.finish(string(id))
+}
+
 func (s *stubborn) Driving(string) bool { return false }
 
 func (s *stubborn) tries(id string) int {

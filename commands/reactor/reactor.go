@@ -70,6 +70,8 @@ type Finisher interface {
 	FinishReturn(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) error
 	// FinishMerge ends the merge of a cart into another.
 	FinishMerge(ctx context.Context, meta eventstore.Metadata, id unit.CartID) error
+	// FinishCustomerMerge ends the merge of an account into another.
+	FinishCustomerMerge(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) error
 
 	// ExpireOrder ends an order that was not confirmed in time.
 	ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error
@@ -458,6 +460,8 @@ func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 		return finisher.FinishReturn(ctx, eventstore.MetadataOrNone(work.Meta), unit.ReturnID(work.ID))
 	case workMerge:
 		return finisher.FinishMerge(ctx, eventstore.MetadataOrNone(work.Meta), unit.CartID(work.ID))
+	case workAccounts:
+		return finisher.FinishCustomerMerge(ctx, eventstore.MetadataOrNone(work.Meta), unit.CustomerID(work.ID))
 	case workEvent, workTimer:
 	}
 	panic("reactor: unknown kind of work")

@@ -15,6 +15,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/commands/streams"
 	"daybook/domain/cart"
+	"daybook/domain/customer"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -23,7 +24,7 @@ import (
 )
 
 // reactorFilter selects the events that begin or end work.
-var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv")}
+var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv", "customer.merge", "customer.absorbed")}
 
 // reactorReads selects the events that the reactor reads. They are all events with the shop's
 // types, because the reactor also parks such an event if another program wrote it into a
@@ -40,15 +41,17 @@ const (
 	workOrder    workKind = "order"
 	workReturn   workKind = "return"
 	workMerge    workKind = "merge"
+	// workAccounts is a merge of two customers' accounts.
+	workAccounts workKind = "customer_merge"
 )
 
 // workKey identifies unfinished work: a checkout (by cart and order), an order, a step of a
-// return, or a merge (by its two carts).
+// return, or a merge (by its two carts or accounts).
 type workKey struct {
 	kind workKind
-	id   string // of the cart, the order or the return
+	id   string // of the cart, the order, the return or the customer
 	// step is the order of a checkout, the receipt or the question to the orders of a return, or
-	// the other cart of a merge.
+	// the other cart or account of a merge.
 	step string
 }
 
@@ -213,6 +216,8 @@ func (t *tracker) event(e eventstore.Recorded) error {
 		return t.returnEvent(e)
 	case stock.Category:
 		return t.stock(e)
+	case customer.Category:
+		return t.account(e)
 	}
 	return nil
 }
@@ -253,6 +258,24 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 		t.end(workMerge, string(event.Source), string(cartOf(e.Stream)))
 	case cart.MergeRefused:
 		t.end(workMerge, string(cartOf(e.Stream)), string(event.Target))
+	}
+	return nil
+}
+
+// account notes merges of accounts. The reactor reads no other events of accounts.
+func (t *tracker) account(e eventstore.Recorded) error {
+	event, err := eventstore.Decode(&e, customer.Decode)
+	if err != nil {
+		return err
+	}
+	id := strings.TrimPrefix(e.Stream, customer.Stream(""))
+	switch event := event.(type) { //nolint:gochecksumtype // the others begin and end no work
+	case customer.Merged:
+		t.begin(workKey{workAccounts, id, string(event.Into)}, e)
+	case customer.Absorbed:
+		t.end(workAccounts, string(event.CustomerID), id)
+	case customer.MergeRefused:
+		t.end(workAccounts, id, string(event.Into))
 	}
 	return nil
 }

@@ -24,6 +24,10 @@ const (
 	typeWishRemoved      = "customer.wish_removed.v1"
 	typeWishListShared   = "customer.wish_list_shared.v1"
 	typeWishListUnshared = "customer.wish_list_unshared.v1"
+	typeMerged           = "customer.merged.v1"
+	typeMergeRefused     = "customer.merge_refused.v1"
+	typeAbsorbed         = "customer.absorbed.v1"
+	typeMergeDeclined    = "customer.merge_declined.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -46,6 +50,10 @@ var decoders = wire.Decoders[Event]{
 	typeWishRemoved:      read[WishRemoved],
 	typeWishListShared:   read[WishListShared],
 	typeWishListUnshared: read[WishListUnshared],
+	typeMerged:           read[Merged],
+	typeMergeRefused:     read[MergeRefused],
+	typeAbsorbed:         read[Absorbed],
+	typeMergeDeclined:    read[MergeDeclined],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -99,6 +107,14 @@ func typeName(e Event) string {
 		return typeWishListShared
 	case WishListUnshared:
 		return typeWishListUnshared
+	case Merged:
+		return typeMerged
+	case MergeRefused:
+		return typeMergeRefused
+	case Absorbed:
+		return typeAbsorbed
+	case MergeDeclined:
+		return typeMergeDeclined
 	}
 	panic("customer: unknown event")
 }

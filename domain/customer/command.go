@@ -124,6 +124,34 @@ func (SetWish) customerCommand()         {}
 func (ShareWishList) customerCommand()   {}
 func (UnshareWishList) customerCommand() {}
 
+// MergeInto ends the account for the good of another one. Sent again with the same account, it
+// changes nothing. The caller then sends Absorb to the other account.
+type MergeInto struct {
+	Into unit.CustomerID
+}
+
+// Absorb takes an account that was merged into this one. The Absorb and the DeclineMerge of one
+// merge must be sent under the same command id. Then only one of them is recorded.
+type Absorb struct {
+	Source  State // the other account; it does not change while it is merged
+	Attempt int
+}
+
+// DeclineMerge records that this account does not take another one; see Absorb. It is possible
+// whatever the account is.
+type DeclineMerge struct {
+	CustomerID unit.CustomerID
+	Attempt    int
+	Reason     string // the code of the refusal
+}
+
+// RefuseMerge opens an account again, because the other one has declined it. If the merge with this
+// number (Attempt) is no longer under way, it changes nothing.
+type RefuseMerge struct {
+	Attempt int
+	Reason  string // as in DeclineMerge
+}
+
 func (Register) customerCommand()      {}
 func (ChangeProfile) customerCommand() {}
 func (AddAddress) customerCommand()    {}
@@ -134,3 +162,7 @@ func (Consent) customerCommand()       {}
 func (AddNote) customerCommand()       {}
 func (Block) customerCommand()         {}
 func (Unblock) customerCommand()       {}
+func (MergeInto) customerCommand()     {}
+func (Absorb) customerCommand()        {}
+func (DeclineMerge) customerCommand()  {}
+func (RefuseMerge) customerCommand()   {}

@@ -161,11 +161,12 @@ func TestAccounts(t *testing.T) {
 	customers.Run(t, addresses())
 	customers.Run(t, consents())
 	customers.Run(t, wishes())
-	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked || r == ErrWishListEmpty }), accounts(), addresses(), consents(), wishes())
+	customers.Run(t, merges())
+	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked || r == ErrWishListEmpty || r == ErrErased }), accounts(), addresses(), consents(), wishes(), merges())
 }
 
 func TestEveryTextIsChecked(t *testing.T) {
-	customers.EveryTextIsChecked(t, nil, accounts(), addresses(), consents(), wishes())
+	customers.EveryTextIsChecked(t, ofRecordedAccounts, accounts(), addresses(), consents(), wishes(), merges())
 	for _, bad := range []string{"a\u202eb", "  "} {
 		for field, change := range map[string]ChangeProfile{"name": {Name: &bad}, "email": {Email: &bad}, "phone": {Phone: &bad}, "locale": {Locale: &bad}} {
 			if _, err := Decide(change, State{CustomerID: "c1"}); err == nil || !strings.Contains(err.Error(), field) {
@@ -176,7 +177,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents(), wishes()); n < 20 {
+	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents(), wishes(), merges()); n < 20 {
 		t.Errorf("%d texts were changed", n)
 	}
 }
@@ -226,5 +227,10 @@ func TestWireForm(t *testing.T) {
 		WishRemoved{"w1", "LAMP"},
 		WishListShared{"w1", 1},
 		WishListUnshared{"w1"},
+		Merged{Into: "c2", Attempt: 1},
+		MergeRefused{Into: "c2", Attempt: 1, Reason: "customer-merged"},
+		Absorbed{CustomerID: "c2", Attempt: 1, Before: []unit.CustomerID{"c3"}},
+		Absorbed{CustomerID: "c2", Attempt: 2},
+		MergeDeclined{CustomerID: "c2", Attempt: 1, Reason: "customer-limit"},
 	})
 }

@@ -12,6 +12,8 @@ const (
 	MaxAddresses = 50
 	MaxGroups    = 50
 	MaxNotes     = 500
+	// MaxAbsorbed bounds how many accounts one account answers for.
+	MaxAbsorbed = 100
 )
 
 // Decide applies the rules to a command. The result is events, nothing (it is already so) or a
@@ -20,11 +22,23 @@ func Decide(cmd Command, s State) ([]Event, error) {
 	if cmd, registers := cmd.(Register); registers {
 		return register(cmd, s)
 	}
+	if decline, declines := cmd.(DeclineMerge); declines {
+		return []Event{MergeDeclined(decline)}, nil
+	}
 	if !s.Registered() {
 		return nil, ErrNotFound
 	}
+	if s.MergedInto != "" {
+		return decideMerged(cmd, s)
+	}
 	switch cmd := cmd.(type) {
-	case Register: // handled above
+	case Register, DeclineMerge: // handled above
+	case RefuseMerge: // it was refused before
+		return nil, nil
+	case MergeInto:
+		return mergeInto(cmd, s)
+	case Absorb:
+		return absorb(cmd, s)
 	case ChangeProfile:
 		return changeProfile(cmd, s)
 	case AddAddress:

@@ -171,6 +171,40 @@ func (WishRemoved) customerEvent()      {}
 func (WishListShared) customerEvent()   {}
 func (WishListUnshared) customerEvent() {}
 
+// Merged ends the account, because it and another one are of the same person. The other account
+// answers for it from the event Absorbed on. If the other account does not take it, MergeRefused
+// opens this one again.
+type Merged struct {
+	Into    unit.CustomerID `json:"into"`
+	Attempt int             `json:"attempt"` // 1, 2, ... of this account's merges
+}
+
+// MergeRefused opens the account again, because the other one has not taken it.
+type MergeRefused struct {
+	Into    unit.CustomerID `json:"into"`
+	Attempt int             `json:"attempt"`
+	Reason  string          `json:"reason" class:"open"` // as in MergeDeclined
+}
+
+// Absorbed says that the account answers for another one from now on: the carts, orders and returns
+// of the other customer count as this one's. What the account takes over from the other one is in
+// the next events of the same append. Absorbed and MergeDeclined are the two outcomes of a merge:
+// the first one that is recorded stands.
+type Absorbed struct {
+	CustomerID unit.CustomerID `json:"customer_id"` // the other account
+	Attempt    int             `json:"attempt"`     // as in Merged
+	// Before are the accounts that the other one had absorbed.
+	Before []unit.CustomerID `json:"before,omitempty"`
+}
+
+// MergeDeclined says that the account does not take another one, now or later. It changes nothing
+// here.
+type MergeDeclined struct {
+	CustomerID unit.CustomerID `json:"customer_id"` // the other account
+	Attempt    int             `json:"attempt"`     // as in Merged
+	Reason     string          `json:"reason" class:"open"`
+}
+
 func (Registered) customerEvent()       {}
 func (ProfileChanged) customerEvent()   {}
 func (AddressAdded) customerEvent()     {}
@@ -183,3 +217,7 @@ func (ConsentWithdrawn) customerEvent() {}
 func (NoteAdded) customerEvent()        {}
 func (Blocked) customerEvent()          {}
 func (Unblocked) customerEvent()        {}
+func (Merged) customerEvent()           {}
+func (MergeRefused) customerEvent()     {}
+func (Absorbed) customerEvent()         {}
+func (MergeDeclined) customerEvent()    {}

@@ -27,6 +27,11 @@ type State struct {
 	Blocked     bool          `json:"blocked,omitempty"`
 	BlockReason string        `json:"block_reason,omitempty"`
 	WishLists   []WishList    `json:"wish_lists,omitempty"` // in the order in which they were made
+	// MergedInto is the account that answers for this one, or will do so unless it declines.
+	MergedInto unit.CustomerID `json:"merged_into,omitempty"`
+	Merges     int             `json:"merges,omitempty"` // how often a merge has begun
+	// Absorbed are the accounts for which this one answers.
+	Absorbed []unit.CustomerID `json:"absorbed,omitempty"`
 }
 
 // SavedAddress is an address of a customer.
@@ -89,6 +94,13 @@ func Evolve(s State, e Event) State {
 		s.Blocked, s.BlockReason = false, ""
 	case WishListMade, WishListRenamed, WishListRemoved, WishSet, WishRemoved, WishListShared, WishListUnshared:
 		return evolveWishes(s, e)
+	case Merged:
+		s.MergedInto, s.Merges = e.Into, e.Attempt
+	case MergeRefused:
+		s.MergedInto = ""
+	case Absorbed:
+		s.Absorbed = s.absorbing(e.CustomerID, e.Before)
+	case MergeDeclined:
 	}
 	return s
 }

@@ -4,10 +4,14 @@ import "daybook/domain/wire"
 
 // The wire names. They are storage format: a name once used stays readable, and
 // a changed shape gets a new version.
-const typeErased = "subject.erased.v1"
+const (
+	typeErasedV1 = "subject.erased.v1"
+	typeErased   = "subject.erased.v2"
+)
 
 var decoders = wire.Decoders[Event]{
-	typeErased: read[Erased],
+	typeErasedV1: read[Erased], // version 1 has no customers
+	typeErased:   read[Erased],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -21,9 +25,14 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 // Decode reads what Encode wrote. For an unknown name it returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
 
+// typeName is the oldest version that can tell what an event says. So an older program can go on
+// with what it understands, and stops at what it would carry out only in part.
 func typeName(e Event) string {
-	switch e.(type) {
+	switch e := e.(type) {
 	case Erased:
+		if len(e.Customers) == 0 {
+			return typeErasedV1
+		}
 		return typeErased
 	}
 	panic("subject: unknown event")

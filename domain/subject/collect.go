@@ -24,6 +24,9 @@ func Collect(erasures []Erased) Gone {
 		} else if e.CartID != "" {
 			all.carts[e.CartID] = true
 		}
+		for _, id := range e.Customers {
+			all.customers[id] = true
+		}
 		for _, id := range e.Carts {
 			all.carts[id] = true
 		}
@@ -34,7 +37,7 @@ func Collect(erasures []Erased) Gone {
 	return all
 }
 
-// Customers are the erased customers, sorted.
+// Customers are the erased customers and the accounts that were merged into theirs, sorted.
 func (g Gone) Customers() []unit.CustomerID { return slices.Sorted(maps.Keys(g.customers)) }
 
 // Carts are the erased guests, sorted.

@@ -31,7 +31,8 @@ func erase(cmd Erase, s State) ([]Event, error) {
 	erased.Carts = without(erased.Carts, s.Erased.Carts)
 	erased.Carts = erased.Carts[:min(len(erased.Carts), MaxCarts)]
 	erased.Orders = without(erased.Orders, s.Erased.Orders)
-	if s.IsErased() && len(erased.Carts) == 0 && len(erased.Orders) == 0 {
+	erased.Customers = without(erased.Customers, s.Erased.Customers)
+	if s.IsErased() && len(erased.Carts) == 0 && len(erased.Orders) == 0 && len(erased.Customers) == 0 {
 		return nil, nil
 	}
 	return []Event{erased}, nil

@@ -20,10 +20,13 @@ type Event interface{ subjectEvent() }
 
 // Erased says that the personal texts of a subject are erased: their keys are destroyed, and no
 // text about the subject is kept any more. It has one of CustomerID and CartID. It can come again,
-// with further carts.
+// with further carts and accounts.
 type Erased struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	CartID     unit.CartID     `json:"cart_id,omitempty"` // of a guest
+	// Customers are other accounts of the customer, which were merged into this one. Their keys are
+	// destroyed, too. Version 1 has none.
+	Customers []unit.CustomerID `json:"customers,omitempty"`
 	// Carts are carts that the subject had as a guest. Their keys are destroyed, too.
 	Carts []unit.CartID `json:"carts,omitempty"`
 	// Orders are the orders of a guest's cart. Those of a customer are known by the customer.
@@ -39,9 +42,21 @@ func (e Erased) Owner() unit.Owner {
 	return e.CartID.Owner()
 }
 
-// Owners are all whose keys are destroyed: the subject first, then the guests that it was.
+// OfCustomers are the customer and the other accounts. There is none if the subject is a guest.
+func (e Erased) OfCustomers() []unit.CustomerID {
+	if e.CustomerID == "" {
+		return nil
+	}
+	return append([]unit.CustomerID{e.CustomerID}, e.Customers...)
+}
+
+// Owners are all whose keys are destroyed: the subject first, then its other accounts and the
+// guests that it was.
 func (e Erased) Owners() []unit.Owner {
 	all := []unit.Owner{e.Owner()}
+	for _, customer := range e.Customers {
+		all = append(all, customer.Owner())
+	}
 	for _, cart := range e.Carts {
 		all = append(all, cart.Owner())
 	}

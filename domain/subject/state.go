@@ -4,7 +4,7 @@ import "daybook/domain/unit"
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // State is what the rules need to know of a subject. The zero State is a subject whose texts were
 // not erased.
@@ -21,6 +21,7 @@ func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Erased:
 		s.Erased.CustomerID, s.Erased.CartID, s.Erased.Reason = e.CustomerID, e.CartID, e.Reason
+		s.Erased.Customers = union(s.Erased.Customers, e.Customers)
 		s.Erased.Carts = union(s.Erased.Carts, e.Carts)
 		s.Erased.Orders = union(s.Erased.Orders, e.Orders)
 	}

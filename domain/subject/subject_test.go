@@ -14,21 +14,25 @@ type row = decidertest.Case[Command, Event]
 
 func rows(testing.TB) map[string]row {
 	alice := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1"}, Reason: Requested}
+	merged := Erased{CustomerID: "alice", Customers: []unit.CustomerID{"ally"}, Carts: []unit.CartID{"c-1"}, Reason: Requested}
 	guest := Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9"}, Reason: Retention}
 	more := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1", "c-2", "c-2"}, Reason: Requested}
 	order := Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9", "o-10"}, Reason: Other}
 	return map[string]row{
-		"a customer can be erased":                    {When: Erase{Erased: alice}, Then: []Event{alice}},
-		"a guest can be erased":                       {When: Erase{Erased: guest}, Then: []Event{guest}},
-		"erasing again changes nothing":               {Given: []Event{alice}, When: Erase{Erased: alice}, Nothing: true},
-		"a cart that is found later is erased, too":   {Given: []Event{alice}, When: Erase{Erased: more}, Then: []Event{Erased{CustomerID: "alice", Carts: []unit.CartID{"c-2"}, Reason: Requested}}},
-		"an order that is found later is erased, too": {Given: []Event{guest}, When: Erase{Erased: order}, Then: []Event{Erased{CartID: "c-9", Orders: []unit.OrderID{"o-10"}, Reason: Other}}},
-		"an open order stops an erasure":              {When: Erase{Erased: alice, Open: []unit.OrderID{"o-1", "o-2"}}, Refused: ErrOrderOpen.With("", map[string]any{"order_id": unit.OrderID("o-1")})},
-		"an open order stops a repeated erasure":      {Given: []Event{alice}, When: Erase{Erased: more, Open: []unit.OrderID{"o-1"}}, Refused: ErrOrderOpen},
-		"an erasure is about somebody":                {When: Erase{Erased: Erased{Reason: Requested}}, Refused: ErrInvalid},
-		"an erasure is about one subject":             {When: Erase{Erased: Erased{CustomerID: "alice", CartID: "c-1", Reason: Requested}}, Refused: ErrInvalid},
-		"an erasure has a reason":                     {When: Erase{Erased: Erased{CustomerID: "alice"}}, Refused: ErrInvalid},
-		"the reason of an erasure is not a free text": {When: Erase{Erased: Erased{CustomerID: "alice", Reason: "Alice Smith wrote"}}, Refused: ErrInvalid},
+		"a customer can be erased":                       {When: Erase{Erased: alice}, Then: []Event{alice}},
+		"a guest can be erased":                          {When: Erase{Erased: guest}, Then: []Event{guest}},
+		"erasing again changes nothing":                  {Given: []Event{alice}, When: Erase{Erased: alice}, Nothing: true},
+		"a cart that is found later is erased, too":      {Given: []Event{alice}, When: Erase{Erased: more}, Then: []Event{Erased{CustomerID: "alice", Carts: []unit.CartID{"c-2"}, Reason: Requested}}},
+		"an order that is found later is erased, too":    {Given: []Event{guest}, When: Erase{Erased: order}, Then: []Event{Erased{CartID: "c-9", Orders: []unit.OrderID{"o-10"}, Reason: Other}}},
+		"other accounts are erased with the customer":    {When: Erase{Erased: merged}, Then: []Event{merged}},
+		"an account that is merged later is erased, too": {Given: []Event{alice}, When: Erase{Erased: merged}, Then: []Event{Erased{CustomerID: "alice", Customers: []unit.CustomerID{"ally"}, Reason: Requested}}},
+		"other accounts erased again change nothing":     {Given: []Event{merged}, When: Erase{Erased: merged}, Nothing: true},
+		"an open order stops an erasure":                 {When: Erase{Erased: alice, Open: []unit.OrderID{"o-1", "o-2"}}, Refused: ErrOrderOpen.With("", map[string]any{"order_id": unit.OrderID("o-1")})},
+		"an open order stops a repeated erasure":         {Given: []Event{alice}, When: Erase{Erased: more, Open: []unit.OrderID{"o-1"}}, Refused: ErrOrderOpen},
+		"an erasure is about somebody":                   {When: Erase{Erased: Erased{Reason: Requested}}, Refused: ErrInvalid},
+		"an erasure is about one subject":                {When: Erase{Erased: Erased{CustomerID: "alice", CartID: "c-1", Reason: Requested}}, Refused: ErrInvalid},
+		"an erasure has a reason":                        {When: Erase{Erased: Erased{CustomerID: "alice"}}, Refused: ErrInvalid},
+		"the reason of an erasure is not a free text":    {When: Erase{Erased: Erased{CustomerID: "alice", Reason: "Alice Smith wrote"}}, Refused: ErrInvalid},
 	}
 }
 
@@ -44,6 +48,7 @@ func TestWireForm(t *testing.T) {
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
 		Erased{CustomerID: "17850", Carts: []unit.CartID{"c-1", "c-2"}, Reason: Requested},
 		Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9"}, Reason: Retention},
+		Erased{CustomerID: "17850", Customers: []unit.CustomerID{"17849"}, Reason: Requested},
 	})
 }
 
@@ -65,6 +70,13 @@ func TestEverythingOfAnErasureHasAKey(t *testing.T) {
 	got := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1"}}.Owners()
 	if len(got) != 2 || got[0] != "customer:alice" || got[1] != "cart:c-1" {
 		t.Errorf("owners %q", got)
+	}
+	merged := Erased{CustomerID: "alice", Customers: []unit.CustomerID{"ally"}, Carts: []unit.CartID{"c-1"}}
+	if got := merged.Owners(); len(got) != 3 || got[1] != "customer:ally" || got[2] != "cart:c-1" || len(merged.OfCustomers()) != 2 {
+		t.Errorf("owners %q", got)
+	}
+	if got := (Erased{CartID: "c-9"}).OfCustomers(); len(got) != 0 {
+		t.Errorf("a guest has the accounts %q", got)
 	}
 	if got := (Erased{CartID: "c-9"}).Owners(); len(got) != 1 || got[0] != "cart:c-9" {
 		t.Errorf("owners %q", got)

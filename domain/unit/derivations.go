@@ -66,6 +66,12 @@ var (
 	MergeRefuse  = derivation("merge refuse", "cart id", "other cart id", "attempt")
 )
 
+// Command ids of a merge of one account into another.
+var (
+	AccountMergeOutcome = derivation("account merge outcome", "customer id", "other customer id", "attempt")
+	AccountMergeRefuse  = derivation("account merge refuse", "customer id", "other customer id", "attempt")
+)
+
 // The command ids of an order's fulfilment, and of what it asks of stock.
 var (
 	FulfilOrder    = derivation("fulfil", "order id", "commands")

@@ -83,6 +83,8 @@ var story = []Step{
 	{"remove-wish-list", map[string]string{"customer_id": "17850", "list_id": secondListOfStory}, ``},
 	{"block-customer", theCustomer, `{"reason":"chargebacks"}`},
 	{"unblock-customer", theCustomer, `{"reason":"a mistake"}`},
+	{"register-customer", nil, `{"customer_id":"17849","name":"Bob Example"}`},
+	{"merge-customer", map[string]string{"customer_id": "17849"}, `{"into_customer_id":"17850"}`},
 
 	{"set-cart-details", ofBob, `{"shipping":{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"},"email":"bob@home.example","delivery_notes":"ring twice"}`},
 

@@ -417,6 +417,9 @@ func (s *story) ofCustomers() {
 	ask("POST", "/{customer_id}/block", at+"/block", `{"reason":"chargebacks"}`)
 	ask("POST", "/{customer_id}/unblock", at+"/unblock", `{"reason":"a mistake"}`)
 	list := s.wishes(ask, at)
+	const other = "/v1/customers/17849"
+	s.do("POST", "/v1/customers", "/v1/customers", `{"customer_id":"17849","name":"Ann"}`, "", other, resource.Customer{})
+	s.do("POST", "/v1/customers/{customer_id}/merge", other+"/merge", `{"into_customer_id":"17850"}`, "", other, resource.Customer{})
 	const details = `{"email":"ann@home.example","gift_message":"for you","billing":` + home + `},"shipping":{"lines":["2"],"country":"FR"}}`
 	s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"guests","currency":"GBP","lines":[{"sku":"post","quantity":1}]}`, "", "/v1/carts/guests", resource.Cart{})
 	s.cart("PUT", "/details", "guests", "/details", details)

@@ -50,7 +50,9 @@ var facts = rows(
 	facing[fieldFacts](staff.ErrInvalid),
 
 	// Of customers.
-	nothing(customer.ErrNotFound, customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrWishListUnknown, customer.ErrWishListEmpty, customer.ErrQuantityInvalid, customer.ErrLimit, customer.ErrBlocked),
+	nothing(customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrWishListUnknown, customer.ErrWishListEmpty, customer.ErrQuantityInvalid, customer.ErrBlocked, customer.ErrMergeSelf),
+	facing[otherCustomerFacts](customer.ErrNotFound, customer.ErrLimit, customer.ErrErased),
+	facing[mergedFacts](customer.ErrMerged),
 	facing[fieldFacts](customer.ErrTextInvalid),
 	// Of erasures.
 	nothing(subject.ErrInvalid),
@@ -289,6 +291,13 @@ type (
 	returnTextFacts struct {
 		Field string `json:"field" pattern:"^(country|provider|reason|reference|lines/[0-9]+/(sku_text|title))$" example:"lines/0/title" doc:"Which text it is. Lines count from 0."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
+	}
+	otherCustomerFacts struct {
+		CustomerID unit.CustomerID `json:"customer_id,omitempty" doc:"In a merge: the account that the problem is about, if that is not the account in the path."`
+	}
+	mergedFacts struct {
+		MergedInto unit.CustomerID `json:"merged_into,omitempty" doc:"The account that answers for it. Only for callers who may handle all customers."`
+		CustomerID unit.CustomerID `json:"customer_id,omitempty" doc:"In a merge: the account that the problem is about, if that is not the account in the path."`
 	}
 	otherCartFacts struct {
 		CartID unit.CartID `json:"cart_id,omitempty" doc:"In a merge: the cart that the problem is about, if that is not the cart in the path."`

@@ -25,6 +25,8 @@ type Customer struct {
 	BlockReason     string            `json:"block_reason,omitempty" class:"personal" doc:"Only for callers who may read all customers, and in exports."`
 	Groups          []string          `json:"groups,omitempty" doc:"Only for callers who may read all customers, and in exports."`
 	Notes           []CustomerNote    `json:"notes,omitempty" doc:"What the staff noted, the oldest first. Only for callers who may read all customers, and in exports."`
+	MergedInto      string            `json:"merged_into,omitempty" class:"customer" doc:"The account that answers for this one, because both are of the same person. Only for callers who may read all customers."`
+	Absorbed        []string          `json:"absorbed,omitempty" class:"customer" doc:"The accounts that were merged into this one. Only for callers who may read all customers."`
 	Revision        int64             `json:"revision"`
 
 	RegisteredAt *time.Time      `json:"registered_at,omitempty" reads:"only"`
@@ -120,6 +122,8 @@ func CustomerOf(id unit.CustomerID, s customer.State, revision int64, staff bool
 	}
 	if staff {
 		c.BlockReason = s.BlockReason
+		c.MergedInto = string(s.MergedInto)
+		c.Absorbed = each(s.Absorbed, func(id unit.CustomerID) string { return string(id) })
 		c.Groups = each(s.Groups, func(g customer.Group) string { return string(g) })
 		c.Notes = each(s.Notes, func(n customer.Note) CustomerNote {
 			return CustomerNote{NoteID: string(n.NoteID), Text: n.Text, At: Moment(n.At)}

@@ -325,6 +325,11 @@ func (c countingFinisher) FinishMerge(ctx context.Context, meta eventstore.Metad
 	return c.Finisher.FinishMerge(ctx, meta, id)
 }
 
+func (c countingFinisher) FinishCustomerMerge(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) error {
+	defer c.begin()()
+	return c.Finisher.FinishCustomerMerge(ctx, meta, id)
+}
+
 // verifyLog verifies the log.
 func (w *shop) verifyLog() error {
 	w.Helper()

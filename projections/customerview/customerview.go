@@ -69,19 +69,24 @@ func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) e
 	var stored []string
 	var erasures []subject.Erased
 	for i := range batch {
-		id := idOf(batch[i].Stream)
+		ids := []string{idOf(batch[i].Stream)}
 		erased, erases := batch[i].Value.(subject.Erased)
 		if erases {
-			id = string(erased.CustomerID)
+			ids = ids[:0]
+			for _, id := range erased.OfCustomers() {
+				ids = append(ids, string(id))
+			}
 		}
-		if records[id] != nil || id == "" {
-			continue
+		for _, id := range ids {
+			if records[id] != nil || id == "" {
+				continue
+			}
+			if erases || batch[i].Revision > 0 {
+				stored = append(stored, id)
+			}
+			records[id] = &record{id: id}
+			inOrder = append(inOrder, records[id])
 		}
-		if erases || batch[i].Revision > 0 {
-			stored = append(stored, id)
-		}
-		records[id] = &record{id: id}
-		inOrder = append(inOrder, records[id])
 	}
 	if err := load(ctx, tx, stored, records); err != nil {
 		return fmt.Errorf("load customers: %w", err)

@@ -50,6 +50,22 @@ func Get(ctx context.Context, db query.DB, customerID string) (Customer, error) 
 	return found, nil
 }
 
+// Absorbed returns the accounts that were merged into those of some customers.
+func Absorbed(ctx context.Context, db query.DB, customerIDs []string) ([]string, error) {
+	type other struct{ CustomerID string }
+	rows, err := query.All[other](ctx, db, `
+		SELECT DISTINCT json_array_elements_text(state -> 'absorbed') AS customer_id FROM read.customer_accounts
+		WHERE customer_id = ANY ($1) AND json_typeof(state -> 'absorbed') = 'array' ORDER BY 1`, customerIDs)
+	if err != nil {
+		return nil, fmt.Errorf("which accounts were merged into %q: %w", customerIDs, err)
+	}
+	absorbed := make([]string, len(rows))
+	for i, row := range rows {
+		absorbed[i] = row.CustomerID
+	}
+	return absorbed, nil
+}
+
 // Filter chooses accounts; its zero value chooses all.
 type Filter struct {
 	CustomerIDs []string

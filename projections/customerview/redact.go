@@ -6,6 +6,7 @@ import (
 
 	"daybook/domain/customer"
 	"daybook/domain/subject"
+	"daybook/domain/unit"
 	"daybook/projections"
 )
 
@@ -24,18 +25,26 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 		if r == nil || !r.known {
 			continue
 		}
-		again := &record{id: r.id}
-		for e, err := range tx.ReadAgain(ctx, customer.Stream(id)) {
-			if err != nil {
-				return err
-			}
-			event, is := e.Value.(customer.Event)
-			if _, registers := event.(customer.Registered); is && e.Follows(registers, again.known) {
-				again.apply(&e, event, registers)
-			}
+		if err := r.foldAgain(ctx, tx, id); err != nil {
+			return err
 		}
-		r.fold, r.changed = again.fold, true
-		r.changedAt, r.recordedAt, r.revision = again.changedAt, again.recordedAt, again.revision
 	}
+	return nil
+}
+
+// foldAgain folds an account as the log shows its events now.
+func (r *record) foldAgain(ctx context.Context, tx *projections.Tx, id unit.CustomerID) error {
+	again := &record{id: r.id}
+	for e, err := range tx.ReadAgain(ctx, customer.Stream(id)) {
+		if err != nil {
+			return err
+		}
+		event, is := e.Value.(customer.Event)
+		if _, registers := event.(customer.Registered); is && e.Follows(registers, again.known) {
+			again.apply(&e, event, registers)
+		}
+	}
+	r.fold, r.changed = again.fold, true
+	r.changedAt, r.recordedAt, r.revision = again.changedAt, again.recordedAt, again.revision
 	return nil
 }

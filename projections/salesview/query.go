@@ -207,17 +207,40 @@ type Customer struct {
 // customerColumns are those of a Customer.
 var customerColumns = customers.All()
 
-// CustomerTotals reads a customer's totals, one row for each currency. If there are none, it
-// returns query.ErrNotFound. Package orderview lists the customer's orders.
-func CustomerTotals(ctx context.Context, db query.DB, customerID string) ([]Customer, error) {
-	rows, err := query.All[Customer](ctx, db, `SELECT `+customerColumns+` FROM read.customers WHERE customer_id = $1 ORDER BY currency`, customerID)
+// CustomerTotals reads the totals of a customer, one row for each currency. If the customer has
+// several accounts, they are the totals of all of them, and the first id is the customer's. If
+// there are none, it returns query.ErrNotFound. Package orderview lists the customer's orders.
+func CustomerTotals(ctx context.Context, db query.DB, customerIDs []string) ([]Customer, error) {
+	rows, err := query.All[Customer](ctx, db, `SELECT `+customerColumns+` FROM read.customers WHERE customer_id = ANY ($1) ORDER BY currency, customer_id`, customerIDs)
 	if err == nil && len(rows) == 0 {
 		err = query.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("customer %s: %w", customerID, err)
+		return nil, fmt.Errorf("customer %s: %w", customerIDs[0], err)
 	}
-	return rows, nil
+	var totals []Customer
+	for _, row := range rows {
+		row.CustomerID = customerIDs[0]
+		if last := len(totals) - 1; last >= 0 && totals[last].Currency == row.Currency {
+			totals[last] = totals[last].and(row)
+			continue
+		}
+		totals = append(totals, row)
+	}
+	return totals, nil
+}
+
+// and adds what the customer bought under another account.
+func (c Customer) and(other Customer) Customer {
+	c.Orders, c.Returns, c.Units = c.Orders+other.Orders, c.Returns+other.Returns, c.Units+other.Units
+	c.Ordered, c.Amount = c.Ordered.Add(other.Ordered), c.Amount.Add(other.Amount)
+	if c.FirstOrderAt == nil || other.FirstOrderAt != nil && other.FirstOrderAt.Before(*c.FirstOrderAt) {
+		c.FirstOrderAt = other.FirstOrderAt
+	}
+	if c.LastOrderAt == nil || other.LastOrderAt != nil && other.LastOrderAt.After(*c.LastOrderAt) {
+		c.LastOrderAt, c.LastOrderID = other.LastOrderAt, other.LastOrderID
+	}
+	return c
 }
 
 // CustomerFilter chooses customers who bought in a currency. CustomerIDs, if not empty, are those

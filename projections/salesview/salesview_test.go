@@ -194,7 +194,7 @@ func TestWhatIsTakenOffAnOrderIsADocumentOfItsOwnDay(t *testing.T) {
 			b.CaughtUp()
 			check(b, "canceled", lines(b, salesview.Filter{Kinds: []string{"order_canceled"}}, salesview.ByDay, salesview.ByKind),
 				"2011-01-05order_canceled: 1 1 -2 -4", "2011-01-07order_canceled: 0 1 -10 -17.5", "2011-01-08order_canceled: 1 1 -1 -2")
-			c, err := salesview.CustomerTotals(t.Context(), b.Pool, "17850")
+			c, err := salesview.CustomerTotals(t.Context(), b.Pool, []string{"17850"})
 			if err != nil || len(c) != 1 || c[0].Orders != 3 || c[0].Ordered.String() != "34.5" || c[0].Amount.String() != "11" || c[0].LastOrderID != "3" {
 				t.Errorf("customer %+v, %v", c, err)
 			}
