@@ -164,7 +164,7 @@ func TestEveryCreateIsInTheTable(t *testing.T) {
 	// things that exist already.
 	refers := []string{"customer_id"}
 	// A role has no stream of its own.
-	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes"}
+	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer"}
 	paths := commandsOf(document)
 	for path, methods := range paths {
 		for method, value := range methods.(map[string]any) {

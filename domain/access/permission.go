@@ -50,7 +50,7 @@ const (
 	ReadCustomers   Permission = "customers.read"   // what customers bought, and their accounts
 	ReadAccounts    Permission = "accounts.read"    // list and search all accounts
 	WriteCustomers  Permission = "customers.write"  // register customers, change their accounts
-	HandleCustomers Permission = "customers.handle" // groups, notes, block and unblock
+	HandleCustomers Permission = "customers.handle" // groups, notes, block and unblock, merge of accounts
 	ReadEvents      Permission = "events.read"      // the whole log
 	WriteEvents     Permission = "events.write"     // streams of other programs, through the gateway
 
