@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-
-	"github.com/google/uuid"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -106,6 +106,45 @@ func (s *Service) admitErasure(ctx context.Context, call Call, asked subject.Era
 	return nil
 }
 
+// FinishErasure does the part of an erasure that is in the log after the event Erased: it removes
+// the wish lists of a customer, and so ends their shares, and it revokes the API keys that reach
+// the customer's things. It does nothing for a guest, and nothing if there are none. command is the
+// id of the command, which must be a new one.
+func (s *Service) FinishErasure(ctx context.Context, command [16]byte, owner unit.Owner) error {
+	kind, id, _ := strings.Cut(string(owner), ":")
+	if kind != "customer" {
+		return nil
+	}
+	meta := eventstore.Metadata{CommandID: command, Actor: theErasure.ID}
+	if _, err := s.removeWishLists(ctx, meta, unit.CustomerID(id)); err != nil {
+		return err
+	}
+	meta.CommandID = unit.StepCommand.Of("keys", uuid.UUID(command).String()).UUID()
+	return s.revokeKeysOf(ctx, meta, unit.CustomerID(id))
+}
+
+// theErasure does what follows from an erasure.
+var theErasure = access.System("erasure")
+
+// revokeKeysOf revokes the active API keys that reach the things of a customer.
+func (s *Service) revokeKeysOf(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) error {
+	var revoke []access.Command
+	err := s.ViewAccess(ctx, func(state access.State, _ int64) {
+		for _, key := range slices.Sorted(maps.Keys(state.Keys)) {
+			if held := state.Keys[key]; held.Customer == string(id) && held.Status == access.Active {
+				revoke = append(revoke, access.RevokeKey{Key: key, Reason: "the customer was erased"})
+			}
+		}
+	})
+	if err != nil || len(revoke) == 0 {
+		return err
+	}
+	if _, err = s.access.Handle(ctx, aggregate.Request[access.Command]{Stream: access.Stream(), Meta: meta, Commands: revoke}); err != nil {
+		return fmt.Errorf("revoke the API keys of an erased customer: %w", err)
+	}
+	return nil
+}
+
 // eraseWith returns the accounts that are erased with a customer.
 func (s *Service) eraseWith(ctx context.Context, id unit.CustomerID) (others []unit.CustomerID, refusal error) {
 	if id == "" {
@@ -141,9 +180,6 @@ func (s *Service) EraseLater(ctx context.Context, id unit.CustomerID) error {
 	_, err = s.Erase(ctx, call, subject.Erased{CustomerID: id, Reason: state.Erased.Reason})
 	return err
 }
-
-// theErasure finishes erasures.
-var theErasure = access.System("erasure")
 
 // Subject returns what was erased of a customer or a guest. revision is -1 if nothing was.
 func (s *Service) Subject(ctx context.Context, owner unit.Owner) (state subject.State, revision int64, err error) {

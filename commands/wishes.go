@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
@@ -49,7 +48,7 @@ func (s *Service) AddWishes(ctx context.Context, call Call, id unit.CartID, from
 	refusal := error(customer.ErrWishListUnknown)
 	viewed := s.ViewCustomer(ctx, from.Customer, func(state customer.State, _ int64) {
 		list, found := state.WishList(from.List)
-		if !found || from.Share != 0 && (!list.Shared || list.Shares != from.Share) {
+		if !found || state.MergedInto != "" || from.Share != 0 && (!list.Shared || list.Shares != from.Share) {
 			return
 		}
 		refusal = nil
@@ -71,21 +70,6 @@ func (s *Service) AddWishes(ctx context.Context, call Call, id unit.CartID, from
 	}
 	return s.AddLines(ctx, call, id, nil, lines)
 }
-
-// FinishErasure does the part of an erasure that is in the log after subject.erased.v1: it removes
-// the wish lists of a customer, and so ends their shares. It does nothing for a guest, and nothing
-// if there are none. command is the id of the command, which must be a new one.
-func (s *Service) FinishErasure(ctx context.Context, command [16]byte, owner unit.Owner) error {
-	kind, id, _ := strings.Cut(string(owner), ":")
-	if kind != "customer" {
-		return nil
-	}
-	_, err := s.removeWishLists(ctx, eventstore.Metadata{CommandID: command, Actor: theErasure.ID}, unit.CustomerID(id))
-	return err
-}
-
-// theErasure does what follows from an erasure.
-var theErasure = access.System("erasure")
 
 // removeWishLists removes all wish lists of a customer, who may have no account. An empty id means
 // that there is no customer.

@@ -25,8 +25,8 @@ type Export struct {
 	CartID     string                   `json:"cart_id,omitempty" doc:"The cart that the export is about. Left out if it is about a customer."`
 	SubjectID  string                   `json:"subject_id" doc:"The stream with the erasures of the customer or the guest. The program's own log names an export by it, because that log has no ids of customers."`
 	Erasure    *resource.Erasure        `json:"erasure,omitempty" doc:"Left out if nothing was erased, and on further pages."`
-	Account    *resource.Customer       `json:"account,omitempty" doc:"The account, also with notes, groups and the reason of a block, and what was bought in all. Left out if there is neither, and on further pages."`
-	Keys       []resource.APIKey        `json:"keys" doc:"API keys that reach the things of the customer, without their secrets. On the first page only."`
+	Accounts   []resource.Customer      `json:"accounts" doc:"The account of the customer, and then those that were merged into it, also with notes, groups and the reason of a block, and what was bought in all."`
+	Keys       []resource.APIKey        `json:"keys" doc:"API keys that reach the things of the customer, without their secrets."`
 	Carts      []resource.Cart          `json:"carts" doc:"Carts, with those that the customer filled as a guest and that went into one of them."`
 	Orders     []resource.Order         `json:"orders" doc:"Orders with their payments and parcels."`
 	Returns    []resource.Return        `json:"returns" doc:"Returns and credit notes."`
@@ -37,7 +37,7 @@ type Export struct {
 
 // holdsNothing tells whether nothing is known about the subject of a whole export.
 func (e *Export) holdsNothing() bool {
-	return e.Next == "" && e.Erasure == nil && e.Account == nil && len(e.Keys)+len(e.Carts)+len(e.Orders)+len(e.Returns)+len(e.Documents)+len(e.Events) == 0
+	return e.Next == "" && e.Erasure == nil && len(e.Accounts)+len(e.Keys)+len(e.Carts)+len(e.Orders)+len(e.Returns)+len(e.Documents)+len(e.Events) == 0
 }
 
 // Erasures tells what was erased.
@@ -80,10 +80,18 @@ type exported struct {
 // exportCustomer answers with everything that is held about a customer.
 func (a *api) exportCustomer(ctx context.Context, in *exportCustomerInput) (*exported, error) {
 	return a.export(ctx, "export-customer", in, &in.Exporting, &in.accepted, func(ctx context.Context) (*Export, []exportStep, error) {
-		if err := mayRead(ctx, access.ExportPersonal, in.CustomerID, ""); err != nil {
+		if err := a.mayRead(ctx, access.ExportPersonal, in.CustomerID, ""); err != nil {
 			return nil, nil, err
 		}
-		return &Export{CustomerID: in.CustomerID}, a.stepsOfCustomer(in.CustomerID), nil
+		all, err := a.withAbsorbed(ctx, []string{in.CustomerID})
+		if err != nil {
+			return nil, nil, err
+		}
+		var steps []exportStep
+		for _, id := range all {
+			steps = append(steps, a.stepsOfCustomer(id)...)
+		}
+		return &Export{CustomerID: in.CustomerID}, steps, nil
 	})
 }
 
@@ -162,7 +170,8 @@ func (a *api) exportPage(ctx context.Context, limit int, at exportPlace, begin f
 		owner = unit.CartID(page.CartID).Owner()
 	}
 	page.SubjectID = subjectStream(owner)
-	page.Keys, page.Carts, page.Orders, page.Returns = []resource.APIKey{}, []resource.Cart{}, []resource.Order{}, []resource.Return{}
+	page.Accounts, page.Keys, page.Carts = []resource.Customer{}, []resource.APIKey{}, []resource.Cart{}
+	page.Orders, page.Returns = []resource.Order{}, []resource.Return{}
 	page.Documents, page.Events = []resource.SalesDocument{}, []any{}
 	if first && a.Erasures != nil {
 		if page.Erasure, err = a.Erasures.Erasure(ctx, owner); err != nil {
@@ -171,7 +180,7 @@ func (a *api) exportPage(ctx context.Context, limit int, at exportPlace, begin f
 	}
 	_, limited := problem.RequestOf(ctx).Who.Owned(access.ExportPersonal)
 	e := &exporter{api: a, page: page, at: at, left: limit, bytes: pageBytes, staff: !limited}
-	done, err := e.run(ctx, append(steps, a.stepOfErasures(page.SubjectID)))
+	done, err := e.run(ctx, append([]exportStep{a.stepOfErasures(page.SubjectID)}, steps...))
 	if err != nil {
 		return nil, err
 	}

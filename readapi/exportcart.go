@@ -17,14 +17,15 @@ import (
 func (a *api) cartToExport(ctx context.Context, id string) (cartview.Cart, error) {
 	cart, err := cartview.Get(ctx, a.DB, id)
 	if err == nil {
-		err = mayRead(ctx, access.ExportPersonal, cart.CustomerID, cart.CartID)
+		err = a.mayRead(ctx, access.ExportPersonal, cart.CustomerID, cart.CartID)
 	}
 	return cart, err
 }
 
 // exportedCart is a cart in the export of a customer, or of the guest who has it if there is no
 // customer. A cart may have had another customer before, or may have another one now. What was
-// recorded then is not part of the export, and neither is the cart itself if it has another one now.
+// recorded then is not part of the export, and neither is the cart itself if it has another one
+// now.
 func (a *api) exportedCart(s cartview.Summary, customer string) exportedThing {
 	stream := "cart-" + s.CartID
 	return exportedThing{

@@ -3,13 +3,11 @@ package readapi
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/go-json-experiment/json"
 
 	"daybook/domain/access"
 	"daybook/internal/problem"
-	"daybook/internal/resource"
 	"daybook/projections/cartview"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
@@ -155,7 +153,8 @@ func single(thing exportedThing) exportStep {
 	}
 }
 
-// stepsOfCustomer are the steps of the export of a customer.
+// stepsOfCustomer are the steps of the export of a customer, without the accounts that were merged
+// into theirs.
 func (a *api) stepsOfCustomer(id string) []exportStep {
 	return []exportStep{
 		single(exportedThing{id: "account", stream: "customer-" + id, show: func(ctx context.Context, to *exporter) (any, error) {
@@ -230,26 +229,31 @@ func things[T any](rows query.List[T], err error, of query.Rows[T], sort string,
 
 // addAccount adds the account of a customer, what they bought, and their API keys.
 func (e *exporter) addAccount(ctx context.Context, id string) (any, error) {
+	var shown []any
 	account, err := e.accountOf(ctx, id, true)
 	switch {
 	case errors.Is(err, query.ErrNotFound):
 	case err != nil:
 		return nil, err
 	default:
-		e.page.Account = &account
+		e.page.Accounts, shown = append(e.page.Accounts, account), append(shown, account)
 	}
 	if e.Access != nil {
 		all, err := e.Access.Keys(ctx)
 		if err != nil {
 			return nil, err
 		}
-		e.page.Keys = append(e.page.Keys, slices.DeleteFunc(all, func(k resource.APIKey) bool { return k.CustomerID != id })...)
+		for _, key := range all {
+			if key.CustomerID == id {
+				e.page.Keys, shown = append(e.page.Keys, key), append(shown, key)
+			}
+		}
 		sortKeys(e.page.Keys)
 	}
-	if e.page.Account == nil && len(e.page.Keys) == 0 {
+	if len(shown) == 0 {
 		return nil, nil
 	}
-	return []any{e.page.Account, e.page.Keys}, nil
+	return shown, nil
 }
 
 func exportedOrder(id string) exportedThing {

@@ -294,7 +294,7 @@ func (e *erasing) owned(ctx context.Context, owner unit.Owner, others []unit.Cus
 	if kind != "customer" {
 		return of, nil
 	}
-	if of.Past, err = listed[unit.CartID](ctx, pool, `SELECT cart_id FROM read.carts WHERE past_customers <> '{}' AND past_customers @> ARRAY[$1::text]`, id); err != nil {
+	if of.Past, err = listed[unit.CartID](ctx, pool, `SELECT cart_id FROM read.carts WHERE past_customers <> '{}' AND past_customers && $1::text[]`, ids); err != nil {
 		return of, err
 	}
 	guests := make([]unit.Owner, len(of.Carts))

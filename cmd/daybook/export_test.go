@@ -33,7 +33,7 @@ var notOfSubjects = map[string]string{
 // exportedData is an export as a test reads it.
 type exportedData struct {
 	SubjectID string           `json:"subject_id"`
-	Account   *account         `json:"account"`
+	Accounts  []account        `json:"accounts"`
 	Keys      []map[string]any `json:"keys"`
 	Carts     []map[string]any `json:"carts"`
 	Orders    []map[string]any `json:"orders"`
@@ -79,8 +79,8 @@ func (s *keyedShop) exportOf(key, path string, limit int, headers ...string) (al
 			s.t.Errorf("%s: %d entries", at, entries)
 		}
 		all.SubjectID, all.text = page.SubjectID, all.text+text+"\n"
-		if all.Account == nil {
-			all.Account = page.Account
+		if len(all.Accounts) == 0 {
+			all.Accounts = page.Accounts
 		}
 		if all.Erasure == nil {
 			all.Erasure = page.Erasure
@@ -300,8 +300,8 @@ func TestCustomersExportTheirData(t *testing.T) {
 	if theirs := s.exportOf(his, "/v1/customers/dave/export", 0); strings.Contains(theirs.text, mark+carol) || !strings.Contains(theirs.text, `"cart_id":"moved"`) {
 		t.Error("the export of dave has something of carol, or lacks the cart that is his now")
 	}
-	if own.Account == nil || len(own.Account.Notes) != 2 || len(own.Account.Groups) != 1 || len(own.Account.Consents) != 1 || len(own.Account.Totals) != 1 {
-		t.Errorf("the account is %+v", own.Account)
+	if len(own.Accounts) != 1 || len(own.Accounts[0].Notes) != 2 || len(own.Accounts[0].Groups) != 1 || len(own.Accounts[0].Consents) != 1 || len(own.Accounts[0].Totals) != 1 {
+		t.Errorf("the accounts are %+v", own.Accounts)
 	}
 	if len(own.Keys) != 1 || strings.Contains(own.text, "dbk_") || len(own.Carts) != 3 || len(own.Orders) != 2 || len(own.Returns) != 2 || len(own.Documents) < 2 {
 		t.Errorf("%d keys, %d carts, %d orders, %d returns, %d documents", len(own.Keys), len(own.Carts), len(own.Orders), len(own.Returns), len(own.Documents))

@@ -30,6 +30,11 @@ func detailsRows(t testing.TB) map[string]row {
 		started.Country, started.Details = country, details
 		return []Event{started}
 	}
+	frozenFor := func(customer unit.CustomerID, details *contact.Details) []Event {
+		one := started
+		one.CustomerID, one.Country, one.Details = customer, "GB", details
+		return []Event{one}
+	}
 	from := MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{lamp}, Details: &given}
 	comes := []Event{MergedFrom{Source: "c0", Attempt: 1}, LineAdded{lamp}}
 	return map[string]row{
@@ -46,6 +51,9 @@ func detailsRows(t testing.TB) map[string]row {
 		"an account completes the details of a checkout":            {Given: set, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline, Defaults: &contact.Details{Billing: bill, Shipping: bill, Email: "other@home.example"}}, Then: frozen("GB", of(given.Or(only)))},
 		"an account gives a checkout without details its addresses": {Given: set[:2], When: StartCheckout{OrderID: "o1", ReserveUntil: deadline, Defaults: &only}, Then: frozen("FR", &only)},
 		"a checkout without details has none":                       {Given: set[:2], When: start, Then: frozen("England", nil)},
+		"the details of a guest go with the cart to a customer":     {Given: after(set, CustomerChanged{"1"}), When: start, Then: frozenFor("1", &given)},
+		"another customer does not get the details":                 {Given: after(set, CustomerChanged{"1"}, CustomerChanged{"2"}), When: start, Then: frozenFor("2", nil)},
+		"a guest does not get the details of a customer":            {Given: after(set, CustomerChanged{"1"}, CustomerChanged{}), When: start, Then: frozenFor("", nil)},
 		"a merged cart brings its details":                          {Given: []Event{opened}, When: from, Then: after(comes, DetailsSet{given}, CountryChanged{"GB"}), Repeats: true},
 		"a cart with details keeps them in a merge":                 {Given: []Event{opened, DetailsSet{only}}, When: from, Then: comes, Repeats: true},
 	}

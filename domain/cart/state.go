@@ -13,7 +13,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 8
+const FoldVersion = 9
 
 // Limits of a cart. They keep the events that carry all lines at once (CheckoutStarted here, and
 // Placed in the order's stream) below the size that one append may have.
@@ -180,6 +180,9 @@ func Evolve(s State, e Event) State {
 		}
 	case CustomerChanged:
 		s.FirstRecipient = new(s.openedFor())
+		if s.CustomerID != "" {
+			s.Details = nil // they are of the customer before, and no business of anybody else
+		}
 		s.CustomerID = e.CustomerID
 	case CountryChanged:
 		s.FirstRecipient = new(s.openedFor())

@@ -19,6 +19,8 @@ func decideMerged(cmd Command, s State) ([]Event, error) {
 		if cmd.Into == s.MergedInto {
 			return nil, nil
 		}
+	case RemoveWishLists: // the customer was erased
+		return decideWishes(cmd, s)
 	case RefuseMerge:
 		if cmd.Attempt != s.Merges {
 			return nil, nil
@@ -36,7 +38,8 @@ func mergeInto(cmd MergeInto, s State) ([]Event, error) {
 }
 
 // absorb takes an account. The profile of this account stays, and members that it lacks come from
-// the other one. Addresses and groups are added as far as the limits allow. For each purpose the
+// the other one. Addresses, groups and wish lists are added as far as the limits allow. Wish lists
+// are not shared here, because their tokens name the other account. For each purpose the
 // later answer counts. The customer is blocked if one of the two was. Notes, and what is left over,
 // stay in the other account, where the staff can read them.
 //
@@ -68,6 +71,7 @@ func absorb(cmd Absorb, s State) ([]Event, error) {
 			decided = append(decided, ConsentWithdrawn{Purpose: answer.Purpose, At: answer.At})
 		}
 	}
+	decided = append(decided, takenWishLists(from, s)...)
 	if from.Blocked && !s.Blocked {
 		decided = append(decided, Blocked{Reason: from.BlockReason})
 	}
@@ -108,6 +112,20 @@ func takenAddresses(from, s State) (decided []Event) {
 	return decided
 }
 
+// takenWishLists are the events that add the wish lists of another account.
+func takenWishLists(from, s State) (decided []Event) {
+	for _, list := range from.WishLists[:max(min(len(from.WishLists), MaxWishLists-len(s.WishLists)), 0)] {
+		if s.wishList(list.ListID) >= 0 {
+			continue
+		}
+		decided = append(decided, WishListMade{ListID: list.ListID, Name: list.Name})
+		for _, wish := range list.Wishes {
+			decided = append(decided, WishSet{ListID: list.ListID, SKU: wish.SKU, Quantity: wish.Quantity})
+		}
+	}
+	return decided
+}
+
 // unitedGroups are the groups of two accounts, sorted. If there would be too many, the last ones of
 // the other account are left out.
 func unitedGroups(own, other []Group) []Group {
@@ -141,7 +159,10 @@ func (s State) StandsFor(id unit.CustomerID) bool {
 // Merging is an account that is to be merged, as far as it can be shown: a copy of its lists.
 func (s State) Merging() State {
 	s.Addresses, s.Groups, s.Consents, s.Notes = slices.Clone(s.Addresses), slices.Clone(s.Groups), slices.Clone(s.Consents), nil
-	s.Absorbed = slices.Clone(s.Absorbed)
+	s.Absorbed, s.WishLists = slices.Clone(s.Absorbed), slices.Clone(s.WishLists)
+	for i := range s.WishLists {
+		s.WishLists[i].Wishes = slices.Clone(s.WishLists[i].Wishes)
+	}
 	for i := range s.Addresses {
 		s.Addresses[i].Address = cloned(s.Addresses[i].Address)
 	}

@@ -17,7 +17,7 @@ var ofRecordedAccounts = func() map[string]string {
 		"DeclineMerge.Reason": "the code of a refusal", "RefuseMerge.Reason": "the code of a refusal",
 	}
 	for _, field := range []string{
-		"Profile.Name", "Profile.Email", "Profile.Phone", "Profile.Locale", "BlockReason", "Consents.Version", "Notes.Text",
+		"Profile.Name", "Profile.Email", "Profile.Phone", "Profile.Locale", "BlockReason", "Consents.Version", "Notes.Text", "WishLists.Name",
 		"Addresses.Address.Name", "Addresses.Address.Company", "Addresses.Address.Lines", "Addresses.Address.Postcode", "Addresses.Address.City",
 		"Addresses.Address.Region", "Addresses.Address.Phone",
 	} {
@@ -31,7 +31,7 @@ var other = State{
 	CustomerID: "c2", Profile: Profile{Name: "A. Example", Phone: "+1 212 555 0100"}, MergedInto: "c1", Merges: 1,
 	Addresses: []SavedAddress{{"b1", work}, {"b2", home}}, Billing: "b2", Shipping: "b1", Groups: []Group{"trade", "vip"},
 	Consents: []LastConsent{{Marketing, "2026-02", true, noon.Add(time.Hour)}}, Notes: []Note{{"n1", "late", noon}}, Blocked: true, BlockReason: "fraud",
-	Absorbed: []unit.CustomerID{"c3"},
+	Absorbed: []unit.CustomerID{"c3"}, WishLists: []WishList{{ListID: "w1", Name: "Birthday", Wishes: []Wish{{"LAMP", 2}, {"MUG", 1}}, Shares: 1, Shared: true}},
 }
 
 func merges() map[string]row {
@@ -43,6 +43,10 @@ func merges() map[string]row {
 	full := []Event{registered}
 	for i := range MaxAddresses - 1 {
 		full = append(full, AddressAdded{AddressID: AddressID(fmt.Sprint("a", i)), Address: work})
+	}
+	lists := []Event{registered}
+	for i := range MaxWishLists - 1 {
+		lists = append(lists, WishListMade{WishListID(fmt.Sprint("w", i)), "House"})
 	}
 	crowd := []Event{registered}
 	for i := range MaxAbsorbed {
@@ -86,11 +90,15 @@ func merges() map[string]row {
 		"an answer to another question comes along":   {Given: []Event{registered, agreed}, When: takes(func(s *State) { s.Consents = []LastConsent{{Terms, "7", true, sooner}} }), Then: []Event{took, ConsentGiven{Terms, "7", sooner}}},
 		"the customer is blocked if the other one is": {Given: []Event{registered}, When: takes(func(s *State) { s.Blocked, s.BlockReason = true, "fraud" }), Then: []Event{took, Blocked{"fraud"}}},
 		"a blocked customer stays blocked":            {Given: []Event{registered, Blocked{"a"}}, When: takes(func(s *State) { s.Blocked, s.BlockReason = true, "b" }), Then: []Event{took}},
+		"wish lists come along, and are not shared": {Given: []Event{registered, WishListMade{"w0", "House"}}, When: takes(func(s *State) { s.WishLists = other.WishLists }), Then: []Event{took, WishListMade{"w1", "Birthday"}, WishSet{"w1", "LAMP", 2}, WishSet{"w1", "MUG", 1}}},
+		"wish lists above the limit stay behind": {Given: lists, When: takes(func(s *State) { s.WishLists = []WishList{{ListID: "x1", Name: "A"}, {ListID: "x2", Name: "B"}} }), Then: []Event{took, WishListMade{"x1", "A"}}},
+		"the wish lists of a merged account can be removed": {Given: append(slices.Clone(gone), WishListMade{"w1", "House"}), When: RemoveWishLists{}, Then: []Event{WishListRemoved{"w1"}}},
 		"notes stay behind":                           {Given: []Event{registered}, When: takes(func(s *State) { s.Notes = []Note{{"n1", "late", noon}} }), Then: []Event{took}},
 		"all of it comes in one append": {Given: []Event{Registered{"c1", Profile{Email: "ann@home.example"}}}, When: Absorb{Source: other, Attempt: 1}, Then: []Event{
 			Absorbed{"c2", 1, []unit.CustomerID{"c3"}}, ProfileChanged{Profile{Name: "A. Example", Email: "ann@home.example", Phone: "+1 212 555 0100"}},
 			AddressAdded{"b1", work}, AddressAdded{"b2", home}, DefaultsSet{"b2", "b1"}, GroupsSet{[]Group{"trade", "vip"}},
-			ConsentGiven{Marketing, "2026-02", noon.Add(time.Hour)}, Blocked{"fraud"},
+			ConsentGiven{Marketing, "2026-02", noon.Add(time.Hour)},
+			WishListMade{"w1", "Birthday"}, WishSet{"w1", "LAMP", 2}, WishSet{"w1", "MUG", 1}, Blocked{"fraud"},
 		}},
 	}
 }

@@ -479,7 +479,7 @@ var words = map[string]word{
 	"CustomerWishListMade.name":          text("What the list is called.", "Birthday"),
 	"CustomerWishListRenamed.name":       text("What the list is called.", "Birthday"),
 	"subject_id":                         id("The stream with the erasures of a customer or a guest.", "subject-0b8a1f0e-3f0c-5d39-8a51-5a8a3a0d7b11"),
-	"account":                            text("The account.", nil),
+	"accounts":                           text("The accounts.", nil),
 	"erasure":                            text("What was erased.", nil),
 	"keys":                               text("API keys.", nil),
 	"Export.carts":                       text("Carts.", nil),

@@ -170,7 +170,8 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 	r.changedAt, r.recordedAt, r.revision = at, e.RecordedAt, e.Revision
 }
 
-// pastCustomers are the customers that a cart had before, after it got another one. A guest is none.
+// pastCustomers are the customers that a cart had before, after it got another one. A guest is
+// none.
 func pastCustomers(past []string, before, now string) []string {
 	past = slices.DeleteFunc(append(slices.Clone(past), before), func(id string) bool { return id == "" || id == now })
 	slices.Sort(past)

@@ -53,14 +53,15 @@ func redact(ctx context.Context, tx *projections.Tx, erasures []subject.Erased, 
 	return inOrder, nil
 }
 
-// belongs tells whether a cart belongs to an erased subject, or belonged to one before and may still
-// have their texts.
+// belongs tells whether a cart belongs to an erased subject, or belonged to one before and may
+// still have their texts.
 func (r *record) belongs(gone subject.Gone) bool {
 	return gone.OwnsCart(r.Fold.CartID, r.Fold.CustomerID) ||
 		slices.ContainsFunc(r.past, func(id string) bool { return gone.Names(unit.CustomerID(id)) })
 }
 
-// cartsOf returns the carts in the table that belong to erased subjects, or belonged to them before.
+// cartsOf returns the carts in the table that belong to erased subjects, or belonged to them
+// before.
 func cartsOf(ctx context.Context, tx *projections.Tx, gone subject.Gone) ([]string, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT cart_id FROM carts WHERE customer_id = ANY ($1)
