@@ -41,8 +41,9 @@ func TestBenchMeasuresDaybookAndItsRivalsAndLeavesNothing(t *testing.T) {
 		for _, row := range []string{
 			"append daybook", "append raw inserts of 1,000 rows",
 			"hot-sku daybook", "hot-sku one transaction a command, optimistic retry", "hot-sku UPDATE … WHERE available >= n",
-			"checkout daybook", "checkout daybook, 50 arriving a second", "checkout the same, without access control",
-			"checkout CRUD in one SQL transaction", "checkout CRUD in one SQL transaction, 50 arriving a second",
+			"checkout daybook", "checkout daybook, 50 arriving a second", "checkout daybook, with a name, an e-mail and two addresses",
+			"checkout the same, without access control", "checkout CRUD in one SQL transaction",
+			"checkout CRUD in one SQL transaction, 50 arriving a second", "checkout the same, in clear text",
 		} {
 			want = append(want, flush+" "+row)
 		}

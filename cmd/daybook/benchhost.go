@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"daybook/commands"
 	"daybook/domain/access"
 	"daybook/eventstore"
+	"daybook/eventstore/sealing"
 	"daybook/internal/bench"
 	"daybook/internal/httpapi"
 )
@@ -161,7 +164,7 @@ func (h *benchHost) env() bench.Env {
 	return bench.Env{
 		Pool: h.baselines, Store: n.store, Service: n.service, BaseURL: h.server.url, Key: h.key, ShopKey: h.shopKey, OpenURL: h.openURL, Gateway: cmp.Or(h.program.KurrentDB, h.server.gateway.url()), Flush: h.flush,
 		Seconds: c.Seconds, Rate: c.Rate, Runs: c.Runs, Events: c.Events, Sizes: c.Sizes, ReactorIdle: n.reactor.Idle, InDatabase: h.cfg.KurrentDB == "", Views: h.cfg.Views, Runner: n.projections,
-		Nodes: c.Nodes, OpenNodes: h.openNodes, Restart: h.restart, Settle: n.settle, CPU: n.database.cpu, Profile: c.profile(h.flush),
+		Nodes: c.Nodes, OpenNodes: h.openNodes, OpenPair: h.pair(), Restart: h.restart, Settle: n.settle, CPU: n.database.cpu, Profile: c.profile(h.flush),
 	}
 }
 
@@ -185,6 +188,81 @@ func (h *benchHost) openNodes(ctx context.Context, n int) (urls []string, closeN
 		servers, urls = append(servers, s), append(urls, s.url)
 	}
 	return urls, closeNodes, nil
+}
+
+// pair is how to open two nodes with new databases. There is no way if the log is in a KurrentDB,
+// because both would have the same log.
+func (h *benchHost) pair() func(context.Context) (bench.Pair, func() error, error) {
+	if h.cfg.KurrentDB != "" {
+		return nil
+	}
+	return h.openPair
+}
+
+// openPair opens two nodes with new databases on the server of the first one. One of them has a
+// master key for the texts of people.
+func (h *benchHost) openPair(ctx context.Context) (pair bench.Pair, closePair func() error, err error) {
+	dir, remove, err := h.program.temporaryData("bench")
+	if err != nil {
+		return pair, nil, err
+	}
+	undo := []func() error{remove}
+	closePair = func() error {
+		var errs []error
+		for _, one := range slices.Backward(undo) {
+			errs = append(errs, one())
+		}
+		return errors.Join(errs...)
+	}
+	key := filepath.Join(dir, masterKeyFile)
+	if _, err = sealing.AddMasterKey(key); err != nil {
+		return pair, nil, errors.Join(err, closePair())
+	}
+	for _, one := range []struct {
+		env  *bench.Env
+		name string
+		key  string
+	}{{&pair.Sealed, "daybook_bench_sealed", key}, {&pair.Clear, "daybook_bench_clear", ""}} {
+		if *one.env, err = h.openApart(ctx, one.name, one.key, &undo); err != nil {
+			return pair, nil, errors.Join(err, closePair())
+		}
+	}
+	return pair, closePair, nil
+}
+
+// openApart opens a node with a new database, and adds to undo what removes both.
+func (h *benchHost) openApart(ctx context.Context, name, masterKey string, undo *[]func() error) (bench.Env, error) {
+	drop := func() error {
+		_, err := h.baselines.Exec(ctx, `DROP DATABASE IF EXISTS `+name+` WITH (FORCE)`)
+		return err
+	}
+	if err := drop(); err != nil {
+		return bench.Env{}, err
+	}
+	if _, err := h.baselines.Exec(ctx, `CREATE DATABASE `+name); err != nil {
+		return bench.Env{}, err
+	}
+	*undo = append(*undo, drop)
+	address, err := url.Parse(h.server.node.database.url)
+	if err != nil || address.Scheme == "" {
+		return bench.Env{}, usagef("this benchmark needs the database's address as a URL")
+	}
+	address.Path = "/" + name
+	cfg := h.cfg
+	cfg.Database, cfg.MasterKeyFile = databaseConfig{URL: address.String()}, masterKey
+	s, err := h.program.openServer(ctx, "127.0.0.1:0", gatewayConfig{}, cfg)
+	if err != nil {
+		return bench.Env{}, err
+	}
+	*undo = append(*undo, func() error { return s.close(ctx) })
+	made, err := s.node.makeKey(ctx, access.IssueKey{Name: "bench", Role: access.Storefront}, benchKeyLasts)
+	if err != nil {
+		return bench.Env{}, err
+	}
+	return bench.Env{
+		Store: s.node.store, Service: s.node.service, BaseURL: s.url, ShopKey: made.Secret, Flush: h.flush,
+		Settle: s.node.settle, CPU: h.server.node.database.cpu,
+	}, nil
 }
 
 // restart closes the node and opens it again. In between it starts only the database, because the

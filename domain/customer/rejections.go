@@ -14,9 +14,9 @@ var (
 	ErrQuantityInvalid = &rule.Rejection{Code: "wish-quantity-invalid", Detail: "A wish has 1 to 1,000,000,000 units."}
 	ErrLimit           = &rule.Rejection{Code: "customer-limit", Detail: "A customer has at most 50 addresses, 50 groups, 500 notes and 20 wish lists with 200 products each, and at most 100 other accounts are merged into an account."}
 	ErrBlocked         = &rule.Rejection{Code: "customer-blocked", Detail: "The shop has blocked this customer, who cannot check out."}
-	ErrMerged         = &rule.Rejection{Code: "customer-merged", Detail: "The account was merged into another one, and changes no more."}
-	ErrMergeSelf      = &rule.Rejection{Code: "customer-merge-self", Detail: "An account cannot be merged into itself."}
-	ErrErased         = &rule.Rejection{Code: "customer-erased", Detail: "The personal texts of this customer were erased, so no account can be merged with theirs."}
+	ErrMerged          = &rule.Rejection{Code: "customer-merged", Detail: "The account was merged into another one, and changes no more."}
+	ErrMergeSelf       = &rule.Rejection{Code: "customer-merge-self", Detail: "An account cannot be merged into itself."}
+	ErrErased          = &rule.Rejection{Code: "customer-erased", Detail: "The personal texts of this customer were erased, so no account can be merged with theirs."}
 )
 
 // Rejections are all refusals of this package.

@@ -60,6 +60,8 @@ type Env struct {
 	// OpenNodes opens more nodes on the same database and log, until closeNodes. It returns the
 	// addresses of their HTTP APIs.
 	OpenNodes func(ctx context.Context, n int) (urls []string, closeNodes func() error, err error)
+	// OpenPair opens two more nodes, until closePair. nil: that is not possible.
+	OpenPair func(ctx context.Context) (pair Pair, closePair func() error, err error)
 	// Settle waits until the node has nothing left to do. It is called between two
 	// measurements.
 	Settle func(ctx context.Context) error

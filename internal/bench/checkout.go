@@ -56,43 +56,61 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		crud.ours = i
 		ours, baselines = append(ours, row), append(baselines, crud)
 	}
-	return ours, baselines, nil
+	if env.OpenPair == nil {
+		return ours, baselines, nil
+	}
+	personal, clear, err := sellPersonally(ctx, env)
+	for i := range clear {
+		clear[i].ours = len(ours)
+	}
+	return append(ours, personal), append(baselines, clear...), err
 }
 
 // sellBothWays measures checkouts with access control and, in a closed loop, without it.
-//
-// The first measurement after a pause is always a little worse, because caches have become cold and
-// batches small. So a measurement that is not counted comes first. After it, each way is measured
-// twice, in the order A B B A, so that neither way always has the larger database. Every second run
-// begins without access control.
 func (s *shop) sellBothWays(ctx context.Context, env Env, rate float64) (row Row, open []Row, err error) {
 	if rate > 0 || env.OpenURL == "" {
 		row, err = s.sell(ctx, env, rate)
 		return row, nil, err
 	}
-	warmUp := env
-	warmUp.Profile, warmUp.Seconds, env.Seconds = nil, env.Seconds/2, env.Seconds/2
-	if _, err := s.sell(ctx, warmUp, 0); err != nil {
-		return Row{}, nil, err
-	}
-	var keyed, keyless []Row
-	for _, withKey := range inTurn(env.run) {
-		if withKey {
-			row, err = s.sell(ctx, env, 0)
-			keyed = append(keyed, row)
-			env.Profile = nil // a second profile would replace the first
-		} else {
-			row, err = s.sellOpenly(ctx, env)
-			keyless = append(keyless, row)
+	env.Seconds /= 2
+	row, keyless, err := bothWays(env.run, func(counted bool) (Row, error) {
+		one := env
+		if one.Profile = nil; counted {
+			one.Profile, env.Profile = env.Profile, nil // a second profile would replace the first
 		}
-		if err != nil {
-			return Row{}, nil, err
-		}
-	}
-	return together(keyed), []Row{together(keyless)}, nil
+		return s.sell(ctx, one, 0)
+	}, func(bool) (Row, error) { return s.sellOpenly(ctx, env) })
+	return row, []Row{keyless}, err
 }
 
-// inTurn says for each of a run's measurements whether it is with access control.
+// bothWays measures two ways of doing the same. It tells them whether the measurement counts.
+//
+// The first measurement after a pause is always a little worse, because caches have become cold and
+// batches small. So one measurement of each way that is not counted comes first. After it, each way
+// is measured twice, in the order A B B A, so that neither way always has the larger database. Every
+// second run begins with the second way.
+func bothWays(run int, first, second func(counted bool) (Row, error)) (one, other Row, err error) {
+	for _, way := range []func(bool) (Row, error){first, second} {
+		if _, err := way(false); err != nil {
+			return Row{}, Row{}, err
+		}
+	}
+	var ones, others []Row
+	for _, isFirst := range inTurn(run) {
+		way, rows := second, &others
+		if isFirst {
+			way, rows = first, &ones
+		}
+		row, err := way(true)
+		if err != nil {
+			return Row{}, Row{}, err
+		}
+		*rows = append(*rows, row)
+	}
+	return together(ones), together(others), nil
+}
+
+// inTurn says for each of a run's measurements whether it is of the first way.
 func inTurn(run int) [4]bool {
 	first := run%2 == 0
 	return [4]bool{first, !first, !first, first}
@@ -124,6 +142,7 @@ func (s *shop) sellOpenly(ctx context.Context, env Env) (row Row, err error) {
 
 // shop is what the shoppers of checkout can buy, and what they have bought.
 type shop struct {
+	details  string // what the body of a checkout has beside what every order has
 	goods    []stock.Key
 	sold     []atomic.Int64 // acknowledged units, for each of the goods
 	before   []promised     // units of each of the goods that orders had before
@@ -161,7 +180,7 @@ func (s *shop) sell(ctx context.Context, env Env, rate float64) (Row, error) {
 	run := uuid.NewString()[:8]
 	row, err := daybook(ctx, env, name, load{callers: len(s.shoppers), seconds: env.Seconds, rate: rate, operate: func(ctx context.Context, caller int, n int64) error {
 		lines := fillCart(len(s.goods))
-		if err := buy(ctx, s.shoppers[caller], run+"-"+strconv.FormatInt(n, 10), s.goods, lines[:]); err != nil {
+		if err := buy(ctx, s.shoppers[caller], run+"-"+strconv.FormatInt(n, 10), s.goods, lines[:], s.details); err != nil {
 			return err
 		}
 		for _, line := range lines {
@@ -214,7 +233,7 @@ func fillCart(among int) [cartLines]line {
 }
 
 // buy takes a cart to a confirmed order.
-func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lines []line) error {
+func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lines []line, details string) error {
 	body := make([]byte, 0, 256)
 	body = fmt.Appendf(body, `{"cart_id":"c-%s","currency":"GBP","country":"United Kingdom","lines":[`, id)
 	for i, line := range lines {
@@ -226,11 +245,11 @@ func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lin
 	if err := shopper.created(ctx, "/v1/carts", "", string(body)+"]}"); err != nil {
 		return err
 	}
-	return shopper.created(ctx, "/v1/carts/c-"+id+"/checkout", "k-"+id, checkoutBody(id))
+	return shopper.created(ctx, "/v1/carts/c-"+id+"/checkout", "k-"+id, checkoutBody(id, details))
 }
 
-func checkoutBody(id string) string {
-	return `{"order_id":"o-` + id + `","payment":{"provider":"bench"},"confirm":true}`
+func checkoutBody(id, details string) string {
+	return `{"order_id":"o-` + id + `","payment":{"provider":"bench"},"confirm":true` + details + `}`
 }
 
 // listGoods puts n new products on sale, with this number of units of each.

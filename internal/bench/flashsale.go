@@ -108,7 +108,7 @@ func (b *buyer) attempt(ctx context.Context, id string, key stock.Key) (bool, er
 		b.cart = "c-" + id
 	}
 	path := "/v1/carts/" + b.cart + "/checkout"
-	status, answer, err := b.post(ctx, path, "k-"+id, checkoutBody(id))
+	status, answer, err := b.post(ctx, path, "k-"+id, checkoutBody(id, ""))
 	switch {
 	case err != nil:
 		return false, err
