@@ -214,9 +214,10 @@ func (h *benchHost) openPair(ctx context.Context) (pair bench.Pair, closePair fu
 		}
 		return errors.Join(errs...)
 	}
-	key := filepath.Join(dir, masterKeyFile)
-	if _, err = sealing.AddMasterKey(key); err != nil {
-		return pair, nil, errors.Join(err, closePair())
+	key := filepath.Join(filepath.Dir(dir), masterKeyFile)
+	line, _ := sealing.NewMasterKey()
+	if err := writeSecret(key, line); err != nil {
+		return pair, nil, errors.Join(fmt.Errorf("the master key of a benchmark: %w", err), closePair())
 	}
 	for _, one := range []struct {
 		env  *bench.Env
@@ -249,7 +250,7 @@ func (h *benchHost) openApart(ctx context.Context, name, masterKey string, undo 
 	}
 	address.Path = "/" + name
 	cfg := h.cfg
-	cfg.Database, cfg.MasterKeyFile = databaseConfig{URL: address.String()}, masterKey
+	cfg.Database, cfg.MasterKeyFile, cfg.Unsealed = databaseConfig{URL: address.String()}, masterKey, masterKey == ""
 	s, err := h.program.openServer(ctx, "127.0.0.1:0", gatewayConfig{}, cfg)
 	if err != nil {
 		return bench.Env{}, err

@@ -48,6 +48,9 @@ type nodeConfig struct {
 	MasterKeyFile string
 	// Master has the master keys in place of a file, such as a service that manages keys.
 	Master sealing.Master
+	// Unsealed records personal texts in clear text, whether or not there is a master key. It is
+	// for the benchmark that compares the two.
+	Unsealed bool
 	// NoPersonalTexts means that the node opens without the master key of personal texts, because
 	// its command reads and writes none.
 	NoPersonalTexts bool
