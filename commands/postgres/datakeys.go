@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"daybook/eventstore/sealing"
@@ -32,61 +32,74 @@ func (d DataKeys) Fetch(ctx context.Context, id string) (row sealing.Row, ok boo
 	return row, true, nil
 }
 
-// OfSubject implements sealing.Table. The row of commands.master_key is locked, so that no key is
+// OfSubjects implements sealing.Table. The row of commands.master_key is locked, so that no key is
 // wrapped by a master key that a rotation has just replaced.
-func (d DataKeys) OfSubject(ctx context.Context, subject string, fresh func() (sealing.Row, error)) (sealing.Row, error) {
-	row, ok, err := d.present(ctx, subject)
-	if err != nil || ok {
-		return row, err
+func (d DataKeys) OfSubjects(ctx context.Context, subjects []string, fresh func(subject string) (sealing.Row, error)) (map[string]sealing.Row, error) {
+	rows := make(map[string]sealing.Row, len(subjects))
+	found, _ := d.Pool.Query(ctx, presentSQL, subjects) // reading the rows returns the error
+	if err := collectKeys(found, rows); err != nil {
+		return nil, err
 	}
-	made, err := fresh()
-	if err != nil {
-		return sealing.Row{}, err
+	var ids, missing, masters []string
+	var wrapped [][]byte
+	for _, subject := range slices.Sorted(slices.Values(subjects)) { // in one order on all nodes, because each row waits for another node's row of its subject
+		if _, present := rows[subject]; present {
+			continue
+		}
+		made, err := fresh(subject)
+		if err != nil {
+			return nil, err
+		}
+		ids, missing, masters, wrapped = append(ids, made.ID), append(missing, subject), append(masters, made.Master), append(wrapped, made.Wrapped)
 	}
-	stored, erased := false, false
-	err = pgx.BeginFunc(ctx, d.Pool, func(tx pgx.Tx) error {
-		// The lock comes first and in a statement of its own, so that the next statement sees an
-		// erasure that the lock has waited for.
-		var batch pgx.Batch
-		batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
-		batch.Queue(`SELECT EXISTS (SELECT FROM commands.erased WHERE subject = $1)`, subject).QueryRow(func(row pgx.Row) error { return row.Scan(&erased) })
-		// Of two nodes that make the key of a subject at once, the first one's counts.
-		batch.Queue(`
-			INSERT INTO commands.data_keys (id, subject, master, wrapped)
-			SELECT $1::text, $2::text, id, $4::bytea FROM commands.master_key
-			WHERE id = $3::text AND NOT EXISTS (SELECT FROM commands.erased WHERE subject = $2::text)
-			ON CONFLICT DO NOTHING`, made.ID, made.Subject, made.Master, made.Wrapped).Exec(func(tag pgconn.CommandTag) error {
-			stored = tag.RowsAffected() > 0
-			return nil
-		})
-		return tx.SendBatch(ctx, &batch).Close()
+	if len(missing) == 0 {
+		return rows, nil
+	}
+	var erased []string
+	// The statements of a batch are one transaction. The lock comes first and in a statement of its
+	// own, so that the next statements see an erasure that the lock has waited for.
+	var batch pgx.Batch
+	batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
+	// Of two nodes that make the key of a subject at once, the first one's counts.
+	batch.Queue(`
+		INSERT INTO commands.data_keys (id, subject, master, wrapped)
+		SELECT n.id, n.subject, n.master, n.wrapped
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS n (id, subject, master, wrapped, place)
+		JOIN commands.master_key m ON m.id = n.master
+		WHERE NOT EXISTS (SELECT FROM commands.erased e WHERE e.subject = n.subject)
+		ORDER BY n.place
+		ON CONFLICT DO NOTHING`, ids, missing, masters, wrapped)
+	batch.Queue(`SELECT subject FROM commands.erased WHERE subject = ANY ($1)`, missing).Query(func(found pgx.Rows) (err error) {
+		erased, err = pgx.CollectRows(found, pgx.RowTo[string])
+		return err
 	})
-	switch {
-	case err != nil:
-		return sealing.Row{}, fmt.Errorf("store a data key: %w", err)
-	case erased:
-		return sealing.Row{}, sealing.ErrSubjectErased
-	case stored:
-		return made, nil
+	batch.Queue(presentSQL, missing).Query(func(found pgx.Rows) error { return collectKeys(found, rows) })
+	if err := d.Pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("store data keys: %w", err)
 	}
-	row, ok, err = d.present(ctx, subject)
-	if err == nil && !ok {
-		err = sealing.ErrMasterChanged
+	for _, subject := range missing {
+		if _, stored := rows[subject]; !stored && !slices.Contains(erased, subject) {
+			return nil, sealing.ErrMasterChanged
+		}
 	}
-	return row, err
+	return rows, nil
 }
 
-func (d DataKeys) present(ctx context.Context, subject string) (sealing.Row, bool, error) {
-	row := sealing.Row{Subject: subject}
-	err := d.Pool.QueryRow(ctx, `SELECT id, master, wrapped FROM commands.data_keys WHERE subject = $1 AND destroyed_at IS NULL`, subject).
-		Scan(&row.ID, &row.Master, &row.Wrapped)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return sealing.Row{}, false, nil
-	}
+const presentSQL = `SELECT subject, id, master, wrapped FROM commands.data_keys WHERE subject = ANY ($1) AND destroyed_at IS NULL`
+
+// collectKeys adds the rows of presentSQL.
+func collectKeys(found pgx.Rows, into map[string]sealing.Row) error {
+	var row sealing.Row
+	_, err := pgx.ForEachRow(found, []any{&row.Subject, &row.ID, &row.Master, &row.Wrapped}, func() error {
+		kept := row
+		kept.Wrapped = slices.Clone(row.Wrapped)
+		into[row.Subject] = kept
+		return nil
+	})
 	if err != nil {
-		return sealing.Row{}, false, fmt.Errorf("fetch the data key of a subject: %w", err)
+		return fmt.Errorf("fetch the data keys of subjects: %w", err)
 	}
-	return row, true, nil
+	return nil
 }
 
 // Destroyed implements sealing.Table.

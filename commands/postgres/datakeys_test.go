@@ -15,9 +15,14 @@ import (
 
 // keyOf asks for the key of a subject, as a node does whose current master key is the given one.
 func keyOf(ctx context.Context, keys DataKeys, subject, master string) (sealing.Row, error) {
-	return keys.OfSubject(ctx, subject, func() (sealing.Row, error) {
+	rows, err := keys.OfSubjects(ctx, []string{subject}, func(subject string) (sealing.Row, error) {
 		return sealing.Row{ID: uuid.NewString(), Subject: subject, Master: master, Wrapped: []byte("wrapped")}, nil
 	})
+	row, stored := rows[subject]
+	if err == nil && !stored {
+		err = sealing.ErrSubjectErased
+	}
+	return row, err
 }
 
 func TestASubjectHasOneKey(t *testing.T) {

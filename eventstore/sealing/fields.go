@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -142,11 +143,16 @@ func openIn(data []byte, path string, replace replacement) ([]byte, error) {
 	})
 }
 
+// decoders are reused, because each container of an event needs one.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
 // rewrite calls each with each member of an object, or with each element of an array, and puts
 // what it returns in place of the value. Everything else stays byte for byte. name is empty for an
 // element. path is the JSON pointer of data.
 func rewrite(data []byte, path string, each func(at, name string, value []byte) ([]byte, error)) ([]byte, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))
+	dec := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(dec)
+	dec.Reset(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))
 	start, err := dec.ReadToken()
 	if err != nil {
 		return nil, fmt.Errorf("read the fields of an event: %w", err)

@@ -16,10 +16,11 @@ import (
 type Table interface {
 	// Fetch returns the row of a data key. ok is false if there is none.
 	Fetch(ctx context.Context, id string) (row Row, ok bool, err error)
-	// OfSubject returns the row of a subject's data key that is not destroyed. If there is none, it
-	// stores fresh and returns it, but only if fresh.Master is the current master key. Otherwise it
-	// returns ErrMasterChanged. If the subject was erased, it returns ErrSubjectErased.
-	OfSubject(ctx context.Context, subject string, fresh func() (Row, error)) (Row, error)
+	// OfSubjects returns the rows of the data keys of subjects, by subject, except those that are
+	// destroyed. If a subject has none, it stores fresh and returns it, but only if fresh.Master is
+	// the current master key. Otherwise it returns ErrMasterChanged. A subject that was erased gets
+	// no row.
+	OfSubjects(ctx context.Context, subjects []string, fresh func(subject string) (Row, error)) (map[string]Row, error)
 	// Destroyed returns the ids of the data keys that were destroyed since a time ago.
 	Destroyed(ctx context.Context, since time.Duration) ([]string, error)
 	// CurrentMaster returns the id of the master key that wraps new data keys. If there is none, or
@@ -93,8 +94,10 @@ type Keys struct {
 	Report func(ctx context.Context)
 
 	comparing chan struct{} // held while asking which keys were destroyed
+	made      maker
 
 	mu         sync.Mutex
+	recent     recent
 	comparedAt time.Time
 	gone       map[string]bool // the destroyed keys of the last comparison
 	current    string          // the id of the current master key; empty: not known
@@ -105,7 +108,9 @@ type Keys struct {
 
 // NewKeys makes the keys of a node.
 func NewKeys(table Table, master Master, now func() time.Time) *Keys {
-	return &Keys{table: table, master: master, now: now, comparing: make(chan struct{}, 1)}
+	k := &Keys{table: table, master: master, now: now, comparing: make(chan struct{}, 1)}
+	k.made.all = k.makeAll
+	return k
 }
 
 // Open makes sure that all master keys are there with which the table's keys are wrapped. A table
@@ -158,6 +163,9 @@ func (k *Keys) Run(ctx context.Context) error {
 func (k *Keys) Drop(ids ...string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if len(ids) > 0 {
+		k.recent.forget()
+	}
 	for _, id := range ids {
 		for _, generation := range []map[string]*dataKey{k.young, k.old} {
 			if key := generation[id]; key != nil {
@@ -176,31 +184,43 @@ func (k *Keys) ofSubject(ctx context.Context, subject string) (*dataKey, error) 
 	if key := k.inMemory("of " + subject); key != nil {
 		return key, nil
 	}
-	row, err := k.rowOf(ctx, subject)
+	key, err := k.made.get(ctx, subject)
 	if errors.Is(err, ErrSubjectErased) {
 		return nil, err
 	}
 	if err != nil {
 		return nil, away("", err)
 	}
-	return k.unwrap(ctx, row)
+	return key, nil
 }
 
 // mastersTried bounds how often a new data key is wrapped again because another master key has
 // become the current one meanwhile.
 const mastersTried = 3
 
-func (k *Keys) rowOf(ctx context.Context, subject string) (row Row, err error) {
+// makeAll returns the keys of subjects, and makes those that do not exist yet.
+func (k *Keys) makeAll(ctx context.Context, subjects []string) (map[string]*dataKey, error) {
+	var rows map[string]Row
+	var err error
 	for range mastersTried {
-		row, err = k.table.OfSubject(ctx, subject, func() (Row, error) { return k.fresh(ctx, subject) })
+		rows, err = k.table.OfSubjects(ctx, subjects, func(subject string) (Row, error) { return k.fresh(ctx, subject) })
 		if !errors.Is(err, ErrMasterChanged) {
-			return row, err
+			break
 		}
 		k.mu.Lock()
 		k.current = ""
 		k.mu.Unlock()
 	}
-	return Row{}, err
+	if err != nil {
+		return nil, err
+	}
+	keys := make(map[string]*dataKey, len(rows))
+	for subject, row := range rows {
+		if keys[subject], err = k.unwrap(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
 }
 
 // fresh makes a data key.
@@ -362,6 +382,7 @@ func (k *Keys) compare(ctx context.Context, due bool) error {
 	if err != nil || age >= staleAfter {
 		k.mu.Lock()
 		k.young, k.old = nil, nil
+		k.recent.forget()
 		k.mu.Unlock()
 	}
 	if err != nil {

@@ -41,7 +41,22 @@ func (t *table) Fetch(_ context.Context, id string) (sealing.Row, bool, error) {
 	return row, ok, t.away
 }
 
-func (t *table) OfSubject(_ context.Context, subject string, fresh func() (sealing.Row, error)) (sealing.Row, error) {
+func (t *table) OfSubjects(_ context.Context, subjects []string, fresh func(string) (sealing.Row, error)) (map[string]sealing.Row, error) {
+	rows := map[string]sealing.Row{}
+	for _, subject := range subjects {
+		row, err := t.ofSubject(subject, func() (sealing.Row, error) { return fresh(subject) })
+		if errors.Is(err, sealing.ErrSubjectErased) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows[subject] = row
+	}
+	return rows, nil
+}
+
+func (t *table) ofSubject(subject string, fresh func() (sealing.Row, error)) (sealing.Row, error) {
 	t.mu.Lock()
 	if t.away != nil {
 		defer t.mu.Unlock()

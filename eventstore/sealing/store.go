@@ -80,6 +80,7 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 	if fields == nil || !fields.mayHave(e.Data) {
 		return nil, nil
 	}
+	forgotten := s.keys.memory()
 	var key *dataKey // fetched when the first field is found
 	any, gone := false, false
 	data, err := sealFields(e.Data, fields, func(at string, value []byte) (_ []byte, err error) {
@@ -99,6 +100,9 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 	if err != nil || !any {
 		return nil, err
 	}
+	if !gone {
+		s.keys.keepClear(e.ID, data, e.Data, forgotten)
+	}
 	return data, nil
 }
 
@@ -108,6 +112,18 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 	if !bytes.Contains(e.Data, openingBytes) || !eventstore.LogWide(e.ID) {
 		return nil
 	}
+	forgotten := 0
+	if s.keys != nil {
+		if err := s.keys.compare(ctx, false); err != nil {
+			return away("", err)
+		}
+		if clear := s.keys.clearOf(e.ID, e.Data); clear != nil {
+			e.Data = clear
+			return nil
+		}
+		forgotten = s.keys.memory()
+	}
+	whole := true // no field is erased
 	data, err := openFields(e.Data, func(at string, value []byte) ([]byte, error) {
 		in, err := parse(value)
 		if err != nil {
@@ -121,6 +137,7 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 			return nil, err
 		}
 		if key.aead == nil {
+			whole = false
 			return s.erased(e.Type, at), nil
 		}
 		clear, err := in.open(key, place{e.Stream, e.ID, at})
@@ -129,10 +146,14 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 		}
 		return clear, nil
 	})
-	if err == nil {
-		e.Data = data
+	if err != nil {
+		return err
 	}
-	return err
+	if whole && s.keys != nil {
+		s.keys.keepClear(e.ID, e.Data, data, forgotten)
+	}
+	e.Data = data
+	return nil
 }
 
 // erased is the value of an erased field: a text says so, and a value of an unknown form is null.
