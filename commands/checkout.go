@@ -13,6 +13,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/contact"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -26,8 +27,10 @@ type CheckoutRequest struct {
 	// OrderID is the caller's own id. It makes a repeated request harmless. If it is empty, an
 	// id is derived from the cart and the call's command id. After each refusal the derived id
 	// is a new one, so the same call can succeed later.
-	OrderID      unit.OrderID
-	Reference    string
+	OrderID   unit.OrderID
+	Reference string
+	// Details, if it is set, are the order's in place of those of the cart.
+	Details      *contact.Details
 	Sourcing     *cart.Sourcing
 	Shortage     cart.Policy
 	ReserveUntil time.Time
@@ -191,7 +194,7 @@ func (s *Service) checkoutStepByStep(ctx context.Context, call Call, ask Checkou
 // startCheckout is the command with which a call begins its checkout.
 func (s *Service) startCheckout(call Call, ask CheckoutRequest) cart.StartCheckout {
 	start := cart.StartCheckout{
-		OrderID: ask.OrderID, Reference: ask.Reference, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, ReserveUntil: ask.ReserveUntil,
+		OrderID: ask.OrderID, Reference: ask.Reference, Details: ask.Details, Sourcing: s.policy.Sourcing, Policy: ask.Shortage, ReserveUntil: ask.ReserveUntil,
 		OrderIDFrom: cart.FromCaller,
 	}
 	if ask.OrderID == "" {

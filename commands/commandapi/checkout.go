@@ -10,7 +10,6 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
-	"daybook/domain/contact"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -27,7 +26,7 @@ type checkoutInput struct {
 		Policy         string         `json:"policy,omitempty" needs:"fields.trusted" enum:"all-or-nothing,line-by-line" doc:"What to do if stock is short: refuse the checkout, or leave out the lines that are short. By default the shop's."`
 		ReserveSeconds int64          `json:"hold_seconds,omitzero" needs:"fields.trusted" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
 		Payment        *PaymentInput  `json:"payment,omitempty" needs:"fields.trusted" doc:"A payment transaction to record with the order."`
-		Details        *DetailsInput  `json:"details,omitempty" doc:"Where the order goes and how to reach its buyer, in place of the details of the cart. If the checkout is refused, the cart keeps them."`
+		Details        *DetailsInput  `json:"details,omitempty" doc:"Where the order goes and how to reach its buyer, in place of the details of the cart. The cart keeps its own."`
 		Confirm        bool           `json:"confirm,omitzero" needs:"fields.trusted" doc:"Confirm the order at once: its reservations become allocations."`
 	}
 }
@@ -72,14 +71,10 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 		ask.ReserveUntil = a.service.Now().Add(time.Duration(in.Body.ReserveSeconds) * time.Second)
 	}
 	pay := payment(&bad, in.Body.Payment)
-	var given *contact.Details
 	if in.Body.Details != nil {
-		given = new(details(&bad, "/details", *in.Body.Details))
+		ask.Details = new(details(&bad, "/details", *in.Body.Details))
 	}
 	if err := bad.err(); err != nil {
-		return nil, err
-	}
-	if err := a.setAtCheckout(ctx, c, ask.CartID, given); err != nil {
 		return nil, err
 	}
 	if pay != nil || in.Body.Confirm {

@@ -2,7 +2,6 @@ package commandapi
 
 import (
 	"context"
-	"errors"
 
 	"daybook/domain/cart"
 	"daybook/domain/contact"
@@ -55,17 +54,3 @@ func (a *api) setDetails(ctx context.Context, c call, in *setDetailsInput) (*res
 	return a.changeCart(ctx, c, id, set)
 }
 
-// setAtCheckout sets the details that a checkout brings. If the cart is not open any more, the
-// checkout says what became of it: it may be the same checkout that was sent twice.
-func (a *api) setAtCheckout(ctx context.Context, c call, id unit.CartID, given *contact.Details) error {
-	if given == nil {
-		return nil
-	}
-	step := c.then("details")
-	step.Needs = c.Needs
-	_, err := a.service.SetDetails(ctx, step, id, *given)
-	if errors.Is(err, cart.ErrNotOpen) {
-		return nil
-	}
-	return err
-}

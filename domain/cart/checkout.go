@@ -44,6 +44,12 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	if err := s.withinLimits(0); err != nil { // the cart may have been filled before there were limits
 		return nil, err
 	}
+	if cmd.Details != nil {
+		if err := detailsFault(*cmd.Details); err != nil {
+			return nil, err
+		}
+		s.Details = cmd.Details
+	}
 	sourcing := Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split}
 	if len(cmd.Short) > 0 {
 		asked := Asked{OrderIDFrom: cmd.OrderIDFrom, Reference: cmd.Reference, Sourcing: sourcing, Policy: cmd.Policy}

@@ -118,7 +118,9 @@ type StartCheckout struct {
 	ReserveUntil time.Time
 	// OrderIDFrom says who chose the order id; empty means the caller.
 	OrderIDFrom OrderIDSource
-	// Defaults are used where the cart has no details, if it is set.
+	// Details, if it is set, are the order's in place of those of the cart. The cart keeps its own.
+	Details *contact.Details
+	// Defaults are used where the order has no details, if it is set.
 	Defaults *contact.Details
 	// Short is what stock cannot give, if the caller knows that before it begins. Then the
 	// checkout is refused at once: CheckoutRefused is its only event.

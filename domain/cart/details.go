@@ -10,15 +10,24 @@ func setDetails(cmd SetDetails, s State) ([]Event, error) {
 	if s.Phase != PhaseOpen {
 		return nil, notOpen(s)
 	}
-	if faults := cmd.Details.Faults(); len(faults) > 0 {
-		field := faults[0].Member
-		return nil, ErrDetailsInvalid.With("The member "+field+" is refused: "+faults[0].Text+".", map[string]any{"field": field})
+	if err := detailsFault(cmd.Details); err != nil {
+		return nil, err
 	}
 	events := []Event{DetailsSet(cmd)}
 	if country := string(cmd.Details.Country()); country != "" && country != s.Country {
 		events = append(events, CountryChanged{Country: country})
 	}
 	return events, nil
+}
+
+// detailsFault refuses details with a text that is not allowed.
+func detailsFault(d contact.Details) error {
+	faults := d.Faults()
+	if len(faults) == 0 {
+		return nil
+	}
+	field := faults[0].Member
+	return ErrDetailsInvalid.With("The member "+field+" is refused: "+faults[0].Text+".", map[string]any{"field": field})
 }
 
 // taken are the events that give a cart the details of a cart that is merged into it. It keeps its

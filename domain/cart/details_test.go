@@ -30,6 +30,11 @@ func detailsRows(t testing.TB) map[string]row {
 		started.Country, started.Details = country, details
 		return []Event{started}
 	}
+	second := func(details *contact.Details) []Event {
+		one := started
+		one.OrderID, one.Country, one.Details = "o2", "GB", details
+		return []Event{one}
+	}
 	frozenFor := func(customer unit.CustomerID, details *contact.Details) []Event {
 		one := started
 		one.CustomerID, one.Country, one.Details = customer, "GB", details
@@ -50,6 +55,9 @@ func detailsRows(t testing.TB) map[string]row {
 		"a checkout freezes the details":                            {Given: set, When: start, Then: frozen("GB", &given)},
 		"an account completes the details of a checkout":            {Given: set, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline, Defaults: &contact.Details{Billing: bill, Shipping: bill, Email: "other@home.example"}}, Then: frozen("GB", of(given.Or(only)))},
 		"an account gives a checkout without details its addresses": {Given: set[:2], When: StartCheckout{OrderID: "o1", ReserveUntil: deadline, Defaults: &only}, Then: frozen("FR", &only)},
+		"a checkout can bring details of its own":                   {Given: set, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline, Details: &only, Defaults: &contact.Details{Email: "other@home.example"}}, Then: frozen("FR", of(only.Or(contact.Details{Email: "other@home.example"})))},
+		"the details of a checkout are checked":                     {Given: set, When: StartCheckout{OrderID: "o1", ReserveUntil: deadline, Details: of(detailsOf("UK"))}, Refused: ErrDetailsInvalid.With("", map[string]any{"field": "shipping/country"})},
+		"a cart keeps its details when a checkout brings others":    {Given: after(set, CheckoutStarted{OrderID: "o1", Details: &only}, CheckoutRefused{OrderID: "o1"}), When: StartCheckout{OrderID: "o2", ReserveUntil: deadline}, Then: second(&given)},
 		"a checkout without details has none":                       {Given: set[:2], When: start, Then: frozen("England", nil)},
 		"the details of a guest go with the cart to a customer":     {Given: after(set, CustomerChanged{"1"}), When: start, Then: frozenFor("1", &given)},
 		"another customer does not get the details":                 {Given: after(set, CustomerChanged{"1"}, CustomerChanged{"2"}), When: start, Then: frozenFor("2", nil)},
