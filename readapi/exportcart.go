@@ -5,10 +5,10 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/domain/access"
-	"daybook/domain/cart"
 	"daybook/projections/cartview"
 	"daybook/projections/query"
 )
@@ -98,15 +98,18 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 			}
 			read++
 			from = event.Revision + 1
-			data, _ := event.Data.(jsontext.Value)
-			decoded, _ := cart.Decode(event.Type, data) // what cannot be decoded changes no cart
-			switch decoded := decoded.(type) {
-			case cart.DetailsSet:
+			switch event.Type {
+			case "cart.details_set.v1":
 				h.detailsSet = event.Revision
-			case cart.Opened:
-				h.from, h.customers = append(h.from, event.Revision), append(h.customers, string(decoded.CustomerID))
-			case cart.CustomerChanged:
-				h.from, h.customers = append(h.from, event.Revision), append(h.customers, string(decoded.CustomerID))
+			case "cart.opened.v1", "cart.opened.v2", "cart.customer_changed.v1":
+				var is struct {
+					CustomerID string `json:"customer_id"`
+				}
+				data, _ := event.Data.(jsontext.Value)
+				if json.Unmarshal(data, &is) != nil {
+					continue // what cannot be decoded changes no cart
+				}
+				h.from, h.customers = append(h.from, event.Revision), append(h.customers, is.CustomerID)
 			}
 		}
 		if read < maxPageEvents {

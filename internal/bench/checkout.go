@@ -87,8 +87,8 @@ func (s *shop) sellBothWays(ctx context.Context, env Env, rate float64) (row Row
 //
 // The first measurement after a pause is always a little worse, because caches have become cold and
 // batches small. So one measurement of each way that is not counted comes first. After it, each way
-// is measured twice, in the order A B B A, so that neither way always has the larger database. Every
-// second run begins with the second way.
+// is measured twice, in the order A B B A, so that neither way always has the larger database.
+// Every second run begins with the second way.
 func bothWays(run int, first, second func(counted bool) (Row, error)) (one, other Row, err error) {
 	for _, way := range []func(bool) (Row, error){first, second} {
 		if _, err := way(false); err != nil {
