@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -227,6 +228,12 @@ func (h *benchHost) openPair(ctx context.Context) (pair bench.Pair, closePair fu
 		if *one.env, err = h.openApart(ctx, one.name, one.key, &undo); err != nil {
 			return pair, nil, errors.Join(err, closePair())
 		}
+	}
+	// Three nodes are in this process now. With the memory of one, garbage would be collected all
+	// the time.
+	if h.program.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(3 * serverMemoryLimit) //nolint:mnd // the first node and the pair
+		undo = append(undo, func() error { debug.SetMemoryLimit(serverMemoryLimit); return nil })
 	}
 	return pair, closePair, nil
 }
