@@ -122,6 +122,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			return CheckoutResult{}, err
 		}
 	}
+	s.bringKey(ctx, ask, defaults != nil)
 	defer s.drive(cart.Stream(ask.CartID))()
 	for range maxTries {
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
@@ -141,6 +142,31 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	result.Final, err = s.afterPlacing(ctx, call, result, ask.After)
 	return result, err
+}
+
+// keyBringer is a log that encrypts texts of people with a key for each subject.
+type keyBringer interface {
+	// BringKey makes sure that the key of a subject is in memory. If that fails, who needs the key
+	// gets the error.
+	BringKey(ctx context.Context, subject string)
+}
+
+// bringKey brings the key of an order with texts of a person. If that were left to the append, all
+// checkouts of a batch would wait for the keys of all.
+func (s *Service) bringKey(ctx context.Context, ask CheckoutRequest, personal bool) {
+	keys, sealing := s.store.(keyBringer)
+	if !sealing {
+		return
+	}
+	subject := ""
+	err := s.ViewCart(ctx, ask.CartID, func(state cart.State, revision int64) {
+		if revision >= 0 && (personal || ask.Details != nil || state.Details != nil) {
+			subject = subjectOf(state.CustomerID, state.CartID, "")
+		}
+	})
+	if err == nil && subject != "" {
+		keys.BringKey(ctx, subject)
+	}
 }
 
 // maxTries is how often a checkout is tried in one append, if other writers are first. Step by step

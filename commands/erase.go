@@ -68,7 +68,9 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 	if asked.CartID != "" {
 		asked.Orders = belonging.Orders
 	}
-	result, err := s.subjects.Handle(ctx, request(call, subject.Stream(asked.Owner()), []subject.Command{subject.Erase{Erased: asked, Open: belonging.Open}}))
+	erase := request(call, subject.Stream(asked.Owner()), []subject.Command{subject.Erase{Erased: asked, Open: belonging.Open}})
+	erase.Owner, erase.Also = "", nil // admitErasure has compared the owner; a subject belongs to nobody
+	result, err := s.subjects.Handle(ctx, erase)
 	if err != nil {
 		return none, err
 	}

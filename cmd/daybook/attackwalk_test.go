@@ -51,7 +51,7 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 // The example of a transaction belongs to an earlier one, which these orders do not have. All other
 // requests of owners must succeed.
 var refusedAnyway = map[string]string{
-	"register-customer": "customer-exists", "erase-customer": "erasure-order-open",
+	"register-customer": "customer-exists", "erase-customer": "erasure-order-open", "merge-customer": "customer-merge-self",
 	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
 	"receive-return": "return-not-approved", "refund-return": "return-not-approved", "close-return": "return-not-approved",
 }

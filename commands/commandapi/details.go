@@ -53,4 +53,3 @@ func (a *api) setDetails(ctx context.Context, c call, in *setDetailsInput) (*res
 	}
 	return a.changeCart(ctx, c, id, set)
 }
-
