@@ -181,7 +181,7 @@ func TestErasingACustomerErasesMergedAccounts(t *testing.T) {
 		t.Errorf("the database has %q", found)
 	}
 	for _, customer := range []string{carol, "carola"} {
-		eventually(t, recoveryLimit, "no response shows a text", func() bool { return len(marksIn(s.reads(s.running.url, customer), carol)) == 0 })
+		eventually(t, recoveryLimit, "no response shows a text", func() bool { return len(marksIn(s.reads(s.url, customer), carol)) == 0 })
 	}
 	verified(t, "--database-url", s.database, "--master-key-file", file)
 }

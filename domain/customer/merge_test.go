@@ -95,10 +95,17 @@ func merges() map[string]row {
 		"the wish lists of a merged account can be removed": {Given: append(slices.Clone(gone), WishListMade{"w1", "House"}), When: RemoveWishLists{}, Then: []Event{WishListRemoved{"w1"}}},
 		"notes stay behind":                                 {Given: []Event{registered}, When: takes(func(s *State) { s.Notes = []Note{{"n1", "late", noon}} }), Then: []Event{took}},
 		"all of it comes in one append": {Given: []Event{Registered{"c1", Profile{Email: "ann@home.example"}}}, When: Absorb{Source: other, Attempt: 1}, Then: []Event{
-			Absorbed{"c2", 1, []unit.CustomerID{"c3"}}, ProfileChanged{Profile{Name: "A. Example", Email: "ann@home.example", Phone: "+1 212 555 0100"}},
-			AddressAdded{"b1", work}, AddressAdded{"b2", home}, DefaultsSet{"b2", "b1"}, GroupsSet{[]Group{"trade", "vip"}},
+			Absorbed{"c2", 1, []unit.CustomerID{"c3"}},
+			ProfileChanged{Profile{Name: "A. Example", Email: "ann@home.example", Phone: "+1 212 555 0100"}},
+			AddressAdded{"b1", work},
+			AddressAdded{"b2", home},
+			DefaultsSet{"b2", "b1"},
+			GroupsSet{[]Group{"trade", "vip"}},
 			ConsentGiven{Marketing, "2026-02", noon.Add(time.Hour)},
-			WishListMade{"w1", "Birthday"}, WishSet{"w1", "LAMP", 2}, WishSet{"w1", "MUG", 1}, Blocked{"fraud"},
+			WishListMade{"w1", "Birthday"},
+			WishSet{"w1", "LAMP", 2},
+			WishSet{"w1", "MUG", 1},
+			Blocked{"fraud"},
 		}},
 	}
 }
