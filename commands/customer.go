@@ -33,10 +33,16 @@ func (s *Service) Customer(ctx context.Context, call Call, id unit.CustomerID, c
 		return aggregate.Result[customer.Event]{}, err
 	}
 	result, err := s.customers.Handle(ctx, request(call, customer.Stream(id), commands))
+	return result, hideTarget(call, err)
+}
+
+// hideTarget takes the other account out of the refusal of an account that was merged. Only callers
+// who may handle all customers learn it.
+func hideTarget(call Call, err error) error {
 	if call.Owner() != "" && errors.Is(err, customer.ErrMerged) {
-		err = customer.ErrMerged // only the staff learns into which account
+		return customer.ErrMerged
 	}
-	return result, err
+	return err
 }
 
 // permissionFor is the permission that a command on an account needs.
@@ -111,8 +117,9 @@ func (s *Service) buyer(ctx context.Context, id unit.CartID) (defaults *contact.
 // maxChain bounds how many merges after one another a checkout follows.
 const maxChain = customer.MaxAbsorbed
 
-// AbsorbedBy returns the accounts that were merged into the account to which a permission of who is
-// limited. On another node than that of the merge, it can be blockAge old.
+// AbsorbedBy returns the accounts that were merged into the caller's own account. There are none
+// for a guest, and none for a caller who may reach everything. A merge on another node shows up
+// after at most blockAge.
 func (s *Service) AbsorbedBy(ctx context.Context, who access.Principal, needs access.Permission) (absorbed []unit.CustomerID, err error) {
 	id, limited := who.Owner(needs)
 	if !limited || id == "" || who.Cart != "" {
@@ -122,13 +129,4 @@ func (s *Service) AbsorbedBy(ctx context.Context, who access.Principal, needs ac
 		absorbed = slices.Clone(state.Absorbed)
 	})
 	return absorbed, err
-}
-
-// SetDetails says where a cart goes and how to reach its buyer. A call that may check out may do
-// it, too, because a checkout can bring details.
-func (s *Service) SetDetails(ctx context.Context, call Call, id unit.CartID, details contact.Details) (aggregate.Result[cart.Event], error) {
-	if err := s.admitCart(ctx, call, id, access.WriteCarts, access.CheckOut); err != nil {
-		return aggregate.Result[cart.Event]{}, err
-	}
-	return s.carts.Handle(ctx, request(call, cart.Stream(id), []cart.Command{cart.SetDetails{Details: details}}))
 }

@@ -56,7 +56,7 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 	}
 	others, err := s.eraseWith(ctx, asked.CustomerID)
 	if err != nil {
-		return none, err
+		return none, hideTarget(call, err)
 	}
 	var belonging Belonging
 	if s.Eraser != nil {
@@ -154,9 +154,7 @@ func (s *Service) eraseWith(ctx context.Context, id unit.CustomerID) (others []u
 	}
 	err := s.ViewCustomer(ctx, id, func(state customer.State, _ int64) {
 		others = slices.Clone(state.Absorbed)
-		if state.MergedInto != "" {
-			_, refusal = customer.Decide(customer.Block{}, state)
-		}
+		refusal = state.Merged()
 	})
 	return others, cmp.Or(err, refusal)
 }
@@ -177,8 +175,7 @@ func (s *Service) EraseLater(ctx context.Context, id unit.CustomerID) error {
 	if err != nil {
 		return err
 	}
-	call := ByRetention(command)
-	call.Meta.Actor, call.Who = theErasure.ID, theErasure
+	call := Call{Meta: eventstore.Metadata{CommandID: command, Actor: theErasure.ID}, Who: theErasure}
 	_, err = s.Erase(ctx, call, subject.Erased{CustomerID: id, Reason: state.Erased.Reason})
 	return err
 }

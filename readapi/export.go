@@ -130,17 +130,19 @@ func (a *api) export(ctx context.Context, operation string, in any, asked *Expor
 	if err != nil {
 		return nil, problem.From(ctx, err)
 	}
-	if asked.MinPosition == "" {
-		if asked.MinPosition, err = a.Log.Head(ctx); err != nil {
-			return nil, problem.From(ctx, typedProblem(err))
-		}
+	head, err := a.Log.Head(ctx)
+	if err != nil {
+		return nil, problem.From(ctx, typedProblem(err))
 	}
 	out := &exported{ContentType: form}
 	if form == contentPage {
 		out.ContentType += "; charset=utf-8"
 	}
-	if out.Position, err = a.waitForPosition(ctx, asked.reading(), []string{carts, customers, orders, sales}); err != nil {
-		return nil, problem.From(ctx, typedProblem(err))
+	for _, position := range []string{asked.MinPosition, head} { // the request may name a later one
+		asked.MinPosition = position
+		if out.Position, err = a.waitForPosition(ctx, asked.reading(), []string{carts, customers, orders, sales}); err != nil {
+			return nil, problem.From(ctx, typedProblem(err))
+		}
 	}
 	page, err := a.exportPage(ctx, asked.Limit, at, begin)
 	if err != nil {

@@ -50,14 +50,7 @@ func (a *api) exportedCart(s cartview.Summary, customer string) exportedThing {
 			if err != nil {
 				return nil, err
 			}
-			past, err := a.holdersOf(ctx, stream)
-			if err != nil {
-				return nil, err
-			}
 			shown := cartOf(row)
-			if past.detailsSet >= 0 && past.at(past.detailsSet) != s.CustomerID {
-				shown.Details = nil
-			}
 			to.page.Carts = append(to.page.Carts, shown)
 			return shown, nil
 		},
@@ -78,15 +71,13 @@ func (a *api) becameOf(ctx context.Context, s cartview.Summary, customer string)
 
 // holders says whose a cart was, from revision to revision.
 type holders struct {
-	from       []int64  // revisions, ascending
-	customers  []string // from each of these revisions on; empty: a guest
-	detailsSet int64    // the revision of the event that has set the present details; -1: none
+	from      []int64  // revisions, ascending
+	customers []string // from each of these revisions on; empty: a guest
 }
 
 // holdersOf reads whose a cart was. What a guest did belongs to the customer who took the cart over
 // next, if there is one.
 func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err error) {
-	h.detailsSet = -1
 	for from := int64(0); ; {
 		read := 0
 		for event, err := range a.Log.Stream(ctx, stream, from, maxPageEvents) {
@@ -99,8 +90,6 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 			read++
 			from = event.Revision + 1
 			switch event.Type {
-			case "cart.details_set.v1":
-				h.detailsSet = event.Revision
 			case "cart.opened.v1", "cart.opened.v2", "cart.customer_changed.v1":
 				var is struct {
 					CustomerID string `json:"customer_id"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/domain/access"
 	"daybook/internal/problem"
@@ -130,13 +131,32 @@ func (e *exporter) history(ctx context.Context, stream string, mine func(int64) 
 	}
 }
 
+// hiding is the data of an event in which a member does not say what it said.
+func hiding(data any, name string) (jsontext.Value, error) {
+	text, _ := data.(jsontext.Value)
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(text, &members); err != nil {
+		return text, nil //nolint:nilerr // what is no object has no members
+	}
+	members[name] = jsontext.Value(`"withheld"`)
+	return json.Marshal(members, json.Deterministic(true))
+}
+
 // addEvent adds an event. A customer does not see who of the shop acted, as in a timeline, and what
-// else such a sender wrote around the event.
+// else such a sender wrote around the event. The customer of an account that was merged does not
+// see into which one.
 func (e *exporter) addEvent(ctx context.Context, event Event) error {
 	event.nameForm()
 	who := problem.RequestOf(ctx).Who
 	if !e.staff && event.Actor != who.ID && event.OnBehalfOf != who.ID {
 		event.Actor, event.OnBehalfOf, event.CommandID, event.CorrelationID, event.CausationID, event.Trace = "", "", "", "", "", ""
+	}
+	if !e.staff && (event.Type == "customer.merged.v1" || event.Type == "customer.merge_refused.v1") {
+		data, err := hiding(event.Data, "into")
+		if err != nil {
+			return err
+		}
+		event.Data = data
 	}
 	e.page.Events = append(e.page.Events, event)
 	return e.count(event)
@@ -236,6 +256,9 @@ func (e *exporter) addAccount(ctx context.Context, id string) (any, error) {
 	case err != nil:
 		return nil, err
 	default:
+		if !e.staff {
+			account.MergedInto = ""
+		}
 		e.page.Accounts, shown = append(e.page.Accounts, account), append(shown, account)
 	}
 	if e.Access != nil {

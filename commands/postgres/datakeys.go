@@ -42,7 +42,8 @@ func (d DataKeys) OfSubjects(ctx context.Context, subjects []string, fresh func(
 	}
 	var ids, missing, masters []string
 	var wrapped [][]byte
-	for _, subject := range slices.Sorted(slices.Values(subjects)) { // in one order on all nodes, because each row waits for another node's row of its subject
+	// Sorted, so that two nodes that store keys of the same subjects do not deadlock.
+	for _, subject := range slices.Sorted(slices.Values(subjects)) {
 		if _, present := rows[subject]; present {
 			continue
 		}

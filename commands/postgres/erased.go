@@ -35,7 +35,7 @@ func (e Erased) Note(ctx context.Context, first unit.Owner, subjects []unit.Owne
 }
 
 // destroyErased destroys the keys of subjects. Whoever stores a new key locks the row of
-// commands.master_key and then looks into commands.erased; see DataKeys.OfSubject. So after this
+// commands.master_key and then looks into commands.erased; see DataKeys.OfSubjects. So after this
 // lock, no key is stored for them any more, and all that were stored are seen.
 func destroyErased(ctx context.Context, tx pgx.Tx, subjects []unit.Owner) (keys []string, err error) {
 	if _, err := tx.Exec(ctx, `SELECT FROM commands.master_key FOR UPDATE`); err != nil {

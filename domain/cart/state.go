@@ -181,7 +181,7 @@ func Evolve(s State, e Event) State {
 	case CustomerChanged:
 		s.FirstRecipient = new(s.openedFor())
 		if s.CustomerID != "" {
-			s.Details = nil // they are of the customer before, and no business of anybody else
+			s.Details = nil // they are of the customer before, so the next one must not see them
 		}
 		s.CustomerID = e.CustomerID
 	case CountryChanged:

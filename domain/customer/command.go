@@ -124,8 +124,8 @@ func (SetWish) customerCommand()         {}
 func (ShareWishList) customerCommand()   {}
 func (UnshareWishList) customerCommand() {}
 
-// MergeInto ends the account for the good of another one. Sent again with the same account, it
-// changes nothing. The caller then sends Absorb to the other account.
+// MergeInto ends the account, because another one of the same person answers for it. Sent again
+// with the same account, it changes nothing. The caller then sends Absorb to the other account.
 type MergeInto struct {
 	Into unit.CustomerID
 }

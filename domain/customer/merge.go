@@ -12,6 +12,14 @@ func merged(into unit.CustomerID) error {
 	return ErrMerged.With("The account was merged into the account "+string(into)+", and changes no more.", map[string]any{"merged_into": into})
 }
 
+// Merged returns ErrMerged with the other account if the account was merged, and nil otherwise.
+func (s State) Merged() error {
+	if s.MergedInto == "" {
+		return nil
+	}
+	return merged(s.MergedInto)
+}
+
 // decideMerged decides a command on an account that was merged.
 func decideMerged(cmd Command, s State) ([]Event, error) {
 	switch cmd := cmd.(type) { //nolint:gochecksumtype // all others are refused
@@ -156,7 +164,7 @@ func (s State) StandsFor(id unit.CustomerID) bool {
 	return id != "" && (s.CustomerID == id || slices.Contains(s.Absorbed, id))
 }
 
-// Merging is an account that is to be merged, as far as it can be shown: a copy of its lists.
+// Merging is a copy of the account for Absorb, without notes.
 func (s State) Merging() State {
 	s.Addresses, s.Groups, s.Consents, s.Notes = slices.Clone(s.Addresses), slices.Clone(s.Groups), slices.Clone(s.Consents), nil
 	s.Absorbed, s.WishLists = slices.Clone(s.Absorbed), slices.Clone(s.WishLists)

@@ -87,7 +87,7 @@ func TestRecentEventsAreForgotten(t *testing.T) {
 	t.Parallel()
 	k := NewKeys(nil, nil, nil)
 	id := [16]byte{1}
-	keep := func() { k.keepClear(id, []byte("sealed"), []byte("clear"), k.memory()) }
+	keep := func() { k.keepClear(id, []byte("sealed"), []byte("clear"), k.timesForgotten()) }
 	keep()
 	if got := k.clearOf(id, []byte("sealed")); string(got) != "clear" {
 		t.Errorf("got %q", got)
@@ -97,7 +97,7 @@ func TestRecentEventsAreForgotten(t *testing.T) {
 			t.Errorf("%s: got %q", name, of)
 		}
 	}
-	before := k.memory()
+	before := k.timesForgotten()
 	k.Drop("some key")
 	if got := k.clearOf(id, []byte("sealed")); got != nil {
 		t.Errorf("after a key was destroyed: %q", got)
@@ -109,7 +109,7 @@ func TestRecentEventsAreForgotten(t *testing.T) {
 	keep()
 	large := make([]byte, recentBytes/4)
 	for i := range 8 {
-		k.keepClear([16]byte{3, byte(i)}, large, nil, k.memory())
+		k.keepClear([16]byte{3, byte(i)}, large, nil, k.timesForgotten())
 	}
 	if got := k.clearOf(id, []byte("sealed")); got != nil {
 		t.Errorf("the memory is not bounded: %q", got)

@@ -6,7 +6,7 @@ import "bytes"
 const recentBytes = 8 << 20
 
 // recent has the events that this node sealed or opened last, in both forms. Each of the node's
-// subscriptions gets every event, so without it the same event would be opened ten times. It is
+// subscriptions gets every event, so without it each of them would open the same event. It is
 // forgotten as a whole when a key is destroyed. Its methods need the lock of Keys.
 type recent struct {
 	// Two generations bound the memory, as for keys.
@@ -34,9 +34,9 @@ func (r *recent) put(event [16]byte, forms bothForms) {
 	r.bytes += len(forms.sealed) + len(forms.clear)
 }
 
-// memory tells how often recent events were forgotten. What is decrypted afterwards is kept only if
-// that is still so (see keepClear), because its key may have been destroyed meanwhile.
-func (k *Keys) memory() (forgotten int) {
+// timesForgotten is taken before an event is decrypted. keepClear keeps nothing if it has changed
+// since then, because the key may have been destroyed meanwhile.
+func (k *Keys) timesForgotten() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.recent.forgotten

@@ -81,7 +81,7 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 	if fields == nil || !fields.mayHave(e.Data) {
 		return nil, nil
 	}
-	forgotten := s.keys.memory()
+	forgotten := s.keys.timesForgotten()
 	var key *dataKey // fetched when the first field is found
 	any, gone := false, false
 	data, err := sealFields(e.Data, fields, func(at string, value []byte) (_ []byte, err error) {
@@ -122,7 +122,7 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 			e.Data = clear
 			return nil
 		}
-		forgotten = s.keys.memory()
+		forgotten = s.keys.timesForgotten()
 	}
 	whole := true // no field is erased
 	data, err := openFields(e.Data, func(at string, value []byte) ([]byte, error) {
