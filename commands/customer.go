@@ -92,10 +92,10 @@ func (s *Service) buyer(ctx context.Context, id unit.CartID) (defaults *contact.
 		return nil, viewed
 	}
 	var into unit.CustomerID
+	blocked := false
 	read := func(state customer.State, _ int64) {
-		if into = state.MergedInto; into == "" && state.Blocked {
-			err = customer.ErrBlocked
-		}
+		// Until the other account has taken this one, a block of this one counts.
+		into, blocked = state.MergedInto, state.Blocked || blocked && !state.StandsFor(who)
 	}
 	viewed = s.customers.ViewAged(ctx, customer.Stream(who), blockAge, func(state customer.State, revision int64) {
 		read(state, revision)
@@ -110,6 +110,9 @@ func (s *Service) buyer(ctx context.Context, id unit.CartID) (defaults *contact.
 			break
 		}
 		viewed = s.customers.ViewAged(ctx, customer.Stream(into), blockAge, read)
+	}
+	if blocked {
+		err = customer.ErrBlocked
 	}
 	return defaults, cmp.Or(viewed, err)
 }

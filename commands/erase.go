@@ -100,7 +100,7 @@ func (s *Service) admitErasure(ctx context.Context, call Call, asked subject.Era
 	if err := s.admit(call, access.ErasePersonal, access.LeaveShop); err != nil || call.Who.Reach(access.ErasePersonal) == access.All {
 		return err
 	}
-	if owner, limited := call.Who.Owned(access.LeaveShop); !limited || owner == "" {
+	if owner, limited := call.Who.Owned(access.LeaveShop); call.Who.ActsFor != "" || !limited || owner == "" {
 		return &access.LacksError{Permission: access.ErasePersonal}
 	} else if owner != asked.Owner() {
 		return cmp.Or(s.ownsCustomer(ctx, call, asked.CustomerID), error(customer.ErrNotFound))
@@ -159,24 +159,43 @@ func (s *Service) eraseWith(ctx context.Context, id unit.CustomerID) (others []u
 	return others, cmp.Or(err, refusal)
 }
 
-// EraseLater records the erasure of accounts that were merged into a customer's at the same moment
-// in which the customer was erased. It does nothing for a customer who was not erased, and if there
-// are no such accounts.
+// EraseLater records the erasure of accounts that were merged with a customer's at the same moment
+// in which the customer was erased: those that were merged into it, or the one into which it was
+// merged. It does nothing for a customer who was not erased, and if there are no such accounts.
 func (s *Service) EraseLater(ctx context.Context, id unit.CustomerID) error {
 	state, _, err := s.Subject(ctx, id.Owner())
 	if err != nil || !state.IsErased() {
 		return err
 	}
+	last := id
+	for range maxChain {
+		into := unit.CustomerID("")
+		if err := s.ViewCustomer(ctx, last, func(account customer.State, _ int64) { into = account.MergedInto }); err != nil {
+			return err
+		}
+		if into == "" {
+			break
+		}
+		last = into
+	}
+	if last != id { // it was merged at the moment in which it was erased, so the other account may have its texts
+		return s.eraseAlso(ctx, last, state.Erased.Reason)
+	}
 	others, err := s.eraseWith(ctx, id)
 	if err != nil || !slices.ContainsFunc(others, func(other unit.CustomerID) bool { return !slices.Contains(state.Erased.Customers, other) }) {
 		return err
 	}
+	return s.eraseAlso(ctx, id, state.Erased.Reason)
+}
+
+// eraseAlso erases a customer in the name of the part that finishes erasures.
+func (s *Service) eraseAlso(ctx context.Context, id unit.CustomerID, reason subject.Reason) error {
 	command, err := uuid.NewV7()
 	if err != nil {
 		return err
 	}
 	call := Call{Meta: eventstore.Metadata{CommandID: command, Actor: theErasure.ID}, Who: theErasure}
-	_, err = s.Erase(ctx, call, subject.Erased{CustomerID: id, Reason: state.Erased.Reason})
+	_, err = s.Erase(ctx, call, subject.Erased{CustomerID: id, Reason: reason})
 	return err
 }
 

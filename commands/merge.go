@@ -24,7 +24,9 @@ type merge struct {
 	begun   cart.MergedInto
 	lines   []cart.Line      // of the source; they do not change while it is merged
 	details *contact.Details // of the source, too
-	present bool             // false: the source is not merged into another cart
+	// customer is that of the source; empty: a guest.
+	customer unit.CustomerID
+	present  bool // false: the source is not merged into another cart
 }
 
 // MergeResult is what a merge did to the cart that the lines went into.
@@ -188,7 +190,7 @@ func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit
 	var refusal error
 	err = s.carts.View(ctx, cart.Stream(source), func(state cart.State, _ int64) {
 		events, refusal = cart.Decide(ask, state)
-		lines.Lines, lines.Details = slices.Clone(state.Lines), state.Details
+		lines.Lines, lines.Details, lines.Customer = slices.Clone(state.Lines), state.Details, state.CustomerID
 	})
 	if err == nil {
 		err = namingCart(source, refusal)
@@ -220,7 +222,7 @@ func (s *Service) beginMerge(ctx context.Context, call Call, target, source unit
 // mergeOf returns the merge of this cart into another one. If there is none, present is false.
 func (s *Service) mergeOf(ctx context.Context, id unit.CartID) (now merge, err error) {
 	err = s.carts.View(ctx, cart.Stream(id), func(state cart.State, _ int64) {
-		now = merge{source: id, target: state.MergeTarget(), begun: state.Merge, lines: slices.Clone(state.Lines), details: state.Details, present: state.Phase == cart.PhaseMerged}
+		now = merge{source: id, target: state.MergeTarget(), begun: state.Merge, lines: slices.Clone(state.Lines), details: state.Details, customer: state.CustomerID, present: state.Phase == cart.PhaseMerged}
 	})
 	return now, err
 }
@@ -235,7 +237,7 @@ func (s *Service) finishMerge(ctx context.Context, meta eventstore.Metadata, m m
 	parts := []string{string(m.source), string(m.target), strconv.Itoa(m.begun.Attempt)}
 	take := aggregate.Request[cart.Command]{
 		Stream: cart.Stream(m.target), Meta: derivedMeta(meta, unit.MergeOutcome.Of(parts...)),
-		Commands: []cart.Command{cart.MergeFrom{Source: m.source, Attempt: m.begun.Attempt, Lines: m.lines, Details: m.details}},
+		Commands: []cart.Command{cart.MergeFrom{Source: m.source, Attempt: m.begun.Attempt, Lines: m.lines, Details: m.details, Customer: m.customer}},
 	}
 	if m.begun.IfRevision != nil {
 		take.If = aggregate.AtRevision(*m.begun.IfRevision)
@@ -272,6 +274,9 @@ func declineReason(err error) string {
 	}
 	if _, stale := errors.AsType[*aggregate.StaleError](err); stale {
 		return "revision-stale"
+	}
+	if _, large := errors.AsType[*eventstore.TooLargeError](err); large {
+		return "append-too-large"
 	}
 	return ""
 }

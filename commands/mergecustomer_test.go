@@ -329,4 +329,30 @@ func TestAMergedAccountIsErasedWithTheOtherOne(t *testing.T) {
 	if meta := eventstore.MetadataOrNone(s.LastEvent(subject.Stream("customer:alice")).Meta); meta.Actor != "system:erasure" {
 		t.Errorf("it was erased by %s", meta.Actor)
 	}
+
+	// The account that is to be merged is erased, and the erasure does not know of the merge.
+	s = twoAccounts(t, memory.New())
+	s.Eraser = &meanwhile{do: func() { s.Must(s.mergeAccounts("ally", "alice")) }}
+	s.Must(erase("ally"))
+	if state, _, err := s.Subject(t.Context(), unit.CustomerID("alice").Owner()); err != nil || state.IsErased() {
+		t.Fatalf("%+v, %v", state, err)
+	}
+	for range 2 {
+		s.Must(s.EraseLater(t.Context(), "ally"))
+	}
+	if state, _, err := s.Subject(t.Context(), unit.CustomerID("alice").Owner()); err != nil || !slices.Equal(state.Erased.Customers, []unit.CustomerID{"ally"}) {
+		t.Errorf("the account that has the texts: %+v, %v", state, err)
+	}
 }
+
+// meanwhile is an Eraser in which something happens while it looks.
+type meanwhile struct{ do func() }
+
+func (m *meanwhile) Of(context.Context, unit.Owner, []unit.CustomerID) (commands.Belonging, error) {
+	do := m.do
+	m.do = func() {}
+	do()
+	return commands.Belonging{}, nil
+}
+
+func (m *meanwhile) Note(context.Context, subject.Erased) error { return nil }

@@ -10,7 +10,6 @@ import (
 
 	"daybook/domain/access"
 	"daybook/projections/cartview"
-	"daybook/projections/query"
 )
 
 // cartToExport reads a cart that the caller may export.
@@ -57,27 +56,27 @@ func (a *api) exportedCart(s cartview.Summary, customer string) exportedThing {
 	}
 }
 
-// becameOf tells whether a guest's cart was merged into a cart of a customer.
+// becameOf tells whether a guest's cart was merged into a cart while that was a customer's.
 func (a *api) becameOf(ctx context.Context, s cartview.Summary, customer string) (bool, error) {
 	if customer == "" || s.CustomerID != "" || s.MergedInto == "" {
 		return false, nil
 	}
-	into, err := cartview.Get(ctx, a.DB, s.MergedInto)
-	if errors.Is(err, query.ErrNotFound) {
-		return false, nil
-	}
-	return into.CustomerID == customer, err
+	into, err := a.holdersOf(ctx, "cart-"+s.MergedInto)
+	revision, merged := into.merged[s.CartID]
+	return merged && into.at(revision) == customer, err
 }
 
 // holders says whose a cart was, from revision to revision.
 type holders struct {
-	from      []int64  // revisions, ascending
-	customers []string // from each of these revisions on; empty: a guest
+	from      []int64          // revisions, ascending
+	customers []string         // from each of these revisions on; empty: a guest
+	merged    map[string]int64 // the revisions at which other carts were merged into it
 }
 
 // holdersOf reads whose a cart was. What a guest did belongs to the customer who took the cart over
 // next, if there is one.
 func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err error) {
+	h.merged = make(map[string]int64)
 	for from := int64(0); ; {
 		read := 0
 		for event, err := range a.Log.Stream(ctx, stream, from, maxPageEvents) {
@@ -90,6 +89,14 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 			read++
 			from = event.Revision + 1
 			switch event.Type {
+			case "cart.merged_from.v1":
+				var is struct {
+					From string `json:"from"`
+				}
+				data, _ := event.Data.(jsontext.Value)
+				if json.Unmarshal(data, &is) == nil {
+					h.merged[is.From] = event.Revision
+				}
 			case "cart.opened.v1", "cart.opened.v2", "cart.customer_changed.v1":
 				var is struct {
 					CustomerID string `json:"customer_id"`

@@ -170,18 +170,15 @@ func (e *erasing) finishAll(ctx context.Context) error {
 // possible, and again when no node has such texts in memory any more. Then it is done for good, if
 // the read models have come to the erasure.
 func (e *erasing) finish(ctx context.Context, of commandspg.Unfinished) error {
-	if err := e.node.service.FinishErasure(ctx, uuid.New(), of.Subject); err != nil {
-		return err
-	}
+	// What fails here does not keep the copies below. The erasure is then not done.
+	undone := e.node.service.FinishErasure(ctx, uuid.New(), of.Subject)
 	caughtUp, err := e.caughtUp(ctx)
 	if err != nil {
 		return err
 	}
 	kind, id, _ := strings.Cut(string(of.Subject), ":")
 	if kind == "customer" {
-		if err := e.node.service.EraseLater(ctx, unit.CustomerID(id)); err != nil {
-			return err
-		}
+		undone = errors.Join(undone, e.node.service.EraseLater(ctx, unit.CustomerID(id)))
 	}
 	belonging, err := e.owned(ctx, of.Subject, nil)
 	if err != nil {
@@ -199,7 +196,7 @@ func (e *erasing) finish(ctx context.Context, of commandspg.Unfinished) error {
 			return err
 		}
 	}
-	return e.table.Step(ctx, of.Subject, of.Old && caughtUp)
+	return errors.Join(undone, e.table.Step(ctx, of.Subject, of.Old && caughtUp && undone == nil))
 }
 
 // caughtUp tells whether the read models have posted everything that is recorded now, also those
@@ -268,12 +265,11 @@ func (e *erasing) owned(ctx context.Context, owner unit.Owner, others []unit.Cus
 	for _, other := range others {
 		ids = append(ids, string(other))
 	}
-	of.Carts = []unit.CartID{unit.CartID(id)}
+	guests := []unit.CartID{unit.CartID(id)}
+	of.Carts = guests
 	condition := `customer_id = ANY ($1)`
 	if kind == "customer" {
-		of.Carts, err = listed[unit.CartID](ctx, pool, `
-			WITH own AS (SELECT cart_id FROM read.carts WHERE customer_id = ANY ($1))
-			SELECT cart_id FROM own UNION SELECT c.cart_id FROM read.carts c JOIN own ON c.merged_into = own.cart_id WHERE c.customer_id = ''`, ids)
+		of.Carts, of.Past, guests, err = e.cartsOf(ctx, ids)
 	} else {
 		condition = `customer_id = '' AND order_id IN (SELECT c.order_id FROM read.carts c WHERE c.cart_id = ANY ($1) AND c.customer_id = '' AND c.order_id <> '')`
 	}
@@ -294,14 +290,11 @@ func (e *erasing) owned(ctx context.Context, owner unit.Owner, others []unit.Cus
 	if kind != "customer" {
 		return of, nil
 	}
-	if of.Past, err = listed[unit.CartID](ctx, pool, `SELECT cart_id FROM read.carts WHERE past_customers <> '{}' AND past_customers && $1::text[]`, ids); err != nil {
-		return of, err
+	owners := make([]unit.Owner, len(guests))
+	for i, one := range guests {
+		owners[i] = one.Owner()
 	}
-	guests := make([]unit.Owner, len(of.Carts))
-	for i, one := range of.Carts {
-		guests[i] = one.Owner()
-	}
-	keyed, err := e.table.WithKeys(ctx, guests)
+	keyed, err := e.table.WithKeys(ctx, owners)
 	for _, guest := range keyed {
 		_, cartID, _ := strings.Cut(string(guest), ":")
 		of.Guests = append(of.Guests, unit.CartID(cartID))

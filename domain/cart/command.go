@@ -177,6 +177,9 @@ type MergeFrom struct {
 	Attempt int
 	Lines   []Line           // of the source
 	Details *contact.Details // of the source; used if the cart has none
+	// Customer is that of the source; empty: a guest. The details of a customer are used only in a
+	// cart of the same customer.
+	Customer unit.CustomerID
 }
 
 // DeclineMerge records that this cart does not take the lines; see MergeFrom.

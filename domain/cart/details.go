@@ -2,6 +2,7 @@ package cart
 
 import (
 	"daybook/domain/contact"
+	"daybook/domain/unit"
 )
 
 // setDetails replaces the details of an open cart. The texts are not compared with those that are
@@ -31,9 +32,9 @@ func detailsFault(d contact.Details) error {
 }
 
 // taken are the events that give a cart the details of a cart that is merged into it. It keeps its
-// own, if it has any.
-func (s State) taken(of *contact.Details) []Event {
-	if of == nil || s.Details != nil {
+// own, if it has any, and never takes those of another customer.
+func (s State) taken(of *contact.Details, from unit.CustomerID) []Event {
+	if of == nil || s.Details != nil || from != "" && from != s.CustomerID {
 		return nil
 	}
 	events := []Event{DetailsSet{Details: *of}}

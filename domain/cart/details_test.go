@@ -41,6 +41,8 @@ func detailsRows(t testing.TB) map[string]row {
 		return []Event{one}
 	}
 	from := MergeFrom{Source: "c0", Attempt: 1, Lines: []Line{lamp}, Details: &given}
+	ofAlice := from
+	ofAlice.Customer = "1"
 	comes := []Event{MergedFrom{Source: "c0", Attempt: 1}, LineAdded{lamp}}
 	return map[string]row{
 		"the country of a cart follows from its address":            {Given: []Event{opened}, When: SetDetails{given}, Then: []Event{DetailsSet{given}, CountryChanged{"GB"}}, Repeats: true},
@@ -63,6 +65,7 @@ func detailsRows(t testing.TB) map[string]row {
 		"another customer does not get the details":                 {Given: after(set, CustomerChanged{"1"}, CustomerChanged{"2"}), When: start, Then: frozenFor("2", nil)},
 		"a guest does not get the details of a customer":            {Given: after(set, CustomerChanged{"1"}, CustomerChanged{}), When: start, Then: frozenFor("", nil)},
 		"a merged cart brings its details":                          {Given: []Event{opened}, When: from, Then: after(comes, DetailsSet{given}, CountryChanged{"GB"}), Repeats: true},
+		"the details of another customer do not come in a merge":    {Given: []Event{opened, CustomerChanged{"2"}}, When: ofAlice, Then: comes, Repeats: true},
 		"a cart with details keeps them in a merge":                 {Given: []Event{opened, DetailsSet{only}}, When: from, Then: comes, Repeats: true},
 	}
 }

@@ -36,7 +36,7 @@ func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
 		filled = Evolve(filled, added[0])
 		events = append(events, added...)
 	}
-	return append(events, s.taken(cmd.Details)...), nil
+	return append(events, s.taken(cmd.Details, cmd.Customer)...), nil
 }
 
 func refuseMerge(cmd RefuseMerge, s State) ([]Event, error) {

@@ -120,11 +120,19 @@ func takenAddresses(from, s State) (decided []Event) {
 	return decided
 }
 
+// maxTaken bounds how many wishes an account takes over from another one, so that all events of a
+// merge fit into one append.
+const maxTaken = 500
+
 // takenWishLists are the events that add the wish lists of another account.
 func takenWishLists(from, s State) (decided []Event) {
+	wishes := 0
 	for _, list := range from.WishLists[:max(min(len(from.WishLists), MaxWishLists-len(s.WishLists)), 0)] {
 		if s.wishList(list.ListID) >= 0 {
 			continue
+		}
+		if wishes += len(list.Wishes); wishes > maxTaken {
+			break
 		}
 		decided = append(decided, WishListMade{ListID: list.ListID, Name: list.Name})
 		for _, wish := range list.Wishes {

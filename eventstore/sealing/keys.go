@@ -200,6 +200,7 @@ const mastersTried = 3
 
 // makeAll returns the keys of subjects, and makes those that do not exist yet.
 func (k *Keys) makeAll(ctx context.Context, subjects []string) (map[string]*dataKey, error) {
+	forgotten := k.timesForgotten()
 	var rows map[string]Row
 	var err error
 	for range mastersTried {
@@ -216,7 +217,7 @@ func (k *Keys) makeAll(ctx context.Context, subjects []string) (map[string]*data
 	}
 	keys := make(map[string]*dataKey, len(rows))
 	for subject, row := range rows {
-		if keys[subject], err = k.unwrap(ctx, row); err != nil {
+		if keys[subject], err = k.unwrap(ctx, row, forgotten); err != nil {
 			return nil, err
 		}
 	}
@@ -268,11 +269,12 @@ func (k *Keys) ofID(ctx context.Context, id string) (*dataKey, error) {
 	if key := k.inMemory(id); key != nil {
 		return key, nil
 	}
+	forgotten := k.timesForgotten()
 	row, err := k.fetch(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	key, err := k.unwrap(ctx, row)
+	key, err := k.unwrap(ctx, row, forgotten)
 	if err == nil {
 		return key, nil
 	}
@@ -281,7 +283,7 @@ func (k *Keys) ofID(ctx context.Context, id string) (*dataKey, error) {
 	if fetchErr != nil || again.Master == row.Master {
 		return nil, err
 	}
-	return k.unwrap(ctx, again)
+	return k.unwrap(ctx, again, forgotten)
 }
 
 func (k *Keys) fetch(ctx context.Context, id string) (Row, error) {
@@ -295,7 +297,9 @@ func (k *Keys) fetch(ctx context.Context, id string) (Row, error) {
 	return row, nil
 }
 
-func (k *Keys) unwrap(ctx context.Context, row Row) (*dataKey, error) {
+// unwrap decrypts the key of a row. The key is kept in memory, unless keys were destroyed since the
+// row was fetched (see timesForgotten), because it may be one of them.
+func (k *Keys) unwrap(ctx context.Context, row Row, forgotten int) (*dataKey, error) {
 	key := &dataKey{id: row.ID, subject: row.Subject}
 	if !row.Destroyed() {
 		plain, err := k.master.Unwrap(ctx, row.Master, row.Wrapped, row.about())
@@ -306,7 +310,7 @@ func (k *Keys) unwrap(ctx context.Context, row Row) (*dataKey, error) {
 			return nil, away(row.ID, err)
 		}
 	}
-	k.keep(key)
+	k.keep(key, forgotten)
 	return key, nil
 }
 
@@ -330,9 +334,12 @@ func (k *Keys) inMemory(name string) *dataKey {
 }
 
 // keep keeps a key in memory by its id and, if it is not destroyed, by its subject.
-func (k *Keys) keep(key *dataKey) {
+func (k *Keys) keep(key *dataKey, forgotten int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if key.aead != nil && k.recent.forgotten != forgotten {
+		return
+	}
 	k.put(key.id, key)
 	if key.aead != nil {
 		k.put("of "+key.subject, key)

@@ -15,10 +15,10 @@ func TestTheMemoryForKeysIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys.keep(&dataKey{id: "used", subject: "used", aead: aead})
+	keys.keep(&dataKey{id: "used", subject: "used", aead: aead}, 0)
 	for i := range 3 * mostKeys {
 		name := strconv.Itoa(i)
-		keys.keep(&dataKey{id: name, subject: name, aead: aead})
+		keys.keep(&dataKey{id: name, subject: name, aead: aead}, 0)
 		if keys.inMemory("used") == nil {
 			t.Fatalf("a key in use was forgotten after %d others", i)
 		}

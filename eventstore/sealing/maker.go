@@ -8,7 +8,7 @@ import (
 
 const (
 	// mostMade bounds how many keys are asked for at once.
-	mostMade = 256
+	mostMade = 64
 	// makeMax bounds how long that may take.
 	makeMax = 10 * time.Second
 )
@@ -104,6 +104,10 @@ func (m *maker) answer(batch []*wanted) {
 		}
 	}
 	keys, err := m.all(ctx, subjects)
+	if err != nil && len(subjects) > 1 {
+		m.answerEach(batch)
+		return
+	}
 	for _, w := range batch {
 		if w.err = err; err == nil {
 			if w.key = keys[w.subject]; w.key == nil {
@@ -112,4 +116,13 @@ func (m *maker) answer(batch []*wanted) {
 		}
 		close(w.done)
 	}
+}
+
+// answerEach asks for each key alone, because one of them has failed all.
+func (m *maker) answerEach(batch []*wanted) {
+	var asking sync.WaitGroup
+	for _, w := range batch {
+		asking.Go(func() { m.answer([]*wanted{w}) })
+	}
+	asking.Wait()
 }

@@ -87,31 +87,31 @@ func TestRecentEventsAreForgotten(t *testing.T) {
 	t.Parallel()
 	k := NewKeys(nil, nil, nil)
 	id := [16]byte{1}
-	keep := func() { k.keepClear(id, []byte("sealed"), []byte("clear"), k.timesForgotten()) }
+	keep := func() { k.keepClear(id, "a", []byte("sealed"), []byte("clear"), k.timesForgotten()) }
 	keep()
-	if got := k.clearOf(id, []byte("sealed")); string(got) != "clear" {
+	if got := k.clearOf(id, "a", []byte("sealed")); string(got) != "clear" {
 		t.Errorf("got %q", got)
 	}
-	for name, of := range map[string][]byte{"another text": k.clearOf(id, []byte("sealeD")), "another event": k.clearOf([16]byte{2}, []byte("sealed"))} {
+	for name, of := range map[string][]byte{"another text": k.clearOf(id, "a", []byte("sealeD")), "another event": k.clearOf([16]byte{2}, "a", []byte("sealed")), "another stream": k.clearOf(id, "b", []byte("sealed"))} {
 		if of != nil {
 			t.Errorf("%s: got %q", name, of)
 		}
 	}
 	before := k.timesForgotten()
 	k.Drop("some key")
-	if got := k.clearOf(id, []byte("sealed")); got != nil {
+	if got := k.clearOf(id, "a", []byte("sealed")); got != nil {
 		t.Errorf("after a key was destroyed: %q", got)
 	}
-	k.keepClear(id, []byte("sealed"), []byte("clear"), before)
-	if got := k.clearOf(id, []byte("sealed")); got != nil {
+	k.keepClear(id, "a", []byte("sealed"), []byte("clear"), before)
+	if got := k.clearOf(id, "a", []byte("sealed")); got != nil {
 		t.Errorf("what was decrypted before: %q", got)
 	}
 	keep()
 	large := make([]byte, recentBytes/4)
 	for i := range 8 {
-		k.keepClear([16]byte{3, byte(i)}, large, nil, k.timesForgotten())
+		k.keepClear([16]byte{3, byte(i)}, "a", large, nil, k.timesForgotten())
 	}
-	if got := k.clearOf(id, []byte("sealed")); got != nil {
+	if got := k.clearOf(id, "a", []byte("sealed")); got != nil {
 		t.Errorf("the memory is not bounded: %q", got)
 	}
 }

@@ -16,7 +16,10 @@ type recent struct {
 }
 
 // bothForms is the data of an event. Nobody changes it.
-type bothForms struct{ sealed, clear []byte }
+type bothForms struct {
+	stream        string // to which the envelopes are bound
+	sealed, clear []byte
+}
 
 func (r *recent) forget() {
 	r.young, r.old, r.bytes = nil, nil, 0
@@ -43,24 +46,24 @@ func (k *Keys) timesForgotten() int {
 }
 
 // keepClear keeps both forms of an event in memory.
-func (k *Keys) keepClear(event [16]byte, sealed, clear []byte, forgotten int) {
+func (k *Keys) keepClear(event [16]byte, stream string, sealed, clear []byte, forgotten int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.recent.forgotten == forgotten {
-		k.recent.put(event, bothForms{sealed, clear})
+		k.recent.put(event, bothForms{stream, sealed, clear})
 	}
 }
 
 // clearOf returns the clear text of an event that is in memory, or nil. The caller has compared
 // which keys were destroyed.
-func (k *Keys) clearOf(event [16]byte, sealed []byte) []byte {
+func (k *Keys) clearOf(event [16]byte, stream string, sealed []byte) []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	forms, found := k.recent.young[event]
 	if !found {
 		forms = k.recent.old[event]
 	}
-	if !bytes.Equal(forms.sealed, sealed) {
+	if forms.stream != stream || !bytes.Equal(forms.sealed, sealed) {
 		return nil
 	}
 	return forms.clear

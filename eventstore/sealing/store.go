@@ -102,7 +102,7 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 		return nil, err
 	}
 	if !gone {
-		s.keys.keepClear(e.ID, data, e.Data, forgotten)
+		s.keys.keepClear(e.ID, stream, data, e.Data, forgotten)
 	}
 	return data, nil
 }
@@ -118,7 +118,7 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 		if err := s.keys.compare(ctx, false); err != nil {
 			return away("", err)
 		}
-		if clear := s.keys.clearOf(e.ID, e.Data); clear != nil {
+		if clear := s.keys.clearOf(e.ID, e.Stream, e.Data); clear != nil {
 			e.Data = clear
 			return nil
 		}
@@ -151,7 +151,7 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 		return err
 	}
 	if whole && s.keys != nil {
-		s.keys.keepClear(e.ID, e.Data, data, forgotten)
+		s.keys.keepClear(e.ID, e.Stream, e.Data, data, forgotten)
 	}
 	e.Data = data
 	return nil

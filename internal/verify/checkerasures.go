@@ -23,7 +23,11 @@ func (b *Book) foldSubject(e *event, value subject.Event) {
 		for _, owner := range value.Owners() {
 			b.erased[owner] = true
 		}
-		if c := b.Customers[value.CustomerID]; c != nil {
+		for _, id := range value.OfCustomers() {
+			c := b.Customers[id]
+			if c == nil {
+				continue
+			}
 			c.erasedAt, c.erasedLists = e.lastEvent(), nil
 			for _, list := range c.WishLists {
 				c.erasedLists = append(c.erasedLists, list.ListID)

@@ -69,8 +69,8 @@ type Filter struct {
 	Phases, CustomerIDs, Channels []string
 	Short                         bool // only carts whose last checkout was refused or left lines out
 	From, To                      time.Time
-	// Of chooses what belongs to a customer: their carts, those that were theirs before, and those
-	// that they filled as a guest and that were merged into one of theirs.
+	// Of chooses what may belong to a customer: their carts, those that were theirs before, and
+	// those of guests that were merged into one of these.
 	Of string
 }
 
@@ -105,7 +105,7 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	}
 	w.Period("changed_at", f.From, f.To)
 	if f.Of != "" {
-		w.Add("(customer_id = ? OR past_customers <> '{}' AND past_customers @> ARRAY[?::text] OR customer_id = '' AND merged_into IN (SELECT own.cart_id FROM read.carts own WHERE own.customer_id = ?))", f.Of, f.Of, f.Of)
+		w.Add("(customer_id = ? OR past_customers <> '{}' AND past_customers @> ARRAY[?::text] OR customer_id = '' AND merged_into IN (SELECT own.cart_id FROM read.carts own WHERE own.customer_id = ? OR own.past_customers <> '{}' AND own.past_customers @> ARRAY[?::text]))", f.Of, f.Of, f.Of, f.Of)
 	}
 	list, err := Listed.Read(ctx, db, w, p)
 	if err != nil {
