@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -354,5 +355,7 @@ func (m *meanwhile) Of(context.Context, unit.Owner, []unit.CustomerID) (commands
 	do()
 	return commands.Belonging{}, nil
 }
+
+func (m *meanwhile) Done(context.Context, unit.Owner) (bool, error) { return false, nil }
 
 func (m *meanwhile) Note(context.Context, subject.Erased) error { return nil }
