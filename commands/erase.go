@@ -100,7 +100,10 @@ func (s *Service) admitErasure(ctx context.Context, call Call, asked subject.Era
 	if err := s.admit(call, access.ErasePersonal, access.LeaveShop); err != nil || call.Who.Reach(access.ErasePersonal) == access.All {
 		return err
 	}
-	if owner, limited := call.Who.Owned(access.LeaveShop); call.Who.ActsFor != "" || !limited || owner == "" {
+	if call.Who.ActsFor != "" && call.Who.Grants[access.ErasePersonal] != access.All { // it may act for anybody
+		return &access.LacksError{Permission: access.ErasePersonal}
+	}
+	if owner, limited := call.Who.Owned(access.LeaveShop); !limited || owner == "" {
 		return &access.LacksError{Permission: access.ErasePersonal}
 	} else if owner != asked.Owner() {
 		return cmp.Or(s.ownsCustomer(ctx, call, asked.CustomerID), error(customer.ErrNotFound))

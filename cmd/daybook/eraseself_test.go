@@ -23,6 +23,11 @@ func TestACustomerIsErasedAtTheirOwnWish(t *testing.T) {
 			t.Errorf("somebody else erases eve: %d %s, want %d", status, text, want)
 		}
 	}
+	// A program that may act for anybody cannot erase anybody with the permission of customers.
+	s.must(s.admin, http.MethodPut, "/v1/roles/leaver", `{"grants":[{"permission":"customers.leave","reach":"all"},{"permission":"customers.act","reach":"all"}]}`)
+	if response, text := s.send(key(`{"name":"l","role":"leaver"}`), http.MethodPost, path, "", "Daybook-Act-For", "eve"); response.StatusCode != http.StatusForbidden {
+		t.Errorf("for eve: %d %s", response.StatusCode, text)
+	}
 	if text := s.must(eve, http.MethodGet, "/v1/customers/eve", ""); !strings.Contains(text, mark+"eve-name") {
 		t.Fatalf("before: %s", text)
 	}
