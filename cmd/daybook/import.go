@@ -107,7 +107,7 @@ func (c *importCommand) options() (importer.Options, error) {
 
 // importGCPercent makes an import faster and lets it take more memory. With the usual 100, a
 // quarter of the processor time is needed for garbage collection.
-const importGCPercent = 300
+const importGCPercent = 200
 
 // importCacheStreams is how many streams of each kind are kept in memory. It is enough for the SKUs
 // of a large shop and the orders under way, because an import seldom needs an older order again.
