@@ -27,3 +27,24 @@ func TestTheMemoryForKeysIsBounded(t *testing.T) {
 		t.Errorf("%d names in memory", kept)
 	}
 }
+
+// A key whose row was fetched before keys were destroyed is not kept, because it may be one of
+// them. That it is destroyed is kept.
+func TestAKeyThatMayBeDestroyedIsNotKept(t *testing.T) {
+	t.Parallel()
+	keys := NewKeys(nil, nil, time.Now)
+	aead, err := newAEAD(make([]byte, dataKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := keys.timesForgotten()
+	keys.Drop("k1")
+	keys.keep(&dataKey{id: "k1", subject: "customer:1", aead: aead}, before)
+	if keys.inMemory("k1") != nil || keys.inMemory("of customer:1") != nil {
+		t.Error("the key is in memory")
+	}
+	keys.keep(&dataKey{id: "k1", subject: "customer:1"}, before)
+	if key := keys.inMemory("k1"); key == nil || key.aead != nil {
+		t.Errorf("the destroyed key is %v", key)
+	}
+}
