@@ -122,12 +122,12 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			return CheckoutResult{}, err
 		}
 	}
-	s.bringKey(ctx, ask, defaults != nil)
 	defer s.drive(cart.Stream(ask.CartID))()
 	for range maxTries {
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
 			return result, err
 		}
+		s.bringKey(ctx, ask, defaults != nil)
 		result, err := s.together.checkout(ctx, call, ask, start)
 		if !errors.Is(err, aggregate.ErrStepByStep) {
 			return result, err

@@ -320,6 +320,14 @@ func ownEvent(recorded *eventstore.Recorded) (cart.Event, error) {
 
 // namingCart says in a refusal which cart it is about.
 func namingCart(id unit.CartID, err error) error {
+	if errors.Is(err, cart.ErrMergeSelf) { // it is about both carts
+		return err
+	}
+	return naming("cart", id, err)
+}
+
+// naming says in a refusal which thing it is about, in its text and as a fact such as cart_id.
+func naming[ID ~string](what string, id ID, err error) error {
 	refusal, is := errors.AsType[*rule.Rejection](err)
 	if !is {
 		return err
@@ -328,10 +336,8 @@ func namingCart(id unit.CartID, err error) error {
 	if facts == nil {
 		facts = map[string]any{}
 	}
-	if !errors.Is(err, cart.ErrMergeSelf) { // that refusal is about both carts
-		facts["cart_id"] = id
-	}
-	named := refusal.With(refusal.Detail+" This is about cart "+string(id)+".", facts)
+	facts[what+"_id"] = id
+	named := refusal.With(refusal.Detail+" This is about "+what+" "+string(id)+".", facts)
 	if _, hidden := errors.AsType[*access.HiddenError](err); hidden {
 		return access.Hide(named)
 	}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/customer"
-	"daybook/domain/rule"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -189,14 +187,5 @@ func (s *Service) declineOf(ctx context.Context, m accountMerge) (customer.Merge
 
 // namingCustomer says in a refusal which account it is about.
 func namingCustomer(id unit.CustomerID, err error) error {
-	refusal, is := errors.AsType[*rule.Rejection](err)
-	if !is {
-		return err
-	}
-	facts := maps.Clone(refusal.Facts)
-	if facts == nil {
-		facts = map[string]any{}
-	}
-	facts["customer_id"] = id
-	return refusal.With(refusal.Detail+" This is about customer "+string(id)+".", facts)
+	return naming("customer", id, err)
 }

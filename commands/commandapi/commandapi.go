@@ -224,8 +224,9 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		}
 		if err == nil {
 			var out *response[B]
-			if out, err = handle(ctx, c, in); a.ofAnotherAccount(ctx, &c, &err) {
-				out, err = handle(ctx, c, in)
+			out, err = handle(ctx, c, in)
+			if c.Absorbed, err = a.absorbedIfHidden(ctx, c, err); len(c.Absorbed) > 0 {
+				out, err = handle(ctx, c, in) // the refused request has changed nothing
 			}
 			if err == nil {
 				if out.changed {

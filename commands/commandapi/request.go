@@ -317,20 +317,15 @@ func traceID(traceparent string) string {
 	return id
 }
 
-// ofAnotherAccount tells whether a request that was refused, because its thing is somebody else's,
-// must be carried out once more: the customer's account answers for others, which were merged into
-// it. Only such a request pays for this look. The refused one has changed nothing.
-func (a *api) ofAnotherAccount(ctx context.Context, c *call, err *error) bool {
-	if _, hidden := errors.AsType[*access.HiddenError](*err); !hidden {
-		return false
+// absorbedIfHidden returns the accounts that were merged into the caller's own, if a request was
+// refused because its thing is somebody else's. The thing may belong to one of them. Only such a
+// request pays for this look. The error is that of the request, or of the look.
+func (a *api) absorbedIfHidden(ctx context.Context, c call, err error) ([]unit.CustomerID, error) {
+	if _, hidden := errors.AsType[*access.HiddenError](err); !hidden {
+		return nil, err
 	}
 	absorbed, failed := a.service.AbsorbedBy(ctx, c.Who, c.Needs)
-	if failed != nil {
-		*err = failed
-		return false
-	}
-	c.Absorbed = absorbed
-	return len(absorbed) > 0
+	return absorbed, cmp.Or(failed, err)
 }
 
 // derive makes an id for a thing that this request creates. The id is the same each time the

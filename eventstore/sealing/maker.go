@@ -36,40 +36,18 @@ type wanted struct {
 // master key.
 func (m *maker) get(ctx context.Context, subject string) (*dataKey, error) {
 	w := &wanted{subject: subject, done: make(chan struct{})}
-	m.ask(w)
+	m.mu.Lock()
+	m.waiting = append(m.waiting, w)
+	if !m.working {
+		m.working = true
+		go m.work()
+	}
+	m.mu.Unlock()
 	select {
 	case <-w.done:
 		return w.key, w.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	}
-}
-
-// ask puts callers into the next batch.
-func (m *maker) ask(callers ...*wanted) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.waiting = append(m.waiting, callers...)
-	if !m.working {
-		m.working = true
-		go m.work()
-	}
-}
-
-// bring makes sure that the keys of subjects are in memory, all of them in one batch. Who then
-// needs one of them gets the error, if there is one.
-func (m *maker) bring(ctx context.Context, subjects []string) {
-	callers := make([]*wanted, len(subjects))
-	for i, subject := range subjects {
-		callers[i] = &wanted{subject: subject, done: make(chan struct{})}
-	}
-	m.ask(callers...)
-	for _, w := range callers {
-		select {
-		case <-w.done:
-		case <-ctx.Done():
-			return
-		}
 	}
 }
 

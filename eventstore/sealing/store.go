@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -220,7 +219,6 @@ type multiAppender struct {
 
 // AppendAll implements eventstore.MultiAppender.
 func (m multiAppender) AppendAll(ctx context.Context, writes []eventstore.Write) ([]eventstore.Result, error) {
-	m.store.bringKeys(ctx, writes)
 	sealed := make([]eventstore.Write, len(writes))
 	for i, w := range writes {
 		events, err := m.store.sealed(ctx, w.Stream, w.Events)
@@ -237,29 +235,6 @@ func (m multiAppender) AppendAll(ctx context.Context, writes []eventstore.Write)
 func (s *Store) BringKey(ctx context.Context, subject string) {
 	if s.keys != nil {
 		_, _ = s.keys.ofSubject(ctx, subject)
-	}
-}
-
-// bringKeys brings the keys of all subjects of an append into memory at once. Otherwise each new
-// subject would wait for a transaction of its own.
-func (s *Store) bringKeys(ctx context.Context, writes []eventstore.Write) {
-	if s.keys == nil || s.keys.compare(ctx, false) != nil {
-		return
-	}
-	var absent []string
-	for _, w := range writes {
-		for i := range w.Events {
-			e := &w.Events[i]
-			if e.Subject == "" || !eventstore.LogWide(e.ID) || slices.Contains(absent, e.Subject) || s.keys.inMemory("of "+e.Subject) != nil {
-				continue
-			}
-			if fields := s.treeOf(e.Type); fields != nil && fields.mayHave(e.Data) {
-				absent = append(absent, e.Subject)
-			}
-		}
-	}
-	if len(absent) > 1 {
-		s.keys.made.bring(ctx, absent)
 	}
 }
 
