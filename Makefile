@@ -9,8 +9,8 @@ LINT    := go tool -modfile=tools/go.mod golangci-lint
 
 # Four tests of a package run at the same time, because many of them only wait for a server or a
 # deadline. (In cmd/daybook it is as many as there are cores: see its TestMain.) Their files are in
-# memory if there is enough memory.
-TEST    := internal/pgtest/inmemory.sh go test -parallel 4
+# memory if there is enough memory. The names of failed tests are repeated at the end.
+TEST    := internal/pgtest/inmemory.sh tools/failed.sh go test -parallel 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test race prove image-check walk interop lint-api client check fmt bench import clean

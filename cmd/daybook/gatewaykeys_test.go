@@ -26,7 +26,8 @@ import (
 type keyedGateway struct {
 	t *testing.T
 	keyedShop
-	admin string // its key
+	admin   string                  // its key
+	clients map[string]*esdb.Client // by key; see with
 }
 
 func openKeyedGateway(t *testing.T) *keyedGateway {
@@ -61,10 +62,17 @@ func (g *keyedGateway) as(name, password string) *esdb.Client {
 	return dialGateway(g.t, u.String())
 }
 
-// with is a client with a key: its id is the name, its secret the password.
+// with is a client with a key: its id is the name, its secret the password. There is one client for
+// each key, because the gateway takes only so many connections from one address.
 func (g *keyedGateway) with(key string) *esdb.Client {
-	parts := strings.Split(key, "_")
-	return g.as(parts[1], parts[2])
+	if g.clients[key] == nil {
+		if g.clients == nil {
+			g.clients = map[string]*esdb.Client{}
+		}
+		parts := strings.Split(key, "_")
+		g.clients[key] = g.as(parts[1], parts[2])
+	}
+	return g.clients[key]
 }
 
 // reads reads the first event of a stream, or of $all.
