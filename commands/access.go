@@ -145,9 +145,9 @@ func (s *Service) hasRights(ctx context.Context, call Call, commands []access.Co
 }
 
 // hasRoles is hasRights for commands on people.
-func (s *Service) hasRoles(ctx context.Context, call Call, commands []staff.Command) (missing error) {
+func (s *Service) hasRoles(ctx context.Context, call Call, id staff.PersonID, commands []staff.Command) (missing error) {
 	var concerned []access.Role
-	err := s.ViewStaff(ctx, func(state staff.State, _ int64) {
+	err := s.people(id).View(ctx, staff.StreamOf(id), func(state staff.State, _ int64) {
 		for _, command := range commands {
 			concerned = append(concerned, state.Concerns(command)...)
 		}

@@ -221,7 +221,7 @@ var theRetention = access.System("retention")
 // erased. It is read again when it is needed.
 func (s *Service) ForgetStates() {
 	s.news.Forget()
-	for _, of := range []any{s.products, s.carts, s.stock, s.orders, s.returns, s.access, s.staff, s.customers, s.subjects} {
+	for _, of := range []any{s.products, s.carts, s.stock, s.orders, s.returns, s.access, s.staff, s.logins, s.customers, s.subjects} {
 		if forgetful, can := of.(interface{ Forget() }); can {
 			forgetful.Forget()
 		}

@@ -25,13 +25,14 @@ type Rules struct {
 	Returns   aggregate.Definition[returns.State, returns.Command, returns.Event]
 	Access    aggregate.Definition[access.State, access.Command, access.Event]
 	Staff     aggregate.Definition[staff.State, staff.Command, staff.Event]
+	Logins    aggregate.Definition[staff.State, staff.Command, staff.Event]
 	Customers aggregate.Definition[customer.State, customer.Command, customer.Event]
 	Subjects  aggregate.Definition[subject.State, subject.Command, subject.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Customers: CustomerRules(), Subjects: SubjectRules()}
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules()}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -130,6 +131,16 @@ func StaffRules() aggregate.Definition[staff.State, staff.Command, staff.Event] 
 	return aggregate.Definition[staff.State, staff.Command, staff.Event]{
 		Category: staff.Category, FoldVersion: staff.FoldVersion, SnapshotEvery: 500,
 		Decide: staff.Decide, Evolve: staff.Evolve, Encode: staff.Encode, Decode: staff.Decode,
+	}
+}
+
+// LoginRules are those of customers who sign in. They have no snapshots, because a snapshot would
+// have the e-mail address in clear text.
+func LoginRules() aggregate.Definition[staff.State, staff.Command, staff.Event] {
+	return aggregate.Definition[staff.State, staff.Command, staff.Event]{
+		Category: staff.LoginCategory, FoldVersion: staff.FoldVersion,
+		Subject: func(s staff.State) string { return string(s.LoginCustomer().Owner()) },
+		Decide:  staff.Decide, Evolve: staff.Evolve, Encode: staff.EncodeLogin, Decode: staff.DecodeLogin,
 	}
 }
 

@@ -118,6 +118,7 @@ type Service struct {
 	returns   returnHandler
 	access    accessHandler
 	staff     staffHandler
+	logins    staffHandler
 	customers customerHandler
 	subjects  subjectHandler
 
@@ -166,6 +167,7 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		returns:   aggregate.NewHandler(store, rules.Returns, options),
 		access:    aggregate.NewHandler(store, rules.Access, options),
 		staff:     aggregate.NewHandler(store, rules.Staff, options),
+		logins:    aggregate.NewHandler(store, rules.Logins, options),
 		customers: aggregate.NewHandler(store, rules.Customers, options),
 		store:     store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
 		subjects: aggregate.NewHandler(store, rules.Subjects, options),
@@ -238,7 +240,7 @@ func (s *Service) Follow(ctx context.Context) error {
 
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.

@@ -29,6 +29,7 @@ type Export struct {
 	Erasure    *resource.Erasure        `json:"erasure,omitempty" doc:"Left out if nothing was erased, and on further pages."`
 	Accounts   []resource.Customer      `json:"accounts" doc:"The account of the customer, and then those that were merged into it, also with notes, groups and the reason of a block, and what was bought in all."`
 	Keys       []resource.APIKey        `json:"keys" doc:"API keys that reach the things of the customer, without their secrets."`
+	Logins     []resource.Login         `json:"logins" doc:"How the customer signs in."`
 	Carts      []resource.Cart          `json:"carts" doc:"Carts, with those that the customer filled as a guest and that went into one of them."`
 	Orders     []resource.Order         `json:"orders" doc:"Orders with their payments and parcels."`
 	Returns    []resource.Return        `json:"returns" doc:"Returns and credit notes."`
@@ -39,7 +40,7 @@ type Export struct {
 
 // holdsNothing tells whether nothing is known about the subject of a whole export.
 func (e *Export) holdsNothing() bool {
-	return e.Next == "" && e.Erasure == nil && len(e.Accounts)+len(e.Keys)+len(e.Carts)+len(e.Orders)+len(e.Returns)+len(e.Documents)+len(e.Events) == 0
+	return e.Next == "" && e.Erasure == nil && len(e.Accounts)+len(e.Keys)+len(e.Logins)+len(e.Carts)+len(e.Orders)+len(e.Returns)+len(e.Documents)+len(e.Events) == 0
 }
 
 // Erasures tells what was erased.
@@ -175,6 +176,7 @@ func (a *api) exportPage(ctx context.Context, limit int, at exportPlace, begin f
 	}
 	page.SubjectID = subjectStream(owner)
 	page.Accounts, page.Keys, page.Carts = []resource.Customer{}, []resource.APIKey{}, []resource.Cart{}
+	page.Logins = []resource.Login{}
 	page.Orders, page.Returns = []resource.Order{}, []resource.Return{}
 	page.Documents, page.Events = []resource.SalesDocument{}, []any{}
 	if first && a.Erasures != nil {

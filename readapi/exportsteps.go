@@ -3,11 +3,13 @@ package readapi
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 	"daybook/internal/problem"
 	"daybook/projections/cartview"
 	"daybook/projections/orderview"
@@ -181,6 +183,9 @@ func (a *api) stepsOfCustomer(id string) []exportStep {
 			return to.addAccount(ctx, id)
 		}}),
 		func(ctx context.Context, after string) ([]exportedThing, error) {
+			return a.exportedLogins(ctx, id, after)
+		},
+		func(ctx context.Context, after string) ([]exportedThing, error) {
 			rows, err := cartview.List(ctx, a.DB, cartview.Filter{Of: id}, rowsAfter(after, "opened_at"))
 			return things(rows, err, cartview.Listed, "opened_at", func(s cartview.Summary) exportedThing { return a.exportedCart(s, id) })
 		},
@@ -277,6 +282,30 @@ func (e *exporter) addAccount(ctx context.Context, id string) (any, error) {
 		return nil, nil
 	}
 	return shown, nil
+}
+
+// exportedLogins are the logins of a customer. The place of a login is its number.
+func (a *api) exportedLogins(ctx context.Context, id, after string) (things []exportedThing, err error) {
+	if a.People == nil {
+		return nil, nil
+	}
+	all, err := a.People.Logins(ctx, unit.CustomerID(id))
+	if err != nil {
+		return nil, err
+	}
+	begin := 0
+	if after != "" {
+		if begin, err = strconv.Atoi(after); err != nil {
+			return nil, err
+		}
+	}
+	for n := begin; n < len(all) && len(things) < exportBatch; n++ {
+		things = append(things, exportedThing{id: string(all[n].Shown.PersonID), place: strconv.Itoa(n + 1), stream: all[n].Stream, show: func(_ context.Context, to *exporter) (any, error) {
+			to.page.Logins = append(to.page.Logins, all[n].Shown)
+			return all[n].Shown, nil
+		}})
+	}
+	return things, nil
 }
 
 func exportedOrder(id string) exportedThing {

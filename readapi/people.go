@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 	"daybook/internal/problem"
 	"daybook/internal/resource"
 	"daybook/projections/query"
@@ -22,6 +23,14 @@ type People interface {
 	//
 	// Errors: ErrNoPerson, and those of the log and the database.
 	SessionsOf(ctx context.Context, person string) ([]resource.Session, error)
+	// Logins returns the logins of a customer, sorted by id.
+	Logins(ctx context.Context, customer unit.CustomerID) ([]Login, error)
+}
+
+// Login is how a customer signs in, and the stream with its events.
+type Login struct {
+	Shown  resource.Login
+	Stream string
 }
 
 // ErrNoPerson means that there is no person with an id.
@@ -99,6 +108,41 @@ func (a *api) staffSessions(ctx context.Context, in *staffSessionsInput) (*sessi
 	}
 	out.Body.Items = append(out.Body.Items, all[max(0, len(all)-maxSessions):]...)
 	return out, nil
+}
+
+type loginInput struct {
+	CustomerID string `path:"customer_id" class:"customer" maxLength:"64"`
+}
+
+type loginOutput struct{ Body resource.Login }
+
+// login shows whether and how a customer signs in.
+func (a *api) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
+	id, err := unit.ParseCustomerID(in.CustomerID)
+	if err != nil || a.People == nil {
+		return nil, problem.From(ctx, typedProblem(ErrNoPerson))
+	}
+	if !seesPersonal(ctx, access.ReadCustomers) { // the response tells whether there is such a customer
+		return nil, problem.From(ctx, problem.Forbidden(access.ReadPersonal))
+	}
+	err = a.mayRead(ctx, access.ReadCustomers, in.CustomerID, "")
+	var all []Login
+	if err == nil {
+		all, err = a.People.Logins(ctx, id)
+	}
+	if err == nil && len(all) == 0 {
+		err = ErrNoPerson
+	}
+	if err != nil {
+		return nil, problem.From(ctx, typedProblem(err))
+	}
+	shown := all[len(all)-1].Shown
+	for _, one := range all {
+		if one.Shown.Status == "active" { // of several logins at most one is
+			shown = one.Shown
+		}
+	}
+	return &loginOutput{Body: shown}, nil
 }
 
 type callerOutput struct{ Body resource.Caller }

@@ -56,6 +56,18 @@ func (a *api) routes() {
 		OperationID: "list-keys", Method: http.MethodGet, Path: "/v1/keys", Summary: "List API keys", Tags: []string{apidoc.TagAccess},
 		Metadata: problem.Listing(access.ReadAccess, problem.OfReads...), Middlewares: huma.Middlewares{noteFaults}, Description: "By id, without their secrets.",
 	}, a.keys)
+	a.peopleRoutes()
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "list-roles", Method: http.MethodGet, Path: "/v1/roles", Summary: "List roles", Tags: []string{apidoc.TagAccess},
+		Metadata: problem.Listing(access.ReadAccess), Description: "With what each may do.",
+	}, a.roles)
+
+	huma.Register(a.huma, healthOperation(access.ReadHealth, "list-projections", "/v1/projections", "Show how far the read models are", "Each build of each read model, in use or not.", problem.OfReads...), a.projections)
+	RegisterHealth(a.huma, a.Watch.Health)
+}
+
+// peopleRoutes are the routes of people who sign in.
+func (a *api) peopleRoutes() {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "list-staff", Method: http.MethodGet, Path: "/v1/staff", Summary: "List people", Tags: []string{apidoc.TagPeople},
 		Metadata: problem.Listing(access.ReadAccess, problem.OfReads...), Middlewares: huma.Middlewares{noteFaults}, Description: "Who may sign in, by id, with their addresses.",
@@ -69,14 +81,11 @@ func (a *api) routes() {
 		Metadata: problem.Listing(access.ReadAccess, append([]string{problem.CodeNotFound}, problem.OfReads...)...), Description: "Those that are good now, the oldest first.",
 	}, a.staffSessions)
 	huma.Register(a.huma, huma.Operation{
+		OperationID: "get-login", Method: http.MethodGet, Path: "/v1/customers/{customer_id}/login", Summary: "Show how a customer signs in", Tags: []string{apidoc.TagCustomers},
+		Metadata: problem.Listing(access.ReadCustomers, append([]string{problem.CodeNotFound}, problem.OfReads...)...), Description: "404 if the customer has never signed up.",
+	}, a.login)
+	huma.Register(a.huma, huma.Operation{
 		OperationID: "get-caller", Method: http.MethodGet, Path: "/v1/auth/me", Summary: "Show who you are", Tags: []string{apidoc.TagPeople},
 		Metadata: problem.Listing(access.Look), Description: "As the server knows you by your session or your API key, and what you may do.",
 	}, a.caller)
-	huma.Register(a.huma, huma.Operation{
-		OperationID: "list-roles", Method: http.MethodGet, Path: "/v1/roles", Summary: "List roles", Tags: []string{apidoc.TagAccess},
-		Metadata: problem.Listing(access.ReadAccess), Description: "With what each may do.",
-	}, a.roles)
-
-	huma.Register(a.huma, healthOperation(access.ReadHealth, "list-projections", "/v1/projections", "Show how far the read models are", "Each build of each read model, in use or not.", problem.OfReads...), a.projections)
-	RegisterHealth(a.huma, a.Watch.Health)
 }

@@ -195,7 +195,7 @@ func forwardings(args []string) [][]string {
 }
 
 // openToAll are the paths that need no credentials, with all settings.
-var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/known-browser", "/v1/auth/email/confirm"}
+var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/known-browser", "/v1/auth/email/confirm", "/v1/auth/sign-up", "/v1/auth/sign-up/confirm"}
 
 // openToGuests are the operations that need no credentials with --guests: the catalogue, the API's
 // document, and a new cart. The pages are routes that are not in the document.

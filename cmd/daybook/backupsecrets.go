@@ -64,16 +64,21 @@ func withoutSecrets(row eventstorepg.Row) (eventstorepg.Row, error) {
 	}
 	var err error
 	data := []byte(row.Data)
-	switch row.Stream {
-	case access.Stream():
+	switch {
+	case row.Stream == access.Stream():
 		var event access.Event
 		if event, err = access.Decode(row.Type, data); err == nil {
 			row.Type, data, err = access.Encode(keyWithoutHash(event))
 		}
-	case staff.Stream():
+	case row.Stream == staff.Stream():
 		var event staff.Event
 		if event, err = staff.Decode(row.Type, data); err == nil {
 			row.Type, data, err = staff.Encode(personWithoutHash(event))
+		}
+	case strings.HasPrefix(row.Stream, staff.LoginCategory+"-"):
+		var event staff.Event
+		if event, err = staff.DecodeLogin(row.Type, data); err == nil {
+			row.Type, data, err = staff.EncodeLogin(personWithoutHash(event))
 		}
 	default:
 		return row, nil
@@ -117,7 +122,7 @@ func personWithoutHash(event staff.Event) staff.Event {
 			e.Recovery = leftOutHash
 		}
 		return e
-	case staff.Joined, staff.PasswordSet, staff.RoleChanged, staff.Disabled, staff.FactorRemoved, staff.SignedOut, staff.GuessingNoticed, staff.EmailAsked, staff.EmailChanged, staff.BrowserKnown, staff.TriesCounted:
+	case staff.Joined, staff.PasswordSet, staff.RoleChanged, staff.Disabled, staff.FactorRemoved, staff.SignedOut, staff.GuessingNoticed, staff.EmailAsked, staff.EmailChanged, staff.BrowserKnown, staff.TriesCounted, staff.SignedUp:
 	}
 	return event
 }

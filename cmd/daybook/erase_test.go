@@ -19,6 +19,7 @@ import (
 	"daybook/eventstore/sealing"
 	"daybook/internal/eventtypes"
 	"daybook/internal/pgtest"
+	"daybook/internal/smtptest"
 )
 
 // mark begins each personal text of the customer who is erased.
@@ -48,6 +49,9 @@ var doneBy = map[string]string{
 	"order.transaction_settled.v1 reference": "settled",
 	"return.canceled.v1 reason":              "return",
 	"return.declined.v1 reason":              "declined",
+	"shoplogin.signed_up.v1 email":           "login, in lower case",
+	"shoplogin.email_changed.v1 email":       "moved, in lower case",
+	"shoplogin.disabled.v1 reason":           "shut out",
 }
 
 // Every text that is sealed with a customer's key is in the test of the erasure.
@@ -55,13 +59,13 @@ func TestEverySealedTextOfACustomerIsErasedInTheTest(t *testing.T) {
 	t.Parallel()
 	for _, eventType := range slices.Sorted(maps.Keys(eventtypes.All())) {
 		category, _, _ := strings.Cut(eventType, ".")
-		if !slices.Contains([]string{"cart", "customer", "order", "return"}, category) {
+		if !slices.Contains([]string{"cart", "customer", "order", "return", "shoplogin"}, category) {
 			continue
 		}
 		for _, field := range personalFields(eventType) {
 			name, _, _ := strings.Cut(string(field), ".") // all members of an address are written by one request
 			if name = eventType + " " + name; doneBy[name] == "" {
-				t.Errorf("%s is sealed with the key of a customer: write it in tellOf, and say so in doneBy", name)
+				t.Errorf("%s is sealed with the key of a customer: write it in tellOf or signsIn, and say so in doneBy", name)
 			}
 		}
 	}
@@ -123,6 +127,28 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 	}
 }
 
+// signsIn lets a customer sign up, change the address and be shut out, and then sign up again.
+func (s *privateShop) signsIn(mails *smtptest.Server, customer string) {
+	s.t.Helper()
+	address := func(name string) string { return strings.ToLower(mark) + customer + "-" + name + "@home.example" }
+	invite := func(email string) (session string) {
+		s.t.Helper()
+		s.must(s.admin, http.MethodPost, "/v1/auth/invitations", fmt.Sprintf(`{"customer_id":%q,"email":%q}`, customer, email))
+		session, _ = s.confirm(linkIn(s.t, mails.Next(s.t), email, "sign-up"))
+		return session
+	}
+	session := invite(address("login"))
+	s.mustAs(session, http.MethodPost, "/v1/auth/email", fmt.Sprintf(`{"password":%q,"email":%q}`, goodPassword, address("moved")))
+	for range 2 { // one is the notice to the present address
+		if m := mails.Next(s.t); m.To == address("moved") {
+			s.mustAs("", http.MethodPost, "/v1/auth/email/confirm", fmt.Sprintf(`{"token":%q}`, linkIn(s.t, m, m.To, "confirm-email")))
+		}
+	}
+	login := member(s.t, s.must(s.admin, http.MethodGet, "/v1/customers/"+customer+"/login", ""), "person_id")
+	s.must(s.admin, http.MethodPost, "/v1/staff/"+login+"/disable", `{"reason":"`+mark+customer+`-shut out"}`)
+	invite(address("login"))
+}
+
 // reads returns what each route of the API that reads shows, with the ids of a customer's things.
 func (s *privateShop) reads(at, customer string) (all string) {
 	s.t.Helper()
@@ -173,12 +199,15 @@ func dump(t *testing.T, pool *pgxpool.Pool) (all string) {
 	return text.String()
 }
 
-// marksIn returns the lines that have a marked text of a customer, also in hexadecimal digits.
+// marksIn returns the lines that have a marked text of a customer, also in lower case and in
+// hexadecimal digits.
 func marksIn(text, customer string) (found []string) {
-	plain := mark + customer
-	coded := hex.EncodeToString([]byte(plain))
+	var forms []string
+	for _, plain := range []string{mark + customer, strings.ToLower(mark) + customer} {
+		forms = append(forms, plain, hex.EncodeToString([]byte(plain)))
+	}
 	for line := range strings.Lines(text) {
-		if strings.Contains(line, plain) || strings.Contains(line, coded) {
+		if slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(line, form) }) {
 			found = append(found, fmt.Sprintf("%.200s", line))
 		}
 	}
@@ -217,12 +246,14 @@ func (s *privateShop) erase(pool *pgxpool.Pool, customer string) {
 func TestErasingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	running := serve(t, "--data", dir)
+	mails := openMailServer(t)
+	running := serve(t, append(withMail(mails), "--data", dir)...)
 	s := &privateShop{&keyedShop{t: t, running: running}, keyOf(running.url)}
 	second := serve(t, "--database-url", socketURL(dir))
 	pool := poolOf(t, socketURL(dir))
 	finish := s.tellOf(carol)
 	s.tellOf("dave")()
+	s.signsIn(mails, carol)
 	// A cart that was Carol's is Dave's now.
 	s.must(s.admin, http.MethodPost, "/v1/carts", `{"cart_id":"moved","currency":"GBP","customer_id":"carol"}`)
 	s.must(s.admin, http.MethodPut, "/v1/carts/moved/details", `{"gift_message":"`+mark+`carol-moved"}`)

@@ -171,7 +171,7 @@ func (e *erasing) finishAll(ctx context.Context) error {
 // the read models have come to the erasure.
 func (e *erasing) finish(ctx context.Context, of commandspg.Unfinished) error {
 	// What fails here does not keep the copies below. The erasure is then not done.
-	undone := e.node.service.FinishErasure(ctx, uuid.New(), of.Subject)
+	undone := errors.Join(e.node.service.FinishErasure(ctx, uuid.New(), of.Subject), e.forgetLogins(ctx, of.Subject))
 	caughtUp, err := e.caughtUp(ctx)
 	if err != nil {
 		return err
@@ -197,6 +197,15 @@ func (e *erasing) finish(ctx context.Context, of commandspg.Unfinished) error {
 		}
 	}
 	return errors.Join(undone, e.table.Step(ctx, of.Subject, of.Old && caughtUp && undone == nil))
+}
+
+// forgetLogins ends the logins of a customer who is erased, and deletes what is stored of them.
+func (e *erasing) forgetLogins(ctx context.Context, of unit.Owner) error {
+	kind, id, _ := strings.Cut(string(of), ":")
+	if kind != "customer" || e.node.desk == nil {
+		return nil
+	}
+	return e.node.desk.ForgetCustomer(ctx, unit.CustomerID(id))
 }
 
 // caughtUp tells whether the read models have posted everything that is recorded now, also those

@@ -112,6 +112,19 @@ func TestATokenOfTheIssuerIsACredential(t *testing.T) {
 	if me := s.must(alice, http.MethodGet, "/v1/auth/me", ""); member(t, me, "actor") != "oidc:u1" || member(t, me, "customer_id") != "alice" {
 		t.Errorf("alice: %s", me)
 	}
+	// A token that names no customer is of one whose id is made from the subject.
+	carol := p.sign(map[string]any{"daybook_role": "customer", "sub": "carol@home.example"})
+	id := member(t, s.must(carol, http.MethodGet, "/v1/auth/me", ""), "customer_id")
+	if len(id) != 33 || id[0] != 'c' || strings.Contains(id, "carol") {
+		t.Errorf("carol is the customer %q", id)
+	}
+	s.must(carol, http.MethodPost, "/v1/customers", `{"name":"Carol"}`)
+	if got := member(t, s.must(carol, http.MethodGet, "/v1/customers/"+id, ""), "name"); got != "Carol" {
+		t.Errorf("her account is of %q", got)
+	}
+	if status, text := s.ask(alice, http.MethodGet, "/v1/customers/"+id, ""); status != http.StatusNotFound {
+		t.Errorf("alice reads the account of carol: %d %s", status, text)
+	}
 	if status, text := s.ask(alice, http.MethodPost, "/v1/keys", `{"name":"a","role":"admin"}`); status != http.StatusForbidden {
 		t.Errorf("alice makes a key: %d %s", status, text)
 	}
@@ -204,7 +217,7 @@ func TestAttacksWithTokens(t *testing.T) {
 		"a role of nobody":                 p.sign(map[string]any{"daybook_role": "king"}),
 		"two roles":                        p.sign(map[string]any{"daybook_role": []string{"auditor", "admin"}}),
 		"the role of guests":               p.sign(map[string]any{"daybook_role": "guest", "daybook_customer": "alice"}),
-		"a customer without a name":        p.sign(map[string]any{"daybook_role": "customer"}),
+		"a customer with an empty name":    p.sign(map[string]any{"daybook_role": "customer", "daybook_customer": ""}),
 		"no token":                         "a.b.c",
 		"a session after the sign-out":     signedOut,
 	} {

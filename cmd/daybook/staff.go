@@ -385,6 +385,15 @@ func (l peopleList) SessionsOf(ctx context.Context, person string) ([]resource.S
 	return l.sessions(ctx, m.ID, problem.RequestOf(ctx).Who.Credential) // the caller may be this person
 }
 
+// Logins implements readapi.People.
+func (l peopleList) Logins(ctx context.Context, customer unit.CustomerID) (shown []readapi.Login, err error) {
+	all, err := l.desk.Logins(ctx, customer)
+	for _, m := range all {
+		shown = append(shown, readapi.Login{Shown: resource.LoginOf(m.ID, m.Person), Stream: staff.StreamOf(m.ID)})
+	}
+	return shown, err
+}
+
 func (l peopleList) sessions(ctx context.Context, id staff.PersonID, current string) (shown []resource.Session, err error) {
 	all, err := l.desk.Sessions(ctx, id)
 	for _, s := range all {

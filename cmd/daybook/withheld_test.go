@@ -82,6 +82,8 @@ var notPlanted = map[string]string{
 	"metadata command_id":   "it is a UUID",
 	"metadata $causationId": "it is a UUID",
 
+	"shopstaff.email_changed.v1 email": "only that of a login has it",
+
 	"stock.reserved.v1 override": "no command sets it",
 	"stock.returned.v1 override": "no command sets it",
 
@@ -104,9 +106,35 @@ type withheldShop struct {
 	position string   // of the last write
 }
 
+// logins lets a customer sign up, change the address, sign out and be shut out. They do so at
+// another node, which sends mail. dir is the data directory of the shop.
+func (w *withheldShop) logins(dir string) {
+	t := w.story.T
+	t.Helper()
+	mails := openMailServer(t)
+	s := &keyedShop{t: t, running: serve(t, append(withMail(mails), "--database-url", socketURL(dir))...)}
+	const customer = planted + "-signs-in"
+	s.must(w.admin, http.MethodPost, "/v1/customers", `{"customer_id":"`+customer+`","name":"`+planted+`"}`)
+	s.must(w.admin, http.MethodPost, "/v1/auth/invitations", `{"customer_id":"`+customer+`","email":"first@home.example"}`)
+	session, _ := s.confirm(linkIn(s.t, mails.Next(s.t), "first@home.example", "sign-up"))
+	s.mustAs(session, http.MethodPost, "/v1/auth/email", fmt.Sprintf(`{"password":%q,"email":"second@home.example"}`, goodPassword))
+	for range 2 { // one is the notice to the present address
+		if m := mails.Next(s.t); m.To == "second@home.example" {
+			s.mustAs("", http.MethodPost, "/v1/auth/email/confirm", fmt.Sprintf(`{"token":%q}`, linkIn(s.t, m, m.To, "confirm-email")))
+		}
+	}
+	again := s.signInAsCustomer("second@home.example", goodPassword)
+	s.mustAs(again.session, http.MethodPost, "/v1/auth/sign-out", "")
+	login := member(s.t, s.must(w.admin, http.MethodGet, "/v1/customers/"+customer+"/login", ""), "person_id")
+	s.must(w.admin, http.MethodPost, "/v1/staff/"+login+"/remove-factor", "")
+	s.must(w.admin, http.MethodPost, "/v1/staff/"+login+"/token", "")
+	s.must(w.admin, http.MethodPost, "/v1/staff/"+login+"/disable", `{"reason":"`+planted+`"}`)
+}
+
 func openWithheld(t *testing.T) *withheldShop {
 	t.Helper()
-	server := serve(t, "--data", dataDir(t), "--gateway", "127.0.0.1:0", "--currency", "GBP")
+	dir := dataDir(t)
+	server := serve(t, "--data", dir, "--gateway", "127.0.0.1:0", "--currency", "GBP")
 	w := &withheldShop{keyedGateway: &keyedGateway{t: t, keyedShop: keyedShop{t: t, running: server}, admin: keyOf(server.url)}}
 	var grants []string
 	for _, permission := range access.Permissions() {
@@ -127,6 +155,7 @@ func openWithheld(t *testing.T) *withheldShop {
 	s.warehouse()
 	s.carts()
 	s.customers()
+	w.logins(dir)
 	s.sales()
 	s.recordReturns()
 	s.foreign(w.gatewayOf(w.admin))
@@ -649,7 +678,7 @@ func (w *withheldShop) questions(t *testing.T) {
 			refused++
 			for _, key := range []string{w.analyst, w.blind} {
 				lacks := "personal.read"
-				if r.id == "get-customer" && key == w.analyst {
+				if (r.id == "get-customer" || r.id == "get-login") && key == w.analyst {
 					lacks = "customers.read" // of which an analyst could make no use
 				}
 				if r.id == "export-customer" && key == w.analyst {
@@ -662,7 +691,11 @@ func (w *withheldShop) questions(t *testing.T) {
 					t.Errorf("%s: %d %s", path, status, text)
 				}
 			}
-			if status, text := w.ask(w.auditor, http.MethodGet, path, ""); status != http.StatusOK {
+			want := http.StatusOK
+			if r.id == "get-login" {
+				want = http.StatusNotFound // this customer does not sign in
+			}
+			if status, text := w.ask(w.auditor, http.MethodGet, path, ""); status != want {
 				t.Errorf("an auditor, %s: %d %s", path, status, text)
 			}
 		}

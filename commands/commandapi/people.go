@@ -1,6 +1,7 @@
 package commandapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -33,18 +34,28 @@ func deskProblem(err error) error {
 	return err
 }
 
+// SignInAs says who signs in.
+type SignInAs struct {
+	As string `json:"as,omitempty" enum:"staff,customer" doc:"Who signs in: a person of the staff (the default), or a customer. The same address can belong to both."`
+}
+
+func (s SignInAs) kind() signin.Kind {
+	return cmp.Or(signin.Kind(s.As), signin.OfStaff)
+}
+
 type signInInput struct {
 	ProcessHeaders
 	Body struct {
 		Email    string `json:"email" minLength:"1" maxLength:"254" doc:"The person's address."`
 		Password string `json:"password" minLength:"1" maxLength:"1000" doc:"The person's password."`
 		SetUp    bool   `json:"set_up_factor,omitzero" doc:"Set up a second factor even if the role needs none."`
+		SignInAs
 	}
 }
 
 // signIn compares a password.
 func (a *api) signIn(ctx context.Context, _ call, in *signInInput) (*response[resource.SignIn], error) {
-	done, err := a.desk.SignIn(ctx, fromOf(ctx), in.Body.Email, in.Body.Password, in.Body.SetUp)
+	done, err := a.desk.SignIn(ctx, fromOf(ctx), in.Body.kind(), in.Body.Email, in.Body.Password, in.Body.SetUp)
 	return signedIn(done, err)
 }
 
@@ -116,7 +127,7 @@ func signedIn(done signin.SignedIn, err error) (*response[resource.SignIn], erro
 		return out, nil
 	}
 	session := sessionOf(done.Session, true)
-	out.Body.Session = &session
+	out.Body.Session, out.Body.CustomerID = &session, string(done.Customer)
 	out.Cookies = append(knownBy(done.Browser), cookie(problem.SessionCookie, done.Token, 0))
 	return out, nil
 }
@@ -197,12 +208,13 @@ type resetInput struct {
 	ProcessHeaders
 	Body struct {
 		Email string `json:"email" minLength:"1" maxLength:"254" doc:"The person's address."`
+		SignInAs
 	}
 }
 
 // requestReset lets a link for a new password be sent. The response is the same for every address.
 func (a *api) requestReset(ctx context.Context, _ call, in *resetInput) (*response[Nothing], error) {
-	if err := a.desk.RequestReset(ctx, fromOf(ctx), in.Body.Email); err != nil {
+	if err := a.desk.RequestReset(ctx, fromOf(ctx), in.Body.kind(), in.Body.Email); err != nil {
 		return nil, deskProblem(err)
 	}
 	return &response[Nothing]{Body: &Nothing{}}, nil

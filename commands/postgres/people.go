@@ -12,6 +12,7 @@ import (
 
 	"daybook/commands/signin"
 	"daybook/domain/staff"
+	"daybook/domain/unit"
 )
 
 // People implements signin.Store.
@@ -19,11 +20,21 @@ type People struct{ Pool *pgxpool.Pool }
 
 // AddPerson implements signin.Store.
 func (p People) AddPerson(ctx context.Context, id staff.PersonID, contact signin.Contact, holder staff.PersonID, now time.Time) (added bool, err error) {
+	return p.add(ctx, id, "", contact, holder, now)
+}
+
+// AddLogin implements signin.Store.
+func (p People) AddLogin(ctx context.Context, id staff.PersonID, of unit.CustomerID, address string, holder staff.PersonID, now time.Time) (added bool, err error) {
+	return p.add(ctx, id, of, signin.Contact{Email: address}, holder, now)
+}
+
+// add stores a person or a login. of is the customer of a login.
+func (p People) add(ctx context.Context, id staff.PersonID, of unit.CustomerID, contact signin.Contact, holder staff.PersonID, now time.Time) (added bool, err error) {
 	err = pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM commands.people WHERE person = $1 AND email = $2`, holder, contact.Email); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO commands.people (person, email, name, since) VALUES ($1, $2, $3, $4)`, id, contact.Email, contact.Name, now)
+		_, err := tx.Exec(ctx, `INSERT INTO commands.people (person, email, name, since, customer_id) VALUES ($1, $2, $3, $4, $5)`, id, contact.Email, contact.Name, now, of)
 		return err
 	})
 	if isDuplicate(err) {
@@ -72,7 +83,7 @@ func (p People) ByEmail(ctx context.Context, email string) (id staff.PersonID, s
 
 // Contacts implements signin.Store.
 func (p People) Contacts(ctx context.Context) (map[staff.PersonID]signin.Contact, error) {
-	rows, err := p.Pool.Query(ctx, `SELECT person, email, name FROM commands.people`)
+	rows, err := p.Pool.Query(ctx, `SELECT person, email, name FROM commands.people WHERE customer_id = ''`)
 	if err != nil {
 		return nil, fmt.Errorf("list people: %w", err)
 	}
@@ -83,6 +94,36 @@ func (p People) Contacts(ctx context.Context) (map[staff.PersonID]signin.Contact
 		return nil, fmt.Errorf("list people: %w", err)
 	}
 	return all, nil
+}
+
+// LoginsOf implements signin.Store.
+func (p People) LoginsOf(ctx context.Context, id unit.CustomerID) ([]staff.PersonID, error) {
+	rows, _ := p.Pool.Query(ctx, `SELECT person FROM commands.people WHERE customer_id = $1 AND customer_id <> '' ORDER BY person`, id)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[staff.PersonID])
+	if err != nil {
+		return nil, fmt.Errorf("list the logins of a customer: %w", err)
+	}
+	return all, nil
+}
+
+// Forget implements signin.Store.
+func (p People) Forget(ctx context.Context, id staff.PersonID) error {
+	err := pgx.BeginFunc(ctx, p.Pool, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`DELETE FROM commands.people_sessions WHERE person = $1`,
+			`DELETE FROM commands.people_secrets WHERE person = $1`,
+			`DELETE FROM commands.people WHERE person = $1`,
+		} {
+			if _, err := tx.Exec(ctx, sql, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("delete what is stored of a person: %w", err)
+	}
+	return nil
 }
 
 // SaveSecret implements signin.Store.

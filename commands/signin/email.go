@@ -37,7 +37,7 @@ address is not good any more. If you do not know what this mail is about, ignore
 somebody has asked to change the address with which you sign in to the shop. If it was you, there is
 a mail at the new address. Until you confirm it there, nothing changes.
 
-If it was not you, set a new password at once, and tell an admin. Then the change cannot be confirmed.
+If it was not you, set a new password at once, and tell the shop. Then the change cannot be confirmed.
 `}
 )
 
@@ -114,7 +114,7 @@ func (d *Desk) ChangeEmail(ctx context.Context, call commands.Call, id staff.Per
 	if permission := call.Who.Lacks(d.grants(m.Role)); permission != "" {
 		return Member{}, Token{}, &access.LacksError{Permission: permission}
 	}
-	if _, err := d.holderOf(ctx, address); err != nil && m.Email != address {
+	if _, err := d.holderOf(ctx, d.stored(kindOf(id), address)); err != nil && m.Email != address {
 		return Member{}, Token{}, err
 	}
 	asked, err := d.askEmail(ctx, call, m, address, "")
@@ -140,7 +140,7 @@ func (d *Desk) askEmail(ctx context.Context, call commands.Call, m Member, addre
 	}
 	now := d.service.Now()
 	asked := move{person: m.ID, address: address, until: now.Add(ConfirmFor).UTC().Truncate(time.Second)}
-	_, err := d.service.Staff(ctx, call, staff.AskEmail{Person: m.ID, Current: current, Change: randomHex(10), Until: asked.until, Now: now})
+	_, err := d.service.Staff(ctx, call, m.ID, staff.AskEmail{Person: m.ID, Current: current, Change: randomHex(10), Until: asked.until, Now: now})
 	return asked, err
 }
 
@@ -153,7 +153,7 @@ func (d *Desk) sendMove(ctx context.Context, asked move) {
 		return
 	}
 	d.noteUnmoved(ctx, asked.person, d.send(ctx, m, Token{}, emailNotice))
-	if _, err := d.holderOf(ctx, asked.address); err != nil {
+	if _, err := d.holderOf(ctx, d.stored(kindOf(asked.person), asked.address)); err != nil {
 		if !errors.Is(err, staff.ErrExists) {
 			d.noteUnmoved(ctx, asked.person, err)
 		}
@@ -239,11 +239,15 @@ func (d *Desk) ConfirmEmail(ctx context.Context, text string) (Member, error) {
 	if !same || person.Change == "" || person.Status != staff.Active || !d.service.Now().Before(token.until) {
 		return Member{}, staff.ErrTokenRefused
 	}
+	confirm := staff.ConfirmEmail{Person: id, Change: person.Change, Now: d.service.Now()}
+	if id.IsLogin() {
+		confirm.Email = token.address
+	}
 	before, err := d.moveTo(ctx, id, token.address)
 	if err != nil {
 		return Member{}, err
 	}
-	m, err := d.change(ctx, d.callOf(id), id, staff.ConfirmEmail{Person: id, Change: person.Change, Now: d.service.Now()})
+	m, err := d.change(ctx, d.callOf(id), id, confirm)
 	if _, refused := errors.AsType[*rule.Rejection](err); refused {
 		// Meanwhile another change was asked for, or the person has another password. So the log
 		// does not have this change, and the address must not have changed either.
@@ -258,12 +262,14 @@ func (d *Desk) ConfirmEmail(ctx context.Context, text string) (Member, error) {
 // moveTo stores a person's new address, and returns the one before. It is stored before the event
 // is recorded, so that two people cannot have one address. If a node stops in between, the person
 // can sign in with the new address, and the link is still good.
+//
+// Both are as they are stored.
 func (d *Desk) moveTo(ctx context.Context, id staff.PersonID, address string) (before string, err error) {
-	contacts, err := d.store.Contacts(ctx)
+	m, err := d.Member(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	before = contacts[id].Email
+	before, address = d.stored(kindOf(id), m.Email), d.stored(kindOf(id), address)
 	holder := id
 	if before != address {
 		if holder, err = d.holderOf(ctx, address); err != nil {

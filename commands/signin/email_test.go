@@ -327,7 +327,7 @@ func TestAnAddressThatIsNotRecordedIsTakenBack(t *testing.T) {
 	o.move()
 	inner := &interferes{Store: o.store}
 	inner.what = func() {
-		_, err := o.service.Staff(t.Context(), o.callOf(id), staff.AskEmail{Person: id, Change: "another", Until: o.service.Now().Add(time.Hour), Now: o.service.Now()})
+		_, err := o.service.Staff(t.Context(), o.callOf(id), id, staff.AskEmail{Person: id, Change: "another", Until: o.service.Now().Add(time.Hour), Now: o.service.Now()})
 		if err != nil {
 			t.Error(err)
 		}

@@ -95,13 +95,13 @@ func (d *Desk) Code(ctx context.Context, from From, token, code string) (SignedI
 // complete ends the step and begins the session. The password, whose try has counted as failed
 // until now, counts as right.
 func (d *Desk) complete(ctx context.Context, from From, at step, signIn staff.SignIn, more ...staff.Command) (SignedIn, error) {
-	contacts, err := d.store.Contacts(ctx)
+	contact, err := d.contact(ctx, at.Person, at.person)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	// These are the keys under which the password was counted. After begin, the browser has another
 	// token.
-	keys, err := d.keys(ctx, from, at.Person, sum(contacts[at.Person].Email))
+	keys, err := d.keys(ctx, from, at.Person, sum(d.stored(kindOf(at.Person), contact.Email)))
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -139,11 +139,15 @@ func (d *Desk) BeginFactor(ctx context.Context, token string) (Factor, error) {
 
 // newSecret makes a random secret for an app.
 func (d *Desk) newSecret(ctx context.Context, id staff.PersonID) (Factor, error) {
-	contacts, err := d.store.Contacts(ctx)
+	person, err := d.person(ctx, id)
 	if err != nil {
 		return Factor{}, err
 	}
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: contacts[id].Email, SecretSize: 20, Rand: rand.Reader})
+	contact, err := d.contact(ctx, id, person)
+	if err != nil {
+		return Factor{}, err
+	}
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: issuer, AccountName: contact.Email, SecretSize: 20, Rand: rand.Reader})
 	if err != nil {
 		return Factor{}, err
 	}

@@ -137,7 +137,7 @@ func (d *Desk) KnowBrowser(ctx context.Context, text string) (browser string, er
 		return "", orTokenRefused(err)
 	}
 	text, session := d.linkedBrowser(token.person, person)
-	_, err = d.service.Staff(ctx, d.callOf(token.person), staff.KnowBrowser{Person: token.person, Credential: person.Credential, Browser: session.ID})
+	_, err = d.service.Staff(ctx, d.callOf(token.person), token.person, staff.KnowBrowser{Person: token.person, Credential: person.Credential, Browser: session.ID})
 	if errors.Is(err, staff.ErrChanged) || errors.Is(err, staff.ErrDisabled) {
 		err = staff.ErrTokenRefused
 	}

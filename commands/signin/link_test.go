@@ -12,6 +12,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/staff"
+	"daybook/eventstore"
 )
 
 // link asks for a link and returns its token.
@@ -322,10 +323,10 @@ func TestALinkIsGoodForOneBrowser(t *testing.T) {
 	}
 }
 
-// count is how many events of a type the log has about people.
+// count is how many events of a type the log has.
 func (o *office) count(typ string) (events int) {
 	o.t.Helper()
-	for recorded, err := range o.log.ReadStream(o.t.Context(), staff.Stream(), 0, 0) {
+	for recorded, err := range o.log.ReadAll(o.t.Context(), eventstore.Position{}, eventstore.Filter{}, 0) {
 		if err != nil {
 			o.t.Fatal(err)
 		}

@@ -63,17 +63,18 @@ this mail is about, you need not do anything.
 `}
 	newLink = letter{subject: "Set a new password", text: `Hello NAME,
 
-an admin of the shop has made this link for you. Set a new password here:
+the shop has made this link for you. Set a new password here:
 
 LINK
 
 The link is good once, until UNTIL. Your old password stays good until
-you set a new one. If you did not ask for this, tell an admin.
+you set a new one. If you did not ask for this, tell the shop.
 `}
 )
 
 func (d *Desk) send(ctx context.Context, m Member, token Token, of letter) error {
-	filled := strings.NewReplacer("NAME", m.Name, "LINK", d.publicURL+cmp.Or(of.path, linkPath)+token.Text, "UNTIL", token.Until.Format("2006-01-02 15:04 MST"))
+	greeting := strings.TrimSpace("Hello " + m.Name)
+	filled := strings.NewReplacer("Hello NAME", greeting, "LINK", d.publicURL+cmp.Or(of.path, linkPath)+token.Text, "UNTIL", token.Until.Format("2006-01-02 15:04 MST"))
 	if err := d.mailer.Send(ctx, m.Email, of.subject, filled.Replace(of.text)); err != nil {
 		return fmt.Errorf("send a mail: %w", err)
 	}

@@ -2,11 +2,13 @@ package signin
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"daybook/domain/staff"
+	"daybook/domain/unit"
 )
 
 // Memory is a Store in memory. It is for tests and for short programs, because everything is lost
@@ -14,6 +16,7 @@ import (
 type Memory struct {
 	mu       sync.Mutex
 	contacts map[staff.PersonID]Contact
+	logins   map[staff.PersonID]unit.CustomerID
 	since    map[staff.PersonID]time.Time
 	secrets  map[string]Secret
 	sessions map[string]Session
@@ -23,7 +26,7 @@ type Memory struct {
 // NewMemory makes an empty Memory.
 func NewMemory() *Memory {
 	return &Memory{
-		contacts: map[staff.PersonID]Contact{}, since: map[staff.PersonID]time.Time{}, secrets: map[string]Secret{},
+		contacts: map[staff.PersonID]Contact{}, logins: map[staff.PersonID]unit.CustomerID{}, since: map[staff.PersonID]time.Time{}, secrets: map[string]Secret{},
 		sessions: map[string]Session{}, tried: map[string]int{},
 	}
 }
@@ -81,9 +84,47 @@ func (m *Memory) Contacts(context.Context) (map[staff.PersonID]Contact, error) {
 	defer m.mu.Unlock()
 	all := make(map[staff.PersonID]Contact, len(m.contacts))
 	for id, c := range m.contacts {
-		all[id] = c
+		if !id.IsLogin() {
+			all[id] = c
+		}
 	}
 	return all, nil
+}
+
+// AddLogin implements Store.
+func (m *Memory) AddLogin(ctx context.Context, id staff.PersonID, of unit.CustomerID, address string, holder staff.PersonID, now time.Time) (bool, error) {
+	added, err := m.AddPerson(ctx, id, Contact{Email: address}, holder, now)
+	if added {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.logins[id] = of
+	}
+	return added, err
+}
+
+// LoginsOf implements Store.
+func (m *Memory) LoginsOf(_ context.Context, id unit.CustomerID) (all []staff.PersonID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for login, of := range m.logins {
+		if of == id {
+			all = append(all, login)
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// Forget implements Store.
+func (m *Memory) Forget(_ context.Context, id staff.PersonID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.contacts, id)
+	delete(m.logins, id)
+	delete(m.since, id)
+	maps.DeleteFunc(m.secrets, func(_ string, of Secret) bool { return of.Person == id })
+	maps.DeleteFunc(m.sessions, func(_ string, of Session) bool { return of.Person == id })
+	return nil
 }
 
 // SaveSecret implements Store.

@@ -21,7 +21,11 @@ const (
 var ErrNoMail = errors.New("the server sends no mail")
 
 // linkRequest is a request for a link that waits for Run.
-type linkRequest struct{ address, client string }
+type linkRequest struct {
+	kind            Kind
+	signUp          bool // a link to make a login; otherwise one to sign in
+	address, client string
+}
 
 // waiting counts the requests of each client that wait for Run. So one client cannot fill the queue
 // with names that nobody has, and keep others from their links.
@@ -68,7 +72,12 @@ is.
 // records no event of its own, so strangers cannot fill the log: see tallies.
 //
 // Errors: *FieldError, *WaitError, ErrNoMail, and those of the store.
-func (d *Desk) RequestReset(ctx context.Context, from From, email string) error {
+func (d *Desk) RequestReset(ctx context.Context, from From, kind Kind, email string) error {
+	return d.requestLink(ctx, from, email, linkRequest{kind: kind})
+}
+
+// requestLink checks and counts a request for a link, and lets Run send it.
+func (d *Desk) requestLink(ctx context.Context, from From, email string, asked linkRequest) error {
 	if d.mailer == nil {
 		return ErrNoMail
 	}
@@ -76,7 +85,7 @@ func (d *Desk) RequestReset(ctx context.Context, from From, email string) error 
 	if err != nil {
 		return err
 	}
-	keys, err := d.resetKeys(ctx, from, sum(address))
+	keys, err := d.resetKeys(ctx, from, sum(d.stored(asked.kind, address)))
 	if err != nil {
 		return err
 	}
@@ -86,8 +95,9 @@ func (d *Desk) RequestReset(ctx context.Context, from From, email string) error 
 	if !d.waiting.enter(from.Client) {
 		return nil // the same as for a full queue, because the response must not depend on the person
 	}
+	asked.address, asked.client = address, from.Client
 	select {
-	case d.resets <- linkRequest{address: address, client: from.Client}:
+	case d.resets <- asked:
 	default:
 		d.waiting.leave(from.Client)
 		d.logger.WarnContext(ctx, "a request for a link was dropped, because too many are waiting", "waiting", maxResets)
@@ -120,18 +130,26 @@ func (d *Desk) sendResets(ctx context.Context) {
 			return
 		case asked := <-d.resets:
 			d.waiting.leave(asked.client)
-			d.sendReset(ctx, asked.address)
+			d.sendLink(ctx, asked)
 		case asked := <-d.moves:
 			d.sendMove(ctx, asked)
 		}
 	}
 }
 
+func (d *Desk) sendLink(ctx context.Context, asked linkRequest) {
+	if asked.signUp {
+		d.sendSignUp(ctx, asked.address)
+		return
+	}
+	d.sendReset(ctx, asked.kind, asked.address, resetLink)
+}
+
 // sendReset sends a link, if a person who has joined has the address. If too many mails were sent
 // to this person lately, it sends none. The links in those mails are still good, so nobody can keep
 // the person from a new password by asking for many.
-func (d *Desk) sendReset(ctx context.Context, address string) {
-	id, _, err := d.store.ByEmail(ctx, address)
+func (d *Desk) sendReset(ctx context.Context, kind Kind, address string, of letter) {
+	id, _, err := d.store.ByEmail(ctx, d.stored(kind, address))
 	if err != nil || id == "" {
 		d.noteUnsent(ctx, id, err)
 		return
@@ -150,7 +168,7 @@ func (d *Desk) sendReset(ctx context.Context, address string) {
 		d.noteUnsent(ctx, id, err)
 		return
 	}
-	d.noteUnsent(ctx, id, d.send(ctx, m, d.resetToken(id, m.Person), resetLink))
+	d.noteUnsent(ctx, id, d.send(ctx, m, d.resetToken(id, m.Person), of))
 }
 
 // noteUnsent logs why a link was not sent; nil: nothing is wrong.

@@ -12,11 +12,12 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/staff"
+	"daybook/eventstore"
 )
 
 // askReset asks for a link.
 func (o *office) askReset(client, email string) error {
-	return o.RequestReset(o.t.Context(), From{Client: client}, email)
+	return o.RequestReset(o.t.Context(), From{Client: client}, OfStaff, email)
 }
 
 // work sends the links that were asked for, as Run does.
@@ -24,7 +25,7 @@ func (o *office) work() {
 	for len(o.resets) > 0 {
 		asked := <-o.resets
 		o.waiting.leave(asked.client)
-		o.sendReset(o.t.Context(), asked.address)
+		o.sendLink(o.t.Context(), asked)
 	}
 }
 
@@ -175,7 +176,7 @@ func TestEveryRequestForALinkCostsTheSame(t *testing.T) {
 	o.store = store
 	sent, hashes, recorded := mails.count(), o.hasher.done.Load(), o.recorded()
 	for n, email := range []string{"eve@shop.example", "nobody@shop.example", "gone@shop.example", "new@shop.example"} {
-		err := o.RequestReset(ctx, From{Client: fmt.Sprint(n), Browser: browserPrefix + strings.Repeat("0", 64)}, email)
+		err := o.RequestReset(ctx, From{Client: fmt.Sprint(n), Browser: browserPrefix + strings.Repeat("0", 64)}, OfStaff, email)
 		if err != nil {
 			t.Errorf("%s: %v", email, err)
 		}
@@ -202,10 +203,10 @@ func TestEveryRequestForALinkCostsTheSame(t *testing.T) {
 	}
 }
 
-// recorded is how many events the log has about people.
+// recorded is how many events the log has.
 func (o *office) recorded() (events int) {
 	o.t.Helper()
-	for _, err := range o.log.ReadStream(o.t.Context(), staff.Stream(), 0, 0) {
+	for _, err := range o.log.ReadAll(o.t.Context(), eventstore.Position{}, eventstore.Filter{}, 0) {
 		if err != nil {
 			o.t.Fatal(err)
 		}
@@ -268,7 +269,7 @@ func TestOneAddressAsksForFewLinks(t *testing.T) {
 	browser := o.mustSignIn("eve@shop.example").Browser
 	ask := func(from From) bool {
 		t.Helper()
-		err := o.RequestReset(t.Context(), from, "somebody@shop.example")
+		err := o.RequestReset(t.Context(), from, OfStaff, "somebody@shop.example")
 		if _, waits := errors.AsType[*WaitError](err); err != nil && !waits {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/rule"
 	"daybook/domain/staff"
+	"daybook/domain/unit"
 	"daybook/eventstore"
 )
 
@@ -60,22 +61,30 @@ type SignedIn struct {
 	Browser string
 	// Recovery has new recovery codes, if the step has made any. They are shown once.
 	Recovery []string
+	// Customer is the customer who has signed in. It is empty for the staff.
+	Customer unit.CustomerID
 }
 
-// SignIn compares a password. setUp asks to set up a second factor even if the role needs none.
+// SignIn compares a password of the staff or of a customer. setUp asks to set up a second factor
+// even if the role needs none.
 //
 // Errors: ErrRefused, *WaitError, ErrBusy, and those of the log and the store.
-func (d *Desk) SignIn(ctx context.Context, from From, email, password string, setUp bool) (SignedIn, error) {
+func (d *Desk) SignIn(ctx context.Context, from From, kind Kind, email, password string, setUp bool) (SignedIn, error) {
 	account := "unknown"
 	email, err := ParseAddress(email)
 	var id staff.PersonID
 	if err == nil { // a text that is no address is nobody's, but costs the same work
+		email = d.stored(kind, email)
 		account = sum(email)
 		if id, _, err = d.store.ByEmail(ctx, email); err != nil {
 			return SignedIn{}, err
 		}
 	}
-	person, err := d.person(ctx, id)
+	reading := id
+	if id == "" && kind == OfCustomer {
+		reading = unknownLogin
+	}
+	person, err := d.person(ctx, reading)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -168,7 +177,7 @@ func (d *Desk) record(ctx context.Context, noticed guess) {
 	command := staff.NoteGuessing{Person: noticed.person, Failures: int64(noticed.failures), Since: d.service.Now().UTC().Truncate(time.Hour)}
 	who := access.System("sign-in") // whoever guesses was not authenticated
 	call := commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
-	if _, err := d.service.Staff(ctx, call, command); err != nil {
+	if _, err := d.service.Staff(ctx, call, noticed.person, command); err != nil {
 		d.logger.WarnContext(ctx, "guessing cannot be recorded", "person_id", noticed.person, "error", err)
 	}
 }
@@ -188,7 +197,7 @@ func (d *Desk) newSession(id staff.PersonID, person staff.Person, stage Stage, l
 func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person staff.Person, signIn staff.SignIn, more ...staff.Command) (SignedIn, error) {
 	token, session := d.newSession(id, person, Complete, SessionMax)
 	signIn.Session = session.ID
-	if _, err := d.service.Staff(ctx, d.callOf(id), append(more, signIn)...); err != nil {
+	if _, err := d.service.Staff(ctx, d.callOf(id), id, append(more, signIn)...); err != nil {
 		if _, refused := errors.AsType[*rule.Rejection](err); refused {
 			return SignedIn{}, ErrRefused // the reason would help somebody who guesses
 		}
@@ -202,6 +211,13 @@ func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person s
 	browser := session
 	browser.Hash, browser.ID, browser.Stage, browser.ExpiresAt = sum(secret), "b"+randomHex(5), KnownBy, session.BeganAt.Add(BrowserFor)
 	done := SignedIn{Next: Complete, Token: token, Session: session, Browser: browserPrefix + secret}
+	if id.IsLogin() {
+		var err error
+		if done.Customer, err = d.service.Answering(ctx, person.Customer); err != nil {
+			return SignedIn{}, err
+		}
+		d.claimOrders(ctx, id, done.Customer, person.ConfirmedEmail)
+	}
 	if err := d.endBrowser(ctx, from, id); err != nil {
 		return SignedIn{}, err
 	}
@@ -250,7 +266,7 @@ func (d *Desk) HasAddress(ctx context.Context, id staff.PersonID, text string) (
 	if err != nil {
 		return false, nil //nolint:nilerr // it is nobody's
 	}
-	found, _, err := d.store.ByEmail(ctx, email)
+	found, _, err := d.store.ByEmail(ctx, d.stored(kindOf(id), email))
 	return err == nil && found == id && id != "", err
 }
 
@@ -280,7 +296,11 @@ func (d *Desk) holder(ctx context.Context, hash string, uses bool) (access.Princ
 			return access.Principal{}, err
 		}
 	}
-	return access.Principal{ID: actor(session.Person), Role: person.Role, Grants: d.grants(person.Role), Credential: hash}, nil
+	who := access.Principal{ID: session.Person.Actor(), Role: person.Role, Grants: d.grants(person.Role), Credential: hash}
+	if session.Person.IsLogin() {
+		who.Customer, err = d.service.Answering(ctx, person.Customer)
+	}
+	return who, err
 }
 
 // lives tells whether a session is before its end and was used in the last 30 minutes (IdleMax).
@@ -291,11 +311,7 @@ func (s *Session) lives(now time.Time) bool {
 // PersonOf returns the id of the person behind a principal. It is empty if the principal is not a
 // person who has signed in.
 func PersonOf(who access.Principal) staff.PersonID {
-	id, _ := strings.CutPrefix(who.ID, access.StaffPrefix)
-	if id == who.ID {
-		return ""
-	}
-	return staff.PersonID(id)
+	return staff.OfActor(who.ID)
 }
 
 // Sessions are the sessions of a person that are good now, the oldest first.
@@ -366,7 +382,7 @@ func (d *Desk) end(ctx context.Context, call commands.Call, session Session) err
 	if err != nil || !ended {
 		return err
 	}
-	_, err = d.service.Staff(ctx, call, staff.SignOut{Person: session.Person, Session: session.ID})
+	_, err = d.service.Staff(ctx, call, session.Person, staff.SignOut{Person: session.Person, Session: session.ID})
 	return err
 }
 

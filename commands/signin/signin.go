@@ -1,7 +1,7 @@
-// Package signin lets people sign in: it invites them, compares passwords and codes, and keeps
-// sessions. Package domain/access decides what a person may do, by their role. Package domain/staff
-// decides which events are recorded. This package does what those two must not do: it hashes, draws
-// random numbers, and stores what the log must not have.
+// Package signin lets people sign in, those of the staff and customers: it invites them, compares
+// passwords and codes, and keeps sessions. Package domain/access decides what a person may do, by
+// their role. Package domain/staff decides which events are recorded. This package does what those
+// two must not do: it hashes, draws random numbers, and stores what the log must not have.
 //
 //   - signin.go has the desk: invitations, tokens, and the passwords of people.
 //   - session.go begins and ends sessions, and tells who sends a request.
@@ -15,6 +15,7 @@
 //   - link.go has what such a link does.
 //   - tally.go counts failed tries, and records the counts.
 //   - email.go changes the addresses of people.
+//   - login.go lets customers sign up and sign in.
 //   - store.go is what is stored beside the log; memory.go keeps it in memory.
 package signin
 
@@ -38,6 +39,7 @@ import (
 
 	"daybook/commands"
 	"daybook/domain/access"
+	"daybook/domain/customer"
 	"daybook/domain/staff"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -82,6 +84,9 @@ type Options struct {
 	// ResetSecret signs the tokens for people who have forgotten their passwords. All nodes must
 	// have the same. nil: a random one.
 	ResetSecret []byte
+	// ClaimOrders gives a customer the orders that a guest made with an e-mail address which the
+	// customer has confirmed, and returns how many; nil: nothing is claimed.
+	ClaimOrders func(ctx context.Context, call commands.Call, customer unit.CustomerID, email string) (int, error)
 	Logger      *slog.Logger
 }
 
@@ -102,6 +107,7 @@ type Desk struct {
 	moves     chan move // new addresses of people, to which Run sends links
 
 	resetSecret []byte
+	ordersOf    func(ctx context.Context, call commands.Call, customer unit.CustomerID, email string) (int, error)
 	watches     watches
 	tallies     tallies
 }
@@ -112,7 +118,7 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret,
+		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, ordersOf: options.ClaimOrders,
 		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
 	if d.resetSecret == nil {
@@ -184,7 +190,7 @@ func (d *Desk) Invite(ctx context.Context, call commands.Call, contact Contact, 
 		return Member{}, Token{}, err
 	}
 	token, hash := newToken(id, d.service.Now())
-	_, err = d.service.Staff(ctx, call, staff.Invite{Person: id, Role: role, Token: hash, Until: token.Until, Now: d.service.Now()})
+	_, err = d.service.Staff(ctx, call, id, staff.Invite{Person: id, Role: role, Token: hash, Until: token.Until, Now: d.service.Now()})
 	if err != nil {
 		return Member{}, Token{}, err // the address can be taken over after a minute; see takeAddress
 	}
@@ -210,8 +216,8 @@ func (d *Desk) takeAddress(ctx context.Context, id staff.PersonID, contact Conta
 	return err
 }
 
-// holderOf returns from whom an address can be taken over; empty: nobody has it. The error is
-// staff.ErrExists if its holder keeps it.
+// holderOf returns from whom an address, as it is stored, can be taken over; empty: nobody has it.
+// The error is staff.ErrExists if its holder keeps it.
 func (d *Desk) holderOf(ctx context.Context, email string) (staff.PersonID, error) {
 	holder, since, err := d.store.ByEmail(ctx, email)
 	if err != nil || holder == "" {
@@ -231,7 +237,7 @@ func (d *Desk) holderOf(ctx context.Context, email string) (staff.PersonID, erro
 // that of Invite.
 func (d *Desk) GiveToken(ctx context.Context, call commands.Call, id staff.PersonID) (Member, Token, error) {
 	token, hash := newToken(id, d.service.Now())
-	if _, err := d.service.Staff(ctx, call, staff.GiveToken{Person: id, Token: hash, Until: token.Until, Now: d.service.Now()}); err != nil {
+	if _, err := d.service.Staff(ctx, call, id, staff.GiveToken{Person: id, Token: hash, Until: token.Until, Now: d.service.Now()}); err != nil {
 		return Member{}, Token{}, err
 	}
 	member, err := d.Member(ctx, id)
@@ -248,6 +254,9 @@ func (d *Desk) GiveToken(ctx context.Context, call commands.Call, id staff.Perso
 func (d *Desk) ChangeRole(ctx context.Context, call commands.Call, id staff.PersonID, role access.Role) (Member, error) {
 	if call.Who.IsZero() {
 		return Member{}, commands.ErrNobody
+	}
+	if id.IsLogin() {
+		return Member{}, &FieldError{Field: "role", Detail: "a customer who signs in has the role customer"}
 	}
 	if err := d.checkRole(call, role); err != nil {
 		return Member{}, err
@@ -268,7 +277,7 @@ func (d *Desk) RemoveFactor(ctx context.Context, call commands.Call, id staff.Pe
 // change carries out a command on a person, and deletes the sessions and secrets that are no longer
 // good.
 func (d *Desk) change(ctx context.Context, call commands.Call, id staff.PersonID, command staff.Command) (Member, error) {
-	if _, err := d.service.Staff(ctx, call, command); err != nil {
+	if _, err := d.service.Staff(ctx, call, id, command); err != nil {
 		return Member{}, err
 	}
 	member, err := d.Member(ctx, id)
@@ -298,11 +307,23 @@ func (d *Desk) Member(ctx context.Context, id staff.PersonID) (Member, error) {
 	if err != nil {
 		return Member{}, err
 	}
-	contacts, err := d.store.Contacts(ctx)
-	return Member{ID: id, Person: person, Contact: contacts[id]}, err
+	contact, err := d.contact(ctx, id, person)
+	return Member{ID: id, Person: person, Contact: contact}, err
 }
 
-// Members are all people, by id.
+// contact is how to reach a person. The log has that of a login: its address, and the name of the
+// customer's account.
+func (d *Desk) contact(ctx context.Context, id staff.PersonID, person staff.Person) (of Contact, err error) {
+	if !id.IsLogin() {
+		contacts, err := d.store.Contacts(ctx)
+		return contacts[id], err
+	}
+	of.Email = person.ConfirmedEmail
+	err = d.service.ViewCustomer(ctx, person.Customer, func(account customer.State, _ int64) { of.Name = account.Profile.Name })
+	return of, err
+}
+
+// Members are all people of the staff, by id.
 func (d *Desk) Members(ctx context.Context) ([]Member, error) {
 	contacts, err := d.store.Contacts(ctx)
 	if err != nil {
@@ -320,12 +341,8 @@ func (d *Desk) Members(ctx context.Context) ([]Member, error) {
 }
 
 // person reads a person from the log. A person who does not exist has no status.
-func (d *Desk) person(ctx context.Context, id staff.PersonID) (person staff.Person, err error) {
-	err = d.service.ViewStaff(ctx, func(state staff.State, _ int64) {
-		person = state.People[id]
-		person.Recovery = slices.Clone(person.Recovery)
-	})
-	return person, err
+func (d *Desk) person(ctx context.Context, id staff.PersonID) (staff.Person, error) {
+	return d.service.Person(ctx, id)
 }
 
 // Redeemed is a person who has set a password with a token.
@@ -413,11 +430,15 @@ func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, pr
 // newCredential hashes a new password and stores the hash. The hash is not used until an event
 // names it.
 func (d *Desk) newCredential(ctx context.Context, id staff.PersonID, field, password string) (credential string, err error) {
-	contacts, err := d.store.Contacts(ctx)
+	person, err := d.person(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	if fault := passwordFault(password, contacts[id]); fault != "" {
+	contact, err := d.contact(ctx, id, person)
+	if err != nil {
+		return "", err
+	}
+	if fault := passwordFault(password, contact); fault != "" {
 		return "", &FieldError{Field: field, Detail: fault}
 	}
 	hashed, err := d.hasher.hash(ctx, normal(password))
@@ -444,11 +465,9 @@ func (d *Desk) compare(ctx context.Context, person staff.Person, password string
 // these commands are about nobody else.
 func (d *Desk) callOf(id staff.PersonID) commands.Call {
 	who := access.System("sign-in")
-	who.ID = actor(id)
+	who.ID = id.Actor()
 	return commands.Call{Who: who, Needs: access.WriteAccess, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
 }
-
-func actor(id staff.PersonID) string { return access.StaffPrefix + string(id) }
 
 // checkRole refuses a role that does not exist, that reaches only the things of a customer, or that
 // has a right which the caller does not have. The commands check the caller's rights, too. Here

@@ -67,7 +67,7 @@ func (o *office) hire(email string, role access.Role) staff.PersonID {
 }
 
 func (o *office) signIn(from From, email, password string) (SignedIn, error) {
-	return o.SignIn(o.t.Context(), from, email, password, false)
+	return o.SignIn(o.t.Context(), from, OfStaff, email, password, false)
 }
 
 func (o *office) mustSignIn(email string) SignedIn {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"daybook/domain/staff"
+	"daybook/domain/unit"
 )
 
 // Store keeps what the log must not have: names and addresses, hashes of passwords, secrets of
@@ -21,8 +22,15 @@ type Store interface {
 	ChangeEmail(ctx context.Context, id staff.PersonID, email string, holder staff.PersonID, now time.Time) (changed bool, err error)
 	// ByEmail returns who has an address, and since when. The id is empty if nobody has it.
 	ByEmail(ctx context.Context, email string) (id staff.PersonID, since time.Time, err error)
-	// Contacts returns the contacts of all people.
+	// Contacts returns the contacts of all people of the staff.
 	Contacts(ctx context.Context) (map[staff.PersonID]Contact, error)
+
+	// AddLogin is AddPerson for a login of a customer. address is as Desk stores it: a keyed hash.
+	AddLogin(ctx context.Context, id staff.PersonID, of unit.CustomerID, address string, holder staff.PersonID, now time.Time) (added bool, err error)
+	// LoginsOf returns the logins of a customer, by id.
+	LoginsOf(ctx context.Context, id unit.CustomerID) ([]staff.PersonID, error)
+	// Forget deletes everything that is stored of a person.
+	Forget(ctx context.Context, id staff.PersonID) error
 
 	SaveSecret(ctx context.Context, secret Secret) error
 	// Secret returns the value of a secret. It is empty if there is no such secret.

@@ -129,7 +129,7 @@ func (d *Desk) recordTallies(ctx context.Context, all []tally) {
 			Passwords: one.counts[wrongPassword], Codes: one.counts[wrongCode], Delayed: one.counts[delayed], Links: one.counts[linkAsked],
 		}
 		call := commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID, Channel: "api"}}
-		_, err := d.service.Staff(ctx, call, command)
+		_, err := d.service.Staff(ctx, call, one.person, command)
 		if _, refused := errors.AsType[*rule.Rejection](err); err != nil && !refused {
 			d.logger.WarnContext(ctx, "failed tries cannot be recorded yet", "person_id", one.person, "error", err)
 			continue

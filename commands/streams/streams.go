@@ -20,7 +20,7 @@ import (
 	"daybook/eventstore"
 )
 
-var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, customer.Category, subject.Category}
+var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, staff.LoginCategory, customer.Category, subject.Category}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

@@ -41,13 +41,14 @@ func System(part string) Principal {
 // The beginnings of the names of actors that were authenticated.
 const (
 	KeyPrefix    = "key:"    // holders of keys
-	StaffPrefix  = "staff:"  // people who have signed in
+	StaffPrefix  = "staff:"  // people of the staff who have signed in
+	LoginPrefix  = "login:"  // customers who have signed in
 	OIDCPrefix   = "oidc:"   // holders of tokens of an identity provider
 	GuestPrefix  = "guest:"  // guests
 	SystemPrefix = "system:" // parts of the program (System)
 )
 
-var authenticatedActors = []string{KeyPrefix, StaffPrefix, OIDCPrefix, GuestPrefix, SystemPrefix}
+var authenticatedActors = []string{KeyPrefix, StaffPrefix, LoginPrefix, OIDCPrefix, GuestPrefix, SystemPrefix}
 
 // AuthenticatedPrefix returns the beginning of an actor's name that says that the actor was
 // authenticated. It is empty if the name has none. Without access control, nobody may have such a

@@ -1,6 +1,10 @@
 package staff
 
-import "daybook/domain/wire"
+import (
+	"strings"
+
+	"daybook/domain/wire"
+)
 
 // The wire names. They are storage format: a name once used stays readable, and a changed shape
 // gets a new version.
@@ -21,6 +25,8 @@ const (
 	typeEmailChanged    = "shopstaff.email_changed.v1"
 	typeBrowserKnown    = "shopstaff.browser_known.v1"
 	typeTriesCounted    = "shopstaff.tries_counted.v1"
+
+	typeSignedUp = "shoplogin.signed_up.v1"
 )
 
 var decoders = wire.Decoders[Event]{
@@ -42,6 +48,24 @@ var decoders = wire.Decoders[Event]{
 	typeTriesCounted:    read[TriesCounted],
 }
 
+// loginDecoders are those of the events of logins. The names differ in the category.
+var loginDecoders = func() wire.Decoders[Event] {
+	of := wire.Decoders[Event]{typeSignedUp: read[SignedUp]}
+	for name, decode := range decoders {
+		switch name {
+		case typeInvited, typeJoined, typeRoleChanged:
+		default:
+			of[loginType(name)] = decode
+		}
+	}
+	return of
+}()
+
+// loginType is the wire name of an event of a login that the staff has under name.
+func loginType(name string) string {
+	return LoginCategory + strings.TrimPrefix(name, Category)
+}
+
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
 
 // Types are the wire names of all events, in every version there was.
@@ -52,6 +76,20 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 
 // Decode reads what Encode wrote. For an unknown name it returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+// LoginTypes is Types for logins.
+func LoginTypes() []string { return loginDecoders.Types() }
+
+// EncodeLogin is Encode for an event of a login.
+func EncodeLogin(e Event) (typ string, data []byte, err error) {
+	if signed, is := e.(SignedUp); is {
+		return wire.Write(typeSignedUp, signed)
+	}
+	return wire.Write(loginType(typeName(e)), e)
+}
+
+// DecodeLogin is Decode for an event of a login.
+func DecodeLogin(typ string, data []byte) (Event, error) { return loginDecoders.Decode(typ, data) }
 
 func typeName(e Event) string {
 	switch e.(type) {
@@ -87,6 +125,8 @@ func typeName(e Event) string {
 		return typeBrowserKnown
 	case TriesCounted:
 		return typeTriesCounted
+	case SignedUp:
+		return typeSignedUp
 	}
 	panic("staff: unknown event")
 }

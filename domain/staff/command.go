@@ -139,6 +139,7 @@ type AskEmail struct {
 type ConfirmEmail struct {
 	Person PersonID
 	Change string
+	Email  string // the new address of a login; empty for the staff
 	Now    time.Time
 }
 

@@ -22,6 +22,8 @@ const (
 // *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
 	switch cmd := cmd.(type) {
+	case SignUp:
+		return signUp(cmd, s)
 	case Invite:
 		return invite(cmd, s)
 	case GiveToken:
@@ -64,8 +66,8 @@ func invite(cmd Invite, s State) ([]Event, error) {
 	switch {
 	case len(s.People) >= MaxPeople:
 		return nil, ErrLimit
-	case !isPlain(string(cmd.Person)):
-		return nil, invalid("person_id", "An id has 1 to 40 lower-case letters and digits.")
+	case !isPlain(string(cmd.Person)) || cmd.Person.IsLogin():
+		return nil, invalid("person_id", "An id has 1 to 40 lower-case letters and digits, and does not begin with u.")
 	case s.People[cmd.Person].Status != "":
 		return nil, ErrExists
 	}
@@ -126,8 +128,11 @@ func changeRole(cmd ChangeRole, s State) ([]Event, error) {
 	if err := checkRole(cmd.Role); err != nil {
 		return nil, err
 	}
-	if person.Role == cmd.Role {
+	switch {
+	case person.Role == cmd.Role:
 		return nil, nil
+	case cmd.Person.IsLogin():
+		return nil, invalid("role", "A customer who signs in has the role customer.")
 	}
 	return []Event{RoleChanged{Person: cmd.Person, Role: cmd.Role}}, nil
 }
@@ -313,7 +318,7 @@ func confirmEmail(cmd ConfirmEmail, s State) ([]Event, error) {
 	case person.Change != cmd.Change || !cmd.Now.Before(person.ChangeUntil):
 		return nil, ErrTokenRefused
 	}
-	return []Event{EmailChanged{Person: cmd.Person, Change: cmd.Change}}, nil
+	return []Event{EmailChanged{Person: cmd.Person, Change: cmd.Change, Email: cmd.Email}}, nil
 }
 
 func knowBrowser(cmd KnowBrowser, s State) ([]Event, error) {

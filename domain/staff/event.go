@@ -1,11 +1,12 @@
 // Package staff decides about the people who work in the shop and sign in: who was invited, which
 // role each has, and which of their passwords, codes and tokens counts. All people are in one
-// stream, so that decisions about two people cannot contradict each other.
+// stream, so that decisions about two people cannot contradict each other. Customers who sign in
+// follow the same rules; see login.go.
 //
-// The log holds no e-mail, no name and no password. An event names a credential or a second factor
-// by its id, and the thing itself is in a table that no API shows. So a person's data can be
-// deleted, and a reader of the log learns nothing that helps to sign in. Package commands/signin
-// hashes passwords and compares them.
+// The log holds no e-mail, no name and no password of the staff. An event names a credential or a
+// second factor by its id, and the thing itself is in a table that no API shows. So a person's data
+// can be deleted, and a reader of the log learns nothing that helps to sign in. Package
+// commands/signin hashes passwords and compares them.
 package staff
 
 import (
@@ -140,6 +141,8 @@ type EmailAsked struct {
 type EmailChanged struct {
 	Person PersonID `json:"person_id"`
 	Change string   `json:"change_id" class:"open"`
+	// Email is the new address of a login. It is empty for the staff.
+	Email string `json:"email,omitempty" class:"personal"`
 }
 
 // BrowserKnown notes that a link which went to the person's address made a browser known. Failures

@@ -5,10 +5,11 @@ import (
 	"time"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 )
 
 // FoldVersion is that of State's shape and of Evolve; a snapshot of another version is not used.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // State is all people.
 type State struct {
@@ -19,6 +20,9 @@ type State struct {
 type Person struct {
 	Role   access.Role `json:"role"`
 	Status Status      `json:"status"`
+	// Customer and ConfirmedEmail are those of a login. They are empty for the staff.
+	Customer       unit.CustomerID `json:"customer_id,omitempty"`
+	ConfirmedEmail string          `json:"email,omitempty"`
 	// Token is the hash of the token that is good until Until; empty: none.
 	Token string    `json:"token_hash,omitempty"`
 	Until time.Time `json:"until,omitzero"`
@@ -62,6 +66,8 @@ func Evolve(s State, e Event) State {
 		s.People = make(map[PersonID]Person)
 	}
 	switch e := e.(type) {
+	case SignedUp:
+		s.People[e.Person] = Person{Role: access.Customer, Status: Active, Customer: e.Customer, ConfirmedEmail: e.Email, Credential: e.Credential}
 	case Invited:
 		s.People[e.Person] = Person{Role: e.Role, Status: Waiting, Token: e.Token, Until: e.Until}
 	case TokenGiven:
@@ -80,7 +86,7 @@ func Evolve(s State, e Event) State {
 		})
 	case Disabled:
 		s.change(e.Person, func(p *Person) {
-			*p = Person{Role: p.Role, Status: Ended, Generation: p.Generation + 1}
+			*p = Person{Role: p.Role, Status: Ended, Customer: p.Customer, Generation: p.Generation + 1}
 		})
 	case FactorSet:
 		s.change(e.Person, func(p *Person) {
@@ -107,7 +113,7 @@ func Evolve(s State, e Event) State {
 		s.change(e.Person, func(p *Person) { p.Change, p.ChangeUntil = e.Change, e.Until })
 	case EmailChanged:
 		s.change(e.Person, func(p *Person) {
-			p.Moved = e.Change
+			p.Moved, p.ConfirmedEmail = e.Change, e.Email
 			p.Token, p.Until = "", time.Time{}
 			p.endSessions()
 		})
@@ -163,7 +169,7 @@ func (s State) Concerns(cmd Command) []access.Role {
 			return nil
 		}
 		return []access.Role{s.People[cmd.Person].Role}
-	case ConfirmEmail, RedeemToken, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing, KnowBrowser, CountTries:
+	case ConfirmEmail, RedeemToken, SignUp, ChangePassword, SetFactor, ReplaceFactor, RenewRecovery, SignIn, NoteGuessing, KnowBrowser, CountTries:
 		return nil
 	}
 	panic("staff: unknown command")

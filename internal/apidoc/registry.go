@@ -7,6 +7,7 @@
 package apidoc
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -197,7 +198,7 @@ func describe(schema string, s *huma.Schema) {
 	case strings.HasSuffix(schema, "InputBody"):
 		s.Description = "What a request asks for."
 	default:
-		s.Description = schemas[schema]
+		s.Description = cmp.Or(schemas[schema], schemas[asStaff(schema)])
 	}
 	for name, member := range s.Properties {
 		Say(schema, name, member)
@@ -210,12 +211,20 @@ func describe(schema string, s *huma.Schema) {
 	}
 }
 
+// asStaff returns the schema of the staff that has the same members as one of a login, because most
+// of their events are alike.
+func asStaff(schema string) string { return strings.Replace(schema, "Shoplogin", "Shopstaff", 1) }
+
 // Say sets the description, form and example of a member of a schema, or of a parameter, by its
 // name. It changes none that the member has already.
 func Say(schema, name string, member *huma.Schema) {
 	word, known := words[schema+"."+name]
 	if part, isPart := strings.CutPrefix(schema, "Event"); !known && isPart {
 		word, known = words[part+"."+name] // the name has the same meaning in an event
+	}
+	if alike := asStaff(schema); !known && alike != schema {
+		Say(alike, name, member)
+		return
 	}
 	if !known {
 		word, known = words[name]

@@ -27,6 +27,7 @@ func All() map[string]reflect.Type {
 	learn(all, stock.Types(), stock.Decode)
 	learn(all, access.Types(), access.Decode)
 	learn(all, staff.Types(), staff.Decode)
+	learn(all, staff.LoginTypes(), staff.DecodeLogin)
 	learn(all, customer.Types(), customer.Decode)
 	learn(all, subject.Types(), subject.Decode)
 	return all

@@ -170,7 +170,7 @@ func (f *front) log(w *response, r *http.Request, record *problem.Request, took 
 // secretMarks begin the secrets that a client may write into a path by mistake: keys, tokens of
 // guests, of people (also those in links) and of wish lists, sessions, and what tells browsers
 // apart.
-var secretMarks = []string{"dbk_", "dbg_", "dbt_", "dbr_", "dbe_", "dbs_", "dbb_", "dbw_"}
+var secretMarks = []string{"dbk_", "dbg_", "dbt_", "dbr_", "dbe_", "dbu_", "dbs_", "dbb_", "dbw_"}
 
 // pathToLog returns the path of a request without secrets, without the id of a customer, and
 // without e-mail addresses, because the program's log must not have personal data.

@@ -25,6 +25,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 )
 
 // issuer is an issuer that runs in this process, and whose keys the test chooses.
@@ -65,6 +66,7 @@ func newIssuer(t *testing.T) (i *issuer, key *ecdsa.PrivateKey) {
 	i.has("one", key.Public())
 	i.Verifier = New(Config{
 		Issuer: i.url, Audience: "daybook", RoleClaim: "role", CustomerClaim: "customer", Now: i.now, Client: server.Client(),
+		CustomerOf: func(subject string) unit.CustomerID { return unit.CustomerID("of-" + subject) },
 		Grants: func(role access.Role) access.Grants {
 			grants, _ := access.BuiltIn(role)
 			return grants
@@ -121,6 +123,7 @@ func TestATokenNamesARoleAndACustomer(t *testing.T) {
 		"an operator":            {nil, "oidc:user-1", access.Operator, ""},
 		"among other roles":      {map[string]any{"role": []string{"offline_access", "auditor"}}, "oidc:user-1", access.Auditor, ""},
 		"a customer":             {map[string]any{"role": "customer", "customer": "17850"}, "oidc:user-1", access.Customer, "17850"},
+		"a customer by subject":  {map[string]any{"role": "customer"}, "oidc:user-1", access.Customer, "of-user-1"},
 		"several audiences":      {map[string]any{"aud": []string{"other", "daybook"}}, "oidc:user-1", access.Operator, ""},
 		"a clock that is behind": {map[string]any{"exp": i.now().Add(-skew / 2).Unix()}, "oidc:user-1", access.Operator, ""},
 		"an address as subject":  {map[string]any{"sub": "eve@shop.example"}, "oidc:sha256-", access.Operator, ""},
@@ -190,7 +193,8 @@ func TestTokensThatAreRefused(t *testing.T) {
 		"a guest":                i.sign(key, map[string]any{"role": "guest", "customer": "17850"}),
 		"two roles":              i.sign(key, map[string]any{"role": []string{"auditor", "admin"}}),
 		"a role that is no text": i.sign(key, map[string]any{"role": map[string]any{"admin": true}}),
-		"a customer of nobody":   i.sign(key, map[string]any{"role": "customer"}),
+		"a customer of nobody":   i.sign(key, map[string]any{"role": "customer", "customer": ""}),
+		"a customer by a number": i.sign(key, map[string]any{"role": "customer", "customer": 17850}),
 		"a customer with slash":  i.sign(key, map[string]any{"role": "customer", "customer": "a/b"}),
 		"no token":               "a.b.c",
 		"nothing":                "..",

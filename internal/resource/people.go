@@ -37,12 +37,33 @@ type StaffToken struct {
 	Mail   string      `json:"mail,omitempty" enum:"sent,not-sent" doc:"Whether the mail server has taken the mail with the token. If it has not, give-token sends another one. Left out if the server sends no mail."`
 }
 
+// Invitation says what became of the mail to a customer.
+type Invitation struct {
+	Until time.Time `json:"token_until" doc:"Until when the link in the mail is good."`
+	Mail  string    `json:"mail" enum:"sent,not-sent" doc:"Whether the mail server has taken the mail. If it has not, send the request again."`
+}
+
+// Login says whether and how a customer signs in.
+type Login struct {
+	PersonID     staff.PersonID `json:"person_id" doc:"The login, for the routes of people: list-staff-sessions, remove-factor, give-token and disable-staff."`
+	Email        string         `json:"email,omitempty" class:"personal" doc:"The confirmed address with which the customer signs in. Left out once the login has ended."`
+	Status       staff.Status   `json:"login_status" enum:"active,disabled"`
+	SecondFactor bool           `json:"second_factor"`
+}
+
+// LoginOf shows the present state of a login.
+func LoginOf(id staff.PersonID, person staff.Person) Login {
+	return Login{PersonID: id, Email: person.ConfirmedEmail, Status: person.Status, SecondFactor: person.Factor != ""}
+}
+
 // SignIn says how far a sign-in is.
 type SignIn struct {
 	Next     string   `json:"next" enum:"complete,second-factor,set-up-factor"`
 	Step     string   `json:"step_token,omitempty" secret:"true" doc:"What the next step must send. Left out if the sign-in is complete."`
 	Session  *Session `json:"session,omitempty" doc:"The session that has begun. Its token is in a cookie. Left out if a step is missing."`
 	Recovery []string `json:"recovery_codes,omitempty" secret:"true" doc:"New recovery codes, which are shown only here. Only a sign-in that sets up a second factor has them."`
+	// CustomerID is a text, because a reader without rights of personal data still sees their own.
+	CustomerID string `json:"customer_id,omitempty" doc:"The customer who has signed in. Left out for the staff."`
 }
 
 // Session is a session of a person.

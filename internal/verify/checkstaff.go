@@ -6,18 +6,22 @@ import (
 	"daybook/domain/staff"
 )
 
-// foldStaff folds an event about people. All of them are in one stream. An event about a person
+// foldStaff folds an event about people. Those of the staff are in one stream, and each login of a
+// customer is in a stream of its own. An event about a person
 // must come after the event that invited them, and a person is invited only once. After a person's
 // access has ended, they must not do anything. Recovery codes belong to a second factor. An address
 // changes as it was asked for last.
 func (b *Book) foldStaff(e *event, value staff.Event) {
-	if e.Stream != staff.Stream() {
-		b.report(e, "people are in the stream "+staff.Stream()+" only")
+	id := personOf(value)
+	if e.Stream != staff.StreamOf(id) {
+		b.report(e, fmt.Sprintf("the person %s is in the stream %s only", id, staff.StreamOf(id)))
 		return
 	}
-	id := personOf(value)
 	person, known := b.Staff.People[id]
 	_, invites := value.(staff.Invited)
+	if _, signsUp := value.(staff.SignedUp); signsUp {
+		invites = true
+	}
 	_, renews := value.(staff.RecoverySet)
 	_, signsIn := value.(staff.SignedIn)
 	changed, moves := value.(staff.EmailChanged)
@@ -71,6 +75,8 @@ func personOf(value staff.Event) staff.PersonID {
 	case staff.BrowserKnown:
 		return value.Person
 	case staff.TriesCounted:
+		return value.Person
+	case staff.SignedUp:
 		return value.Person
 	}
 	return ""

@@ -68,15 +68,16 @@ func decode(recorded eventstore.Recorded) (e event) {
 
 // decoders are the functions that decode events, by the category of their stream.
 var decoders = map[string]func(eventType string, data []byte) (any, error){
-	product.Category:  func(t string, data []byte) (any, error) { return product.Decode(t, data) },
-	cart.Category:     func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
-	order.Category:    func(t string, data []byte) (any, error) { return order.Decode(t, data) },
-	returns.Category:  func(t string, data []byte) (any, error) { return returns.Decode(t, data) },
-	access.Category:   func(t string, data []byte) (any, error) { return access.Decode(t, data) },
-	customer.Category: func(t string, data []byte) (any, error) { return customer.Decode(t, data) },
-	staff.Category:    func(t string, data []byte) (any, error) { return staff.Decode(t, data) },
-	stock.Category:    func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
-	subject.Category:  func(t string, data []byte) (any, error) { return subject.Decode(t, data) },
+	product.Category:    func(t string, data []byte) (any, error) { return product.Decode(t, data) },
+	cart.Category:       func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
+	order.Category:      func(t string, data []byte) (any, error) { return order.Decode(t, data) },
+	returns.Category:    func(t string, data []byte) (any, error) { return returns.Decode(t, data) },
+	access.Category:     func(t string, data []byte) (any, error) { return access.Decode(t, data) },
+	customer.Category:   func(t string, data []byte) (any, error) { return customer.Decode(t, data) },
+	staff.Category:      func(t string, data []byte) (any, error) { return staff.Decode(t, data) },
+	staff.LoginCategory: func(t string, data []byte) (any, error) { return staff.DecodeLogin(t, data) },
+	stock.Category:      func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
+	subject.Category:    func(t string, data []byte) (any, error) { return subject.Decode(t, data) },
 }
 
 func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Recorded) (value any, err error) {

@@ -175,7 +175,7 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			return state, revision, err
 		},
 		begin: func(s *shop) {
-			s.must(s.Staff(ctx, callAt(autumn), staff.Invite{Person: "p1", Role: access.Admin, Token: strings.Repeat("0", 64), Until: time.Now().Add(time.Hour), Now: time.Now()}))
+			s.must(s.Staff(ctx, callAt(autumn), "p1", staff.Invite{Person: "p1", Role: access.Admin, Token: strings.Repeat("0", 64), Until: time.Now().Add(time.Hour), Now: time.Now()}))
 		},
 	}
 	codecs, err := filepath.Glob("../../domain/*/codec.go")
