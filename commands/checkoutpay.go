@@ -20,8 +20,15 @@ type AfterPlacing struct {
 	// Pay, if not nil, is recorded. Without an amount it is what the order owes. Without an id, the
 	// id derives from the call that began the checkout, so two calls that get the same order also
 	// have the same payment. A free order is paid without a transaction.
-	Pay     *order.RecordTransaction
+	Pay *order.RecordTransaction
+	// Confirm asks for a confirmed order. Beside a payment that has not succeeded, the order stays
+	// pending: at its deadline the money decides.
 	Confirm bool
+}
+
+// confirms tells whether the order is confirmed as soon as it is placed.
+func (a *AfterPlacing) confirms() bool {
+	return a != nil && a.Confirm && (a.Pay == nil || a.Pay.State == order.Succeeded)
 }
 
 // calls are the calls of the step, one for each permission that it uses.
@@ -36,7 +43,7 @@ func (a *AfterPlacing) calls() (all []Call) {
 	if a.Pay != nil {
 		using(access.RecordMoney)
 	}
-	if a.Confirm {
+	if a.Confirm { // the permission is needed whether or not the payment has succeeded
 		using(access.ConfirmOrder)
 	}
 	return all
@@ -86,7 +93,7 @@ func (a *AfterPlacing) commands(s *Service, begunBy uuid.UUID, owed func() (unit
 			wanted = append(wanted, pay)
 		}
 	}
-	if a.Confirm {
+	if a.confirms() {
 		wanted = append(wanted, order.Confirm{Now: s.now(), Allocated: s.joined})
 	}
 	return wanted, nil

@@ -246,7 +246,7 @@ func (s *Service) checkoutAtOnce(ctx context.Context, call Call, ask CheckoutReq
 	if !ok {
 		return CheckoutResult{}, aggregate.ErrStepByStep
 	}
-	result, err := s.finishCheckout(ctx, call.Meta, started, nil, driver{confirms: ask.After != nil && ask.After.Confirm})
+	result, err := s.finishCheckout(ctx, call.Meta, started, nil, driver{confirms: ask.After.confirms()})
 	if err != nil {
 		return result, err
 	}

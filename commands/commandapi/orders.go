@@ -48,7 +48,7 @@ func (a *api) orderCommand(command func() order.Command) func(context.Context, c
 
 func (a *api) confirm() order.Command     { return order.Confirm{Now: a.service.Now()} }
 func (a *api) expireOrder() order.Command { return order.Expire{Now: a.service.Now()} }
-func releaseHold() order.Command          { return order.ReleaseHold{} }
+func (a *api) releaseHold() order.Command { return order.ReleaseHold{Now: a.service.Now()} }
 func complete() order.Command             { return order.Complete{} }
 func archive() order.Command              { return order.Archive{} }
 func unarchive() order.Command            { return order.Unarchive{} }

@@ -21,6 +21,7 @@ func TestWireForm(t *testing.T) {
 		isPlaced, onlyPostage(),
 		Confirmed{},
 		Confirmed{Allocated: true},
+		Confirmed{Because: CoveredByCapture},
 		PutOnHold{Reason: "fraud?"},
 		HoldReleased{},
 		LinesCanceled{Lines: []LineQuantity{{1, 2}, {4, 1}}, Reason: "changed mind"},

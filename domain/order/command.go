@@ -50,8 +50,11 @@ type Hold struct {
 	Reason string
 }
 
-// ReleaseHold lets fulfilment go on.
-type ReleaseHold struct{}
+// ReleaseHold lets fulfilment go on. If the deadline of a pending order is not after Now, it
+// decides what Expire would have decided then.
+type ReleaseHold struct {
+	Now time.Time
+}
 
 // CancelLines takes units that have not shipped off the order. If nothing has shipped and no
 // unit would remain, it has the effect of Cancel.
@@ -65,8 +68,8 @@ type Cancel struct {
 	Reason string
 }
 
-// Expire ends a pending order whose deadline is not after Now. Before the deadline it changes
-// nothing.
+// Expire decides about a pending order whose deadline is not after Now. An order whose money is
+// there is confirmed, and any other one ends. Before the deadline it changes nothing.
 type Expire struct {
 	Now time.Time
 }

@@ -33,7 +33,7 @@ func decide(cmd Command, s State) ([]Event, error) {
 	case Hold:
 		return hold(cmd, s)
 	case ReleaseHold:
-		return releaseHold(s)
+		return releaseHold(cmd, s)
 	case CancelLines:
 		return cancelLines(cmd, s)
 	case Cancel:

@@ -58,7 +58,19 @@ type Confirmed struct {
 	// Allocated means that stock has allocated the whole order in the same append, so no step is
 	// left.
 	Allocated bool `json:"stock_allocated,omitzero"`
+	// Because says why the order was confirmed at its deadline, although nobody asked for it. It is
+	// empty if somebody did.
+	Because Cover `json:"because,omitempty"`
 }
+
+// Cover says what covers the money that an order owes.
+type Cover string
+
+// What can cover it.
+const (
+	CoveredByCapture       Cover = "paid"
+	CoveredByAuthorization Cover = "authorized"
+)
 
 // PutOnHold stops fulfilment until HoldReleased.
 type PutOnHold struct {
@@ -222,7 +234,7 @@ func RetryStep(attempt int) StepRef {
 // These reservations are then committed, as after Confirmed.
 type AllocationRecovered struct{}
 
-// PaymentOrphaned says that money came for an order that can no longer be confirmed, because
+// PaymentOrphaned says that money is there for an order that can no longer be confirmed, because
 // it was canceled or has expired. The money is owed back to the customer.
 type PaymentOrphaned struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`

@@ -130,15 +130,16 @@ func newPlaced(e Placed) State {
 	return s
 }
 
-// confirm does not check the payment, because the merchant decides whether an order is
-// confirmed before it is paid.
+// confirm does not check the payment, because the merchant decides whether an order is confirmed
+// before it is paid. After the deadline, an order that has not ended yet can be confirmed if its
+// money is there, as Expire would do it.
 func confirm(cmd Confirm, s State) ([]Event, error) {
 	switch {
 	case s.Status == StatusConfirmed || s.Status == StatusCompleted:
 		return nil, nil
 	case s.Status == StatusCanceled:
 		return nil, ErrCanceled
-	case s.Status == StatusExpired || !cmd.Now.Before(s.ConfirmBy):
+	case s.Status == StatusExpired || !cmd.Now.Before(s.ConfirmBy) && s.cover() == "":
 		return nil, ErrExpired
 	case s.OnHold:
 		return nil, ErrOnHold
@@ -177,20 +178,35 @@ func hold(cmd Hold, s State) ([]Event, error) {
 	return []Event{PutOnHold{Reason: cmd.Reason}}, nil
 }
 
-func releaseHold(s State) ([]Event, error) {
+// releaseHold also decides about an order whose deadline has passed while it was on hold, because
+// its timer has done nothing then.
+func releaseHold(cmd ReleaseHold, s State) ([]Event, error) {
 	if !s.OnHold {
 		return nil, nil
 	}
-	return []Event{HoldReleased{}}, nil
+	s.OnHold = false
+	due, err := expire(Expire{Now: cmd.Now}, s)
+	return append([]Event{HoldReleased{}}, due...), err
 }
 
-// expire ends a pending order whose deadline has passed. A timer sends the command, and it may
-// be late or early. So any other order stays as it is.
+// expire decides about a pending order whose deadline has passed. A timer sends the command, and it
+// may be late or early. So any other order stays as it is.
+//
+// The money decides. If it is there, the order is confirmed, even if the call that should have
+// confirmed it was lost. If a part of it is there, the order ends, and what came is given back. An
+// order on hold for which money came waits for the release of the hold.
 func expire(cmd Expire, s State) ([]Event, error) {
 	if s.Status != StatusPending || cmd.Now.Before(s.ConfirmBy) {
 		return nil, nil
 	}
-	return []Event{Expired{}}, nil
+	held := s.moneyHeld()
+	if s.OnHold && len(held) > 0 {
+		return nil, nil
+	}
+	if cover := s.cover(); cover != "" {
+		return []Event{Confirmed{Because: cover}}, nil
+	}
+	return append([]Event{Expired{}}, held...), nil
 }
 
 func (s *State) applyExpired() {

@@ -348,8 +348,55 @@ func (s State) orphaned(t Transaction) []Event {
 	return []Event{PaymentOrphaned{TransactionID: t.ID, Amount: excess, Remedy: RemedyVoidOrRefund}}
 }
 
-// NeedsAttention tells whether a person has to look at the order: its stock was lost, or
-// money that came too late was not given back.
+// cover says what covers the money that the order owes. It is empty if nothing does, and for an
+// order that owes nothing: that one waits for somebody who confirms it.
+func (s State) cover() Cover {
+	owed, kept := s.Owed(), s.Captured().Minus(s.Returned())
+	switch {
+	case owed.Sign() <= 0:
+		return ""
+	case kept.Compare(owed) >= 0:
+		return CoveredByCapture
+	case kept.Plus(s.Authorized()).Compare(owed) >= 0:
+		return CoveredByAuthorization
+	}
+	return ""
+}
+
+// moneyHeld notes, for each transaction that has succeeded, what is left of its money: captured and
+// not given back, or authorized and neither captured nor voided. A refund or a void that names no
+// parent counts against the latest transactions.
+func (s State) moneyHeld() (notes []Event) {
+	if len(s.Transactions) == 0 {
+		return nil
+	}
+	captured, authorized := s.Captured().Minus(s.Returned()), s.Authorized()
+	for _, t := range s.Transactions {
+		rest := &captured
+		ends := []TransactionType{Refund, Chargeback}
+		if t.Type == Authorize {
+			rest, ends = &authorized, []TransactionType{Capture, Void}
+		}
+		if t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
+			continue
+		}
+		left := t.Amount.Minus(s.sum(func(other Transaction) bool {
+			return other.Parent == t.ID && other.State == Succeeded && slices.Contains(ends, other.Type)
+		}))
+		if left.Compare(*rest) > 0 {
+			left = *rest
+		}
+		if left.Sign() <= 0 || left.Currency != s.Currency() {
+			continue
+		}
+		*rest = rest.Minus(left)
+		notes = append(notes, PaymentOrphaned{TransactionID: t.ID, Amount: left, Remedy: RemedyVoidOrRefund})
+	}
+	return notes
+}
+
+// NeedsAttention tells whether a person has to look at the order: its stock was lost, or the order
+// has ended and money was kept that it does not owe.
 func (s State) NeedsAttention() bool {
-	return s.AllocationFailed || len(s.Orphans) > 0 && s.Captured().Compare(s.Returned()) > 0
+	return s.AllocationFailed || s.expiredOrCanceled() && s.Captured().Minus(s.Returned()).Plus(s.ReturnedForGoods()).Compare(s.Owed()) > 0
 }

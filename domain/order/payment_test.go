@@ -91,7 +91,22 @@ var paying = map[string]row{
 	"a refund for returned goods does not reduce what is owed back":                 {Given: binding(eastParcel, captured("1.01"), Canceled{}, paidBackOf("1.01")), When: pay(tx("c", Capture, Succeeded, "5", "")), Then: []Event{tx("c", Capture, Succeeded, "5", ""), orphan("c", "5")}},
 	"a refund of an expired order is not owed back":                                 {Given: given(captured("5"), Expired{}), When: pay(tx("r", Refund, Succeeded, "5", "cap")), Then: []Event{tx("r", Refund, Succeeded, "5", "cap")}},
 	"a capture for a pending order is not owed back":                                {Given: given(), When: pay(tx("c", Capture, Succeeded, "99", "")), Then: []Event{tx("c", Capture, Succeeded, "99", "")}},
-	"a failed authorization for a canceled order is not owed back":                  {Given: given(Canceled{}), When: pay(tx("a", Authorize, Failed, "5", "")), Then: []Event{tx("a", Authorize, Failed, "5", "")}},
+	"a paid order is confirmed at its deadline":                                     {Given: given(captured("17.47")), When: Expire{Now: later}, Then: []Event{Confirmed{Because: CoveredByCapture}}},
+	"not before":                                                   {Given: given(captured("17.47")), When: Expire{Now: later.Add(-1)}, Nothing: true},
+	"so is one whose payment was authorized":                       {Given: given(authorized), When: Expire{Now: later}, Then: []Event{Confirmed{Because: CoveredByAuthorization}}},
+	"also by a capture and an authorization together":              {Given: given(authorized, tx("c", Capture, Succeeded, "10", "a")), When: Expire{Now: later}, Then: []Event{Confirmed{Because: CoveredByAuthorization}}},
+	"and anybody can confirm it until then":                        {Given: given(captured("17.47")), When: Confirm{Now: later}, Then: []Event{Confirmed{}}},
+	"an order that is paid in part expires, and its money is owed": {Given: given(captured("17.46")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("cap", "17.46")}},
+	"and so does one whose payment was authorized in part":         {Given: given(tx("a", Authorize, Succeeded, "10", ""), tx("c", Capture, Succeeded, "4", "a")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("a", "6"), orphan("c", "4")}},
+	"what was given back is not owed again":                        {Given: given(captured("17.47"), tx("r", Refund, Succeeded, "10", "cap")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("cap", "7.47")}},
+	"nor what was given back without a parent":                     {Given: given(captured("17.47"), tx("r", Refund, Succeeded, "17.47", "")), When: Expire{Now: later}, Then: []Event{Expired{}}},
+	"a pending payment does not keep an order":                     {Given: given(tx("c", Capture, Pending, "17.47", "")), When: Expire{Now: later}, Then: []Event{Expired{}}},
+	"a paid order on hold waits for its release":                   {Given: given(captured("17.47"), PutOnHold{Reason: "x"}), When: Expire{Now: later}, Nothing: true},
+	"a release after the deadline confirms it":                     {Given: given(captured("17.47"), PutOnHold{Reason: "x"}), When: ReleaseHold{Now: later}, Then: []Event{HoldReleased{}, Confirmed{Because: CoveredByCapture}}},
+	"a release after the deadline ends one that is paid in part":   {Given: given(captured("5"), PutOnHold{Reason: "x"}), When: ReleaseHold{Now: later}, Then: []Event{HoldReleased{}, Expired{}, orphan("cap", "5")}},
+	"a release before the deadline decides nothing else":           {Given: given(captured("17.47"), PutOnHold{Reason: "x"}), When: ReleaseHold{Now: noon}, Then: []Event{HoldReleased{}}},
+	"a free order expires, because nothing says that it is wanted": {Given: []Event{free()}, When: Expire{Now: later}, Then: []Event{Expired{}}},
+	"a failed authorization for a canceled order is not owed back": {Given: given(Canceled{}), When: pay(tx("a", Authorize, Failed, "5", "")), Then: []Event{tx("a", Authorize, Failed, "5", "")}},
 }
 
 func TestPaymentStateIsDerived(t *testing.T) {

@@ -135,6 +135,7 @@ var words = map[string]word{
 	"recovery_codes_left":                 text("How many recovery codes the person has not used.", 10),
 	"token":                               {about: "With it a person sets a password. It is good once.", pattern: `^(dbt_[a-z0-9]+|dbr_[a-z0-9]+_[0-9]+|dbe_[a-z0-9]+_[0-9]+_[0-9a-f]+)_[0-9a-f]{64}$`, example: "dbt_p3f9a1c2d4_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
 	"ConfirmSignUpInputBody.token":        {about: "The token of the link.", pattern: `^dbu_[0-9]+_[0-9a-f]{16}_[0-9a-f]+_[0-9a-f]*_[0-9a-f]{64}$`, example: "dbu_1767355200_8d3f0a917c24b6e5_616e6e40686f6d652e6578616d706c65__9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+	"because":                             one("Why the order was confirmed at its deadline: it was paid, or its payment was authorized. Left out if somebody confirmed it.", "paid", "authorized"),
 	"login_status":                        one("Whether the login is good.", "active", "disabled"),
 	"as":                                  one("Who signs in.", "staff", "customer"),
 	"ConfirmEmailInputBody.token":         {about: "The token of the link that went to the new address.", pattern: `^dbe_[a-z0-9]+_[0-9]+_[0-9a-f]+_[0-9a-f]{64}$`, example: "dbe_p3f9a1c2d4_1767355200_65766540686f6d652e6578616d706c65_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},

@@ -68,8 +68,7 @@ func (r *orderRow) columns() []column[*Order] {
 		equals("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
 		equals("archived", &r.archived, func(o *Order) bool { return o.Archived }),
 		equals("needs_attention", &r.attention, func(o *Order) bool {
-			captured, back, _ := o.payments()
-			return o.AllocationFailed || len(o.Orphans) > 0 && captured.GreaterThan(back)
+			return o.AllocationFailed || o.keepsTooMuch()
 		}),
 		equals("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
 		equals("total", &r.total, (*Order).worth),
@@ -141,6 +140,22 @@ func (o *Order) payments() (captured, back decimal.Decimal, foreign []string) {
 		}
 	}
 	return captured, back, foreign
+}
+
+// keepsTooMuch tells whether an order has ended, and more money was kept than it owes for what was
+// shipped. Refunds for goods that came back do not count, because they lower nothing that is owed.
+func (o *Order) keepsTooMuch() bool {
+	if o.Status != order.StatusExpired && o.Status != order.StatusCanceled {
+		return false
+	}
+	kept, back, _ := o.payments()
+	kept = kept.Sub(back)
+	for _, t := range o.Transactions {
+		if t.Type == order.Refund && t.State == order.Succeeded && t.ReturnID != "" && t.Amount.Currency == o.Currency() {
+			kept = kept.Add(t.Amount.Amount)
+		}
+	}
+	return kept.GreaterThan(decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits())))
 }
 
 // foldDocument is the JSON document that the view of orders keeps of an order or a return.

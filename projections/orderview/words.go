@@ -18,6 +18,12 @@ func OrderWords(e order.Event) string {
 	case order.Placed:
 		return fmt.Sprintf("placed: %s for %s", count(len(e.Lines), "line"), e.Total)
 	case order.Confirmed:
+		switch e.Because {
+		case order.CoveredByCapture:
+			return "confirmed at its deadline: it was paid"
+		case order.CoveredByAuthorization:
+			return "confirmed at its deadline: its payment was authorized"
+		}
 		return "confirmed"
 	case order.PutOnHold:
 		return because("put on hold", e.Reason)
