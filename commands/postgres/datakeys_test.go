@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"daybook/eventstore/sealing"
 )
@@ -117,5 +119,39 @@ func TestOnlyTheCurrentMasterKeyWrapsNewKeys(t *testing.T) {
 	}
 	if masters, err := keys.Masters(t.Context()); err != nil || len(masters) > 0 {
 		t.Errorf("masters %q, %v: a destroyed key needs none", masters, err)
+	}
+}
+
+// The plans of the statements that make keys are kept from when the table was empty. They must not
+// read all keys later.
+func TestKeysAreFoundByAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, statement := range []string{
+		`SET plan_cache_mode = force_generic_plan`,
+		`PREPARE present (text[]) AS ` + presentSQL,
+		`PREPARE store (text[], text[], text[], bytea[]) AS ` + storeSQL,
+	} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for statement, index := range map[string]string{`present ('{a,b}')`: "data_keys_of_subject", `store ('{i}', '{a}', '{m}', '{w}')`: "erased_pkey"} {
+		rows, err := conn.Query(t.Context(), `EXPLAIN EXECUTE `+statement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan := strings.Join(lines, "\n"); !strings.Contains(plan, "Index Scan using "+index) && !strings.Contains(plan, "Index Only Scan using "+index) {
+			t.Errorf("%s has the plan\n%s", statement, plan)
+		}
 	}
 }
