@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,13 +33,18 @@ func (d DataKeys) Fetch(ctx context.Context, id string) (row sealing.Row, ok boo
 	return row, true, nil
 }
 
-// OfSubjects implements sealing.Table. The row of commands.master_key is locked, so that no key is
-// wrapped by a master key that a rotation has just replaced.
+// OfSubjects implements sealing.Table. It stores the key of a guest without looking first whether
+// there is one, because that is rare: a node has the keys in memory that it used last. The row of
+// commands.master_key is locked, so that no key is wrapped by a master key that a rotation has just
+// replaced.
 func (d DataKeys) OfSubjects(ctx context.Context, subjects []string, fresh func(subject string) (sealing.Row, error)) (map[string]sealing.Row, error) {
 	rows := make(map[string]sealing.Row, len(subjects))
-	found, _ := d.Pool.Query(ctx, presentSQL, subjects) // reading the rows returns the error
-	if err := collectKeys(found, rows); err != nil {
-		return nil, err
+	customers := slices.DeleteFunc(slices.Clone(subjects), func(subject string) bool { return strings.HasPrefix(subject, guestPrefix) })
+	if len(customers) > 0 {
+		found, _ := d.Pool.Query(ctx, presentSQL, customers) // reading the rows returns the error
+		if err := collectKeys(found, rows); err != nil {
+			return nil, err
+		}
 	}
 	var ids, missing, masters []string
 	var wrapped [][]byte
@@ -71,9 +77,12 @@ func (d DataKeys) OfSubjects(ctx context.Context, subjects []string, fresh func(
 	return rows, d.notStored(ctx, missing, rows)
 }
 
-// notStored looks why keys of subjects were not stored. It adds to rows the keys that another node
-// has stored at the same time. A subject that was erased has none. For any other reason it returns
-// sealing.ErrMasterChanged.
+// guestPrefix begins the subjects that are carts of guests.
+const guestPrefix = "cart:"
+
+// notStored looks why keys of subjects were not stored. It adds to rows the keys that were stored
+// before, or by another node at the same time. A subject that was erased has none. For any other
+// reason it returns sealing.ErrMasterChanged.
 func (d DataKeys) notStored(ctx context.Context, missing []string, rows map[string]sealing.Row) error {
 	var erased []string
 	var batch pgx.Batch
@@ -83,7 +92,7 @@ func (d DataKeys) notStored(ctx context.Context, missing []string, rows map[stri
 	})
 	batch.Queue(presentSQL, missing).Query(func(found pgx.Rows) error { return collectKeys(found, rows) })
 	if err := d.Pool.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("fetch data keys of other nodes: %w", err)
+		return fmt.Errorf("fetch data keys that were stored before: %w", err)
 	}
 	for _, subject := range missing {
 		if _, stored := rows[subject]; !stored && !slices.Contains(erased, subject) {

@@ -33,25 +33,31 @@ func TestASubjectHasOneKey(t *testing.T) {
 	if first, err := keys.CurrentMaster(t.Context(), "m1"); err != nil || first != "m1" {
 		t.Fatal(first, err)
 	}
-	const nodes = 8
-	found := make([]sealing.Row, nodes)
-	var asking sync.WaitGroup
-	for i := range nodes {
-		asking.Go(func() {
-			var err error
-			if found[i], err = keyOf(t.Context(), keys, "customer:1", "m1"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	asking.Wait()
-	for _, row := range found {
-		if row.ID != found[0].ID || row.Destroyed() {
-			t.Fatalf("keys %+v", found)
+	for _, subject := range []string{"customer:1", "cart:c-1"} {
+		const nodes = 8
+		found := make([]sealing.Row, nodes)
+		var asking sync.WaitGroup
+		for i := range nodes {
+			asking.Go(func() {
+				var err error
+				if found[i], err = keyOf(t.Context(), keys, subject, "m1"); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-	}
-	if row, ok, err := keys.Fetch(t.Context(), found[0].ID); err != nil || !ok || row.Subject != "customer:1" || row.Master != "m1" || string(row.Wrapped) != "wrapped" {
-		t.Errorf("fetched %+v, %t, %v", row, ok, err)
+		asking.Wait()
+		later, err := keyOf(t.Context(), keys, subject, "m1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range append(found, later) {
+			if row.ID != found[0].ID || row.Destroyed() {
+				t.Fatalf("keys %+v", found)
+			}
+		}
+		if row, ok, err := keys.Fetch(t.Context(), found[0].ID); err != nil || !ok || row.Subject != subject || row.Master != "m1" || string(row.Wrapped) != "wrapped" {
+			t.Errorf("fetched %+v, %t, %v", row, ok, err)
+		}
 	}
 	if _, ok, err := keys.Fetch(t.Context(), "none"); err != nil || ok {
 		t.Errorf("a key that is not there: %t, %v", ok, err)
