@@ -281,8 +281,8 @@ func TestAnalystsSeeNoPersonalData(t *testing.T) {
 	t.Run("questions that would tell", w.questions)
 }
 
-// isSealed tells whether a member is sealed. The gateway has an envelope in place of a sealed text,
-// and an empty text has none.
+// isSealed tells whether a member is sealed. The gateway has a number in place of a sealed text. An
+// empty text has none.
 func isSealed(value any, path []string) bool {
 	for _, name := range append(slices.Clone(path), "sealed") {
 		if list, is := value.([]any); is && name == personal.Each && len(list) > 0 {
@@ -511,6 +511,9 @@ func (w *withheldShop) theGatewayWithholds(t *testing.T) {
 		}
 		if strings.Contains(withheld, `"request":"1.`) {
 			t.Errorf("%s: an analyst sees a hash of personal data", how)
+		}
+		if !strings.Contains(clear, `{"sealed":{"key":"`) || strings.Contains(withheld, `"key":"`) || strings.Contains(withheld, `{"sealed":0}`) {
+			t.Errorf("%s: an analyst sees encrypted texts, or an auditor does not", how)
 		}
 	}
 	all := w.readAll(w.auditor)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"daybook/eventstore/sealing"
 )
@@ -31,25 +33,31 @@ func TestASubjectHasOneKey(t *testing.T) {
 	if first, err := keys.CurrentMaster(t.Context(), "m1"); err != nil || first != "m1" {
 		t.Fatal(first, err)
 	}
-	const nodes = 8
-	found := make([]sealing.Row, nodes)
-	var asking sync.WaitGroup
-	for i := range nodes {
-		asking.Go(func() {
-			var err error
-			if found[i], err = keyOf(t.Context(), keys, "customer:1", "m1"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	asking.Wait()
-	for _, row := range found {
-		if row.ID != found[0].ID || row.Destroyed() {
-			t.Fatalf("keys %+v", found)
+	for _, subject := range []string{"customer:1", "cart:c-1"} {
+		const nodes = 8
+		found := make([]sealing.Row, nodes)
+		var asking sync.WaitGroup
+		for i := range nodes {
+			asking.Go(func() {
+				var err error
+				if found[i], err = keyOf(t.Context(), keys, subject, "m1"); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-	}
-	if row, ok, err := keys.Fetch(t.Context(), found[0].ID); err != nil || !ok || row.Subject != "customer:1" || row.Master != "m1" || string(row.Wrapped) != "wrapped" {
-		t.Errorf("fetched %+v, %t, %v", row, ok, err)
+		asking.Wait()
+		later, err := keyOf(t.Context(), keys, subject, "m1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range append(found, later) {
+			if row.ID != found[0].ID || row.Destroyed() {
+				t.Fatalf("keys %+v", found)
+			}
+		}
+		if row, ok, err := keys.Fetch(t.Context(), found[0].ID); err != nil || !ok || row.Subject != subject || row.Master != "m1" || string(row.Wrapped) != "wrapped" {
+			t.Errorf("fetched %+v, %t, %v", row, ok, err)
+		}
 	}
 	if _, ok, err := keys.Fetch(t.Context(), "none"); err != nil || ok {
 		t.Errorf("a key that is not there: %t, %v", ok, err)
@@ -117,5 +125,39 @@ func TestOnlyTheCurrentMasterKeyWrapsNewKeys(t *testing.T) {
 	}
 	if masters, err := keys.Masters(t.Context()); err != nil || len(masters) > 0 {
 		t.Errorf("masters %q, %v: a destroyed key needs none", masters, err)
+	}
+}
+
+// The plans of the statements that make keys are kept from when the table was empty. They must not
+// read all keys later.
+func TestKeysAreFoundByAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, statement := range []string{
+		`SET plan_cache_mode = force_generic_plan`,
+		`PREPARE present (text[]) AS ` + presentSQL,
+		`PREPARE store (text[], text[], text[], bytea[]) AS ` + storeSQL,
+	} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for statement, index := range map[string]string{`present ('{a,b}')`: "data_keys_of_subject", `store ('{i}', '{a}', '{m}', '{w}')`: "erased_pkey"} {
+		rows, err := conn.Query(t.Context(), `EXPLAIN EXECUTE `+statement)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan := strings.Join(lines, "\n"); !strings.Contains(plan, "Index Scan using "+index) && !strings.Contains(plan, "Index Only Scan using "+index) {
+			t.Errorf("%s has the plan\n%s", statement, plan)
+		}
 	}
 }

@@ -22,7 +22,7 @@ func TestAnErasedSubjectGetsNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for round := range 10 {
-		subject := fmt.Sprintf("customer:%d", round)
+		subject := fmt.Sprintf("%s:%d", []string{"customer", "cart"}[round%2], round)
 		var asking sync.WaitGroup
 		for range 4 {
 			asking.Go(func() {

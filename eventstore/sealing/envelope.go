@@ -13,8 +13,19 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// envelope is what stands in the log in place of a field's value. Example:
-// {"sealed":{"key":"k3f...","nonce":"mJ0...","box":"Zc1..."}}. The form never changes.
+// An event with sealed texts begins with an envelope, which has all of them. In place of each text
+// stands its number. Example:
+//
+//	{"sealed":{"key":"k3f...","nonce":"mJ0...","box":"Zc1..."},"order_id":"o-1","reason":{"sealed":0}}
+//
+// The box has the JSON array of the values, encrypted. The first version gave each text an envelope
+// of its own, which stands in place of the text. Such events are still read. Neither form ever
+// changes.
+//
+// No text of a client can look like an envelope or a number, because the quotation marks of a text
+// are escaped in JSON. And no event of the shop has a member of its own with the name sealed.
+
+// envelope is the first version, in place of one value.
 type envelope struct {
 	Sealed sealed `json:"sealed"`
 }
@@ -23,44 +34,66 @@ type envelope struct {
 type sealed struct {
 	Key   string `json:"key"`   // the id of the data key
 	Nonce string `json:"nonce"` // 12 random bytes, others for each envelope
-	Box   string `json:"box"`   // the value's JSON, encrypted, with a tag of 16 bytes
+	Box   string `json:"box"`   // JSON, encrypted, with a tag of 16 bytes
 }
 
 const (
-	// opening begins each envelope. No text of a client can begin so, because the quotation marks
-	// of a text are escaped in JSON.
+	// opening begins each envelope, and so each event that begins with one.
 	opening = `{"sealed":{"key":"`
+	// numbering begins what stands in place of a value.
+	numbering = `{"sealed":`
 	// dataKeySize is that of AES-256.
 	dataKeySize = 32
 	nonceSize   = 12
 	tagSize     = 16
 )
 
-var openingBytes = []byte(opening)
+var openingBytes, numberingBytes = []byte(opening), []byte(numbering)
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// Overhead bounds the bytes that an envelope has in addition to a third more than its value: with
-// n bytes of value, an envelope has at most n + n/3 + Overhead bytes.
-const Overhead = 160
+// Overhead and OverheadEach bound the bytes that sealing adds to an event: Overhead, and for each
+// value OverheadEach and a third of its own bytes.
+const (
+	Overhead     = 120
+	OverheadEach = 20
+)
 
-// place is where a field is. A box can be opened only at the place for which it was sealed.
+// place is what a box is bound to. It can be opened only at the place for which it was sealed.
 type place struct {
 	stream string
 	event  [16]byte
-	field  string // a JSON pointer, such as /lines/3/note
 }
 
-// bind returns the place as the associated data of the encryption. Lengths stand before texts, so
-// no two places have the same bytes.
-func (p place) bind() []byte {
-	data := make([]byte, 0, len(p.stream)+len(p.field)+len(p.event)+16) //nolint:mnd // room for the lengths
-	data = append(data, "daybook field 1 "...)
+// bind returns the place of a box with the values of fields, as the associated data of the
+// encryption. Lengths stand before texts, so no two places have the same bytes. fields has JSON
+// pointers, such as /lines/3/note.
+func (p place) bind(fields []string) []byte {
+	const lengths = 24 // bytes, roughly
+	room := len(p.stream) + len(p.event) + lengths
+	for _, field := range fields {
+		room += len(field) + 4 //nolint:mnd // its length
+	}
+	data := p.begin(make([]byte, 0, room), "daybook fields 1 ")
+	for _, field := range fields {
+		data = strconv.AppendInt(data, int64(len(field)), 10)
+		data = append(data, ' ')
+		data = append(data, field...)
+	}
+	return data
+}
+
+// bindAlone is bind for an envelope of the first version, which has one value.
+func (p place) bindAlone(field string) []byte {
+	return append(p.begin(nil, "daybook field 1 "), field...)
+}
+
+func (p place) begin(data []byte, form string) []byte {
+	data = append(data, form...)
 	data = strconv.AppendInt(data, int64(len(p.stream)), 10)
 	data = append(data, ' ')
 	data = append(data, p.stream...)
-	data = append(data, p.event[:]...)
-	return append(data, p.field...)
+	return append(data, p.event[:]...)
 }
 
 // newAEAD makes the cipher of a data key or a master key.
@@ -72,23 +105,40 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// seal appends the envelope of a value to dst.
-func seal(dst []byte, key *dataKey, at place, value []byte) []byte {
-	// One slice has the nonce and the box.
-	boxed := make([]byte, nonceSize, nonceSize+len(value)+tagSize)
-	_, _ = rand.Read(boxed) // it never fails
-	boxed = key.aead.Seal(boxed, boxed, value, at.bind())
-	dst = append(dst, opening...)
-	dst = append(dst, key.id...)
-	dst = append(dst, `","nonce":"`...)
-	dst = encoding.AppendEncode(dst, boxed[:nonceSize])
-	dst = append(dst, `","box":"`...)
-	dst = encoding.AppendEncode(dst, boxed[nonceSize:])
-	return append(dst, `"}}`...)
+// seal puts an envelope with values before an event. They are the values of fields, as a JSON array
+// that may be overwritten. data is a JSON object that has their numbers in place of them.
+func seal(key *dataKey, at place, fields []string, values, data []byte) []byte {
+	boxed := make([]byte, nonceSize, nonceSize+len(values)+tagSize) // the nonce and the box
+	_, _ = rand.Read(boxed)                                         // it never fails
+	boxed = key.aead.Seal(boxed, boxed, values, at.bind(fields))
+	to := make([]byte, 0, len(data)+encoding.EncodedLen(len(boxed))+Overhead)
+	to = append(to, opening...)
+	to = append(to, key.id...)
+	to = append(to, `","nonce":"`...)
+	to = encoding.AppendEncode(to, boxed[:nonceSize])
+	to = append(to, `","box":"`...)
+	to = encoding.AppendEncode(to, boxed[nonceSize:])
+	to = append(to, `"},`...)
+	return append(to, data[1:]...)
 }
 
-// parse reads an envelope.
-func parse(value []byte) (sealed, error) {
+// split cuts an event that begins with an envelope into the envelope and the event without it.
+func split(data []byte) (in sealed, rest []byte, err error) {
+	const name = len(numbering)
+	end := bytes.IndexByte(data, '}') + 1 // the texts in an envelope have no braces
+	if end < name || end >= len(data) || data[end] != ',' {
+		return sealed{}, nil, errors.New("no event follows the envelope")
+	}
+	if err := json.Unmarshal(data[name:end], &in, json.RejectUnknownMembers(true)); err != nil {
+		return sealed{}, nil, fmt.Errorf("an envelope: %w", err)
+	}
+	rest = bytes.Clone(data[end:])
+	rest[0] = '{'
+	return in, rest, nil
+}
+
+// parseAlone reads an envelope of the first version.
+func parseAlone(value []byte) (sealed, error) {
 	var e envelope
 	if err := json.Unmarshal(value, &e, json.RejectUnknownMembers(true)); err != nil {
 		return sealed{}, fmt.Errorf("an envelope: %w", err)
@@ -96,8 +146,8 @@ func parse(value []byte) (sealed, error) {
 	return e.Sealed, nil
 }
 
-// open returns the value of an envelope.
-func (s sealed) open(key *dataKey, at place) ([]byte, error) {
+// open decrypts the box of an envelope. place is the associated data with which it was encrypted.
+func (s sealed) open(key *dataKey, place []byte) ([]byte, error) {
 	nonce, err := encoding.DecodeString(s.Nonce)
 	if err != nil || len(nonce) != nonceSize {
 		return nil, errors.New("its nonce is not 12 bytes in base64url")
@@ -106,12 +156,12 @@ func (s sealed) open(key *dataKey, at place) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("its box is not base64url")
 	}
-	value, err := key.aead.Open(box[:0], nonce, box, at.bind())
+	clear, err := key.aead.Open(box[:0], nonce, box, place)
 	if err != nil {
 		return nil, errors.New("its box does not belong to this stream, event, field and key")
 	}
-	return value, nil
+	return clear, nil
 }
 
-// isEnvelope tells whether a value is an envelope.
+// isEnvelope tells whether an event begins with an envelope.
 func isEnvelope(value []byte) bool { return bytes.HasPrefix(value, openingBytes) }

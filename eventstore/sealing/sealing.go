@@ -4,7 +4,7 @@
 // has changed.
 //
 //   - fields.go finds the fields in the JSON of an event.
-//   - envelope.go encrypts one field and decrypts it.
+//   - envelope.go encrypts the fields of an event and decrypts them.
 //   - keys.go has the data keys: it makes them, fetches them, and forgets destroyed ones.
 //   - masterkeys.go has the master keys, which encrypt the data keys, in a file, and masterfile.go
 //     changes the file.
@@ -48,7 +48,7 @@ func IsKeyAway(err error) bool {
 type TamperedError struct {
 	Stream   string
 	Revision int64
-	Field    string // a JSON pointer, such as /reason
+	Field    string // a JSON pointer, such as /reason; /sealed is the envelope of all fields
 	Cause    error
 }
 

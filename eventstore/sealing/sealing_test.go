@@ -3,6 +3,7 @@ package sealing_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -165,8 +166,14 @@ func fields(eventType string) []sealing.Field {
 
 func newRoom(t testing.TB) *room {
 	t.Helper()
-	r := &room{log: memory.New(), table: &table{rows: map[string]sealing.Row{}}, file: filepath.Join(t.TempDir(), "master.key"), clock: &clock{now: time.Unix(1_800_000_000, 0)}}
 	line, _ := sealing.NewMasterKey()
+	return newRoomWith(t, line)
+}
+
+// newRoomWith makes a room with a master key.
+func newRoomWith(t testing.TB, line string) *room {
+	t.Helper()
+	r := &room{log: memory.New(), table: &table{rows: map[string]sealing.Row{}}, file: filepath.Join(t.TempDir(), "master.key"), clock: &clock{now: time.Unix(1_800_000_000, 0)}}
 	if err := os.WriteFile(r.file, []byte(line+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -212,9 +219,14 @@ func read(ctx context.Context, log eventstore.Store, stream string) (data []stri
 	return data, nil
 }
 
-const marked = `{"order_id":"o","reason":"MARKER-a","asked":{"reference":"MARKER-b","policy":"p"}, "lines":[{"note":""},{"sku":"M","note":"MARKER-c ÄÖ\n\"q\""}],"total":"1.00"}`
+// marked is an event with sealed fields. markedErased is how it reads when its key is destroyed.
+const (
+	marked       = `{"order_id":"o","reason":"MARKER-a","asked":{"reference":"MARKER-b","policy":"p"}, "lines":[{"note":""},{"sku":"M","note":"MARKER-c ÄÖ\n\"q\""}],"total":"1.00"}`
+	markedErased = `{"order_id":"o","reason":"(erased)","asked":{"reference":"(erased)","policy":"p"}, "lines":[{"note":""},{"sku":"M","note":"(erased)"}],"total":"1.00"}`
+)
 
-var envelopes = regexp.MustCompile(`\{"sealed":\{"key":"([A-Za-z0-9_-]{16})","nonce":"([A-Za-z0-9_-]{16})","box":"[A-Za-z0-9_-]+"\}\}`)
+// envelopes finds the envelope with which an event begins.
+var envelopes = regexp.MustCompile(`^\{"sealed":\{"key":"([A-Za-z0-9_-]{16})","nonce":"([A-Za-z0-9_-]{16})","box":"[A-Za-z0-9_-]+"\},`)
 
 func TestFieldsAreSealedInTheLogAndOpenedForReaders(t *testing.T) {
 	t.Parallel()
@@ -228,11 +240,9 @@ func TestFieldsAreSealedInTheLogAndOpenedForReaders(t *testing.T) {
 	if err != nil || len(recorded) != 3 {
 		t.Fatal(recorded, err)
 	}
-	if strings.Contains(recorded[0], "MARKER") || len(envelopes.FindAllString(recorded[0], -1)) != 3 {
+	const numbers = `{"order_id":"o","reason":{"sealed":0},"asked":{"reference":{"sealed":1},"policy":"p"}, "lines":[{"note":""},{"sku":"M","note":{"sealed":2}}],"total":"1.00"}`
+	if rest := envelopes.ReplaceAllString(recorded[0], "{"); rest != numbers || rest == recorded[0] {
 		t.Errorf("recorded %s", recorded[0])
-	}
-	if bare := envelopes.ReplaceAllString(recorded[0], "X"); bare != `{"order_id":"o","reason":X,"asked":{"reference":X,"policy":"p"}, "lines":[{"note":""},{"sku":"M","note":X}],"total":"1.00"}` {
-		t.Errorf("around the envelopes: %s", bare)
 	}
 	if recorded[1] != `{"reason":""}` || recorded[2] != `{"reason":"of nobody"}` {
 		t.Errorf("recorded %q", recorded[1:])
@@ -344,37 +354,99 @@ func TestAMovedOrChangedEnvelopeIsRefused(t *testing.T) {
 	r := newRoom(t)
 	first := told("customer:1", `{"reason":"MARKER-1","asked":{"reference":"MARKER-2"}}`)
 	r.append(t, "order-o", first)
-	r.append(t, "order-p", told("customer:2", `{"reason":"MARKER-3"}`))
-	recorded, err := read(t.Context(), r.log, "order-o")
+	r.append(t, "order-p", told("customer:2", `{"reason":"MARKER-3","asked":{"reference":"MARKER-4"}}`))
+	both, err := read(t.Context(), r.log, "order-o")
 	other, otherErr := read(t.Context(), r.log, "order-p")
 	if err = errors.Join(err, otherErr); err != nil {
 		t.Fatal(err)
 	}
-	found := envelopes.FindAllString(recorded[0], -1)
-	otherKey := envelopes.FindStringSubmatch(other[0])[1]
-	swapped := strings.NewReplacer(found[0], found[1], found[1], found[0]).Replace(recorded[0])
+	recorded := both[0]
+	found, another := envelopes.FindStringSubmatch(recorded), envelopes.FindStringSubmatch(other[0])
 	for name, c := range map[string]struct {
-		stream string
-		id     uuid.UUID
-		data   string
+		stream      string
+		id          uuid.UUID
+		data, field string
 	}{
-		"to another stream":       {"order-q", first.ID, recorded[0]},
-		"to another event":        {"order-o", told("", "").ID, recorded[0]},
-		"to another field":        {"order-o", first.ID, swapped},
-		"to another key":          {"order-o", first.ID, strings.Replace(recorded[0], envelopes.FindStringSubmatch(found[0])[1], otherKey, 1)},
-		"with another box":        {"order-o", first.ID, changed(recorded[0], `"box":"`)},
-		"with another nonce":      {"order-o", first.ID, changed(recorded[0], `"nonce":"`)},
-		"with one more member":    {"order-o", first.ID, strings.Replace(recorded[0], `"}},"asked"`, `"},"more":1},"asked"`, 1)},
-		"with a box of no base64": {"order-o", first.ID, strings.Replace(recorded[0], `"box":"`, `"box":"*`, 1)},
+		"to another stream":       {"order-q", first.ID, recorded, "/sealed"},
+		"to another event":        {"order-o", told("", "").ID, recorded, "/sealed"},
+		"to another field":        {"order-o", first.ID, strings.Replace(recorded, `"reason"`, `"remark"`, 1), "/sealed"},
+		"to fields in turn":       {"order-o", first.ID, strings.NewReplacer("0}", "1}", "1}", "0}").Replace(recorded), "/reason"},
+		"without a number":        {"order-o", first.ID, strings.Replace(recorded, `{"sealed":1}`, `""`, 1), "/sealed"},
+		"with one more number":    {"order-o", first.ID, strings.Replace(recorded, `{"sealed":1}`, `{"sealed":1},"more":{"sealed":2}`, 1), "/sealed"},
+		"with a number twice":     {"order-o", first.ID, strings.Replace(recorded, `{"sealed":1}`, `{"sealed":1},"more":{"sealed":1}`, 1), "/asked/more"},
+		"with another number":     {"order-o", first.ID, strings.Replace(recorded, `{"sealed":1}`, `{"sealed":1,"more":1}`, 1), "/asked/reference"},
+		"with another envelope":   {"order-o", first.ID, strings.Replace(recorded, found[0], another[0], 1), "/sealed"},
+		"with another key":        {"order-o", first.ID, strings.Replace(recorded, found[1], another[1], 1), "/sealed"},
+		"with another box":        {"order-o", first.ID, changed(recorded, `"box":"`), "/sealed"},
+		"with another nonce":      {"order-o", first.ID, changed(recorded, `"nonce":"`), "/sealed"},
+		"with one more member":    {"order-o", first.ID, strings.Replace(recorded, `"},"reason"`, `","more":"1"},"reason"`, 1), "/sealed"},
+		"with a box of no base64": {"order-o", first.ID, strings.Replace(recorded, `"box":"`, `"box":"*`, 1), "/sealed"},
+		"alone":                   {"order-o", first.ID, strings.TrimSuffix(found[0], ",") + "}", "/sealed"},
 	} {
-		log := memory.New()
-		if _, err := log.Append(t.Context(), c.stream, eventstore.Any, []eventstore.Event{{ID: c.id, Type: "told.v1", Data: []byte(c.data)}}); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		clear, err := read(t.Context(), sealing.New(log, r.keys, fields), c.stream)
-		if tampered, is := errors.AsType[*sealing.TamperedError](err); !is || tampered.Stream != c.stream || tampered.Field != "/reason" || clear != nil {
+		clear, err := r.readRecorded(t, c.stream, c.id, c.data)
+		if tampered, is := errors.AsType[*sealing.TamperedError](err); !is || tampered.Stream != c.stream || tampered.Field != c.field || clear != "" {
 			t.Errorf("%s: read %q, %v", name, clear, err)
 		}
+	}
+}
+
+// readRecorded reads an event that another log has.
+func (r *room) readRecorded(t *testing.T, stream string, id uuid.UUID, data string) (string, error) {
+	t.Helper()
+	log := memory.New()
+	if _, err := log.Append(t.Context(), stream, eventstore.Any, []eventstore.Event{{ID: id, Type: "told.v1", Data: []byte(data)}}); err != nil {
+		t.Fatal(err)
+	}
+	clear, err := read(t.Context(), sealing.New(log, r.keys, fields), stream)
+	return strings.Join(clear, "\n"), err
+}
+
+// old is the event marked in the first version, in which each field has an envelope of its own.
+// oldRow is its key, wrapped by the master key oldMaster.
+const (
+	old = `{"order_id":"o","reason":{"sealed":{"key":"B9SL5K1JgB6ZvRUX","nonce":"IfkGUrLq-EckEnpY","box":"cViOseC3R7IXUsFdwzJSpGX7EKeS7kcZl10"}},` +
+		`"asked":{"reference":{"sealed":{"key":"B9SL5K1JgB6ZvRUX","nonce":"YRMugQvjjahE6mAe","box":"-HR85NByuWq466ImgNnQ8NX-DGOPHgR90nM"}},"policy":"p"}, ` +
+		`"lines":[{"note":""},{"sku":"M","note":{"sealed":{"key":"B9SL5K1JgB6ZvRUX","nonce":"v66w5hhEQMA-v7CB","box":"OraEykMOjJKuWs2818kzSYS43HdkEXVx6y1n2yfv21Xg7JOhzPY"}}}],"total":"1.00"}`
+	oldMaster = "4cc06c7d38ba9a6eaec2321dfede57639958b471570d59b11b896c8cccaaf80d"
+	oldID     = "ed8f0080-0da6-884b-83be-8eb11ca6b2f0"
+	oldStream = "order-o"
+)
+
+func newRoomOfOld(t *testing.T) *room {
+	t.Helper()
+	wrapped, err := hex.DecodeString("22dc52f8e881bfb5be742464448656cab33c06b59c4f1f2c004c29f1aee0115169e15c1a762aa475378e5daab7722be9b45ff98cea5956f48bde4cb6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRoomWith(t, oldMaster)
+	r.table.rows["B9SL5K1JgB6ZvRUX"] = sealing.Row{ID: "B9SL5K1JgB6ZvRUX", Subject: "customer:1", Master: "265b999c4d30976b", Wrapped: wrapped}
+	return r
+}
+
+func TestAnEventOfTheFirstVersionIsOpened(t *testing.T) {
+	t.Parallel()
+	r := newRoomOfOld(t)
+	if got, err := r.readRecorded(t, oldStream, uuid.MustParse(oldID), old); err != nil || got != marked {
+		t.Errorf("read %q, %v", got, err)
+	}
+	envelope := regexp.MustCompile(`\{"sealed":\{[^}]*\}\}`).FindAllString(old, -1)
+	for name, c := range map[string]struct{ stream, id, data, field string }{
+		"to another stream":        {"order-p", oldID, old, "/reason"},
+		"to another event":         {oldStream, told("", "").ID.String(), old, "/reason"},
+		"to another field":         {oldStream, oldID, strings.NewReplacer(envelope[0], envelope[1], envelope[1], envelope[0]).Replace(old), "/reason"},
+		"to the event's beginning": {oldStream, oldID, strings.TrimSuffix(envelope[0], "}") + `,"reason":{"sealed":0}}`, "/sealed"},
+		"with another box":         {oldStream, oldID, changed(old, `"box":"`), "/reason"},
+		"with one more member":     {oldStream, oldID, strings.Replace(old, `"}},"asked"`, `"},"more":1},"asked"`, 1), "/reason"},
+	} {
+		clear, err := r.readRecorded(t, c.stream, uuid.MustParse(c.id), c.data)
+		if tampered, is := errors.AsType[*sealing.TamperedError](err); !is || tampered.Stream != c.stream || tampered.Field != c.field || clear != "" {
+			t.Errorf("%s: read %q, %v", name, clear, err)
+		}
+	}
+	r.table.destroy("customer:1")
+	r.clock.add(11 * time.Second)
+	if got, err := r.readRecorded(t, oldStream, uuid.MustParse(oldID), old); err != nil || got != markedErased {
+		t.Errorf("after the erasure: %q, %v", got, err)
 	}
 }
 
@@ -391,38 +463,62 @@ func changed(data, after string) string {
 // Another program may write what looks like an envelope. Nobody opens it.
 func TestEventsOfOtherProgramsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t)
-	const data = `{"reason":{"sealed":{"key":"x","nonce":"y","box":"z"}}}`
-	r.append(t, "order-o", eventstore.Event{ID: uuid.New(), Type: "told.v1", Data: []byte(data), Subject: "customer:1"})
-	if got, err := read(t.Context(), r.store, "order-o"); err != nil || !slices.Equal(got, []string{data}) {
-		t.Errorf("read %q, %v", got, err)
+	for _, data := range []string{
+		`{"reason":{"sealed":{"key":"x","nonce":"y","box":"z"}}}`,
+		`{"sealed":{"key":"x","nonce":"y","box":"z"},"reason":{"sealed":0}}`,
+	} {
+		r := newRoom(t)
+		r.append(t, "order-o", eventstore.Event{ID: uuid.New(), Type: "told.v1", Data: []byte(data), Subject: "customer:1"})
+		if got, err := read(t.Context(), r.store, "order-o"); err != nil || !slices.Equal(got, []string{data}) {
+			t.Errorf("read %q, %v", got, err)
+		}
 	}
 }
 
-// A text may look like an envelope. It is only a text.
+// A text may look like an envelope. It is only a text, also to a node that has not sealed it.
 func TestATextThatLooksLikeAnEnvelopeComesBack(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
-	const data = `{"reason":"{\"sealed\":{\"key\":\"x\",\"nonce\":\"y\",\"box\":\"z\"}}","open":"{\"sealed\":{\"key\":\"x\"}}"}`
-	r.append(t, "order-o", told("customer:1", data))
-	if got, err := read(t.Context(), r.store, "order-o"); err != nil || !slices.Equal(got, []string{data}) {
-		t.Errorf("read %q, %v", got, err)
+	for i, data := range []string{
+		`{"reason":"{\"sealed\":{\"key\":\"x\",\"nonce\":\"y\",\"box\":\"z\"}}","open":"{\"sealed\":{\"key\":\"x\"}}"}`,
+		`{"open":"{\"sealed\":0}","reason":"{\"sealed\":0}","more":"{"}`,
+		`{"open":"{","sealed ":"}","reason":"],[\\"}`,
+	} {
+		stream := fmt.Sprintf("order-%d", i)
+		r.append(t, stream, told("customer:1", data))
+		for _, store := range []*sealing.Store{r.store, sealing.New(r.log, r.node(t), fields)} {
+			if got, err := read(t.Context(), store, stream); err != nil || !slices.Equal(got, []string{data}) {
+				t.Errorf("read %q, %v", got, err)
+			}
+		}
 	}
 }
 
-func TestAnEnvelopeIsBounded(t *testing.T) {
+// No type of an event may have a member with the name sealed. If one had, nothing is recorded that
+// could not be read.
+func TestAMemberWithTheNameSealedIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	_, err := r.store.Append(t.Context(), "order-o", eventstore.Any, []eventstore.Event{told("customer:1", `{"reason":"MARKER","open":{"sealed":0}}`)})
+	if err == nil || !strings.Contains(err.Error(), "told.v1 has a member with the name sealed") {
+		t.Error(err)
+	}
+}
+
+func TestWhatSealingAddsIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
 	for _, size := range []int{1, 100, 10_000} {
-		text := strings.Repeat("x", size)
-		r.append(t, "order-"+fmt.Sprint(size), told("customer:1", `{"reason":"`+text+`"}`))
-		recorded, err := read(t.Context(), r.log, "order-"+fmt.Sprint(size))
+		stream := fmt.Sprintf("order-%d", size)
+		data := `{"reason":"` + strings.Repeat("x", size) + `","asked":{"reference":"` + strings.Repeat("y", size) + `"}}`
+		r.append(t, stream, told("customer:1", data))
+		recorded, err := read(t.Context(), r.log, stream)
 		if err != nil {
 			t.Fatal(err)
 		}
-		value := size + 2
-		if got := len(envelopes.FindString(recorded[0])); got == 0 || got > value+value/3+sealing.Overhead {
-			t.Errorf("%d bytes are sealed in %d", value, got)
+		texts := 2 * (size + 2)
+		if added := len(recorded[0]) - len(data); added <= 0 || added > texts/3+2*sealing.OverheadEach+sealing.Overhead {
+			t.Errorf("%d bytes of texts have %d bytes more when they are sealed", texts, added)
 		}
 	}
 }
@@ -442,9 +538,8 @@ func TestADestroyedKeyErasesTheFieldsOnAllNodes(t *testing.T) {
 	}
 	r.table.destroy("customer:1")
 	r.clock.add(11 * time.Second)
-	want := `{"order_id":"o","reason":"(erased)","asked":{"reference":"(erased)","policy":"p"}, "lines":[{"note":""},{"sku":"M","note":"(erased)"}],"total":"1.00"}`
 	for i, store := range stores {
-		if got, err := read(t.Context(), store, "order-o"); err != nil || got[0] != want {
+		if got, err := read(t.Context(), store, "order-o"); err != nil || got[0] != markedErased {
 			t.Errorf("node %d reads %q, %v", i, got, err)
 		}
 		if got, err := read(t.Context(), store, "order-p"); err != nil || got[0] != `{"reason":"MARKER-2"}` {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strconv"
 	"sync"
@@ -80,11 +81,15 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 	if fields == nil || !fields.mayHave(e.Data) {
 		return nil, nil
 	}
+	if bytes.Contains(e.Data, numberingBytes) { // it could not be told from a number
+		return nil, fmt.Errorf("an event %s has a member with the name sealed", e.Type)
+	}
 	forgotten := s.keys.timesForgotten()
 	var key *dataKey // fetched when the first field is found
-	any, gone := false, false
-	data, err := sealFields(e.Data, fields, func(at string, value []byte) (_ []byte, err error) {
-		any = true
+	var found []string
+	values := []byte{'['}
+	gone := false
+	data, err := replaceFields(bytes.TrimLeft(e.Data, " \t\r\n"), fields, func(at string, value []byte) (_ []byte, err error) {
 		if key == nil && !gone {
 			key, err = s.keys.ofSubject(ctx, e.Subject)
 			gone = errors.Is(err, ErrSubjectErased)
@@ -95,18 +100,27 @@ func (s *Store) sealOne(ctx context.Context, stream string, e *eventstore.Event)
 		if err != nil {
 			return nil, err
 		}
-		return seal(nil, key, place{stream, e.ID, at}, value), nil
+		if len(found) > 0 {
+			values = append(values, ',')
+		}
+		values = append(values, value...)
+		found = append(found, at)
+		return number(len(found) - 1), nil
 	})
-	if err != nil || !any {
+	switch {
+	case err != nil:
 		return nil, err
+	case gone:
+		return data, nil
+	case len(found) == 0:
+		return nil, nil
 	}
-	if !gone {
-		s.keys.keepClear(e.ID, stream, data, e.Data, forgotten)
-	}
+	data = seal(key, place{stream, e.ID}, found, append(values, ']'), data)
+	s.keys.keepClear(e.ID, stream, data, e.Data, forgotten)
 	return data, nil
 }
 
-// open puts clear text in place of an event's envelopes.
+// open puts clear text in place of an event's sealed fields.
 func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 	// Only the shop's own events are sealed. Another program may write anything.
 	if !bytes.Contains(e.Data, openingBytes) || !eventstore.LogWide(e.ID) {
@@ -123,29 +137,17 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 		}
 		forgotten = s.keys.timesForgotten()
 	}
-	whole := true // no field is erased
-	data, err := openFields(e.Data, func(at string, value []byte) ([]byte, error) {
-		in, err := parse(value)
-		if err != nil {
-			return nil, &TamperedError{Stream: e.Stream, Revision: e.Revision, Field: at, Cause: err}
-		}
-		if s.keys == nil {
-			return nil, away(in.Key, errNoMasterKey)
-		}
-		key, err := s.keys.ofID(ctx, in.Key)
-		if err != nil {
-			return nil, err
-		}
-		if key.aead == nil {
-			whole = false
-			return s.erased(e.Type, at), nil
-		}
-		clear, err := in.open(key, place{e.Stream, e.ID, at})
-		if err != nil {
-			return nil, &TamperedError{Stream: e.Stream, Revision: e.Revision, Field: at, Cause: err}
-		}
-		return clear, nil
-	})
+	var data []byte
+	var whole bool // no field is erased
+	var err error
+	if isEnvelope(e.Data) {
+		data, whole, err = s.openTogether(ctx, e)
+	} else {
+		data, whole, err = s.openAlone(ctx, e)
+	}
+	if tampered, is := errors.AsType[*TamperedError](err); is {
+		tampered.Stream, tampered.Revision = e.Stream, e.Revision
+	}
 	if err != nil {
 		return err
 	}
@@ -154,6 +156,76 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 	}
 	e.Data = data
 	return nil
+}
+
+// openTogether returns the data of an event that begins with an envelope. whole means that no field
+// is erased. It sets only the field and the cause of a *TamperedError.
+func (s *Store) openTogether(ctx context.Context, e *eventstore.Recorded) (data []byte, whole bool, err error) {
+	in, rest, err := split(e.Data)
+	if err != nil {
+		return nil, false, &TamperedError{Field: allFields, Cause: err}
+	}
+	fields, err := numbered(rest)
+	if err != nil {
+		return nil, false, err
+	}
+	key, err := s.keyOf(ctx, in)
+	if err != nil {
+		return nil, false, err
+	}
+	if key.aead == nil {
+		values := make([][]byte, len(fields))
+		for i, at := range fields {
+			values[i] = s.erased(e.Type, at)
+		}
+		return fill(rest, values), false, nil
+	}
+	var values [][]byte
+	array, err := in.open(key, place{e.Stream, e.ID}.bind(fields))
+	if err == nil {
+		values, err = elements(array, len(fields))
+	}
+	if err != nil {
+		return nil, false, &TamperedError{Field: allFields, Cause: err}
+	}
+	return fill(rest, values), true, nil
+}
+
+// allFields is the JSON pointer of the envelope with which an event begins.
+const allFields = "/sealed"
+
+// openAlone is openTogether for an event of the first version, which has an envelope in place of
+// each field.
+func (s *Store) openAlone(ctx context.Context, e *eventstore.Recorded) (data []byte, whole bool, err error) {
+	whole = true
+	data, err = replaceBeginning(openingBytes, e.Data, "", func(at string, value []byte) ([]byte, error) {
+		in, err := parseAlone(value)
+		if err != nil {
+			return nil, &TamperedError{Field: at, Cause: err}
+		}
+		key, err := s.keyOf(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if key.aead == nil {
+			whole = false
+			return s.erased(e.Type, at), nil
+		}
+		clear, err := in.open(key, place{e.Stream, e.ID}.bindAlone(at))
+		if err != nil {
+			return nil, &TamperedError{Field: at, Cause: err}
+		}
+		return clear, nil
+	})
+	return data, whole, err
+}
+
+// keyOf returns the key of an envelope.
+func (s *Store) keyOf(ctx context.Context, in sealed) (*dataKey, error) {
+	if s.keys == nil {
+		return nil, away(in.Key, errNoMasterKey)
+	}
+	return s.keys.ofID(ctx, in.Key)
 }
 
 // erased is the value of an erased field: a text says so, and a value of an unknown form is null.

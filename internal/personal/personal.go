@@ -70,6 +70,10 @@ type Field struct {
 // Each stands for every element of a list in the path of a Field.
 const Each = "[]"
 
+// sealed is the name of the member with which encrypted texts stand in the log. See package
+// eventstore/sealing.
+const sealed = "sealed"
+
 // String writes the path in one word, such as "asked.reference" or "lines[].title".
 func (f Field) String() string {
 	return strings.ReplaceAll(strings.Join(f.Path, "."), "."+Each, Each)
@@ -159,6 +163,9 @@ func (w *walker) members(t reflect.Type, path []string) {
 		default:
 			if name == "" {
 				name = f.Name
+			}
+			if name == sealed {
+				w.faults = append(w.faults, fmt.Errorf("%s needs another name: in the log, %q stands for texts that are encrypted (package eventstore/sealing)", member, sealed))
 			}
 			w.walk(f.Type, append(slices.Clone(path), name), f.Tag.Get("class"), member)
 		}

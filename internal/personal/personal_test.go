@@ -145,6 +145,19 @@ func TestATextWithoutAClassIsAFault(t *testing.T) {
 	}
 }
 
+// An event with such a member could not be told from one with encrypted texts.
+func TestAMemberWithTheNameSealedIsAFault(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		A int `json:"sealed"`
+	}
+	for what, of := range map[string]reflect.Type{"at the top": reflect.TypeFor[inner](), "further in": reflect.TypeFor[struct{ L []inner }]()} {
+		if _, err := personal.Texts(of); err == nil || !strings.Contains(err.Error(), "inner.A needs another name") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func TestTextsHaveThePathAndTheClassOfTheirMember(t *testing.T) {
 	t.Parallel()
 	type Inner struct {

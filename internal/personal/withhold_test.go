@@ -143,6 +143,21 @@ func TestWhatNobodyKnowsIsWithheldWhole(t *testing.T) {
 	}
 }
 
+// Of encrypted texts, nothing is shown at all: the id of the key would tell which events are about
+// the same person.
+func TestEncryptedTextsAreWithheld(t *testing.T) {
+	t.Parallel()
+	w := personal.NewWithholder(nil)
+	for data, want := range map[string]string{
+		`{"sealed":{"key":"word","nonce":"word","box":"word"},"order_id":"o","details":{"billing":{"lines":[{"sealed":0},{"sealed":1}],"country":"GB"},"email":{"sealed":2}}}`: `{"sealed":null,"order_id":"o","details":{"billing":{"lines":[null,null],"country":"GB"},"email":null}}`,
+		`{"order_id":"o","details":{"email":{"sealed":{"key":"word","nonce":"word","box":"word"}}}}`:                                                                           `{"order_id":"o","details":{"email":null}}`,
+	} {
+		if seen := w.Event(recorded("order.placed.v1", data, `{}`)); string(seen.Data) != want {
+			t.Errorf("%s is shown as\n%s", data, seen.Data)
+		}
+	}
+}
+
 func TestBodiesAreCopied(t *testing.T) {
 	t.Parallel()
 	type Common struct {
