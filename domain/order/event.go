@@ -60,7 +60,7 @@ type Confirmed struct {
 	Allocated bool `json:"stock_allocated,omitzero"`
 	// Because says why the order was confirmed at its deadline, although nobody asked for it. It is
 	// empty if somebody did.
-	Because Cover `json:"because,omitempty"`
+	Because Cover `json:"because,omitempty" class:"open"`
 }
 
 // Cover says what covers the money that an order owes.
