@@ -41,6 +41,7 @@ func TestWireForm(t *testing.T) {
 		twoOfA,
 		givenUp,
 		claimed,
+		takenOver,
 		Archived{},
 		Unarchived{},
 		addressed,

@@ -29,7 +29,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:    "orders",
-		Version: 9, // 9 keeps the time of order.confirmed.v2, too
+		Version: 10, // 10 finds the orders of a guest by their e-mail address
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
 		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
 		Claims:  []string{order.Category + ".", returns.Category + ".", subject.Category + "."},
