@@ -51,8 +51,8 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.AccountMergeOutcome: "merge of accounts", unit.AccountMergeRefuse: "mergecustomer_test.go:TestAccountsMergedIntoEachOtherDoNotGetLost",
 	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation",
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
-	unit.RemedyTransaction: "lost stock",
-	unit.ReturnOutcome:     "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
+	unit.RemedyTransaction: "lost stock", unit.FollowCart: "claim", unit.FollowReturn: "claim",
+	unit.ReturnOutcome: "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
 	unit.MoveTakeBack: "return", unit.SubjectStream: "erasure",
 }
 
@@ -110,6 +110,20 @@ var derivations = map[string]func(s *shop, o owner){
 		state, revision, err := s.Subject(s.T.Context(), o.cart.Owner())
 		if err != nil || revision != 0 || state.Erased.CartID != o.cart {
 			s.T.Fatalf("%+v at %d, %v", state, revision, err)
+		}
+	},
+	"claim": func(s *shop, o owner) {
+		s.buy(o, 3, o.order)
+		s.ask(o, order.Confirm{Now: s.Now()})
+		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location})
+		_, err := s.Return(s.T.Context(), shoptest.NewCall(), o.back, returns.Request{ReturnID: o.back, OrderID: o.order, Currency: "GBP", Lines: []returns.Line{
+			{SKU: o.sku, Kind: unit.Stocked, Quantity: 1, Price: pounds("2.50"), Links: []returns.Link{{OrderID: o.order, Line: 1, Quantity: 1}}},
+		}})
+		s.Must(err)
+		_, err = s.ClaimOrder(s.T.Context(), shoptest.NewCall(), commands.OrderClaim{OrderID: o.order, Customer: "ann"})
+		s.Must(err)
+		if of := s.returnState(o.back).Customer(); of != "ann" {
+			s.T.Fatalf("the return is %q's", of)
 		}
 	},
 	"merge": func(s *shop, o owner) {

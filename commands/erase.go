@@ -12,7 +12,9 @@ import (
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
+	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/order"
 	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -68,7 +70,11 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 	if asked.CartID != "" {
 		asked.Orders = belonging.Orders
 	}
-	erase := request(call, subject.Stream(asked.Owner()), []subject.Command{subject.Erase{Erased: asked, Open: belonging.Open}})
+	has, err := s.hasCustomer(ctx, asked.CartID)
+	if err != nil {
+		return none, err
+	}
+	erase := request(call, subject.Stream(asked.Owner()), []subject.Command{subject.Erase{Erased: asked, Open: belonging.Open, HasCustomer: has}})
 	erase.Owner, erase.Also = "", nil // admitErasure has compared the owner; a subject belongs to nobody
 	result, err := s.subjects.Handle(ctx, erase)
 	if err != nil {
@@ -162,9 +168,24 @@ func (s *Service) eraseWith(ctx context.Context, id unit.CustomerID) (others []u
 	return others, cmp.Or(err, refusal)
 }
 
-// EraseLater records the erasure of accounts that were merged with a customer's at the same moment
-// in which the customer was erased: those that were merged into it, or the one into which it was
-// merged. It does nothing for a customer who was not erased, and if there are no such accounts.
+// hasCustomer tells whether a guest's cart, or the order that it became, belongs to a customer.
+func (s *Service) hasCustomer(ctx context.Context, id unit.CartID) (has bool, err error) {
+	if id == "" {
+		return false, nil
+	}
+	var became unit.OrderID
+	err = s.ViewCart(ctx, id, func(state cart.State, _ int64) { has, became = state.CustomerID != "", state.OrderID })
+	if err != nil || has || became == "" {
+		return has, err
+	}
+	err = s.ViewOrder(ctx, became, func(state order.State, _ int64) { has = state.CartID == id && state.CustomerID != "" })
+	return has, err
+}
+
+// EraseLater records the erasure of what came to a customer at the same moment in which the
+// customer was erased: accounts that were merged into theirs, or the one into which it was merged,
+// and what they took over from a guest. It does nothing for a customer who was not erased, and if
+// there is no such thing.
 func (s *Service) EraseLater(ctx context.Context, id unit.CustomerID) error {
 	state, _, err := s.Subject(ctx, id.Owner())
 	if err != nil || !state.IsErased() {
@@ -185,8 +206,19 @@ func (s *Service) EraseLater(ctx context.Context, id unit.CustomerID) error {
 		return s.eraseAlso(ctx, last, state.Erased.Reason)
 	}
 	others, err := s.eraseWith(ctx, id)
-	if err != nil || !slices.ContainsFunc(others, func(other unit.CustomerID) bool { return !slices.Contains(state.Erased.Customers, other) }) {
+	if err != nil {
 		return err
+	}
+	later := slices.ContainsFunc(others, func(other unit.CustomerID) bool { return !slices.Contains(state.Erased.Customers, other) })
+	if !later && s.Eraser != nil {
+		belonging, err := s.Eraser.Of(ctx, id.Owner(), others)
+		if err != nil {
+			return fmt.Errorf("what belongs to a subject: %w", err)
+		}
+		later = slices.ContainsFunc(belonging.Guests, func(guest unit.CartID) bool { return !slices.Contains(state.Erased.Carts, guest) })
+	}
+	if !later {
+		return nil
 	}
 	return s.eraseAlso(ctx, id, state.Erased.Reason)
 }

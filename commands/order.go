@@ -139,12 +139,14 @@ func later(a, b eventstore.Position) eventstore.Position {
 	return a
 }
 
-// FinishOrder carries out the steps of an order that are open in the log. meta is the metadata
-// of the event that made them necessary.
+// FinishOrder carries out the steps of an order that are open in the log, and lets its returns and
+// its cart follow if a customer has taken the order over. meta is the metadata of the event that
+// made this necessary.
 func (s *Service) FinishOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID) error {
 	defer s.drive(order.Stream(id))()
-	_, err := s.fulfil(ctx, by(theReactor, meta), id, 0)
-	return err
+	_, unfollowed := s.followTakenOver(ctx, by(theReactor, meta), id, 0)
+	_, err := s.fulfil(ctx, by(theReactor, meta), id, freshEnough)
+	return errors.Join(err, unfollowed)
 }
 
 // stuckError means that stock refuses a step of the order, and that there is no other way to carry

@@ -208,14 +208,21 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 				replies[i].Refusal = refusal
 				return nil
 			}
-			return err
+			if err != nil {
+				return err
+			}
+			return s.orders.ViewAged(ctx, order.Stream(ask.OrderID), freshEnough, func(state order.State, _ int64) {
+				if state.TakenOver {
+					replies[i].TakenOverBy = state.CustomerID
+				}
+			})
 		})
 		if err != nil {
 			return last, err
 		}
 		if last, err = s.returns.Handle(ctx, aggregate.Request[returns.Command]{
 			Stream: returns.Stream(id), Meta: derivedMeta(meta, unit.ReturnOutcome.Of(string(id), next.Key())),
-			Commands: []returns.Command{next.Outcome(replies)}, Redecide: true,
+			Commands: next.Commands(replies), Redecide: true,
 		}); err != nil {
 			return last, fmt.Errorf("return %s: %w", id, err)
 		}

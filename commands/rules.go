@@ -101,7 +101,7 @@ func ReturnRules() aggregate.Definition[returns.State, returns.Command, returns.
 			if noted := s.Noted; noted.ReturnID != "" {
 				return subjectOf(noted.CustomerID, "", returns.Stream(noted.ReturnID))
 			}
-			return subjectOf(s.Requested.CustomerID, s.Requested.CartID, returns.Stream(s.Requested.ReturnID))
+			return subjectOf(s.Customer(), s.Requested.CartID, returns.Stream(s.Requested.ReturnID))
 		},
 		Decide: returns.Decide, Evolve: returns.Evolve, Encode: returns.Encode, Decode: returns.Decode,
 	}

@@ -1,7 +1,8 @@
 // Package commands changes the shop. Service has a method for each thing that a caller can ask
 // for. It sends commands to their aggregates, and carries out the processes that span several
-// aggregates. Each process has a file: checkout, merge, mergecustomer, order, return, retry. If a
-// call is cut off, package reactor finds its process in the log, and asks the service to finish it.
+// aggregates. Each process has a file: checkout, merge, mergecustomer, order, claimorder,
+// return, retry. If a call is cut off, package reactor finds its process in the log, and asks the
+// service to finish it.
 //
 // The rules are in domain, the queries in readapi, and the HTTP routes in commandapi.
 package commands
@@ -124,6 +125,8 @@ type Service struct {
 
 	// Eraser does the part of an erasure that is not in the log. nil: there is nothing to do.
 	Eraser Eraser
+	// GuestOrders finds orders of guests. nil: there are none to be found.
+	GuestOrders GuestOrders
 
 	store  eventstore.Store
 	news   *aggregate.News

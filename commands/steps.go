@@ -27,7 +27,8 @@ func isStep(command any) bool {
 		cart.MergeInto, cart.MergeFrom, cart.DeclineMerge, cart.RefuseMerge,
 		customer.MergeInto, customer.Absorb, customer.DeclineMerge, customer.RefuseMerge,
 		order.Claim, order.Place, order.SettleStock, order.FailAllocation, order.RecoverAllocation,
-		order.AdmitReturn, order.ReleaseReturn, order.RecordReturnRefund,
+		order.AdmitReturn, order.ReleaseReturn, order.RecordReturnRefund, order.TakeOver,
+		cart.FollowOrder, returns.TakeOver,
 		returns.Admit, returns.RefuseAdmission, returns.SettleStock, returns.SettleOrders, returns.WithdrawRefund:
 		return true
 	}

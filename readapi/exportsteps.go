@@ -208,7 +208,15 @@ func (a *api) stepsOfCart(c cartview.Cart) []exportStep {
 		return steps
 	}
 	return append(
-		steps, single(exportedOrder(c.OrderID)),
+		steps, func(ctx context.Context, after string) ([]exportedThing, error) {
+			order, err := orderview.Get(ctx, a.DB, c.OrderID)
+			if after != "" || err == nil && order.CustomerID != c.CustomerID { // a customer has taken it over, and the cart follows
+				return nil, nil
+			}
+			thing := exportedOrder(c.OrderID)
+			thing.place = "0"
+			return []exportedThing{thing}, err
+		},
 		func(ctx context.Context, after string) ([]exportedThing, error) {
 			rows, err := orderview.ListReturns(ctx, a.DB, orderview.ReturnFilter{OrderIDs: []string{c.OrderID}, CustomerIDs: []string{c.CustomerID, ""}}, rowsAfter(after, "created_at"))
 			return things(rows, err, orderview.ListedReturns, "created_at", func(s orderview.ReturnSummary) exportedThing { return exportedReturn(s.ReturnID) })

@@ -22,6 +22,7 @@ var ofCustomers = map[string][]string{
 	"change-cart-line": {"quantity"},
 	"merge-cart":       {"from"},
 	"claim-cart":       {"customer_id", "guest_token", "into_cart_id"},
+	"claim-order":      {"customer_id", "guest_token"},
 	"abandon-cart":     {"reason"},
 	"set-cart-details": {"billing", "billing/city", "billing/company", "billing/country", "billing/lines", "billing/name", "billing/phone", "billing/postcode", "billing/region", "buyer_reference", "delivery_notes", "email", "gift_message", "phone", "shipping", "shipping/city", "shipping/company", "shipping/country", "shipping/lines", "shipping/name", "shipping/phone", "shipping/postcode", "shipping/region"},
 	"checkout-cart":    {"details", "details/billing", "details/billing/city", "details/billing/company", "details/billing/country", "details/billing/lines", "details/billing/name", "details/billing/phone", "details/billing/postcode", "details/billing/region", "details/buyer_reference", "details/delivery_notes", "details/email", "details/gift_message", "details/phone", "details/shipping", "details/shipping/city", "details/shipping/company", "details/shipping/country", "details/shipping/lines", "details/shipping/name", "details/shipping/phone", "details/shipping/postcode", "details/shipping/region", "reference"},

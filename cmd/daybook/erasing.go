@@ -65,7 +65,7 @@ func (n *node) erasingPart(cfg nodeConfig) part {
 // openErasing lets the service erase.
 func (n *node) openErasing(ctx context.Context, cfg nodeConfig) error {
 	n.erasing = &erasing{node: n, table: commandspg.Erased{Pool: n.commandPool}, soon: make(chan struct{}, 1)}
-	n.service.Eraser = n.erasing
+	n.service.Eraser, n.service.GuestOrders = n.erasing, guestOrders{n}
 	n.events.Before = n.erasing.before
 	if n.keysOfPeople != nil {
 		n.keysOfPeople.Destroyed = n.service.ForgetStates

@@ -15,7 +15,8 @@ import (
 // cartsOf returns the carts of customers as the read models have them: those that are theirs now,
 // with those of guests that were merged into one of theirs; and those that were theirs before. Of
 // all these, guests are the carts whose key, if they have one, belongs to the customers: what a
-// guest did belongs to the customer who got the cart first.
+// guest did belongs to the customer who got the cart first. A cart whose order a customer has taken
+// over is theirs, also if the cart has not followed yet.
 func (e *erasing) cartsOf(ctx context.Context, customers []string) (now, past, guests []unit.CartID, err error) {
 	type row struct {
 		ID, Into   unit.CartID
@@ -23,8 +24,10 @@ func (e *erasing) cartsOf(ctx context.Context, customers []string) (now, past, g
 		IntoMoved  bool // so had the cart into which it was merged
 	}
 	found, _ := e.node.readPool.Query(ctx, `
-		WITH own AS (SELECT cart_id, customer_id = ANY ($1) AS now, past_customers <> '{}' AS moved
-			FROM read.carts WHERE customer_id = ANY ($1) OR past_customers <> '{}' AND past_customers && $1::text[])
+		WITH followed AS (SELECT cart_id FROM read.orders WHERE customer_id = ANY ($1) AND cart_id <> ''),
+		own AS (SELECT cart_id, customer_id = ANY ($1) OR cart_id IN (SELECT cart_id FROM followed) AS now, past_customers <> '{}' AS moved
+			FROM read.carts WHERE customer_id = ANY ($1) OR past_customers <> '{}' AND past_customers && $1::text[]
+				OR customer_id = '' AND cart_id IN (SELECT cart_id FROM followed))
 		SELECT cart_id, '', now, moved, false FROM own
 		UNION ALL SELECT c.cart_id, c.merged_into, own.now, false, own.moved
 		FROM read.carts c JOIN own ON c.merged_into = own.cart_id WHERE c.customer_id = ''`, customers)

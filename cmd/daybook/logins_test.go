@@ -81,7 +81,14 @@ func TestACustomerSignsUpAndShops(t *testing.T) {
 			}
 			cart, token := s.openAsGuest("", `{"currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`)
 
+			// Ann has bought as a guest before, with the address that she confirms now.
+			s.must(admin, http.MethodPost, "/v1/carts", `{"cart_id":"before","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`)
+			s.must(admin, http.MethodPost, "/v1/carts/before/checkout", `{"order_id":"before","details":{"email":"Ann@home.example"}}`, "Idempotency-Key", uuid.NewString())
+
 			session, ann := s.signUp(mails, "ann@home.example")
+			if text := s.mustAs(session, http.MethodGet, "/v1/customers/"+ann+"/orders", ""); !strings.Contains(text, `"before"`) {
+				t.Errorf("the orders from before: %s", text)
+			}
 			s.mustAs(session, http.MethodPost, "/v1/carts/"+cart+"/claim", `{"guest_token":"`+token+`"}`)
 			order := member(t, s.mustAs(session, http.MethodPost, "/v1/carts/"+cart+"/checkout", `{}`), "order", "order_id")
 			if order == "" {
@@ -144,7 +151,9 @@ func (s *keyedShop) onlyTheirs(mails *smtptest.Server, session, order, ann strin
 // leaves erases a customer at their own wish. Their session and their login end.
 func (s *keyedShop) leaves(mails *smtptest.Server, session, order, ann string) {
 	s.t.Helper()
-	s.mustAs(session, http.MethodPost, "/v1/orders/"+order+"/cancel", `{"reason":"moves away"}`)
+	for _, id := range []string{order, "before"} {
+		s.mustAs(session, http.MethodPost, "/v1/orders/"+id+"/cancel", `{"reason":"moves away"}`)
+	}
 	s.mustAs(session, http.MethodPost, "/v1/customers/"+ann+"/erasure", "")
 	eventually(s.t, recoveryLimit, "the session has ended", func() bool {
 		return s.as(session, http.MethodGet, "/v1/auth/me", "").status == http.StatusUnauthorized

@@ -342,7 +342,7 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			}
 			n.desk = signin.New(n.service, signin.Options{
 				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
-				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret,
+				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, ClaimOrders: n.service.ClaimGuestOrders,
 			})
 			n.tokens = cfg.Web.OIDC.verifier(n)
 			return nil

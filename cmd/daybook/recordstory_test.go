@@ -163,6 +163,12 @@ func (s *storyteller) customers() {
 	s.fill("claimed", "mug", 1)
 	s.do(http.MethodPatch, "/carts/claimed", object{"customer_id": nil})
 	s.do(http.MethodPatch, "/carts/claimed", object{"customer_id": "claimer"})
+	s.fill("nobodys", "post", 1)
+	s.do(http.MethodPatch, "/carts/nobodys", object{"customer_id": nil})
+	s.post("/carts/nobodys/checkout", object{"order_id": "nobodys", "payment": object{}, "confirm": true})
+	s.post("/orders/nobodys/shipments", object{"shipment_id": "p-nobodys"})
+	s.post("/returns", object{"return_id": "nobodys", "order_id": "nobodys", "lines": []object{{"order_line": 1, "quantity": 1}}})
+	s.post("/orders/nobodys/claim", object{"customer_id": "claimer"})
 }
 
 func (s *storyteller) warehouse() {

@@ -89,7 +89,7 @@ func (n *node) eraseOldGuests(ctx context.Context, after time.Duration) error {
 				continue
 			}
 			_, err = n.service.Erase(ctx, commands.ByRetention(uuid.New()), subject.Erased{CartID: id, Reason: subject.Retention})
-			if errors.Is(err, subject.ErrOrderOpen) {
+			if errors.Is(err, subject.ErrOrderOpen) || errors.Is(err, subject.ErrHasCustomer) { // somebody has signed in meanwhile
 				continue
 			}
 			if err != nil {

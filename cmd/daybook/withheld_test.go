@@ -634,7 +634,7 @@ func (w *withheldShop) pseudonyms(t *testing.T) {
 		t.Fatal("no customer has orders")
 	}
 	listed := w.must(w.analyst, http.MethodGet, "/v1/customers?currency=GBP&limit=500", "")
-	placed := w.must(w.analyst, http.MethodGet, "/v1/events?type=order.placed&limit=1000", "")
+	placed := w.must(w.analyst, http.MethodGet, "/v1/events?type=order.placed&limit=1000", "") + w.must(w.analyst, http.MethodGet, "/v1/events?type=order.taken_over&limit=1000", "")
 	for customer, pseudonym := range pseudonymOf {
 		if !strings.Contains(listed, `"`+pseudonym+`"`) || !strings.Contains(placed, `"`+pseudonym+`"`) {
 			t.Errorf("the pseudonym of %s is not in the list of customers or not in the events", customer)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"daybook/commands"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
@@ -52,6 +53,39 @@ func (a *api) releaseHold() order.Command { return order.ReleaseHold{Now: a.serv
 func complete() order.Command             { return order.Complete{} }
 func archive() order.Command              { return order.Archive{} }
 func unarchive() order.Command            { return order.Unarchive{} }
+
+type claimOrderInput struct {
+	OrderPath
+	Body struct {
+		GuestToken string `json:"guest_token,omitempty" maxLength:"200" example:"dbg_Y2FydA_9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" doc:"The token of the guest who placed the order. Left out if the order is the customer's already."`
+		CustomerID string `json:"customer_id,omitempty" maxLength:"64" doc:"Left out by a customer, who claims an order for themself."`
+	}
+}
+
+func (a *api) claimOrder(ctx context.Context, c call, in *claimOrderInput) (*response[resource.Order], error) {
+	var bad check
+	claim := commands.OrderClaim{OrderID: in.id(&bad), Customer: c.customer(&bad, "/customer_id", in.Body.CustomerID)}
+	if claim.Customer == "" {
+		bad.fault(problem.InBody("/customer_id", "say for whom the order is claimed"))
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	if in.Body.GuestToken != "" && a.guestOf != nil {
+		if cartID, good := a.guestOf(in.Body.GuestToken); good {
+			claim.Guest = cartID
+		}
+	}
+	done, err := a.service.ClaimOrder(ctx, c.Call, claim)
+	if err != nil {
+		return nil, withPosition(ctx, err, done.Position)
+	}
+	state, err := view(ctx, a.service.ViewOrder, claim.OrderID, resource.OrderOf)
+	if err != nil {
+		return nil, err
+	}
+	return respond(state.Revision, done, state), nil
+}
 
 // RetryState is an order after its allocation was retried.
 type RetryState struct {

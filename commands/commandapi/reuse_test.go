@@ -145,6 +145,7 @@ var keyedRequests = map[string]keyed{
 	"hold-order":         {after: "confirmed", path: "/v1/orders/o/hold", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
 	"release-order-hold": {after: "confirmed", path: "/v1/orders/o/release-hold", first: func(s *keyShop) { s.must("POST", "/v1/orders/o/hold", `{"reason":"a"}`) }},
 	"cancel-order":       {after: "placed", path: "/v1/orders/o/cancel", body: `{"reason":"a"}`, other: `{"reason":"b"}`},
+	"claim-order":        {path: "/v1/orders/guests/claim", body: `{"customer_id":"17850"}`, other: `{"customer_id":"17851"}`, first: guestsOrder},
 	"expire-order":       {after: "placed", path: "/v1/orders/o/expire", first: func(s *keyShop) { s.pass(2 * time.Hour) }},
 	"record-transaction": {after: "placed", path: "/v1/orders/o/transactions", body: capture("1.00"), other: capture("2.00")},
 	"settle-transaction": {
@@ -231,6 +232,11 @@ func guests(s *keyShop) {
 	for _, id := range []string{"guest", "friend"} {
 		s.must("POST", "/v1/carts", `{"cart_id":"`+id+`","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, "Idempotency-Key", id)
 	}
+}
+
+func guestsOrder(s *keyShop) {
+	guests(s)
+	s.must("POST", "/v1/carts/guest/checkout", `{"order_id":"guests"}`, "Idempotency-Key", "guests order")
 }
 
 func allocated(s *keyShop) {

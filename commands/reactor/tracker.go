@@ -364,6 +364,10 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		t.stepOpened(id, e)
 	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
 		t.stepOpened(id, e)
+	case order.TakenOver:
+		// No event says that the returns and the cart have followed the order. Like a step of an
+		// order that has only services, it ends when the reactor finds nothing to do.
+		t.stepOpened(id, e)
 	case order.StockSettled:
 		t.stepSettled(id)
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
@@ -424,7 +428,7 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 		t.begin(workKey{workReturn, id, strconv.Itoa(event.Receipt)}, e)
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
-	case returns.Approved, returns.Closed, returns.CreditNoted:
+	case returns.Approved, returns.Closed, returns.TakenOver, returns.CreditNoted:
 		// These move no goods and ask no order.
 	}
 	return nil

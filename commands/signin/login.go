@@ -214,6 +214,10 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 	return d.begin(ctx, from, id, person, staff.SignIn{Person: id, Credential: credential})
 }
 
+// claimFor bounds how long a sign-in waits for the orders of a guest, because finding them needs the
+// read models.
+const claimFor = 3 * time.Second
+
 // claimOrders gives a customer the orders that they made as a guest with their confirmed address.
 // If it fails, the next sign-in does it.
 func (d *Desk) claimOrders(ctx context.Context, id staff.PersonID, buyer unit.CustomerID, address string) {
@@ -221,8 +225,10 @@ func (d *Desk) claimOrders(ctx context.Context, id staff.PersonID, buyer unit.Cu
 		return
 	}
 	call := d.callOf(id)
-	call.Needs = access.WriteCustomers
-	if _, err := d.ordersOf(ctx, call, buyer, address); err != nil && ctx.Err() == nil {
+	call.Needs = access.ClaimOrders
+	limited, stop := context.WithTimeout(ctx, claimFor)
+	defer stop()
+	if _, err := d.ordersOf(limited, call, buyer, address); err != nil && ctx.Err() == nil {
 		d.logger.WarnContext(ctx, "the orders that a customer made as a guest are not claimed yet", "person_id", id, "error", err)
 	}
 }

@@ -28,6 +28,7 @@ const (
 	ExpireCarts  Permission = "carts.expire"   // end a cart that is too old before the server does
 	ReadOrders   Permission = "orders.read"
 	CancelOrders Permission = "orders.cancel"
+	ClaimOrders  Permission = "orders.claim"   // take over the order that a customer placed as a guest
 	ConfirmOrder Permission = "orders.confirm" // make an order binding
 	HandleOrders Permission = "orders.handle"  // hold, release, expire, complete, archive, ask for stock again
 	ShipOrders   Permission = "orders.ship"
@@ -86,7 +87,7 @@ const (
 var all = []Permission{
 	Look, ReadCatalogue, WriteCatalogue,
 	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
-	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
+	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
 	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ExportPersonal, ErasePersonal, LeaveShop, ReadEvents, WriteEvents,
@@ -102,7 +103,7 @@ func (p Permission) Known() bool { return slices.Contains(all, p) }
 
 // ownable are the permissions that can be limited to what belongs to one customer.
 var ownable = []Permission{
-	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop,
+	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop,
 }
 
 // Ownable tells whether the permission can be limited to what belongs to one customer. Stock, for

@@ -18,8 +18,8 @@ const (
 var builtIn = map[Role]Grants{
 	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, ReadReturns, AskReturns, ExportPersonal)),
 	Customer: grant(All, Look, ReadCatalogue).
-		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop)),
-	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ConfirmOrder, RecordMoney,
+		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop)),
+	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, RecordMoney,
 		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, ReadPersonal, ExportPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
 	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal, LeaveShop)),
@@ -31,7 +31,7 @@ var builtIn = map[Role]Grants{
 
 var operatorMay = []Permission{
 	Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
-	ReadOrders, CancelOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
+	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns,
 	ReadStock, WriteStock, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
 }

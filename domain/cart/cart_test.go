@@ -42,6 +42,8 @@ func lineRows(t testing.TB) map[string]row {
 	given := []Event{opened}
 	filled := []Event{opened, LineAdded{line}}
 	ended := after(filled, Abandoned{})
+	nobodys := []Event{Opened{CartID: "c1", Currency: "GBP"}, LineAdded{line}}
+	became := after(nobodys, CheckoutStarted{OrderID: "o1", Lines: []Line{line}}, CheckedOut{OrderID: "o1"})
 	three := after(filled, LineAdded{numbered(line, 2)}, LineAdded{numbered(line, 3)})
 	add := AddLine{SKU: "LAMP", SKUText: "LAMP", Quantity: 3, Offer: lamp}
 	with := func(change func(*AddLine)) AddLine { c := add; change(&c); return c }
@@ -135,6 +137,13 @@ func lineRows(t testing.TB) map[string]row {
 		"a customer's cart can become a guest's":              {Given: given, When: ChangeCustomer{}, Then: []Event{CustomerChanged{}}},
 		"changing to the same customer does nothing":          {Given: given, When: ChangeCustomer{CustomerID: "17850"}, Nothing: true},
 		"the customer of an abandoned cart cannot be changed": {Given: ended, When: ChangeCustomer{CustomerID: "1"}, Refused: ErrNotOpen},
+		"a guest's cart follows its order to a customer":      {Given: became, When: FollowOrder{OrderID: "o1", CustomerID: "17850"}, Then: []Event{CustomerChanged{"17850"}}},
+		"a cart follows its order once":                       {Given: after(became, CustomerChanged{"17850"}), When: FollowOrder{OrderID: "o1", CustomerID: "17850"}, Nothing: true},
+		"a cart does not follow another order":                {Given: became, When: FollowOrder{OrderID: "o2", CustomerID: "17850"}, Nothing: true},
+		"a cart follows nobody":                               {Given: became, When: FollowOrder{OrderID: "o1"}, Nothing: true},
+		"a customer's cart does not follow its order":         {Given: after(filled, CheckoutStarted{OrderID: "o1", Lines: []Line{line}}, CheckedOut{OrderID: "o1"}), When: FollowOrder{OrderID: "o1", CustomerID: "1"}, Nothing: true},
+		"a cart that is being checked out has no order":       {Given: after(nobodys, CheckoutStarted{OrderID: "o1", Lines: []Line{line}}), When: FollowOrder{OrderID: "o1", CustomerID: "17850"}, Nothing: true},
+		"a cart that was never opened follows no order":       {When: FollowOrder{OrderID: "o1", CustomerID: "17850"}, Refused: ErrNotFound},
 		"the country can be changed":                          {Given: given, When: ChangeCountry{Country: "France"}, Then: []Event{CountryChanged{"France"}}},
 		"the country can be cleared":                          {Given: given, When: ChangeCountry{}, Then: []Event{CountryChanged{}}},
 		"changing to the same country does nothing":           {Given: given, When: ChangeCountry{Country: "United Kingdom"}, Nothing: true},

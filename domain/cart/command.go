@@ -88,6 +88,13 @@ type LineQuantity struct {
 	Quantity unit.Quantity
 }
 
+// FollowOrder gives a guest's cart that was checked out to the customer who has taken over its
+// order. It changes nothing if the cart has a customer, or has another order.
+type FollowOrder struct {
+	OrderID    unit.OrderID
+	CustomerID unit.CustomerID
+}
+
 // ChangeCustomer says whose open cart it is. An empty id means that the cart is a guest's.
 // The channel does not change, because it says where the cart was opened.
 type ChangeCustomer struct {
@@ -202,6 +209,7 @@ func (ChangeQuantity) cartCommand()   {}
 func (RemoveLine) cartCommand()       {}
 func (SetLines) cartCommand()         {}
 func (ChangeCustomer) cartCommand()   {}
+func (FollowOrder) cartCommand()      {}
 func (ChangeCountry) cartCommand()    {}
 func (SetDetails) cartCommand()       {}
 func (StartCheckout) cartCommand()    {}

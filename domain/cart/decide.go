@@ -27,6 +27,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return setLines(cmd, s)
 	case ChangeCustomer:
 		return changeCustomer(cmd, s)
+	case FollowOrder:
+		return followOrder(cmd, s)
 	case ChangeCountry:
 		return changeCountry(cmd, s)
 	case SetDetails:
@@ -250,6 +252,13 @@ func changeCustomer(cmd ChangeCustomer, s State) ([]Event, error) {
 		return nil, nil
 	}
 	return []Event{CustomerChanged(cmd)}, nil
+}
+
+func followOrder(cmd FollowOrder, s State) ([]Event, error) {
+	if s.Phase != Completed || s.OrderID != cmd.OrderID || s.CustomerID != "" || cmd.CustomerID == "" {
+		return nil, nil
+	}
+	return []Event{CustomerChanged{CustomerID: cmd.CustomerID}}, nil
 }
 
 func changeCountry(cmd ChangeCountry, s State) ([]Event, error) {

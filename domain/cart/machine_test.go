@@ -129,7 +129,7 @@ func command(t *rapid.T) Command {
 	line := rapid.IntRange(1, 5)
 	quantity := rapid.Int64Range(0, 3)
 	order := func() unit.OrderID { return unit.OrderID(fmt.Sprintf("o%d", rapid.IntRange(1, 4).Draw(t, "order"))) }
-	switch rapid.IntRange(0, 20).Draw(t, "command") {
+	switch rapid.IntRange(0, 21).Draw(t, "command") {
 	case 0, 1, 2, 3:
 		return AddLine{SKU: "LAMP", Join: rapid.Bool().Draw(t, "join"), Quantity: unit.Quantity(quantity.Draw(t, "quantity")), Offer: Offer{
 			Kind:  rapid.SampledFrom([]unit.Kind{unit.Stocked, unit.Service}).Draw(t, "kind"),
@@ -149,6 +149,8 @@ func command(t *rapid.T) Command {
 		return WithdrawCheckout{OrderID: order()}
 	case 12:
 		return ChangeCustomer{CustomerID: unit.CustomerID(fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "customer")))}
+	case 21:
+		return FollowOrder{OrderID: order(), CustomerID: "1"}
 	case 13:
 		return ChangeCountry{Country: rapid.SampledFrom([]string{"", "France", "EIRE"}).Draw(t, "country")}
 	case 14:

@@ -23,6 +23,9 @@ type Ask struct {
 type Reply struct {
 	Ask     Ask
 	Refusal *rule.Rejection
+	// TakenOverBy is the customer who has taken over the order, if there is one. The driver reads
+	// it after the order has replied.
+	TakenOverBy unit.CustomerID
 }
 
 // ReturnProcess is one thing that a return has open with its orders:
@@ -112,9 +115,22 @@ func refundOf(s returns.State, id unit.TransactionID) returns.Refunded {
 	return returns.Refunded{}
 }
 
-// Outcome is the command to the return. replies are in the order of the asks, one for each. A
-// release is settled whatever an order replies, because an order that does not exist has
-// nothing to release.
+// Commands are the commands to the return: the Outcome, and for an order that was taken over a
+// command that lets the return follow it. Another driver may have sent the Outcome before the order
+// was taken over. Then the order had replied before, and Followers has the return.
+func (c ReturnProcess) Commands(replies []Reply) []returns.Command {
+	commands := []returns.Command{c.Outcome(replies)}
+	for _, reply := range replies {
+		if reply.TakenOverBy != "" {
+			commands = append(commands, returns.TakeOver{OrderID: reply.Ask.OrderID, CustomerID: reply.TakenOverBy})
+		}
+	}
+	return commands
+}
+
+// Outcome is the command to the return about the replies. replies are in the order of the asks, one
+// for each. A release is settled whatever an order replies, because an order that does not exist
+// has nothing to release.
 func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 	switch c.step.Step {
 	case returns.StepRelease:
@@ -231,7 +247,7 @@ func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 			case returns.Refunded:
 				asks = append(asks, stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
 			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
-				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled, returns.CreditNoted:
+				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.TakenOver, returns.StockSettled, returns.CreditNoted:
 			}
 		}
 	}

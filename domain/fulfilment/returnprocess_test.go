@@ -181,6 +181,8 @@ type market struct {
 	orders map[unit.OrderID]*order.State
 	backs  map[unit.ReturnID]*returns.State
 	count  map[string]int // of events
+	// followed are the orders whose returns have followed.
+	followed map[unit.OrderID]bool
 }
 
 func (m *market) fatalf(format string, args ...any) {
@@ -253,21 +255,37 @@ func (m *market) drive(id unit.ReturnID, pause func() bool) {
 			if !pause() {
 				return
 			}
-			replies = append(replies, Reply{Ask: ask, Refusal: m.tellOrder(ask.OrderID, ask.Command)})
+			reply := Reply{Ask: ask, Refusal: m.tellOrder(ask.OrderID, ask.Command)}
+			if !pause() {
+				return
+			}
+			if s := m.orders[ask.OrderID]; s != nil && reply.Refusal == nil {
+				reply.TakenOverBy = s.CustomerID
+			}
+			replies = append(replies, reply)
 		}
 		if !pause() {
 			return
 		}
-		m.tell(id, next.Outcome(replies))
+		for _, cmd := range next.Commands(replies) {
+			m.tell(id, cmd)
+		}
 	}
 	m.fatalf("the process of return %s does not end", id)
 }
 
 func (m *market) start() *worker {
+	if m.pick(10) == 0 {
+		of := m.anyOrder()
+		next, stop := iter.Pull(func(yield func(struct{}) bool) { m.follow(of, func() bool { return yield(struct{}{}) }) })
+		return &worker{next, stop}
+	}
 	id := m.anyReturn()
 	next, stop := iter.Pull(func(yield func(struct{}) bool) { m.drive(id, func() bool { return yield(struct{}{}) }) })
 	return &worker{next, stop}
 }
+
+func (m *market) anyOrder() unit.OrderID { return []unit.OrderID{"o1", "o2"}[m.pick(2)] }
 
 func (m *market) anyReturn() unit.ReturnID {
 	return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)]
@@ -276,9 +294,11 @@ func (m *market) anyReturn() unit.ReturnID {
 // happen is what people ask.
 func (m *market) happen(step int) {
 	id := m.anyReturn()
-	switch m.pick(9) {
+	switch m.pick(14) {
 	case 0, 1:
 		m.tell(id, m.request(id))
+	case 9:
+		_ = m.tellOrder(m.anyOrder(), order.TakeOver{CustomerID: []unit.CustomerID{"u1", "u2"}[m.pick(2)]})
 	case 7: // a provider tells an order of a refund that failed
 		_ = m.tellOrder([]unit.OrderID{"o1", "o2"}[m.pick(2)], order.RecordTransaction{
 			TransactionID: m.sameRefund(), Type: order.Refund, State: order.Failed, Amount: pounds("1"),
@@ -347,6 +367,9 @@ func (m *market) simulate() {
 		}
 	}
 	finish := func() {
+		for id := range m.orders {
+			m.follow(id, func() bool { return true })
+		}
 		for id := range m.backs {
 			m.drive(id, func() bool { return true })
 		}
@@ -365,6 +388,7 @@ func (m *market) simulate() {
 	finish()
 	m.ordersAreWhatTheReturnsSay()
 	m.returnsKnowTheirRefunds()
+	m.returnsFollowTheirOrders()
 }
 
 // ordersAreWhatTheReturnsSay checks that each admitted unit belongs to a valid return, and
@@ -423,13 +447,13 @@ func TestWhateverDriversDoOrdersAreWhatTheReturnsSay(t *testing.T) {
 	for seed := range uint64(*simulations) {
 		m := &market{
 			t: t, name: fmt.Sprintf("seed %d", seed), pick: rand.New(rand.NewPCG(seed, 0)).IntN, count: count,
-			orders: map[unit.OrderID]*order.State{}, backs: map[unit.ReturnID]*returns.State{},
+			orders: map[unit.OrderID]*order.State{}, backs: map[unit.ReturnID]*returns.State{}, followed: map[unit.OrderID]bool{},
 		}
 		m.simulate()
 	}
 	for _, rare := range []string{
 		"returns.Admitted", "returns.AdmissionRefused", "returns.Declined", "returns.Canceled", "returns.OrdersSettled", "returns.Refunded", "returns.RefundWithdrawn",
-		"order.ReturnAdmitted", "order.ReturnReleased", "order.TransactionRecorded",
+		"order.ReturnAdmitted", "order.ReturnReleased", "order.TransactionRecorded", "order.TakenOver", "returns.TakenOver",
 	} {
 		if count[rare] < *simulations/100 {
 			t.Errorf("%s happened %d times: the markets are too quiet to prove anything", rare, count[rare])

@@ -27,6 +27,7 @@ const (
 	typeReturnAdmitted      = "order.return_admitted.v1"
 	typeReturnReleased      = "order.return_released.v1"
 	typeRefundClaimed       = "order.refund_claimed.v1"
+	typeTakenOver           = "order.taken_over.v1"
 	typeArchived            = "order.archived.v1"
 	typeUnarchived          = "order.unarchived.v1"
 )
@@ -54,6 +55,7 @@ var decoders = wire.Decoders[Event]{
 	typeReturnAdmitted:      read[ReturnAdmitted],
 	typeReturnReleased:      read[ReturnReleased],
 	typeRefundClaimed:       read[RefundClaimed],
+	typeTakenOver:           read[TakenOver],
 	typeArchived:            read[Archived],
 	typeUnarchived:          read[Unarchived],
 }
@@ -117,6 +119,8 @@ func typeOf(e Event) string {
 		return typeReturnReleased
 	case RefundClaimed:
 		return typeRefundClaimed
+	case TakenOver:
+		return typeTakenOver
 	case Archived:
 		return typeArchived
 	case Unarchived:

@@ -42,6 +42,7 @@ func TestWireForm(t *testing.T) {
 		twoOfA,
 		givenUp,
 		claimed,
+		takenOver,
 		Archived{},
 		Unarchived{},
 		addressed,

@@ -176,6 +176,12 @@ type RecordReturnRefund struct {
 	Limit *unit.Money
 }
 
+// TakeOver gives an order that has no customer to one. For the customer who has the order it
+// changes nothing. An order of somebody else is refused (order-has-customer).
+type TakeOver struct {
+	CustomerID unit.CustomerID
+}
+
 // Archive hides a finished order from the lists of daily work.
 type Archive struct{}
 
@@ -202,5 +208,6 @@ func (RecoverAllocation) orderCommand()  {}
 func (AdmitReturn) orderCommand()        {}
 func (ReleaseReturn) orderCommand()      {}
 func (RecordReturnRefund) orderCommand() {}
+func (TakeOver) orderCommand()           {}
 func (Archive) orderCommand()            {}
 func (Unarchive) orderCommand()          {}

@@ -64,6 +64,8 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return releaseReturn(cmd, s)
 	case RecordReturnRefund:
 		return recordReturnRefund(cmd, s)
+	case TakeOver:
+		return takeOver(cmd, s)
 	case Archive:
 		return archive(s)
 	case Unarchive:

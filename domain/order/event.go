@@ -262,6 +262,12 @@ type RefundClaimed struct {
 	ReturnID      unit.ReturnID      `json:"return_id"`
 }
 
+// TakenOver gives an order that has no customer to one: to the buyer, who has signed in since. It
+// is final. The returns of the order and the cart that it was made of become the customer's, too.
+type TakenOver struct {
+	CustomerID unit.CustomerID `json:"customer_id"`
+}
+
 // Archived hides a finished order from the lists of daily work.
 type Archived struct{}
 
@@ -289,5 +295,6 @@ func (PaymentOrphaned) orderEvent()     {}
 func (ReturnAdmitted) orderEvent()      {}
 func (ReturnReleased) orderEvent()      {}
 func (RefundClaimed) orderEvent()       {}
+func (TakenOver) orderEvent()           {}
 func (Archived) orderEvent()            {}
 func (Unarchived) orderEvent()          {}

@@ -92,7 +92,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 // sameAs compares a repeated Place with the order, by everything that the rules use. The
 // texts of a line (its title, and its code as given) are not compared.
 func (s State) sameAs(cmd Place) bool {
-	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.CustomerID ||
+	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
 		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false

@@ -18,7 +18,7 @@ func Locations(cmd Command, s State) []unit.LocationID {
 	case Confirm, CancelLines, Cancel, Expire, FailAllocation, RetryAllocation:
 		return s.holdingLocations()
 	case Claim, Place, Hold, ReleaseHold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
-		AdmitReturn, ReleaseReturn, RecordReturnRefund, Archive, Unarchive:
+		AdmitReturn, ReleaseReturn, RecordReturnRefund, TakeOver, Archive, Unarchive:
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type model struct {
 	claimed  map[unit.TransactionID]unit.ReturnID
 	backs    map[unit.ReturnID]*ReturnAdmitted
 	released map[unit.ReturnID]bool
+	customer unit.CustomerID
 }
 
 type modelLine struct {
@@ -109,6 +110,11 @@ func (m *machine) enter(e Event) {
 			m.fatalf("%+v is claimed for return %s", t, e.ReturnID)
 		}
 		b.claimed[e.TransactionID] = e.ReturnID
+	case TakenOver:
+		if b.customer != "" {
+			m.fatalf("the order of %s was taken over by %s", b.customer, e.CustomerID)
+		}
+		b.customer = e.CustomerID
 	case Claimed, Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
 	}
 }
@@ -224,6 +230,9 @@ func (m *machine) check() {
 	}
 	if ended := s.Status == StatusCanceled || s.Status == StatusExpired; ended && m.openUnits() > 0 {
 		m.fatalf("a %s order has open units", s.Status)
+	}
+	if s.CustomerID != m.model.customer || s.TakenOver != (s.CustomerID != "") {
+		m.fatalf("it is the order of %q, in the model of %q", s.CustomerID, m.model.customer)
 	}
 	m.checkMoney()
 	m.checkSteps()
@@ -384,7 +393,7 @@ func (m *machine) settleOldest() Command {
 func (m *machine) step() {
 	parcels := []unit.ShipmentID{"p1", "p2", "p3", "p4"}
 	places := []unit.LocationID{"main", "east", "west"}
-	switch m.pick(26) {
+	switch m.pick(27) {
 	case 0, 1:
 		m.ask(Confirm{Now: m.now, Allocated: m.pick(3) == 0})
 	case 2:
@@ -427,6 +436,8 @@ func (m *machine) step() {
 		m.ask(ReleaseReturn{ReturnID: m.pickReturnID()})
 	case 24:
 		m.ask(m.returnRefund())
+	case 26:
+		m.ask(TakeOver{CustomerID: []unit.CustomerID{"u1", "u2", ""}[m.pick(3)]})
 	case 25:
 		if m.pick(8) == 0 {
 			m.finish()

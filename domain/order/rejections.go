@@ -20,6 +20,7 @@ var (
 	ErrCompleted       = &rule.Rejection{Code: "order-completed", Detail: "The order is completed."}
 	ErrOnHold          = &rule.Rejection{Code: "order-on-hold", Detail: "The order is on hold."}
 	ErrNotFinished     = &rule.Rejection{Code: "order-not-finished", Detail: "The order has not ended: it is not completed, canceled or expired."}
+	ErrHasCustomer     = &rule.Rejection{Code: "order-has-customer", Detail: "Another customer has this order."}
 	ErrShipped         = &rule.Rejection{Code: "order-shipped", Detail: "Everything of the order has shipped."}
 )
 
@@ -74,7 +75,7 @@ var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text
 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrIDTaken, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotReserved,
+	ErrNotFound, ErrExists, ErrIDTaken, ErrHasCustomer, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotReserved,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,

@@ -12,7 +12,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 5
+const FoldVersion = 6
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -33,12 +33,14 @@ const (
 // canceled, shipped and open units. For each SKU, the open units of its lines are the
 // remaining units of its holdings.
 type State struct {
-	OrderID    unit.OrderID     `json:"order_id,omitempty"`
-	CartID     unit.CartID      `json:"cart_id,omitempty"`
-	CustomerID unit.CustomerID  `json:"customer_id,omitempty"`
-	Reference  string           `json:"reference,omitempty"`
-	Country    string           `json:"country,omitempty"`
-	Details    *contact.Details `json:"details,omitempty"`
+	OrderID    unit.OrderID    `json:"order_id,omitempty"`
+	CartID     unit.CartID     `json:"cart_id,omitempty"`
+	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
+	// TakenOver means that the order was placed without a customer. CustomerID has taken it over.
+	TakenOver bool             `json:"taken_over,omitzero"`
+	Reference string           `json:"reference,omitempty"`
+	Country   string           `json:"country,omitempty"`
+	Details   *contact.Details `json:"details,omitempty"`
 
 	Status     Status    `json:"status,omitempty"`
 	OnHold     bool      `json:"on_hold,omitzero"`
@@ -214,6 +216,8 @@ func Evolve(s State, e Event) State {
 		if i := s.transactionIndex(e.TransactionID); i >= 0 {
 			s.Transactions[i].ReturnID = e.ReturnID
 		}
+	case TakenOver:
+		s.applyTakenOver(e)
 	case Archived:
 		s.Archived = true
 	case Unarchived:

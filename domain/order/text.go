@@ -31,7 +31,7 @@ func (s State) texts(cmd Command) error {
 		}
 		return line("tracking", cmd.Tracking)
 	case Claim, Place, Confirm, ReleaseHold, Expire, Deliver, Complete, SettleStock, FailAllocation, RetryAllocation,
-		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, Archive, Unarchive:
+		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, TakeOver, Archive, Unarchive:
 	}
 	return nil
 }

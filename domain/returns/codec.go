@@ -16,6 +16,7 @@ const (
 	typeRefundWithdrawn  = "return.refund_withdrawn.v1"
 	typeOrdersSettled    = "return.orders_settled.v1"
 	typeClosed           = "return.closed.v1"
+	typeTakenOver        = "return.taken_over.v1"
 	typeStockSettled     = "return.stock_settled.v1"
 	typeCreditNoted      = "return.credit_noted.v1"
 )
@@ -32,6 +33,7 @@ var decoders = wire.Decoders[Event]{
 	typeRefundWithdrawn:  read[RefundWithdrawn],
 	typeOrdersSettled:    read[OrdersSettled],
 	typeClosed:           read[Closed],
+	typeTakenOver:        read[TakenOver],
 	typeStockSettled:     read[StockSettled],
 	typeCreditNoted:      read[CreditNoted],
 }
@@ -72,6 +74,8 @@ func typeOf(e Event) string {
 		return typeOrdersSettled
 	case Closed:
 		return typeClosed
+	case TakenOver:
+		return typeTakenOver
 	case StockSettled:
 		return typeStockSettled
 	case CreditNoted:

@@ -75,6 +75,14 @@ type RecordRefund struct {
 // Close ends a return after all its units were received.
 type Close struct{}
 
+// TakeOver gives the return to the customer who has taken over the order of this id. It changes
+// nothing if the return has a customer, or is not of this order alone. A return of several orders
+// belongs to the buyer of none of them.
+type TakeOver struct {
+	OrderID    unit.OrderID
+	CustomerID unit.CustomerID
+}
+
 // SettleStock records that a receipt's stock movements are all done.
 type SettleStock struct {
 	Receipt int
@@ -121,6 +129,7 @@ func (Cancel) returnCommand()          {}
 func (Receive) returnCommand()         {}
 func (RecordRefund) returnCommand()    {}
 func (Close) returnCommand()           {}
+func (TakeOver) returnCommand()        {}
 func (SettleStock) returnCommand()     {}
 func (SettleOrders) returnCommand()    {}
 func (WithdrawRefund) returnCommand()  {}

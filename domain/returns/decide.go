@@ -30,7 +30,7 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return request(cmd, s)
 	case NoteCredit:
 		return noteCredit(cmd, s)
-	case Admit, RefuseAdmission, Approve, Decline, Cancel, Receive, RecordRefund, Close, SettleStock, SettleOrders, WithdrawRefund:
+	case Admit, RefuseAdmission, Approve, Decline, Cancel, Receive, RecordRefund, Close, TakeOver, SettleStock, SettleOrders, WithdrawRefund:
 	}
 	switch s.Status {
 	case "":
@@ -57,6 +57,8 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return recordRefund(cmd, s)
 	case Close:
 		return closeReturn(s)
+	case TakeOver:
+		return takeOver(cmd, s)
 	case SettleStock:
 		return settleStock(cmd, s)
 	case SettleOrders:
@@ -74,6 +76,9 @@ func request(cmd Request, s State) ([]Event, error) {
 		Admit: byOrder(cmd.Lines),
 	}
 	if s.Exists() {
+		if s.TakenOverBy != "" && e.CustomerID == s.TakenOverBy {
+			e.CustomerID = s.Requested.CustomerID // the return has this customer by now
+		}
 		if s.Status != StatusNoted && sameRequest(s.Requested, e) {
 			return nil, nil
 		}

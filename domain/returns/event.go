@@ -174,6 +174,12 @@ type OrdersSettled struct {
 // Closed ends a received return.
 type Closed struct{}
 
+// TakenOver gives a return that has no customer to the customer who has taken over its order. It is
+// final.
+type TakenOver struct {
+	CustomerID unit.CustomerID `json:"customer_id"`
+}
+
 // StockSettled says that every stock movement of a receipt is recorded.
 type StockSettled struct {
 	Receipt int `json:"receipt"`
@@ -215,5 +221,6 @@ func (Refunded) returnEvent()         {}
 func (RefundWithdrawn) returnEvent()  {}
 func (OrdersSettled) returnEvent()    {}
 func (Closed) returnEvent()           {}
+func (TakenOver) returnEvent()        {}
 func (StockSettled) returnEvent()     {}
 func (CreditNoted) returnEvent()      {}

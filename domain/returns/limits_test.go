@@ -40,6 +40,6 @@ func TestSumsHaveLimits(t *testing.T) { backs.Run(t, limiting) }
 func TestEveryCommandIsBounded(t *testing.T) {
 	decidertest.EveryCommandIsBounded(t, limiting, []*rule.Rejection{ErrUnitLimit, ErrAmountLimit}, map[string]string{
 		"Admit": "records", "RefuseAdmission": "records", "Approve": "adds nothing", "Decline": "ends", "Cancel": "ends", "Receive": "what is awaited",
-		"RecordRefund": "what was received", "Close": "ends", "SettleStock": "records", "SettleOrders": "records", "WithdrawRefund": "takes away",
+		"RecordRefund": "what was received", "Close": "ends", "TakeOver": "adds nothing", "SettleStock": "records", "SettleOrders": "records", "WithdrawRefund": "takes away",
 	})
 }

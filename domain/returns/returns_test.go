@@ -234,7 +234,7 @@ func TestReceiving(t *testing.T) { backs.Run(t, receiving) }
 func TestRefunding(t *testing.T) { backs.Run(t, refunding) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing)
+	backs.EveryRefusalHasARow(t, Rejections, asking, admitting, receiving, refunding, sharing, withdrawing, takingOver, limiting, writing)
 }
 
 func TestWireForm(t *testing.T) {
@@ -251,6 +251,7 @@ func TestWireForm(t *testing.T) {
 		OrdersSettled{Step: StepRefund, Ref: "t"},
 		withdrawn("t", "21.47", Share{"o1", pounds("21.47")}),
 		Closed{},
+		takenOver,
 		StockSettled{Receipt: 1},
 		isNoted,
 	})

@@ -9,7 +9,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 5
+const FoldVersion = 6
 
 // Status is where a return is in its life. The empty status is a return that was never requested.
 type Status string
@@ -27,13 +27,15 @@ const (
 // State is what the rules of a return need. Its zero value is the state of an empty stream. It can
 // be written as JSON and read back without loss, because snapshots are JSON.
 type State struct {
-	Status    Status        `json:"status,omitempty"`
-	Requested Requested     `json:"requested,omitzero"` // as it was asked for
-	Noted     CreditNoted   `json:"noted,omitzero"`
-	Lines     []LineState   `json:"lines,omitempty"` // in the order of their numbers, 1 first
-	Receipts  []Received    `json:"receipts,omitempty"`
-	Refunds   []Refunded    `json:"refunds,omitempty"`
-	Unsettled []OpenReceipt `json:"unsettled,omitempty"` // oldest first
+	Status    Status      `json:"status,omitempty"`
+	Requested Requested   `json:"requested,omitzero"` // as it was asked for
+	Noted     CreditNoted `json:"noted,omitzero"`
+	// TakenOverBy is the customer who has taken over the order of a return that had no customer.
+	TakenOverBy unit.CustomerID `json:"taken_over_by,omitempty"`
+	Lines       []LineState     `json:"lines,omitempty"` // in the order of their numbers, 1 first
+	Receipts    []Received      `json:"receipts,omitempty"`
+	Refunds     []Refunded      `json:"refunds,omitempty"`
+	Unsettled   []OpenReceipt   `json:"unsettled,omitempty"` // oldest first
 	// Withdrawn are the refunds, or parts of them, that were taken back, oldest first.
 	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
 
@@ -133,6 +135,10 @@ func Evolve(s State, e Event) State {
 		s.closeStep(e.Step, e.Ref)
 	case Closed:
 		s.Status = StatusClosed
+	case TakenOver:
+		if s.Status != StatusNoted && s.Customer() == "" {
+			s.TakenOverBy = e.CustomerID
+		}
 	case StockSettled:
 		s.Unsettled = slices.DeleteFunc(s.Unsettled, func(open OpenReceipt) bool { return open.Receipt == e.Receipt })
 	case CreditNoted:
@@ -195,8 +201,16 @@ func (s State) Refunded() unit.Money {
 	return total
 }
 
+// Customer is whose the return or the credit note is now; empty if it is nobody's or a guest's.
+func (s State) Customer() unit.CustomerID {
+	if s.Status == StatusNoted {
+		return s.Noted.CustomerID
+	}
+	return cmp.Or(s.Requested.CustomerID, s.TakenOverBy)
+}
+
 // OwnedBy tells whether the return belongs to an owner: to its customer, or to the guest who has
 // the cart of its order.
 func (s State) OwnedBy(owner unit.Owner) bool {
-	return owner != "" && cmp.Or(s.Requested.CustomerID.Owner(), s.Requested.CartID.Owner()) == owner
+	return owner != "" && cmp.Or(s.Customer().Owner(), s.Requested.CartID.Owner()) == owner
 }

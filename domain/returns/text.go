@@ -23,7 +23,7 @@ func texts(cmd Command) error {
 			return err
 		}
 		return lineText("reference", cmd.Reference, unit.MaxReference)
-	case Admit, RefuseAdmission, Approve, Receive, Close, SettleStock, SettleOrders, WithdrawRefund:
+	case Admit, RefuseAdmission, Approve, Receive, Close, TakeOver, SettleStock, SettleOrders, WithdrawRefund:
 	}
 	return nil
 }

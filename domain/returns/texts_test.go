@@ -23,11 +23,11 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"RefuseAdmission.Code": order, "RefuseAdmission.Reason": order,
 		"WithdrawRefund.Code": order, "WithdrawRefund.Reason": order,
 		"Request.Lines.Title": "the order's, or the catalogue's",
-	}, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing)
+	}, asking, admitting, receiving, refunding, sharing, withdrawing, takingOver, limiting, writing)
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := backs.ComparedTextsSaySo(t, asking, admitting, receiving, refunding, sharing, withdrawing, limiting, writing); n < 5 {
+	if n := backs.ComparedTextsSaySo(t, asking, admitting, receiving, refunding, sharing, withdrawing, takingOver, limiting, writing); n < 5 {
 		t.Errorf("%d texts were changed", n)
 	}
 }

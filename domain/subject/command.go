@@ -13,6 +13,9 @@ type Erase struct {
 	Erased Erased
 	// Open are the subject's orders that are not finished. While there are any, nothing is erased.
 	Open []unit.OrderID
+	// HasCustomer means that the guest's cart, or its order, belongs to a customer. Then nothing is
+	// erased, because the texts in it are the customer's.
+	HasCustomer bool
 }
 
 func (Erase) subjectCommand() {}

@@ -24,6 +24,8 @@ func erase(cmd Erase, s State) ([]Event, error) {
 	switch {
 	case (erased.CustomerID == "") == (erased.CartID == "") || !slices.Contains(Reasons(), erased.Reason):
 		return nil, ErrInvalid
+	case cmd.HasCustomer && erased.CartID != "":
+		return nil, ErrHasCustomer
 	case len(cmd.Open) > 0:
 		return nil, ErrOrderOpen.With(fmt.Sprintf("%d orders are not finished, such as %s: complete or cancel them, and settle their payments.", len(cmd.Open), cmd.Open[0]),
 			map[string]any{"order_id": cmd.Open[0]})

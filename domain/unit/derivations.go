@@ -86,6 +86,12 @@ var (
 	RemedyTransaction = derivation("remedy", "order id", "transaction id")
 )
 
+// The command ids of what follows an order to the customer who has taken it over.
+var (
+	FollowCart   = derivation("cart follows order", "order id", "cart id")
+	FollowReturn = derivation("return follows order", "order id", "return id")
+)
+
 // The command ids of a return, and of what it asks of its orders and of stock.
 var (
 	ReturnOutcome = derivation("comeback", "return id", "what is settled")

@@ -117,11 +117,12 @@ var story = []Step{
 	{"cancel-return", map[string]string{"return_id": "back-3"}, `{"reason":"keeps it"}`},
 	{"note-credit", nil, `{"return_id":"credit-1","currency":"GBP","customer_id":"17850","reason":"goodwill","lines":[{"sku":"mug","title":"Late delivery","quantity":-1,"price":"1.50"}]}`},
 
-	// More mugs come in. Ann orders one and cancels the order.
+	// More mugs come in. Ann orders one without an account, and cancels it. Then she signs in.
 	{"receive-stock", mugAtMain, `{"quantity":20,"document":"PO-2"}`},
 	{"open-cart", nil, `{"cart_id":"ann","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
 	{"checkout-cart", map[string]string{"cart_id": "ann"}, `{"order_id":"order-ann"}`},
 	{"cancel-order", map[string]string{"order_id": "order-ann"}, `{"reason":"changed their mind"}`},
+	{"claim-order", map[string]string{"order_id": "order-ann"}, `{"customer_id":"17852"}`},
 	{"open-cart", nil, `{"cart_id":"ann-2","currency":"GBP"}`},
 	{"abandon-cart", map[string]string{"cart_id": "ann-2"}, `{"reason":"changed their mind"}`},
 	{"open-cart", nil, `{"cart_id":"ann-3","currency":"GBP"}`},

@@ -429,6 +429,9 @@ func (s *story) ofCustomers() {
 	s.cart("POST", "/wishes", "guests", "/wishes", `{"customer_id":"17850","list_id":"`+list+`"}`)
 	s.cart("POST", "/claim", "guests", "/claim", `{"customer_id":"17850"}`)
 	s.do("POST", "/v1/carts/{cart_id}/checkout", "/v1/carts/guests/checkout", `{"order_id":"detailed"}`, "order", "/v1/orders/detailed", resource.Order{})
+	s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"nobodys","currency":"GBP","lines":[{"sku":"post","quantity":1}]}`, "", "/v1/carts/nobodys", resource.Cart{})
+	s.do("POST", "/v1/carts/{cart_id}/checkout", "/v1/carts/nobodys/checkout", `{"order_id":"nobodys"}`, "order", "/v1/orders/nobodys", resource.Order{})
+	s.do("POST", "/v1/orders/{order_id}/claim", "/v1/orders/nobodys/claim", `{"customer_id":"17850"}`, "", "/v1/orders/nobodys", resource.Order{})
 	ask("DELETE", "/{customer_id}/addresses/{address_id}", at+"/addresses/"+address, "")
 	ask("DELETE", "/{customer_id}/wish-lists/{list_id}", at+"/wish-lists/"+list, "")
 }

@@ -157,6 +157,7 @@ var ruled = map[string]string{
 	"checkout-cart #/details/billing/lines/0":  "is one line",
 	"checkout-cart #/details/shipping/lines/0": "is one line",
 	"claim-cart #":                             "names a customer, if the caller is none",
+	"claim-order #":                            "names a customer, if the caller is none",
 	"add-wishes #":                             "has either list_id or share_token",
 	"set-cart-details #/shipping/country":      "is a code of ISO 3166",
 	"set-cart-details #/billing/country":       "is a code of ISO 3166",

@@ -55,7 +55,7 @@ var facts = rows(
 	facing[mergedFacts](customer.ErrMerged),
 	facing[fieldFacts](customer.ErrTextInvalid),
 	// Of erasures.
-	nothing(subject.ErrInvalid),
+	nothing(subject.ErrInvalid, subject.ErrHasCustomer),
 	facing[openOrderFacts](subject.ErrOrderOpen),
 
 	// Of products.
@@ -107,7 +107,7 @@ var facts = rows(
 	// Of orders.
 	nothing(order.ErrStockUnsettled, order.ErrAllocationFailed, order.ErrNotFound, order.ErrExists, order.ErrIDTaken, order.ErrEmpty,
 		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
-		order.ErrCompleted, order.ErrOnHold, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
+		order.ErrCompleted, order.ErrOnHold, order.ErrHasCustomer, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
 		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrCurrencyDiffers),
 	facing[orderTextFacts](order.ErrTextInvalid),

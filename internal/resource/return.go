@@ -136,7 +136,7 @@ func (r *Return) fillNote(note returns.CreditNoted) {
 
 func (r *Return) fillReturn(s returns.State) {
 	asked := s.Requested
-	r.ReturnID, r.OrderID, r.CustomerID = string(asked.ReturnID), string(asked.OrderID), string(asked.CustomerID)
+	r.ReturnID, r.OrderID, r.CustomerID = string(asked.ReturnID), string(asked.OrderID), string(s.Customer())
 	r.Reference, r.Currency, r.Country, r.Reason = asked.Reference, string(asked.Currency), asked.Country, asked.Reason
 	value := unit.Zero(asked.Currency)
 	for i, l := range asked.Lines {

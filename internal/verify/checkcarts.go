@@ -26,6 +26,8 @@ func (b *Book) checkCarts() *Check {
 		}
 		if c := b.Carts[state.CartID]; state.CartID != "" && (c == nil || c.OrderID != id) {
 			check.differ("order %s belongs to cart %s, which was not checked out for it", id, state.CartID)
+		} else if c != nil && state.TakenOver && c.CustomerID != state.CustomerID && !b.underWay(state.last) {
+			check.differ("order %s was taken over, but its cart %s has another customer", id, state.CartID)
 		}
 	}
 	return check

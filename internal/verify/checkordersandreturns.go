@@ -71,6 +71,10 @@ func (b *Book) checkReturnsOfOrder(check *Check, id unit.OrderID, o *Order) {
 		switch {
 		case r == nil || !admitted.Released && !r.isActive() && !b.underWay(r.last):
 			check.differ("order %s has admitted return %s, which is not active", id, admitted.ID)
+		case o.TakenOver && r.Requested.OrderID == id && r.Customer() == "" && !b.underWay(o.last) && !b.underWay(r.last):
+			check.differ("order %s was taken over, but its return %s has no customer", id, admitted.ID)
+		case r.TakenOverBy != "" && r.Requested.OrderID == id && r.TakenOverBy != o.CustomerID:
+			check.differ("return %s was taken over by another customer than its order %s", admitted.ID, id)
 		case !admitted.Released && !slices.ContainsFunc(r.Requested.Admit, func(of returns.OrderUnits) bool { return of.OrderID == id }):
 			check.differ("order %s has admitted return %s, which did not ask it", id, admitted.ID)
 		}

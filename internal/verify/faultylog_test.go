@@ -87,6 +87,25 @@ func inCart(line int, units unit.Quantity) cart.Event {
 	return cart.LineAdded{Line: cart.Line{Number: line, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units, Price: gbp("2.50")}}
 }
 
+// takenOver is order o1 of cart c1, whose only line is a service, with further events.
+func (f faultyLog) takenOver(taken order.TakenOver, follows ...cart.Event) {
+	f.t.Helper()
+	f.cart(append([]cart.Event{opened(), started(), cart.CheckedOut{OrderID: "o1"}}, follows...)...)
+	placed := placed(1)
+	placed.CartID, placed.Reservations, placed.Lines[0].Kind = "c1", nil, unit.Service
+	f.order(placed, taken)
+}
+
+// returnOfO1 is a return of one unit of order o1.
+func (f faultyLog) returnOfO1(id unit.ReturnID, events ...returns.Event) {
+	f.t.Helper()
+	asked := returns.Requested{
+		ReturnID: id, OrderID: "o1", Currency: "GBP", Admit: []returns.OrderUnits{{OrderID: "o1", Lines: []returns.LineUnits{{Line: 1, Quantity: 1}}}},
+		Lines: []returns.Line{{Number: 1, SKU: "FEE", Kind: unit.Service, Quantity: 1, Price: gbp("2.50"), Links: []returns.Link{{OrderID: "o1", Line: 1, Quantity: 1}}}},
+	}
+	facts(f.t, f.log, returns.Stream(id), returns.Encode, append([]returns.Event{asked}, events...)...)
+}
+
 // comes says that lines of cart c1 come into a cart.
 var comes = cart.MergedFrom{Source: "c1", Attempt: 1}
 
@@ -451,6 +470,16 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.order(placed(2))
 		}},
 
+		"a cart that has followed its order": {write: func(f faultyLog) {
+			f.takenOver(order.TakenOver{CustomerID: "17850"}, cart.CustomerChanged{CustomerID: "17850"})
+		}},
+		"a cart that has not followed its order": {check: cartsAgree, words: "order o1 was taken over, but its cart c1 has another customer", write: func(f faultyLog) {
+			f.takenOver(order.TakenOver{CustomerID: "17850"})
+		}},
+		"a cart that has followed to another customer": {check: cartsAgree, words: "order o1 was taken over, but its cart c1 has another customer", write: func(f faultyLog) {
+			f.takenOver(order.TakenOver{CustomerID: "17850"}, cart.CustomerChanged{CustomerID: "17851"})
+		}},
+
 		"more received than requested": {check: returnsAgree, words: "line 1: 3 of 2 received", write: func(f faultyLog) {
 			f.returns(requested(2), returns.Approved{}, received(3))
 			f.stock(returnedToStock(3))
@@ -491,6 +520,21 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 					}}}, returns.Approved{}, returns.Refunded{TransactionID: "t", Amount: gbp("2.50")}, returns.Closed{},
 				}...)
 			}
+		}},
+		"a return that has followed its order": {write: func(f faultyLog) {
+			f.shippedServices(3)
+			f.returnOfO1("r1", returns.Admitted{}, returns.TakenOver{CustomerID: "17850"})
+			f.order(admitted("r1", 1), order.TakenOver{CustomerID: "17850"})
+		}},
+		"a return that has not followed its order": {check: ordersAgree, words: "order o1 was taken over, but its return r1 has no customer", write: func(f faultyLog) {
+			f.shippedServices(3)
+			f.returnOfO1("r1", returns.Admitted{})
+			f.order(admitted("r1", 1), order.TakenOver{CustomerID: "17850"})
+		}},
+		"a return that has followed to another customer": {check: ordersAgree, words: "return r1 was taken over by another customer than its order o1", write: func(f faultyLog) {
+			f.shippedServices(3)
+			f.returnOfO1("r1", returns.Admitted{}, returns.TakenOver{CustomerID: "17851"})
+			f.order(admitted("r1", 1), order.TakenOver{CustomerID: "17850"})
 		}},
 		"a unit that comes back twice": {check: ordersAgree, words: "order o1, line 1: 4 come back, 3 have shipped", write: func(f faultyLog) {
 			f.shippedServices(3)

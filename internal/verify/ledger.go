@@ -150,6 +150,37 @@ func at[K comparable, V any](sums map[K]*V, key K) *V {
 	return sums[key]
 }
 
+// addOrder adds an order that was placed at a time.
+func (c *bought) addOrder(id string, total decimal.Decimal, when time.Time) {
+	c.orders++
+	c.ordered = c.ordered.Add(total)
+	if c.firstAt == nil || when.Before(*c.firstAt) {
+		c.firstAt = &when
+	}
+	if c.lastAt == nil || !when.Before(*c.lastAt) { // if two have the same time, the one that is later in the log counts
+		c.lastAt, c.lastID = &when, id
+	}
+}
+
+// takeOver gives a document that has no customer to the one who has taken over its order. What was
+// booked on it counts as the customer's from now on.
+func (l *Ledger) takeOver(name, customer string) {
+	d := l.documents[name]
+	if d == nil || d.customer != "" || customer == "" {
+		return
+	}
+	d.customer = customer
+	c := at(l.customers, customerKey{customer, d.currency})
+	c.units += d.Units
+	c.amount = c.amount.Add(d.Amount)
+	switch kind, id, _ := strings.Cut(name, "/"); kind {
+	case "order":
+		c.addOrder(id, d.Amount, d.at)
+	case "return":
+		c.returns++
+	}
+}
+
 // bookOrder books an event of an order. o is the order as it was before the event.
 func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 	switch value := value.(type) {
@@ -167,6 +198,9 @@ func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 		for i := range o.Lines {
 			l.bookCanceled(e, o, &o.Lines[i], o.Lines[i].Open())
 		}
+	case order.TakenOver:
+		l.takeOver("order/"+string(o.OrderID), string(value.CustomerID))
+		l.takeOver("canceled/"+string(o.OrderID), string(value.CustomerID))
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
 		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.RefundClaimed,
@@ -185,16 +219,7 @@ func (l *Ledger) bookPlaced(e *event, p order.Placed) {
 		}
 	}
 	if on.customer != "" {
-		c := at(l.customers, customerKey{on.customer, on.currency})
-		c.orders++
-		c.ordered = c.ordered.Add(p.Total.Amount)
-		when := e.at // a copy, because a pointer into the event would keep the event in memory
-		if c.firstAt == nil || when.Before(*c.firstAt) {
-			c.firstAt = &when
-		}
-		if c.lastAt == nil || !when.Before(*c.lastAt) { // if two have the same time, the one that is later in the log counts
-			c.lastAt, c.lastID = &when, string(p.OrderID)
-		}
+		at(l.customers, customerKey{on.customer, on.currency}).addOrder(string(p.OrderID), p.Total.Amount, e.at)
 	}
 	for _, line := range p.Lines {
 		l.addLine(on, line.SKU, 1, line.Quantity, line.Price)
@@ -243,6 +268,8 @@ func (l *Ledger) bookReturn(e *event, r *Return, value returns.Event) {
 			counted[received.Line] = true
 			l.addLine(r.documentHeader(e), line.SKU, first, -received.Quantity, line.Price)
 		}
+	case returns.TakenOver:
+		l.takeOver("return/"+string(r.Requested.ReturnID), string(value.CustomerID))
 	case returns.Requested, returns.Admitted, returns.AdmissionRefused, returns.Declined, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled,
 		returns.Closed, returns.StockSettled:
 	}
@@ -252,7 +279,7 @@ func (r *Return) documentHeader(e *event) documentHeader {
 	q := r.Requested
 	return documentHeader{
 		name: "return/" + string(q.ReturnID), kind: returnDocument, at: e.at,
-		party: party{projections.Key(q.Reference), string(q.CustomerID), projections.Key(q.Country), projections.Key(r.channel), string(q.Currency)},
+		party: party{projections.Key(q.Reference), string(r.Customer()), projections.Key(q.Country), projections.Key(r.channel), string(q.Currency)},
 	}
 }
 

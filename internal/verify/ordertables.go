@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -43,7 +44,7 @@ type orderRow struct {
 	seed maphash.Seed
 
 	id, reference, customer, cart, currency, country, channel string
-	status, payment, fulfillment                              string
+	status, payment, fulfillment, guestEmail                  string
 	onHold, archived, attention                               bool
 	placedTotal, total, owed, captured, refunded              decimal.Decimal
 	lineCount                                                 int
@@ -62,6 +63,12 @@ func (r *orderRow) columns() []column[*Order] {
 		equals("currency", &r.currency, func(o *Order) string { return string(o.Currency()) }),
 		equals("country", &r.country, func(o *Order) string { return projections.Key(o.Country) }),
 		equals("channel", &r.channel, func(o *Order) string { return o.channel }),
+		equals("guest_email_key", &r.guestEmail, func(o *Order) string {
+			if o.CustomerID != "" || o.Details == nil || !strings.Contains(o.Details.Email, "@") {
+				return ""
+			}
+			return searched(o.Details.Email)
+		}),
 		equals("status", &r.status, func(o *Order) string { return string(o.Status) }),
 		equals("payment_state", &r.payment, func(o *Order) string { return string(o.PaymentState()) }),
 		equals("fulfillment_state", &r.fulfillment, func(o *Order) string { return string(o.FulfillmentState()) }),
@@ -197,7 +204,7 @@ func (r *returnRow) columns() []column[*Return] {
 		keyColumn[*Return]("return_id", &r.id),
 		equals("reference", &r.reference, func(want *Return) string { return projections.Key(want.request().Reference) }),
 		equals("order_id", &r.order, func(want *Return) string { return string(want.request().OrderID) }),
-		equals("customer_id", &r.customer, func(want *Return) string { return string(want.request().CustomerID) }),
+		equals("customer_id", &r.customer, func(want *Return) string { return string(want.Customer()) }),
 		equals("currency", &r.currency, func(want *Return) string { return string(want.request().Currency) }),
 		equals("country", &r.country, func(want *Return) string { return projections.Key(want.request().Country) }),
 		equals("channel", &r.channel, func(want *Return) string { return want.channel }),

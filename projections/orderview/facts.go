@@ -75,7 +75,7 @@ func OrderFacts(e order.Event) Facts {
 		return Facts{ReturnID: e.ReturnID}
 	case order.RefundClaimed:
 		return Facts{TransactionID: e.TransactionID, ReturnID: e.ReturnID}
-	case order.Confirmed, order.HoldReleased, order.Expired, order.Completed, order.AllocationRecovered, order.Archived, order.Unarchived:
+	case order.Confirmed, order.TakenOver, order.HoldReleased, order.Expired, order.Completed, order.AllocationRecovered, order.Archived, order.Unarchived:
 	}
 	return Facts{}
 }
@@ -107,7 +107,7 @@ func ReturnFacts(e returns.Event) Facts {
 		return Facts{Receipt: e.Receipt}
 	case returns.CreditNoted:
 		return Facts{Amount: &e.Amount, ReturnID: e.ReturnID, Reason: string(e.Reason)}
-	case returns.Admitted, returns.Approved, returns.Closed:
+	case returns.Admitted, returns.TakenOver, returns.Approved, returns.Closed:
 	}
 	return Facts{}
 }

@@ -1,6 +1,7 @@
 CREATE INDEX orders_by_time ON orders (placed_at, order_id);
 CREATE INDEX orders_by_status ON orders (status, placed_at, order_id);
 CREATE INDEX orders_by_reference ON orders (reference);
+CREATE INDEX orders_of_guests_by_email ON orders (guest_email_key) WHERE guest_email_key <> '';
 CREATE INDEX orders_by_sku ON orders USING gin (skus);
 CREATE INDEX orders_wanting_attention ON orders (placed_at, order_id) WHERE on_hold OR needs_attention;
 CREATE INDEX returns_by_time ON returns (created_at, return_id);

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/domain/cart"
+	"daybook/domain/contact"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/projections"
@@ -150,7 +151,7 @@ func timeKey(eventType string, e order.Event) string {
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.Archived, order.Unarchived, order.Claimed:
+		order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }
@@ -177,6 +178,16 @@ func skus(lines []cart.Line) []string {
 	}
 	slices.Sort(codes)
 	return slices.Compact(codes)
+}
+
+// guestEmailKey is the e-mail address of an order that no customer has, in the form in which it is
+// searched. It is empty for the order of a customer, so that the address is not kept longer than it
+// is needed.
+func guestEmailKey(s order.State) string {
+	if s.CustomerID != "" || s.Details == nil || !strings.Contains(s.Details.Email, "@") { // such as an erased one
+		return ""
+	}
+	return projections.Key(contact.FoldEmail(s.Details.Email))
 }
 
 func units(lines []cart.Line) int64 {

@@ -9,7 +9,10 @@ import (
 	"github.com/shopspring/decimal"
 
 	"daybook/domain/cart"
+	"daybook/domain/contact"
 	"daybook/domain/order"
+	"daybook/domain/unit"
+	"daybook/projections"
 	"daybook/projections/query"
 )
 
@@ -32,7 +35,7 @@ type Summary struct {
 }
 
 // summaryColumns are those of a Summary.
-var summaryColumns = orderTable.AllExcept("skus", "lines", "state")
+var summaryColumns = orderTable.AllExcept("guest_email_key", "skus", "lines", "state")
 
 // Order is an order's row, with its returns. History has its timeline.
 type Order struct {
@@ -127,6 +130,22 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 		return list, fmt.Errorf("list orders: %w", err)
 	}
 	return list, nil
+}
+
+// OfGuest returns the ids of the orders that no customer has and whose details have an e-mail
+// address, the oldest first. Upper and lower case are the same.
+func OfGuest(ctx context.Context, db query.DB, email string) ([]unit.OrderID, error) {
+	type row struct{ OrderID unit.OrderID }
+	rows, err := query.All[row](ctx, db, `SELECT order_id FROM read.orders WHERE guest_email_key <> '' AND guest_email_key = $1 ORDER BY placed_at, order_id`,
+		projections.Key(contact.FoldEmail(email)))
+	if err != nil {
+		return nil, fmt.Errorf("orders of an e-mail address: %w", err)
+	}
+	ids := make([]unit.OrderID, len(rows))
+	for i, r := range rows {
+		ids[i] = r.OrderID
+	}
+	return ids, nil
 }
 
 func flag(w *query.Where, column string, want *bool) {

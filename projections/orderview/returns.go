@@ -109,7 +109,7 @@ func beginsReturn(value returns.Event) bool {
 	return requested || noted
 }
 
-// header has the columns of a return or a credit note that never change.
+// header has the columns of a return or a credit note that never change, and its customer.
 type header struct {
 	reference, orderID, customerID, currency, country, reason string
 	value                                                     decimal.Decimal
@@ -131,7 +131,7 @@ func headerOf(s returns.State) header {
 	}
 	q := s.Requested
 	h := header{
-		reference: q.Reference, orderID: string(q.OrderID), customerID: string(q.CustomerID), currency: string(q.Currency),
+		reference: q.Reference, orderID: string(q.OrderID), customerID: string(s.Customer()), currency: string(q.Currency),
 		country: q.Country, reason: q.Reason,
 	}
 	if q.OrderID != "" {

@@ -9,6 +9,7 @@ CREATE TABLE orders (
     currency          text        NOT NULL,
     country           text        NOT NULL,
     channel           text        NOT NULL,
+    guest_email_key   text        NOT NULL, -- of an order without a customer: the address in lower case, for the search
     status            text        NOT NULL,
     payment_state     text        NOT NULL,
     fulfillment_state text        NOT NULL,

@@ -65,6 +65,8 @@ func OrderWords(e order.Event) string {
 		return fmt.Sprintf("units of return %s released", e.ReturnID)
 	case order.RefundClaimed:
 		return fmt.Sprintf("refund %s belongs to return %s", e.TransactionID, e.ReturnID)
+	case order.TakenOver:
+		return "taken over by the buyer, who has signed in"
 	case order.Archived:
 		return "archived"
 	case order.Unarchived:
@@ -105,6 +107,8 @@ func ReturnWords(e returns.Event) string {
 		return "units released at its orders"
 	case returns.Closed:
 		return "closed"
+	case returns.TakenOver:
+		return "taken over with its order"
 	case returns.StockSettled:
 		return fmt.Sprintf("stock movements of receipt %d done", e.Receipt)
 	case returns.CreditNoted:

@@ -54,12 +54,16 @@ type ledger struct {
 	days      map[dayKey]*sums
 	skus      map[skuKey]*sums
 	customers map[customerKey]*customer
+
+	stored map[string]*document // what the table has of the documents that are taken over in this batch
+	taken  []takenRow
 }
 
 func newLedger(location *time.Location) *ledger {
 	return &ledger{
 		location: location, documents: make(map[string]*document),
 		days: make(map[dayKey]*sums), skus: make(map[skuKey]*sums), customers: make(map[customerKey]*customer),
+		stored: make(map[string]*document),
 	}
 }
 
@@ -111,6 +115,10 @@ func (l *ledger) order(o *remainders, e *projections.Event, event order.Event, a
 			return
 		}
 		o.byStream[e.Stream] = l.placed(placed, e.Meta.Channel, at)
+		return
+	}
+	if taken, ok := event.(order.TakenOver); ok {
+		l.takenOver(o, e.Stream, string(taken.CustomerID))
 		return
 	}
 	r := o.byStream[e.Stream]
@@ -188,6 +196,9 @@ func (l *ledger) bookReturn(o *remainders, e *projections.Event, event returns.E
 			l.credited(event, e.Meta.Channel, at)
 		}
 		return
+	case returns.TakenOver:
+		l.takenOver(o, e.Stream, string(event.CustomerID))
+		return
 	case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
 		returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.StockSettled:
 	}
@@ -216,7 +227,7 @@ func (l *ledger) bookReturn(o *remainders, e *projections.Event, event returns.E
 		o.byStream[e.Stream] = nil
 	case returns.AdmissionRefused, returns.Declined, returns.Closed:
 		o.byStream[e.Stream] = nil
-	case returns.Requested, returns.Admitted, returns.CreditNoted, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.StockSettled:
+	case returns.Requested, returns.Admitted, returns.CreditNoted, returns.Refunded, returns.RefundWithdrawn, returns.OrdersSettled, returns.TakenOver, returns.StockSettled:
 	}
 }
 

@@ -54,12 +54,12 @@ func View(o Options) projections.View {
 	}
 	return projections.View{
 		Name:    "sales",
-		Version: 3, // 3 skips events of other programs
+		Version: 4, // 4 moves what a customer has taken over to this customer
 		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency}, "|"),
 		Claims: []string{
-			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.",
+			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.", "order.taken_over.",
 			"return.requested.", "return.approved.", "return.declined.", "return.canceled.", "return.received.", "return.closed.",
-			"return.credit_noted.", "stock.adjusted.",
+			"return.taken_over.", "return.credit_noted.", "stock.adjusted.",
 		},
 		Tables: tables,
 		Columns: map[string][]string{
@@ -94,6 +94,9 @@ func apply(ctx context.Context, tx *projections.Tx, o Options, batch []projectio
 		left.note(&batch[i])
 	}
 	if err := left.load(ctx, tx); err != nil {
+		return err
+	}
+	if err := l.loadTakenOver(ctx, tx, batch); err != nil {
 		return err
 	}
 	for i := range batch {

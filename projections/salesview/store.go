@@ -26,6 +26,7 @@ func (l *ledger) store(ctx context.Context, tx *projections.Tx) error {
 			l.customer(d.head).returns++
 		}
 	}
+	l.storeTakenOver(tx)
 	upsertDays.Queue(tx.Writes(), l.dayRows(newDocuments))
 	upsertSKUs.Queue(tx.Writes(), l.skuRows())
 	upsertCustomers.Queue(tx.Writes(), l.customerRows())
