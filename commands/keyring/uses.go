@@ -38,7 +38,8 @@ type Uses struct {
 	noted sync.Map // of *atomic.Int64, by access.KeyID: when the key was noted, in ns since 1970
 
 	mu      sync.Mutex
-	pending map[access.KeyID]time.Time // not stored yet
+	pending map[access.KeyID]time.Time // not stored yet, and not about to be
+	storing map[access.KeyID]time.Time // about to be stored; never changed
 }
 
 // NewUses makes a Uses. Run stores what it notes.
@@ -80,33 +81,41 @@ func (u *Uses) Run(ctx context.Context) error {
 func (u *Uses) keep(ctx context.Context) {
 	u.mu.Lock()
 	uses := u.pending
-	u.pending = map[access.KeyID]time.Time{}
+	u.pending, u.storing = map[access.KeyID]time.Time{}, uses
 	u.mu.Unlock()
 	if len(uses) == 0 {
 		return
 	}
 	err := u.store.Keep(ctx, uses)
-	if err == nil {
-		return
-	}
-	if ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		u.logger.WarnContext(ctx, "cannot store when API keys were used", "error", err)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	maps.Copy(uses, u.pending) // a later use counts
-	u.pending = uses
+	u.storing = nil
+	if err != nil {
+		uses = maps.Clone(uses)
+		maps.Copy(uses, u.pending) // a later use counts
+		u.pending = uses
+	}
 }
 
-// All returns when each key was last used: what is stored, and what this node has not stored yet.
+// All returns when each key was last used: what is stored, and what this node has not stored yet. It
+// looks first at what is not stored, so that it misses nothing that is stored meanwhile.
 func (u *Uses) All(ctx context.Context) (map[access.KeyID]time.Time, error) {
+	u.mu.Lock()
+	fresh := maps.Clone(u.pending)
+	for id, at := range u.storing {
+		if at.After(fresh[id]) {
+			fresh[id] = at
+		}
+	}
+	u.mu.Unlock()
 	all, err := u.store.All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for id, at := range u.pending {
+	for id, at := range fresh {
 		if at.After(all[id]) {
 			all[id] = at
 		}
