@@ -100,8 +100,8 @@ func (u *Uses) keep(ctx context.Context) {
 	}
 }
 
-// All returns when each key was last used: what is stored, and what this node has not stored yet. It
-// looks first at what is not stored, so that it misses nothing that is stored meanwhile.
+// All returns when each key was last used: what is stored, and what this node has not stored yet.
+// It looks first at what is not stored, so that it misses nothing that is stored meanwhile.
 func (u *Uses) All(ctx context.Context) (map[access.KeyID]time.Time, error) {
 	u.mu.Lock()
 	fresh := maps.Clone(u.pending)

@@ -214,8 +214,8 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 	return d.begin(ctx, from, id, person, staff.SignIn{Person: id, Credential: credential})
 }
 
-// claimFor bounds how long a sign-in waits for the orders of a guest, because finding them needs the
-// read models.
+// claimFor bounds how long a sign-in waits for the orders of a guest, because finding them needs
+// the read models.
 const claimFor = 3 * time.Second
 
 // claimOrders gives a customer the orders that they made as a guest with their confirmed address.
