@@ -172,6 +172,10 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 	if cmd.Amount.Sign() <= 0 {
 		return nil, ErrAmountInvalid
 	}
+	// Earlier versions have recorded such amounts, and what they left must be given back.
+	if cmd.Amount.TooFine() && !slices.ContainsFunc(s.Transactions, func(t Transaction) bool { return t.Amount.TooFine() }) {
+		return nil, ErrAmountTooFine
+	}
 	t := Transaction{ID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount, Parent: cmd.Parent}
 	if err := s.possible(t); err != nil {
 		return nil, err

@@ -45,6 +45,8 @@ var paying = map[string]row{
 	"recording a pending transaction again as succeeded is refused before it was settled":       {Given: given(tx("a", Authorize, Pending, "5", "")), When: pay(tx("a", Authorize, Succeeded, "5", "")), Refused: ErrTransactionDiffers},
 	"a transaction in another currency is refused":                                              {Given: given(), When: euros, Refused: ErrCurrencyDiffers},
 	"a transaction of zero is refused":                                                          {Given: given(), When: pay(tx("a", Capture, Succeeded, "0", "")), Refused: ErrAmountInvalid},
+	"a transaction finer than its currency is refused":                                          {Given: given(), When: pay(tx("a", Capture, Succeeded, "7.499999", "")), Refused: ErrAmountTooFine},
+	"what an old capture has left can be given back, however fine":                              {Given: given(captured("7.499")), When: pay(tx("r", Refund, Succeeded, "7.499", "cap")), Then: []Event{tx("r", Refund, Succeeded, "7.499", "cap")}},
 	"a transaction of an unknown type is refused":                                               {Given: given(), When: pay(tx("a", "gift", Succeeded, "1", "")), Refused: ErrTransactionInvalid},
 	"a transaction with an unknown parent is refused":                                           {Given: given(), When: pay(capturedOfIt), Refused: ErrTransactionUnknown},
 	"a capture cannot have a capture as its parent":                                             {Given: given(captured("5")), When: pay(tx("c", Capture, Succeeded, "5", "cap")), Refused: ErrParentMismatch},

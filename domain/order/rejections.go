@@ -34,6 +34,7 @@ var (
 	ErrTransactionInvalid = &rule.Rejection{Code: "transaction-invalid", Detail: "There is no such type or state of a transaction."}
 	ErrParentMismatch     = &rule.Rejection{Code: "transaction-parent-mismatch", Detail: "A transaction of this type cannot have this parent."}
 	ErrAmountInvalid      = &rule.Rejection{Code: "amount-invalid", Detail: "An amount must be more than zero."}
+	ErrAmountTooFine      = &rule.Rejection{Code: "amount-too-fine", Detail: "The amount has more digits after the point than its currency, so nobody can pay it."}
 	ErrAmountExceeded     = &rule.Rejection{Code: "amount-exceeded", Detail: "The amount is more than what is left to void or to give back."}
 	ErrAmountLimit        = &rule.Rejection{Code: "amount-limit", Detail: "The order's transactions of one type must add up to less than 1,000,000,000,000,000,000."}
 	ErrCurrencyDiffers    = &rule.Rejection{Code: "currency-differs", Detail: "The amount is not in the order's currency."}
@@ -80,7 +81,7 @@ var Rejections = []*rule.Rejection{
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
-	ErrAmountInvalid, ErrAmountExceeded, ErrAmountLimit, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
+	ErrAmountInvalid, ErrAmountTooFine, ErrAmountExceeded, ErrAmountLimit, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 }
 

@@ -304,6 +304,10 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 	if e.Amount.Sign() <= 0 {
 		return nil, ErrAmountInvalid
 	}
+	// Earlier versions have recorded such refunds, and what they left must be given back.
+	if e.Amount.TooFine() && !s.Refunded().TooFine() {
+		return nil, ErrAmountTooFine
+	}
 	if left := s.Refundable().Minus(s.Refunded()); e.Amount.Compare(left) > 0 {
 		return nil, ErrAmountExceeded.With(ErrAmountExceeded.Detail,
 			map[string]any{"refundable": left, "requested": e.Amount})

@@ -35,6 +35,7 @@ var (
 	ErrReceiptOrder     = &rule.Rejection{Code: "receipt-out-of-order", Detail: "Receipts have the numbers 1, 2, 3 and so on, without gaps. The member next has the next number."}
 	ErrRefundDiffers    = &rule.Rejection{Code: "refund-differs", Detail: "Another refund of the return has this id."}
 	ErrAmountInvalid    = &rule.Rejection{Code: "refund-amount-invalid", Detail: "An amount must be more than zero."}
+	ErrAmountTooFine    = &rule.Rejection{Code: "refund-amount-too-fine", Detail: "The amount has more digits after the point than its currency, so nobody can pay it."}
 	ErrAmountExceeded   = &rule.Rejection{Code: "refund-amount-exceeded", Detail: "What was received is worth less than this amount."}
 	ErrRefundLimit      = &rule.Rejection{Code: "return-refund-above-limit", Detail: "Without the permission refunds.unlimited, all refunds of one return together must not exceed the shop's limit."}
 	ErrRefundOfNoOrder  = &rule.Rejection{Code: "return-refund-without-order", Detail: "Without the permission refunds.unlimited, money may be given back only on an order, because the shop has a limit for the refunds of one order."}
@@ -47,7 +48,7 @@ var Rejections = []*rule.Rejection{
 	ErrNotRequested, ErrNotAdmitted, ErrNotApproved, ErrDeclined, ErrCanceled, ErrReceived, ErrRefunded, ErrClosed, ErrCreditNote, ErrNotFinished,
 	ErrLineUnknown, ErrServiceLine, ErrQuantityInvalid, ErrUnitLimit, ErrAmountLimit, ErrQuantityExceeded, ErrDispositionWrong,
 	ErrReceiptDiffers, ErrReceiptOrder,
-	ErrRefundDiffers, ErrAmountInvalid, ErrAmountExceeded, ErrRefundLimit, ErrRefundOfNoOrder, ErrCurrencyDiffers, ErrTextInvalid,
+	ErrRefundDiffers, ErrAmountInvalid, ErrAmountTooFine, ErrAmountExceeded, ErrRefundLimit, ErrRefundOfNoOrder, ErrCurrencyDiffers, ErrTextInvalid,
 }
 
 // ErrTextInvalid refuses a text that a caller gave.

@@ -209,6 +209,7 @@ var refunding = map[string]row{
 	"a refund is refused before the return is approved":            {Given: given(), When: payBack(refund("t", "1")), Refused: ErrNotApproved},
 	"a refund of a canceled return is refused":                     {Given: given(Canceled{}), When: payBack(refund("t", "1")), Refused: ErrCanceled},
 	"a refund of zero is refused":                                  {Given: open(), When: payBack(refund("t", "0")), Refused: ErrAmountInvalid},
+	"a refund finer than its currency is refused":                  {Given: open(), When: RecordRefund{TransactionID: "t", Amount: pounds("1.001")}, Refused: ErrAmountTooFine},
 	"a refund in another currency is refused":                      {Given: open(), When: RecordRefund{TransactionID: "t", Amount: unit.Money{Amount: pounds("1").Amount, Currency: "EUR"}}, Refused: ErrCurrencyDiffers},
 	"a sender with a limit gives back as much as the limit":        {Given: open(firstReceipt, lastReceipt, refund("t", "3")), When: within(payBack(refund("u", "2"))), Then: []Event{limited(ofO1("u", "2"))}},
 	"a refund above the limit of its sender is refused":            {Given: open(firstReceipt, lastReceipt, refund("t", "3")), When: within(payBack(refund("u", "2.01"))), Refused: facts(ErrRefundLimit, map[string]any{"limit": pounds("5"), "given_back": pounds("3"), "requested": pounds("2.01")})},

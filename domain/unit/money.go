@@ -114,6 +114,9 @@ func (m Money) Charge() Money {
 	return Money{Amount: m.Amount.Round(m.Currency.Digits()), Currency: m.Currency}
 }
 
+// TooFine tells whether the amount has more digits than the currency, so that nobody can pay it.
+func (m Money) TooFine() bool { return !m.Amount.Equal(m.Charge().Amount) }
+
 // String is for people and logs: "7.50 GBP". It is not for storage: events, and ids that are
 // derived from an amount, use Amount.String().
 func (m Money) String() string { return m.Currency.Text(m.Amount) + " " + string(m.Currency) }
