@@ -33,7 +33,7 @@ type listOrdersInput struct {
 	Currency       []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
 	OnHold         string   `query:"on_hold" enum:"true,false"`
 	Archived       string   `query:"archived" enum:"true,false"`
-	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"true: only orders whose stock was lost, or whose late money was not given back yet. false: only the others."`
+	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"true: only orders whose stock was lost, or that have ended while the shop keeps money that they do not owe. false: only the others."`
 	Sort           string   `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals in different currencies are compared as plain numbers, so choose a currency, too."`
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	commandspg "daybook/commands/postgres"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/backup"
 	"daybook/internal/embeddedpg"
@@ -147,6 +148,7 @@ var keptTables = []struct{ name, read, write string }{
 	{"gateway.groups", `SELECT to_json(t)::text FROM gateway.groups t ORDER BY group_id`, `INSERT INTO gateway.groups OVERRIDING SYSTEM VALUE SELECT * FROM json_populate_record(NULL::gateway.groups, $1)`},
 	{"gateway.parked", `SELECT to_json(t)::text FROM gateway.parked t ORDER BY group_id, number`, `INSERT INTO gateway.parked SELECT * FROM json_populate_record(NULL::gateway.parked, $1)`},
 	{"commands.people", `SELECT to_json(t)::text FROM commands.people t ORDER BY person`, `INSERT INTO commands.people (person, email, name, since, customer_id) SELECT person, email, name, since, coalesce(customer_id, '') FROM json_populate_record(NULL::commands.people, $1)`},
+	{secretsTable, `SELECT to_json(t)::text FROM commands.secrets t WHERE name = '` + commandspg.SecretOfLogins + `'`, `INSERT INTO commands.secrets SELECT * FROM json_populate_record(NULL::commands.secrets, $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`},
 	{"commands.people_secrets", `SELECT to_json(t)::text FROM commands.people_secrets t ORDER BY id`, `INSERT INTO commands.people_secrets SELECT * FROM json_populate_record(NULL::commands.people_secrets, $1)`},
 	{"commands.data_keys", `SELECT to_json(t)::text FROM commands.data_keys t ORDER BY id`, `INSERT INTO commands.data_keys SELECT * FROM json_populate_record(NULL::commands.data_keys, $1)`},
 	{"commands.erased", `SELECT to_json(t)::text FROM commands.erased t ORDER BY subject`, `INSERT INTO commands.erased SELECT * FROM json_populate_record(NULL::commands.erased, $1)`},

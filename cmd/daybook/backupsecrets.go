@@ -21,8 +21,12 @@ import (
 var leftOutHash = strings.Repeat("0", 64)
 
 // secretTables are the tables whose secrets a backup without secrets leaves out: hashes of
-// passwords, the secrets of second factors, and the keys of personal texts.
-var secretTables = []string{"commands.people_secrets", dataKeysTable}
+// passwords, the secrets of second factors, the secret by which logins are found, and the keys of
+// personal texts.
+var secretTables = []string{"commands.people_secrets", secretsTable, dataKeysTable}
+
+// secretsTable has the secrets of the shop's nodes. Only that of logins is in a backup.
+const secretsTable = "commands.secrets"
 
 const dataKeysTable = "commands.data_keys"
 

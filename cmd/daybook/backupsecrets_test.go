@@ -159,6 +159,7 @@ func TestABackupWithoutSecretsIsRestored(t *testing.T) {
 		`SELECT coalesce(string_agg(h, ' '), '') FROM (SELECT jsonb_path_query(data::jsonb, '$.token_hash') #>> '{}' AS h FROM eventstore.events WHERE stream = 'shopstaff-all') x`,
 		`SELECT coalesce(string_agg(h, ' '), '') FROM (SELECT jsonb_path_query(data::jsonb, '$.recovery_hashes[*]') #>> '{}' AS h FROM eventstore.events WHERE stream = 'shopstaff-all') x`,
 		`SELECT coalesce(string_agg(to_json(value)::text, ' '), '') FROM commands.people_secrets`,
+		`SELECT encode(value, 'hex') FROM commands.secrets WHERE name = 'logins'`,
 	} {
 		var found string
 		if err := pool.QueryRow(t.Context(), sql).Scan(&found); err != nil {

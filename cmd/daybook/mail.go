@@ -14,7 +14,7 @@ type mailFlags struct {
 	SMTPURL     string `name:"smtp-url" placeholder:"URL" from:"DAYBOOK_SMTP_URL" secret:"" help:"The mail server that sends invitations and links for new passwords: smtp://user:password@host:587 with STARTTLS, or smtps://user:password@host:465. Needs --mail-from and --public-url. By default no mail is sent, and an admin gets the tokens."`
 	SMTPURLFile string `name:"smtp-url-file" placeholder:"FILE" from:"DAYBOOK_SMTP_URL_FILE" help:"Read --smtp-url from this file, so that no list of processes shows its password."`
 	MailFrom    string `name:"mail-from" placeholder:"ADDRESS" from:"DAYBOOK_MAIL_FROM" help:"The sender of the mails, such as no-reply@shop.example."`
-	PublicURL   string `name:"public-url" placeholder:"URL" from:"DAYBOOK_PUBLIC_URL" help:"Where people open the links in the mails, such as https://shop.example. A link is this address with /set-password#token=..."`
+	PublicURL   string `name:"public-url" placeholder:"URL" from:"DAYBOOK_PUBLIC_URL" help:"Where people open the links in the mails, such as https://shop.example. A link is this address with /set-password, /sign-up or /confirm-email, and #token=..."`
 }
 
 // mailConfig is how a node sends mail. The zero value sends none.

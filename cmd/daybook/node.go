@@ -340,9 +340,13 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			if err != nil {
 				return err
 			}
+			logins, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfLogins)
+			if err != nil {
+				return err
+			}
 			n.desk = signin.New(n.service, signin.Options{
 				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
-				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, ClaimOrders: n.service.ClaimGuestOrders,
+				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, LoginSecret: logins, ClaimOrders: n.service.ClaimGuestOrders,
 			})
 			n.tokens = cfg.Web.OIDC.verifier(n)
 			return nil

@@ -10,7 +10,7 @@ type oidcFlags struct {
 	Issuer        string `name:"oidc-issuer" placeholder:"URL" from:"DAYBOOK_OIDC_ISSUER" help:"The issuer of OpenID Connect whose tokens are accepted beside API keys, such as https://login.shop.example. Its address must be exactly as its tokens have it."`
 	Audience      string `name:"oidc-audience" placeholder:"NAME" from:"DAYBOOK_OIDC_AUDIENCE" help:"How the issuer names this shop. Only tokens for this audience are accepted. Needed with --oidc-issuer."`
 	RoleClaim     string `name:"oidc-role-claim" default:"daybook_role" placeholder:"NAME" from:"DAYBOOK_OIDC_ROLE_CLAIM" help:"The member of a token that names the role, or a list with one role among other names. Default: ${default}."`
-	CustomerClaim string `name:"oidc-customer-claim" default:"daybook_customer" placeholder:"NAME" from:"DAYBOOK_OIDC_CUSTOMER_CLAIM" help:"The member of a token that names the customer. A token with the role customer and without this member is of a customer whose id is made from its subject. Default: ${default}."`
+	CustomerClaim string `name:"oidc-customer-claim" default:"daybook_customer" placeholder:"NAME" from:"DAYBOOK_OIDC_CUSTOMER_CLAIM" help:"The member of a token that names the customer. If a token with the role customer lacks it, the customer's id is made from the token's subject. Default: ${default}."`
 }
 
 func (f oidcFlags) check(access string) error {
@@ -42,6 +42,6 @@ func (f oidcFlags) verifier(n *node) *idtoken.Verifier {
 	}
 	return idtoken.New(idtoken.Config{
 		Issuer: f.Issuer, Audience: f.Audience, RoleClaim: f.RoleClaim, CustomerClaim: f.CustomerClaim,
-		CustomerOf: func(subject string) unit.CustomerID { return n.guests.CustomerOfSubject(f.Issuer, subject) }, Grants: n.keys.Grants, Now: n.now,
+		CustomerOf: func(subject string) unit.CustomerID { return n.desk.CustomerOfSubject(f.Issuer, subject) }, Grants: n.keys.Grants, Now: n.now,
 	})
 }

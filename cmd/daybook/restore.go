@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"daybook/commands/importer"
+	commandspg "daybook/commands/postgres"
 	"daybook/domain/access"
 	"daybook/domain/staff"
 	"daybook/eventstore"
@@ -369,7 +370,8 @@ func (n *node) revokeKeys(ctx context.Context) (count int, secret string, err er
 	return count, made.Secret, nil
 }
 
-// disablePeople ends the access of all people. Their passwords and second factors are deleted, too.
+// disablePeople ends the access of all people of the staff. Their passwords and second factors are
+// deleted, too. Customers can no longer sign in, because nothing finds their logins any more.
 func (n *node) disablePeople(ctx context.Context) (count int, err error) {
 	members, err := n.desk.Members(ctx)
 	if err != nil {
@@ -384,5 +386,5 @@ func (n *node) disablePeople(ctx context.Context) (count int, err error) {
 		}
 		count++
 	}
-	return count, nil
+	return count, commandspg.ForgetSecret(ctx, n.commandPool, commandspg.SecretOfLogins)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -46,14 +45,6 @@ func (g *Guests) sign(cart string) []byte {
 func (g *Guests) CustomerID(command uuid.UUID) unit.CustomerID {
 	mac := hmac.New(sha256.New, g.secret)
 	_, _ = mac.Write([]byte("customer " + command.String())) // it never fails
-	return unit.CustomerID("c" + hex.EncodeToString(mac.Sum(nil)[:16]))
-}
-
-// CustomerOfSubject makes the id of the customer who is a subject of an identity provider. It is a
-// keyed hash, so the log does not say who the subject is.
-func (g *Guests) CustomerOfSubject(issuer, subject string) unit.CustomerID {
-	mac := hmac.New(sha256.New, g.secret)
-	_, _ = fmt.Fprintf(mac, "customer of %q %q", issuer, subject) // it never fails
 	return unit.CustomerID("c" + hex.EncodeToString(mac.Sum(nil)[:16]))
 }
 

@@ -11,10 +11,14 @@ import (
 // The names of secrets.
 const (
 	SecretOfGuests = "guests" // makes the tokens of guests
-	SecretOfResets = "resets" // signs the tokens of people who have forgotten their passwords
+	SecretOfResets = "resets" // signs the tokens of the links in mails
 	// SecretOfPseudonyms makes the pseudonyms that stand for customers where personal data is
 	// withheld.
 	SecretOfPseudonyms = "pseudonyms"
+	// SecretOfLogins makes the keyed hashes by which the logins of customers are found, and the
+	// ids of customers of an identity provider. Without it, no customer can sign in. So a backup
+	// has it, and StartOver keeps it.
+	SecretOfLogins = "logins"
 )
 
 // Secret returns the 32 random bytes that all nodes of a database have under a name. The first call
@@ -32,4 +36,12 @@ func Secret(ctx context.Context, pool *pgxpool.Pool, name string) ([]byte, error
 		return nil, fmt.Errorf("the secret of %s: %w", name, err)
 	}
 	return value, nil
+}
+
+// ForgetSecret deletes a secret. The next call of Secret makes another one.
+func ForgetSecret(ctx context.Context, pool *pgxpool.Pool, name string) error {
+	if _, err := pool.Exec(ctx, `DELETE FROM commands.secrets WHERE name = $1`, name); err != nil {
+		return fmt.Errorf("delete the secret of %s: %w", name, err)
+	}
+	return nil
 }

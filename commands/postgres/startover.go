@@ -51,8 +51,11 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 		}
 	}
 	_, err := tx.Exec(ctx, `TRUNCATE commands.snapshots, commands.timers, commands.checkpoints, commands.answers, commands.parked,
-		commands.cart_expiry, commands.imports, commands.origin, commands.people_sessions, commands.secrets,
+		commands.cart_expiry, commands.imports, commands.origin, commands.people_sessions,
 		commands.key_uses`)
+	if err == nil {
+		_, err = tx.Exec(ctx, `DELETE FROM commands.secrets WHERE name <> $1`, SecretOfLogins)
+	}
 	if err != nil {
 		return fmt.Errorf("start the command side over: %w", err)
 	}

@@ -70,6 +70,9 @@ func TestNothingOfAnotherLogIsLeftWhenTheCommandSideStartsOver(t *testing.T) {
 			t.Fatalf("%s: %v", insert, err)
 		}
 	}
+	if _, err := postgres.Secret(t.Context(), pool, postgres.SecretOfLogins); err != nil {
+		t.Fatal(err)
+	}
 	log := memory.New()
 	if _, err := log.Append(t.Context(), "order-1", eventstore.Any, []eventstore.Event{{ID: [16]byte{1}, Type: "t.v1", Data: []byte(`{}`)}}); err != nil {
 		t.Fatal(err)
@@ -83,9 +86,13 @@ func TestNothingOfAnotherLogIsLeftWhenTheCommandSideStartsOver(t *testing.T) {
 	}
 	for table := range keptBesideTheLog {
 		var left int
-		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM commands.`+table+` t WHERE NOT to_jsonb(t) @> '{"done_invoices":0}' AND NOT to_jsonb(t) @> '{"stream":"order-1"}'`).Scan(&left); err != nil || left != 0 {
+		if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM commands.`+table+` t WHERE NOT to_jsonb(t) @> '{"name":"logins"}' AND NOT to_jsonb(t) @> '{"done_invoices":0}' AND NOT to_jsonb(t) @> '{"stream":"order-1"}'`).Scan(&left); err != nil || left != 0 {
 			t.Errorf("%s: %d rows of the other log, %v", table, left, err)
 		}
+	}
+	var logins int
+	if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM commands.secrets WHERE name = $1`, postgres.SecretOfLogins).Scan(&logins); err != nil || logins != 1 {
+		t.Errorf("the secret by which logins are found: %d rows, %v", logins, err)
 	}
 	for table := range staysBesideTheLog {
 		var left int

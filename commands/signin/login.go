@@ -80,15 +80,24 @@ func (d *Desk) stored(kind Kind, address string) string {
 	if kind != OfCustomer {
 		return address
 	}
-	return keyedAddress + d.mac("address of a login", address)
+	return keyedAddress + mac(d.loginSecret, "address of a login", address)
 }
 
 // mac is a keyed hash of a text for one use, in hex.
-func (d *Desk) mac(use, text string) string {
-	mac := hmac.New(sha256.New, d.resetSecret)
+func mac(secret []byte, use, text string) string {
+	mac := hmac.New(sha256.New, secret)
 	fmt.Fprintf(mac, "%s\x00%s", use, text)
 	return hex.EncodeToString(mac.Sum(nil))
 }
+
+// CustomerOfSubject returns the id of the customer who is a subject of an identity provider. It is
+// a keyed hash, so the log does not say who the subject is.
+func (d *Desk) CustomerOfSubject(issuer, subject string) unit.CustomerID {
+	return newCustomer(mac(d.loginSecret, "customer of a subject", fmt.Sprintf("%q %q", issuer, subject)))
+}
+
+// newCustomer makes the id of a customer of random digits in hex.
+func newCustomer(digits string) unit.CustomerID { return unit.CustomerID("c" + digits[:32]) }
 
 func kindOf(id staff.PersonID) Kind {
 	if id.IsLogin() {
@@ -140,7 +149,7 @@ func (d *Desk) signUpToken(id unit.CustomerID, address string) Token {
 }
 
 func (d *Desk) signUpCode(t SignUpToken) string {
-	return d.mac("sign up", fmt.Sprintf("%d %s %q %q", t.until, t.nonce, t.address, t.customer))
+	return mac(d.resetSecret, "sign up", fmt.Sprintf("%d %s %q %q", t.until, t.nonce, t.address, t.customer))
 }
 
 // SignUpToken is a token of a link with which a customer makes a login.
@@ -179,10 +188,10 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 	if err != nil || subtle.ConstantTimeCompare([]byte(d.signUpCode(token)), []byte(token.code)) != 1 || d.service.Now().Unix() >= token.until {
 		return SignedIn{}, staff.ErrTokenRefused
 	}
-	id := staff.NewLoginID(d.mac("id of a login", token.code)[:24])
+	id := staff.NewLoginID(mac(d.resetSecret, "id of a login", token.code)[:24])
 	buyer := token.customer
 	if buyer == "" {
-		buyer = unit.CustomerID("c" + d.mac("customer of a login", token.code)[:32])
+		buyer = newCustomer(mac(d.resetSecret, "customer of a login", token.code))
 	}
 	if used, err := d.person(ctx, id); err != nil || used.Status != "" {
 		return SignedIn{}, cmp.Or(err, error(staff.ErrTokenRefused))

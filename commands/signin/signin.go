@@ -81,9 +81,13 @@ type Options struct {
 	// PublicURL is where people reach this server, without a slash at the end. Links in mails
 	// begin with it.
 	PublicURL string
-	// ResetSecret signs the tokens for people who have forgotten their passwords. All nodes must
-	// have the same. nil: a random one.
+	// ResetSecret signs the tokens of the links in mails. All nodes must have the same. nil: a
+	// random one.
 	ResetSecret []byte
+	// LoginSecret makes the keyed hashes of the addresses of logins, and the ids of customers of an
+	// identity provider. All nodes must have the same and keep it, because without it no customer
+	// can sign in. nil: a random one.
+	LoginSecret []byte
 	// ClaimOrders gives a customer the orders that a guest made with an e-mail address which the
 	// customer has confirmed, and returns how many; nil: nothing is claimed.
 	ClaimOrders func(ctx context.Context, call commands.Call, customer unit.CustomerID, email string) (int, error)
@@ -107,6 +111,7 @@ type Desk struct {
 	moves     chan move // new addresses of people, to which Run sends links
 
 	resetSecret []byte
+	loginSecret []byte
 	ordersOf    func(ctx context.Context, call commands.Call, customer unit.CustomerID, email string) (int, error)
 	watches     watches
 	tallies     tallies
@@ -118,12 +123,14 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, ordersOf: options.ClaimOrders,
+		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, loginSecret: options.LoginSecret, ordersOf: options.ClaimOrders,
 		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
-	if d.resetSecret == nil {
-		d.resetSecret = make([]byte, 32)
-		_, _ = rand.Read(d.resetSecret) // it never fails
+	for _, secret := range []*[]byte{&d.resetSecret, &d.loginSecret} {
+		if *secret == nil {
+			*secret = make([]byte, 32)
+			_, _ = rand.Read(*secret) // it never fails
+		}
 	}
 	if d.store == nil {
 		d.store = NewMemory()
@@ -153,14 +160,15 @@ func needsFactor(grants access.Grants) bool {
 	return slices.ContainsFunc(factorPermissions, func(p access.Permission) bool { return grants[p] != access.None })
 }
 
-// Member is a person, together with the contact that the log does not have.
+// Member is a person, with their contact.
 type Member struct {
 	ID staff.PersonID
 	staff.Person
 	Contact
 }
 
-// Contact is the name and the address of a person. This is personal data, so only the store has it.
+// Contact is the name and the address of a person. This is personal data. For the staff only the
+// store has it. For a login the log has it, sealed.
 type Contact struct{ Email, Name string }
 
 // Token is a text with which a person sets a password. It is shown once.

@@ -8,10 +8,10 @@ import (
 	"daybook/domain/unit"
 )
 
-// Store keeps what the log must not have: names and addresses, hashes of passwords, secrets of
-// second factors, and sessions. The log says which of them count. Package commands/postgres
-// implements it in a database, and Memory in memory. Texts that people send, such as the token of a
-// session, are stored as their SHA-256 only.
+// Store keeps what the log must not have: names and addresses of the staff, keyed hashes of the
+// addresses of logins, hashes of passwords, secrets of second factors, and sessions. The log says
+// which of them count. Package commands/postgres implements it in a database, and Memory in memory.
+// Texts that people send, such as the token of a session, are stored as their SHA-256 only.
 type Store interface {
 	// AddPerson stores the contact of a person. In the same step it takes the address away from
 	// holder, if that is not empty. It returns false if somebody else has the address.

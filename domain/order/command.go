@@ -35,8 +35,8 @@ type Place struct {
 	ConfirmBy    time.Time
 }
 
-// Confirm makes a pending order binding. It is refused after the order's deadline
-// (order-expired) and while the order is on hold (order-on-hold).
+// Confirm makes a pending order binding. It is refused while the order is on hold (order-on-hold).
+// After the deadline it is refused (order-expired), unless the money of the order is there.
 type Confirm struct {
 	Now time.Time
 	// Allocated says that stock allocates the whole order in the same append, so no step is left.

@@ -49,7 +49,7 @@ type Placed struct {
 	// which is what the customer owes.
 	Total  unit.Money `json:"total"`
 	Charge unit.Money `json:"charge"`
-	// ConfirmBy is when the order expires if it is still pending.
+	// ConfirmBy is the deadline. If the order is still pending then, Expire decides about it.
 	ConfirmBy time.Time `json:"confirm_by"`
 }
 

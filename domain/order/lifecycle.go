@@ -178,8 +178,8 @@ func hold(cmd Hold, s State) ([]Event, error) {
 	return []Event{PutOnHold{Reason: cmd.Reason}}, nil
 }
 
-// releaseHold also decides about an order whose deadline has passed while it was on hold, because
-// its timer has done nothing then.
+// releaseHold also decides about an order whose deadline passed during the hold. If money had come,
+// the timer left the order as it was.
 func releaseHold(cmd ReleaseHold, s State) ([]Event, error) {
 	if !s.OnHold {
 		return nil, nil
@@ -199,14 +199,14 @@ func expire(cmd Expire, s State) ([]Event, error) {
 	if s.Status != StatusPending || cmd.Now.Before(s.ConfirmBy) {
 		return nil, nil
 	}
-	held := s.moneyHeld()
-	if s.OnHold && len(held) > 0 {
+	orphans := s.orphansOfAll()
+	if s.OnHold && len(orphans) > 0 {
 		return nil, nil
 	}
 	if cover := s.cover(); cover != "" {
 		return []Event{Confirmed{Because: cover}}, nil
 	}
-	return append([]Event{Expired{}}, held...), nil
+	return append([]Event{Expired{}}, orphans...), nil
 }
 
 func (s *State) applyExpired() {

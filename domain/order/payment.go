@@ -367,10 +367,10 @@ func (s State) cover() Cover {
 	return ""
 }
 
-// moneyHeld notes, for each transaction that has succeeded, what is left of its money: captured and
-// not given back, or authorized and neither captured nor voided. A refund or a void that names no
-// parent counts against the latest transactions.
-func (s State) moneyHeld() (notes []Event) {
+// orphansOfAll has one PaymentOrphaned for each authorization and capture whose money is still
+// there: captured and not given back, or authorized and neither captured nor voided. A refund or a
+// void that names no parent counts against the latest transactions.
+func (s State) orphansOfAll() (notes []Event) {
 	if len(s.Transactions) == 0 {
 		return nil
 	}

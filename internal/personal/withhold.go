@@ -19,6 +19,7 @@ import (
 
 	"daybook/domain/access"
 	"daybook/domain/customer"
+	"daybook/domain/staff"
 	"daybook/eventstore"
 )
 
@@ -86,7 +87,7 @@ func (w *Withholder) Text(class Class, text string) string {
 	case class == Actor:
 		return w.actor(text)
 	case class == Person:
-		return w.pseudonym("actor", access.StaffPrefix+text) // the same as after the kind of their actor
+		return w.pseudonym("actor", staff.PersonID(text).Actor()) // the same as after the kind of their actor
 	case class == Chosen:
 		return w.pseudonym("chosen\x00"+w.sender, text)
 	case class == Derived:
