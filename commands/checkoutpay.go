@@ -93,8 +93,9 @@ func (a *AfterPlacing) commands(s *Service, begunBy uuid.UUID, owed func() (unit
 			wanted = append(wanted, pay)
 		}
 	}
-	if a.confirms() {
-		wanted = append(wanted, order.Confirm{Now: s.now(), Allocated: s.joined})
+	free := a.Pay != nil && len(wanted) == 0 // there is nothing to pay, so no payment can fail
+	if a.confirms() || a.Confirm && free {
+		wanted = append(wanted, order.Confirm{Now: s.now(), Allocated: s.joined && a.confirms()})
 	}
 	return wanted, nil
 }

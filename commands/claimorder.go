@@ -172,7 +172,10 @@ func (s *Service) ClaimGuestOrders(ctx context.Context, call Call, who unit.Cust
 	for _, id := range found {
 		theirs := false
 		err := s.ViewOrder(ctx, id, func(state order.State, _ int64) {
-			theirs = state.CustomerID == "" && state.Details != nil && contact.FoldEmail(state.Details.Email) == key
+			// Anybody can place an order with any address. So it counts only once the shop has
+			// confirmed it, or money came for it.
+			meant := state.Status == order.StatusConfirmed || state.Status == order.StatusCompleted || len(state.Transactions) > 0
+			theirs = meant && state.CustomerID == "" && state.Details != nil && contact.FoldEmail(state.Details.Email) == key
 		})
 		if err != nil {
 			return claimed, err

@@ -80,6 +80,9 @@ func withoutSecrets(row eventstorepg.Row) (eventstorepg.Row, error) {
 			row.Type, data, err = staff.Encode(personWithoutHash(event))
 		}
 	case strings.HasPrefix(row.Stream, staff.LoginCategory+"-"):
+		if strings.Contains(row.Data, `"sealed":`) { // its texts are sealed here, and such an event has no hash
+			return row, nil
+		}
 		var event staff.Event
 		if event, err = staff.DecodeLogin(row.Type, data); err == nil {
 			row.Type, data, err = staff.EncodeLogin(personWithoutHash(event))

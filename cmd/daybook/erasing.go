@@ -289,7 +289,7 @@ func (e *erasing) owned(ctx context.Context, owner unit.Owner, others []unit.Cus
 		return of, err
 	}
 	if of.Open, err = listed[unit.OrderID](ctx, pool, `SELECT order_id FROM read.orders WHERE `+condition+`
-		AND (status IN ('pending', 'confirmed') OR needs_attention) ORDER BY order_id`, ids); err != nil {
+		AND (status IN ('pending', 'confirmed') OR needs_attention AND (state->'fold'->'orphans' IS NOT NULL OR state->'fold'->'allocation_failed' IS NOT NULL)) ORDER BY order_id`, ids); err != nil {
 		return of, err
 	}
 	if of.Returns, err = listed[unit.ReturnID](ctx, pool, `

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,7 +84,7 @@ func TestACustomerSignsUpAndShops(t *testing.T) {
 
 			// Ann has bought as a guest before, with the address that she confirms now.
 			s.must(admin, http.MethodPost, "/v1/carts", `{"cart_id":"before","currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`)
-			s.must(admin, http.MethodPost, "/v1/carts/before/checkout", `{"order_id":"before","details":{"email":"Ann@home.example"}}`, "Idempotency-Key", uuid.NewString())
+			s.must(admin, http.MethodPost, "/v1/carts/before/checkout", `{"order_id":"before","confirm":true,"details":{"email":"Ann@home.example"}}`, "Idempotency-Key", uuid.NewString())
 
 			session, ann := s.signUp(mails, "ann@home.example")
 			eventually(t, recoveryLimit, "the order from before is in the list of the customer", func() bool {
@@ -177,5 +178,22 @@ func TestLoginsHaveTheEventsOfTheStaff(t *testing.T) {
 		if !slices.Contains(got, typ) && !slices.Contains([]string{"shopstaff.invited.v1", "shopstaff.joined.v1", "shopstaff.role_changed.v1"}, typ) {
 			t.Errorf("%s has no twin of logins", typ)
 		}
+	}
+}
+
+// A backup without secrets can be made of a shop whose customers sign in, although the texts of
+// their logins are sealed.
+func TestLoginsAreInABackupWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	mails, database := openMailServer(t), pgtest.URL(t)
+	running := serve(t, append(withMail(mails), "--master-key-file", writeMasterKey(t), "--database-url", database)...)
+	s := &keyedShop{t: t, running: running, database: database}
+	_, customer := s.signUp(mails, "ann@home.example")
+	file := filepath.Join(t.TempDir(), "without.backup")
+	if got := call(t, nil, "backup", file, "--without-secrets", "--database-url", database); got.code != exitOK {
+		t.Fatalf("%d %s", got.code, got.stderr)
+	}
+	if content := contentOf(t, file); !strings.Contains(content, "shoplogin.signed_up.v1") || !strings.Contains(content, customer) || strings.Contains(content, "home.example") || strings.Contains(content, `"commands.secrets"`) {
+		t.Errorf("the backup: %.3000s", content)
 	}
 }

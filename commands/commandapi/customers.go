@@ -318,6 +318,9 @@ func (a *api) mergeCustomer(ctx context.Context, c call, in *mergeCustomerInput)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
+	if err := a.desk.MayMerge(ctx, c.Call, id); err != nil {
+		return nil, err
+	}
 	done, err := a.service.MergeCustomer(ctx, c.Call, id, into)
 	if err != nil {
 		return nil, err

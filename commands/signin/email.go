@@ -72,7 +72,7 @@ func (d *Desk) AskEmail(ctx context.Context, id staff.PersonID, client, password
 	if err != nil {
 		return err
 	}
-	if good, err := d.compare(ctx, m.Person, password, true); err != nil || !good {
+	if good, err := d.compare(ctx, m.Person, password, !id.IsLogin()); err != nil || !good {
 		d.tallies.addIf(err == nil, id, wrongPassword)
 		return orRefused(err)
 	}

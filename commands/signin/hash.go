@@ -37,9 +37,9 @@ const (
 type hasher struct {
 	cost  Cost
 	slots chan struct{}
-	// spare is a slot only for people who have shown something besides a password: a known browser,
-	// a session or a token. So whoever sends many wrong passwords, from many addresses, cannot keep
-	// them from signing in.
+	// spare is a slot only for people of the staff who have shown something besides a password: a
+	// known browser, a session or a token. So whoever sends many wrong passwords, from many
+	// addresses, cannot keep them from signing in.
 	spare  chan struct{}
 	nobody string       // the hash of no password; it is compared if there is no stored hash
 	done   atomic.Int64 // how many hashes were computed; for tests

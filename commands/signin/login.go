@@ -18,8 +18,10 @@ import (
 
 	"daybook/commands"
 	"daybook/domain/access"
+	"daybook/domain/contact"
 	"daybook/domain/customer"
 	"daybook/domain/staff"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -117,7 +119,18 @@ var unknownLogin = staff.NewLoginID("0")
 //
 // Errors: *FieldError, *WaitError, ErrNoMail, and those of the store.
 func (d *Desk) RequestSignUp(ctx context.Context, from From, email string) error {
+	if err := reachable(email); err != nil {
+		return err
+	}
 	return d.requestLink(ctx, from, email, linkRequest{kind: OfCustomer, signUp: true})
+}
+
+// reachable refuses an address that the account of a customer cannot have.
+func reachable(email string) error {
+	if fault := contact.EmailFault(email); fault != "" {
+		return &FieldError{Field: "email", Detail: fault}
+	}
+	return nil
 }
 
 // sendSignUp sends the mail of RequestSignUp. If too many mails were sent to this address lately,
@@ -199,6 +212,9 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 	if name != "" && !unit.FitsLine(name, unit.MaxReference) {
 		return SignedIn{}, &FieldError{Field: "name", Detail: "want one line of 1 to 100 characters"}
 	}
+	if err := d.refuseErased(ctx, buyer); err != nil {
+		return SignedIn{}, orTokenIsOld(err)
+	}
 	if fault := passwordFault(password, Contact{Email: token.address}); fault != "" {
 		return SignedIn{}, &FieldError{Field: "password", Detail: fault}
 	}
@@ -215,6 +231,10 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 	_, err = d.service.Staff(ctx, d.callOf(id), id, staff.SignUp{Person: id, Customer: buyer, Email: token.address, Credential: credential})
 	if err != nil {
 		return SignedIn{}, err
+	}
+	// The customer may have been erased at this moment, and the erasure did not see the login.
+	if err := d.refuseErased(ctx, buyer); err != nil {
+		return SignedIn{}, cmp.Or(d.endLogin(ctx, id), orTokenIsOld(err))
 	}
 	person, err := d.person(ctx, id)
 	if err != nil {
@@ -242,6 +262,23 @@ func (d *Desk) claimOrders(ctx context.Context, id staff.PersonID, buyer unit.Cu
 	}
 }
 
+// refuseErased returns customer.ErrErased for a customer who was erased.
+func (d *Desk) refuseErased(ctx context.Context, id unit.CustomerID) error {
+	state, _, err := d.service.Subject(ctx, id.Owner())
+	if err == nil && state.IsErased() {
+		err = customer.ErrErased
+	}
+	return err
+}
+
+// orTokenIsOld says of the link of a customer who was erased only that it is not good any more.
+func orTokenIsOld(err error) error {
+	if errors.Is(err, customer.ErrErased) {
+		return staff.ErrTokenRefused
+	}
+	return err
+}
+
 // takeLogin stores the address of a login that is about to be made. Its rules are those of
 // takeAddress, and a customer has one login.
 func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.CustomerID, address string) error {
@@ -250,6 +287,20 @@ func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.Cust
 			return staff.ErrTokenRefused
 		}
 		return err
+	}
+	// What is stored of an earlier login of this customer, which has ended or was never made, would
+	// be in the way, because a customer has one login.
+	earlier, err := d.store.LoginsOf(ctx, buyer)
+	if err != nil {
+		return err
+	}
+	for _, one := range earlier {
+		if one == id {
+			continue
+		}
+		if err := d.store.Forget(ctx, one); err != nil {
+			return err
+		}
 	}
 	stored := d.stored(OfCustomer, address)
 	holder, err := d.holderOf(ctx, stored)
@@ -296,7 +347,7 @@ func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.C
 		return Token{}, ErrNoMail
 	}
 	address, err := ParseAddress(email)
-	if err != nil {
+	if err = cmp.Or(err, reachable(email)); err != nil {
 		return Token{}, err
 	}
 	if permission := call.Who.Lacks(d.grants(access.Customer)); permission != "" {
@@ -309,7 +360,7 @@ func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.C
 			missing = customer.ErrNotFound
 		}
 	})
-	if err = cmp.Or(err, missing); err != nil {
+	if err = cmp.Or(err, missing, d.refuseErased(ctx, id)); err != nil {
 		return Token{}, err
 	}
 	if err := d.noOther(ctx, id, ""); err != nil {
@@ -318,6 +369,7 @@ func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.C
 	if _, err := d.holderOf(ctx, d.stored(OfCustomer, address)); err != nil {
 		return Token{}, err
 	}
+	d.logger.InfoContext(ctx, "a customer is invited to sign in", "subject", subject.Stream(id.Owner()), "actor", call.Who.ID)
 	to := Member{Contact: Contact{Email: address, Name: name}}
 	return d.deliver(ctx, to, d.signUpToken(id, address), invitedLink), nil
 }
@@ -340,6 +392,25 @@ func (d *Desk) Logins(ctx context.Context, id unit.CustomerID) (all []Member, er
 	return all, nil
 }
 
+// MayMerge refuses to merge an account that somebody can sign in to, unless the caller has all
+// rights of the role customer. Afterwards the login reaches the other account, so whoever merges
+// gives these rights.
+//
+// Errors: *access.LacksError, and those of the log and the store.
+func (d *Desk) MayMerge(ctx context.Context, call commands.Call, source unit.CustomerID) error {
+	if call.Who.IsZero() {
+		return commands.ErrNobody
+	}
+	err := d.noOther(ctx, source, "")
+	if !errors.Is(err, staff.ErrExists) {
+		return err
+	}
+	if permission := call.Who.Lacks(d.grants(access.Customer)); permission != "" {
+		return &access.LacksError{Permission: permission}
+	}
+	return nil
+}
+
 // noOther returns staff.ErrExists if a customer has a login that can sign in, other than one.
 func (d *Desk) noOther(ctx context.Context, id unit.CustomerID, except staff.PersonID) error {
 	all, err := d.Logins(ctx, id)
@@ -356,21 +427,26 @@ func (d *Desk) ForgetCustomer(ctx context.Context, id unit.CustomerID) error {
 	if err != nil {
 		return err
 	}
-	who := access.System("erasure")
 	for _, one := range all {
-		person, err := d.person(ctx, one)
-		if err != nil {
-			return err
-		}
-		if person.Status == staff.Active {
-			call := commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID}}
-			if _, err := d.service.Staff(ctx, call, one, staff.Disable{Person: one, Reason: "the customer was erased"}); err != nil {
-				return fmt.Errorf("end the login of an erased customer: %w", err)
-			}
-		}
-		if err := d.store.Forget(ctx, one); err != nil {
+		if err := d.endLogin(ctx, one); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// endLogin ends the login of an erased customer, and deletes what the store has of it.
+func (d *Desk) endLogin(ctx context.Context, id staff.PersonID) error {
+	person, err := d.person(ctx, id)
+	if err != nil {
+		return err
+	}
+	if person.Status == staff.Active {
+		who := access.System("erasure")
+		call := commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID}}
+		if _, err := d.service.Staff(ctx, call, id, staff.Disable{Person: id, Reason: "the customer was erased"}); err != nil {
+			return fmt.Errorf("end the login of an erased customer: %w", err)
+		}
+	}
+	return d.store.Forget(ctx, id)
 }

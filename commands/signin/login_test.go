@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/customer"
 	"daybook/domain/staff"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 )
 
@@ -406,5 +408,118 @@ func TestGuessingAtACustomerDelays(t *testing.T) {
 	}
 	if done, err := o.signIn(From{Client: "c"}, "eve@shop.example", password); err != nil || done.Next != Complete {
 		t.Errorf("the staff: %+v, %v", done, err)
+	}
+}
+
+// Whoever merges an account that somebody can sign in to gives that login the other account. So
+// they need all rights of a customer.
+func TestAnAccountWithALoginIsNotMergedByEverybody(t *testing.T) {
+	t.Parallel()
+	o, mails, _ := newPostOffice(t)
+	done := o.signUp(mails, "ann@home.example")
+	for role, may := range map[access.Role]bool{access.Operator: false, access.Manager: true, access.Admin: true} {
+		grants, _ := access.BuiltIn(role)
+		call := commands.Call{Who: access.Principal{ID: "staff:p1", Role: role, Grants: grants}}
+		if err := o.MayMerge(t.Context(), call, done.Customer); (err == nil) != may {
+			t.Errorf("%s: %v", role, err)
+		}
+		if err := o.MayMerge(t.Context(), call, "without-a-login"); err != nil {
+			t.Errorf("%s, without a login: %v", role, err)
+		}
+	}
+}
+
+// A link does not bring an erased customer back, however late or early it is used.
+func TestALinkOfAnErasedCustomerIsNotGood(t *testing.T) {
+	t.Parallel()
+	o, mails, _ := newPostOffice(t)
+	ctx := t.Context()
+	if _, err := o.service.Customer(ctx, o.admin(), "17850", customer.Register{CustomerID: "17850"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.InviteCustomer(ctx, o.admin(), "17850", "ann@home.example"); err != nil {
+		t.Fatal(err)
+	}
+	_, token := mails.signUpToken(t)
+	erase := func() {
+		if _, err := o.service.Erase(ctx, o.admin(), subject.Erased{CustomerID: "17850", Reason: subject.Requested}); err != nil {
+			t.Error(err)
+		}
+	}
+	stored := o.store
+	o.store = &erasesOnce{Store: stored, erase: erase} // while the password is being stored
+	if _, err := o.ConfirmSignUp(ctx, From{}, token, password, ""); !errors.Is(err, staff.ErrTokenRefused) {
+		t.Errorf("while the customer is erased: %v", err)
+	}
+	if _, err := o.ConfirmSignUp(ctx, From{}, token, password, ""); !errors.Is(err, staff.ErrTokenRefused) {
+		t.Errorf("after that: %v", err)
+	}
+	memory := stored.(*Memory)
+	if len(memory.contacts)+len(memory.logins)+len(memory.secrets)+len(memory.sessions) != 0 {
+		t.Errorf("stored: %+v", memory)
+	}
+	if _, err := o.InviteCustomer(ctx, o.admin(), "17850", "ann@home.example"); !errors.Is(err, customer.ErrErased) {
+		t.Errorf("another invitation: %v", err)
+	}
+}
+
+// erasesOnce is a Store that erases a customer before it stores a password.
+type erasesOnce struct {
+	Store
+	erase func()
+}
+
+func (e *erasesOnce) SaveSecret(ctx context.Context, secret Secret) error {
+	e.erase()
+	return e.Store.SaveSecret(ctx, secret)
+}
+
+// A customer has one login, however many links were sent and wherever they are used at once.
+func TestACustomerHasOneLogin(t *testing.T) {
+	t.Parallel()
+	o, mails, _ := newPostOffice(t)
+	ctx := t.Context()
+	if _, err := o.service.Customer(ctx, o.admin(), "17850", customer.Register{CustomerID: "17850"}); err != nil {
+		t.Fatal(err)
+	}
+	var tokens []string
+	for _, address := range []string{"first@home.example", "second@home.example"} {
+		if _, err := o.InviteCustomer(ctx, o.admin(), "17850", address); err != nil {
+			t.Fatal(err)
+		}
+		_, token := mails.signUpToken(t)
+		tokens = append(tokens, token)
+	}
+	done, err := o.ConfirmSignUp(ctx, From{}, tokens[0], password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.ConfirmSignUp(ctx, From{}, tokens[1], password, ""); !errors.Is(err, staff.ErrTokenRefused) {
+		t.Errorf("the second link: %v", err)
+	}
+	if added, err := o.store.AddLogin(ctx, staff.NewLoginID("9"), "17850", "hmac-other", "", o.service.Now()); added || err != nil {
+		t.Errorf("another login is stored: %t, %v", added, err)
+	}
+	if !o.good(done.Token) {
+		t.Error("the session has ended")
+	}
+}
+
+// Strangers cannot have the server write to very many addresses.
+func TestOneClientSignsUpForFewAddresses(t *testing.T) {
+	t.Parallel()
+	o, mails, _ := newPostOffice(t)
+	for n := range 100 {
+		err := o.RequestSignUp(t.Context(), From{Client: "c"}, fmt.Sprintf("victim+%d@home.example", n))
+		if err != nil && !isWait(err) {
+			t.Fatal(err)
+		}
+		o.work()
+	}
+	if sent := mails.count(); sent > freeOfSignUp {
+		t.Errorf("%d mails were sent", sent)
+	}
+	if err := o.RequestSignUp(t.Context(), From{Client: "c"}, "root@intranet"); err == nil || isWait(err) {
+		t.Errorf("an address that no account can have: %v", err)
 	}
 }

@@ -93,10 +93,15 @@ func (m *Memory) Contacts(context.Context) (map[staff.PersonID]Contact, error) {
 
 // AddLogin implements Store.
 func (m *Memory) AddLogin(ctx context.Context, id staff.PersonID, of unit.CustomerID, address string, holder staff.PersonID, now time.Time) (bool, error) {
+	others, err := m.LoginsOf(ctx, of)
+	if err != nil || slices.ContainsFunc(others, func(other staff.PersonID) bool { return other != id && other != holder }) {
+		return false, err
+	}
 	added, err := m.AddPerson(ctx, id, Contact{Email: address}, holder, now)
 	if added {
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		delete(m.logins, holder)
 		m.logins[id] = of
 	}
 	return added, err

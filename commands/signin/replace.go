@@ -105,7 +105,7 @@ func (d *Desk) prove(ctx context.Context, id staff.PersonID, given Given, comman
 		d.tallies.add(id, delayed)
 		return &WaitError{After: wait}
 	}
-	good, err := d.compare(ctx, person, given.Password, true)
+	good, err := d.compare(ctx, person, given.Password, !id.IsLogin())
 	if err != nil {
 		return err
 	}

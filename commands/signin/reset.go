@@ -10,11 +10,13 @@ import (
 )
 
 const (
-	freeOfResets = 10  // requests for one person from one address, or from one known browser
-	freeOfMails  = 3   // mails to one person
-	maxResets    = 200 // requests that may wait for Run
-	maxOfClient  = 5   // of these, requests from one address
-	resetsAtOnce = 4   // mails that are sent at the same time
+	freeOfResets  = 10  // requests for one person from one address, or from one known browser
+	freeOfMails   = 3   // mails to one person
+	freeOfSignUp  = 30  // requests to sign up from one address
+	maxResets     = 200 // requests that may wait for Run
+	maxOfClient   = 5   // of these, requests from one address
+	resetsAtOnce  = 4   // mails that are sent at the same time
+	signUpsAtOnce = 2   // the same for mails to people who sign up, who may be strangers
 )
 
 // ErrNoMail means that the server sends no mail, so it can send no link.
@@ -89,6 +91,11 @@ func (d *Desk) requestLink(ctx context.Context, from From, email string, asked l
 	if err != nil {
 		return err
 	}
+	queue := d.resets
+	if asked.signUp { // a mail goes to every address, so a client may ask for few, and has a queue apart
+		keys = append(keys, key{name: "sign-ups " + from.Client, free: freeOfSignUp})
+		queue = d.signUps
+	}
 	if wait := d.limits.take(keys); wait > 0 {
 		return &WaitError{After: wait}
 	}
@@ -97,7 +104,7 @@ func (d *Desk) requestLink(ctx context.Context, from From, email string, asked l
 	}
 	asked.address, asked.client = address, from.Client
 	select {
-	case d.resets <- asked:
+	case queue <- asked:
 	default:
 		d.waiting.leave(from.Client)
 		d.logger.WarnContext(ctx, "a request for a link was dropped, because too many are waiting", "waiting", maxResets)
@@ -130,19 +137,24 @@ func (d *Desk) sendResets(ctx context.Context) {
 			return
 		case asked := <-d.resets:
 			d.waiting.leave(asked.client)
-			d.sendLink(ctx, asked)
+			d.sendReset(ctx, asked.kind, asked.address, resetLink)
 		case asked := <-d.moves:
 			d.sendMove(ctx, asked)
 		}
 	}
 }
 
-func (d *Desk) sendLink(ctx context.Context, asked linkRequest) {
-	if asked.signUp {
-		d.sendSignUp(ctx, asked.address)
-		return
+// sendSignUps sends mails to people who sign up until ctx ends.
+func (d *Desk) sendSignUps(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case asked := <-d.signUps:
+			d.waiting.leave(asked.client)
+			d.sendSignUp(ctx, asked.address)
+		}
 	}
-	d.sendReset(ctx, asked.kind, asked.address, resetLink)
 }
 
 // sendReset sends a link, if a person who has joined has the address. If too many mails were sent

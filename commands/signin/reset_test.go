@@ -22,10 +22,15 @@ func (o *office) askReset(client, email string) error {
 
 // work sends the links that were asked for, as Run does.
 func (o *office) work() {
+	for len(o.signUps) > 0 {
+		asked := <-o.signUps
+		o.waiting.leave(asked.client)
+		o.sendSignUp(o.t.Context(), asked.address)
+	}
 	for len(o.resets) > 0 {
 		asked := <-o.resets
 		o.waiting.leave(asked.client)
-		o.sendLink(o.t.Context(), asked)
+		o.sendReset(o.t.Context(), asked.kind, asked.address, resetLink)
 	}
 }
 

@@ -96,7 +96,7 @@ func (d *Desk) SignIn(ctx context.Context, from From, kind Kind, email, password
 		d.tallies.add(id, delayed)
 		return SignedIn{}, &WaitError{After: wait}
 	}
-	if good, err := d.compare(ctx, person, password, isKnown(keys)); err != nil || !good {
+	if good, err := d.compare(ctx, person, password, kind == OfStaff && isKnown(keys)); err != nil || !good {
 		d.tallies.addIf(err == nil, id, wrongPassword)
 		d.noteGuessing(id, accountKey(account))
 		return SignedIn{}, orRefused(err)
@@ -204,6 +204,11 @@ func (d *Desk) begin(ctx context.Context, from From, id staff.PersonID, person s
 		return SignedIn{}, err
 	}
 	session.Generation += int64(len(more)) // a new second factor ends the other sessions, but not this one
+	if id.IsLogin() {                      // everybody can make one, so each has few sessions
+		if err := d.store.KeepNewest(ctx, id, Complete, maxBrowsers-1); err != nil {
+			return SignedIn{}, err
+		}
+	}
 	if err := d.store.SaveSession(ctx, session); err != nil {
 		return SignedIn{}, err
 	}
@@ -393,6 +398,9 @@ func (d *Desk) Run(ctx context.Context) error {
 	defer sending.Wait()
 	for range resetsAtOnce {
 		sending.Go(func() { d.sendResets(ctx) })
+	}
+	for range signUpsAtOnce {
+		sending.Go(func() { d.sendSignUps(ctx) })
 	}
 	ticker := time.NewTicker(time.Hour)
 	defer ticker.Stop()

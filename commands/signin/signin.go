@@ -107,6 +107,7 @@ type Desk struct {
 	logger    *slog.Logger
 	guesses   chan guess // to be recorded by Run
 	resets    chan linkRequest
+	signUps   chan linkRequest
 	waiting   *waiting
 	moves     chan move // new addresses of people, to which Run sends links
 
@@ -123,7 +124,7 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, loginSecret: options.LoginSecret, ordersOf: options.ClaimOrders,
+		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), signUps: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, loginSecret: options.LoginSecret, ordersOf: options.ClaimOrders,
 		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
 	for _, secret := range []*[]byte{&d.resetSecret, &d.loginSecret} {
@@ -422,7 +423,7 @@ func (d *Desk) ChangePassword(ctx context.Context, id staff.PersonID, client, pr
 	if err != nil {
 		return err
 	}
-	if good, err := d.compare(ctx, person, present, true); err != nil || !good {
+	if good, err := d.compare(ctx, person, present, !id.IsLogin()); err != nil || !good {
 		d.tallies.addIf(err == nil, id, wrongPassword)
 		return orRefused(err)
 	}

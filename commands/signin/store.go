@@ -26,6 +26,7 @@ type Store interface {
 	Contacts(ctx context.Context) (map[staff.PersonID]Contact, error)
 
 	// AddLogin is AddPerson for a login of a customer. address is as Desk stores it: a keyed hash.
+	// It also returns false if the customer has another login.
 	AddLogin(ctx context.Context, id staff.PersonID, of unit.CustomerID, address string, holder staff.PersonID, now time.Time) (added bool, err error)
 	// LoginsOf returns the logins of a customer, by id.
 	LoginsOf(ctx context.Context, id unit.CustomerID) ([]staff.PersonID, error)

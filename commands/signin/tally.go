@@ -24,6 +24,9 @@ const (
 	tallyFor = 15 * time.Minute
 	// tallyEvery is how often Run looks for counts that are due.
 	tallyEvery = 10 * time.Second
+	// maxTallies bounds the counts that are not recorded yet. There can be very many customers, and
+	// a stranger may know the addresses of many of them.
+	maxTallies = 1000
 )
 
 // tried is what became of a try.
@@ -45,7 +48,7 @@ type tally struct {
 	counts [triedKinds]int64
 }
 
-// tallies are the counts that are not recorded yet. There are at most as many as people.
+// tallies are the counts that are not recorded yet. There are at most maxTallies.
 type tallies struct {
 	now func() time.Time
 	mu  *sync.Mutex
@@ -61,6 +64,9 @@ func (t tallies) add(id staff.PersonID, what tried) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one, begun := t.by[id]
+	if !begun && len(t.by) >= maxTallies {
+		return
+	}
 	if !begun {
 		one = tally{person: id, id: "n" + randomHex(5), since: t.now().UTC()}
 	}

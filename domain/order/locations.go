@@ -17,7 +17,11 @@ func Locations(cmd Command, s State) []unit.LocationID {
 		}
 	case Confirm, CancelLines, Cancel, Expire, FailAllocation, RetryAllocation:
 		return s.holdingLocations()
-	case Claim, Place, Hold, ReleaseHold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
+	case ReleaseHold: // after the deadline it also confirms or ends the order
+		if s.Status == StatusPending && !cmd.Now.Before(s.ConfirmBy) {
+			return s.holdingLocations()
+		}
+	case Claim, Place, Hold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
 		AdmitReturn, ReleaseReturn, RecordReturnRefund, TakeOver, Archive, Unarchive:
 	}
 	return nil

@@ -355,13 +355,19 @@ func (s State) orphaned(t Transaction) []Event {
 // cover says what covers the money that the order owes. It is empty if nothing does, and for an
 // order that owes nothing: that one waits for somebody who confirms it.
 func (s State) cover() Cover {
-	owed, kept := s.Owed(), s.Captured().Minus(s.Returned())
+	// What is on its way back does not cover anything.
+	underWay := func(types ...TransactionType) unit.Money {
+		return s.sum(func(t Transaction) bool { return t.State == Pending && slices.Contains(types, t.Type) })
+	}
+	owed := s.Owed()
+	kept := s.Captured().Minus(s.Returned()).Minus(underWay(Refund, Chargeback))
+	authorized := s.Authorized().Minus(underWay(Void))
 	switch {
 	case owed.Sign() <= 0:
 		return ""
 	case kept.Compare(owed) >= 0:
 		return CoveredByCapture
-	case kept.Plus(s.Authorized()).Compare(owed) >= 0:
+	case kept.Plus(authorized).Compare(owed) >= 0:
 		return CoveredByAuthorization
 	}
 	return ""
@@ -381,7 +387,7 @@ func (s State) orphansOfAll() (notes []Event) {
 		if t.Type == Authorize {
 			rest, ends = &authorized, []TransactionType{Capture, Void}
 		}
-		if t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
+		if t.State != Succeeded || t.Type != Authorize && t.Type != Capture || t.Amount.Currency != s.Currency() {
 			continue
 		}
 		left := t.Amount.Minus(s.sum(func(other Transaction) bool {
@@ -390,7 +396,7 @@ func (s State) orphansOfAll() (notes []Event) {
 		if left.Compare(*rest) > 0 {
 			left = *rest
 		}
-		if left.Sign() <= 0 || left.Currency != s.Currency() {
+		if left.Sign() <= 0 {
 			continue
 		}
 		*rest = rest.Minus(left)

@@ -102,6 +102,8 @@ var paying = map[string]row{
 	"and so does one whose payment was authorized in part":         {Given: given(tx("a", Authorize, Succeeded, "10", ""), tx("c", Capture, Succeeded, "4", "a")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("a", "6"), orphan("c", "4")}},
 	"what was given back is not owed again":                        {Given: given(captured("17.47"), tx("r", Refund, Succeeded, "10", "cap")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("cap", "7.47")}},
 	"nor what was given back without a parent":                     {Given: given(captured("17.47"), tx("r", Refund, Succeeded, "17.47", "")), When: Expire{Now: later}, Then: []Event{Expired{}}},
+	"money that is on its way back covers nothing":                 {Given: given(captured("17.47"), tx("r", Refund, Pending, "10", "cap")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("cap", "17.47")}},
+	"nor does an authorization that is being voided":               {Given: given(authorized, tx("v", Void, Pending, "17.47", "a")), When: Expire{Now: later}, Then: []Event{Expired{}, orphan("a", "17.47")}},
 	"a pending payment does not keep an order":                     {Given: given(tx("c", Capture, Pending, "17.47", "")), When: Expire{Now: later}, Then: []Event{Expired{}}},
 	"a paid order on hold waits for its release":                   {Given: given(captured("17.47"), PutOnHold{Reason: "x"}), When: Expire{Now: later}, Nothing: true},
 	"a release after the deadline confirms it":                     {Given: given(captured("17.47"), PutOnHold{Reason: "x"}), When: ReleaseHold{Now: later}, Then: []Event{HoldReleased{}, Confirmed{Because: CoveredByCapture}}},

@@ -134,7 +134,7 @@ func (v *Verifier) Authenticate(ctx context.Context, text string) (access.Princi
 		return who, nil
 	}
 	claimed, named := claims[v.config.CustomerClaim]
-	if !named && v.config.CustomerOf != nil {
+	if !named && role == access.Customer && v.config.CustomerOf != nil {
 		who.Customer = v.config.CustomerOf(token.Subject)
 		return who, nil
 	}

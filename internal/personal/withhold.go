@@ -207,6 +207,9 @@ func (w *Withholder) Event(recorded eventstore.Recorded) eventstore.Recorded {
 	if id, ofCustomer := strings.CutPrefix(recorded.Stream, customerStreams); ofCustomer {
 		recorded.Stream = customerStreams + w.Text(Customer, id)
 	}
+	if id, ofLogin := strings.CutPrefix(recorded.Stream, staff.LoginCategory+"-"); ofLogin {
+		recorded.Stream = staff.LoginCategory + "-" + w.Text(Person, id)
+	}
 	fields, known := treesOfEvents[recorded.Type]
 	if eventstore.Foreign(&recorded) != nil {
 		recorded.ID, recorded.Data, recorded.Meta = w.ID(recorded.ID), []byte(nothingKnown), []byte(`{}`)

@@ -132,12 +132,15 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	return list, nil
 }
 
+// maxOfGuest bounds how many orders of a guest are found at once.
+const maxOfGuest = 500
+
 // OfGuest returns the ids of the orders that no customer has and whose details have an e-mail
-// address, the oldest first. Upper and lower case are the same.
+// address, the oldest first, and at most maxOfGuest. Upper and lower case are the same.
 func OfGuest(ctx context.Context, db query.DB, email string) ([]unit.OrderID, error) {
 	type row struct{ OrderID unit.OrderID }
-	rows, err := query.All[row](ctx, db, `SELECT order_id FROM read.orders WHERE guest_email_key <> '' AND guest_email_key = $1 ORDER BY placed_at, order_id`,
-		projections.Key(contact.FoldEmail(email)))
+	rows, err := query.All[row](ctx, db, `SELECT order_id FROM read.orders WHERE guest_email_key <> '' AND guest_email_key = $1 AND (status NOT IN ('pending', 'expired') OR captured > 0) ORDER BY placed_at, order_id LIMIT $2`,
+		projections.Key(contact.FoldEmail(email)), maxOfGuest)
 	if err != nil {
 		return nil, fmt.Errorf("orders of an e-mail address: %w", err)
 	}

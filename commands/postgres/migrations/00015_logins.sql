@@ -4,7 +4,9 @@
 -- begins with "hmac-", so nobody can read from the table who buys in the shop. An address in clear
 -- text never begins so.
 ALTER TABLE commands.people ADD COLUMN customer_id text NOT NULL DEFAULT '';
-CREATE INDEX ON commands.people (customer_id) WHERE customer_id <> '';
+
+-- A customer has one login.
+CREATE UNIQUE INDEX ON commands.people (customer_id) WHERE customer_id <> '';
 
 -- +goose Down
 DELETE FROM commands.people WHERE customer_id <> '';
