@@ -271,8 +271,8 @@ func (d *Desk) register(ctx context.Context, id staff.PersonID, buyer unit.Custo
 // InviteCustomer sends a customer a link, with which they make a login for the account that they
 // have. The mail goes to the address that the caller gives, for example that of the profile.
 //
-// Errors: *FieldError, ErrNoMail, *access.LacksError, staff.ErrExists if the customer or the address
-// has a login, customer.ErrNotFound, and those of the log and the store.
+// Errors: *FieldError, ErrNoMail, *access.LacksError, staff.ErrExists if the customer or the
+// address has a login, customer.ErrNotFound, and those of the log and the store.
 func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.CustomerID, email string) (Token, error) {
 	if call.Who.IsZero() {
 		return Token{}, commands.ErrNobody
