@@ -12,13 +12,17 @@ import (
 	"daybook/projections/cartview"
 )
 
-// cartToExport reads a cart that the caller may export.
-func (a *api) cartToExport(ctx context.Context, id string) (cartview.Cart, error) {
+// cartToExport says what the export of a cart is about, and what it is made of, if the caller may
+// have it.
+func (a *api) cartToExport(ctx context.Context, id string) (*Export, []exportStep, error) {
 	cart, err := cartview.Get(ctx, a.DB, id)
 	if err == nil {
 		err = a.mayRead(ctx, access.ExportPersonal, cart.CustomerID, cart.CartID)
 	}
-	return cart, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Export{CustomerID: cart.CustomerID, CartID: id}, a.stepsOfCart(cart), nil
 }
 
 // exportedCart is a cart in the export of a customer, or of the guest who has it if there is no
