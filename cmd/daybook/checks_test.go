@@ -22,6 +22,7 @@ var refusals = map[string]string{
 	"serve --database-url":                        "serve --database-url postgres://h:port/d",
 	"serve --database-url-file":                   "serve --database-url-file /not/there",
 	"serve --master-key-file":                     "serve --master-key-file /not/there",
+	"serve --master-key-command":                  "serve --master-key-command /not/there",
 	"serve --store":                               "serve --store paper",
 	"serve --kurrentdb-url":                       "serve --store kurrentdb --kurrentdb-url esdb://h?apiKey=geheim",
 	"serve --kurrentdb-url-file":                  "serve --store kurrentdb --kurrentdb-url-file /not/there",
