@@ -61,7 +61,8 @@ func start(args, environ []string, log *slog.Logger) (*child, error) {
 	return c, nil
 }
 
-// read reads lines until standard output ends. Without it the command is of no use, so it is killed.
+// read reads lines until standard output ends. Without it the command is of no use, so it is
+// killed.
 func (c *child) read(out io.Reader) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(make([]byte, 0, 4<<10), lineMax) //nolint:mnd // it grows

@@ -196,7 +196,8 @@ func (c *Command) away(err error) error {
 	return &eventstore.UnavailableError{Cause: fmt.Errorf("the command of the master key, %s: %w", c.args[0], err)}
 }
 
-// exchange needs the turn. If a command that has worked is found dead, another one is asked at once.
+// exchange needs the turn. If a command that has worked is found dead, another one is asked at
+// once.
 func (c *Command) exchange(r request, fits func(answer) error) (got answer, err error) {
 	for {
 		worked := c.child != nil
