@@ -168,7 +168,8 @@ func TestACommandThatWasEndedIsStartedAgain(t *testing.T) {
 	}
 }
 
-// Answers that are out of step, and keys that cannot be unwrapped, are noticed before a key is used.
+// Answers that are out of step, and keys that cannot be unwrapped, are noticed before a key is
+// used.
 func TestACommandThatMixesUpKeysIsNotUsed(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{mastercommandtest.Chats, mastercommandtest.Swaps} {
