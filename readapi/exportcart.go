@@ -93,7 +93,7 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 			read++
 			from = event.Revision + 1
 			switch event.Type {
-			case "cart.merged_from.v1":
+			case cartMergedFrom:
 				var is struct {
 					From string `json:"from"`
 				}
@@ -101,7 +101,7 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 				if json.Unmarshal(data, &is) == nil {
 					h.merged[is.From] = event.Revision
 				}
-			case "cart.opened.v1", "cart.opened.v2", "cart.customer_changed.v1":
+			case cartOpenedV1, cartOpened, cartCustomerChanged:
 				var is struct {
 					CustomerID string `json:"customer_id"`
 				}
