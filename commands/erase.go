@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -122,16 +121,16 @@ func (s *Service) admitErasure(ctx context.Context, call Call, asked subject.Era
 // the customer's things. It does nothing for a guest, and nothing if there are none. command is the
 // id of the command, which must be a new one.
 func (s *Service) FinishErasure(ctx context.Context, command [16]byte, owner unit.Owner) error {
-	kind, id, _ := strings.Cut(string(owner), ":")
-	if kind != "customer" {
+	id, is := owner.Customer()
+	if !is {
 		return nil
 	}
 	meta := eventstore.Metadata{CommandID: command, Actor: theErasure.ID}
-	if _, err := s.removeWishLists(ctx, meta, unit.CustomerID(id)); err != nil {
+	if _, err := s.removeWishLists(ctx, meta, id); err != nil {
 		return err
 	}
 	meta.CommandID = unit.StepCommand.Of("keys", uuid.UUID(command).String()).UUID()
-	return s.revokeKeysOf(ctx, meta, unit.CustomerID(id))
+	return s.revokeKeysOf(ctx, meta, id)
 }
 
 // theErasure does what follows from an erasure.

@@ -225,6 +225,58 @@ func TestAccountsMergedIntoEachOtherDoNotGetLost(t *testing.T) {
 	}
 }
 
+// A customer who is blocked is merged into an account that is not. At no moment can the customer
+// check out: not before an append of the merge, not after its driver has died, not if the other
+// account declines or is merged itself, and not at the end.
+func TestABlockedCustomerCannotCheckOutWhileMerged(t *testing.T) {
+	t.Parallel()
+	for name, happen := range map[string]func(s *shop){
+		"nothing":              func(*shop) {},
+		"the other is merged":  func(s *shop) { _ = s.mergeAccounts("alice", "bob") },
+		"the other begins to":  func(s *shop) { begun(s, "alice", "bob") },
+		"it is merged already": func(s *shop) { _ = s.mergeAccounts("ally", "bob") },
+		"the other is erased": func(s *shop) {
+			_, _ = s.Erase(s.T.Context(), shoptest.NewCall(), subject.Erased{CustomerID: "alice", Reason: subject.Requested})
+		},
+	} {
+		for at := range 4 {
+			t.Run(fmt.Sprintf("%s at append %d", name, at), func(t *testing.T) {
+				t.Parallel()
+				log := &overhearing{Store: memory.New(), hear: func(string) {}}
+				s := twoAccounts(t, log)
+				s.Sell("MUG", 10)
+				_, err := s.AddLines(t.Context(), shoptest.NewCall(), "c", &cart.Open{CartID: "c", CustomerID: "ally", Currency: "GBP"}, []commands.WantedLine{{SKU: "MUG", Quantity: 1}})
+				s.Must(err)
+				tries := 0
+				refused := func(when string) {
+					t.Helper()
+					tries++
+					other := open(t, log.Store, commands.DefaultPolicy()) // it has nothing in memory
+					if _, err := other.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c", OrderID: "o"}); !errors.Is(err, customer.ErrBlocked) {
+						t.Errorf("%s: %v", when, err)
+					}
+				}
+				appends, hear := 0, log.hear
+				log.hear = func(stream string) {
+					refused("before an append to " + stream)
+					if appends++; appends-1 == at {
+						happen(open(t, log.Store, commands.DefaultPolicy()))
+						refused("after " + name)
+					}
+				}
+				_ = s.mergeAccounts("ally", "alice")
+				log.hear = hear
+				refused("after the merge")
+				recoverFrom(t, open(t, log.Store, commands.DefaultPolicy()))
+				refused("at the end")
+				if tries < 4 {
+					t.Errorf("%d tries", tries)
+				}
+			})
+		}
+	}
+}
+
 // begun begins a merge, whose driver dies before the other account knows of it.
 func begun(s *shop, source, target unit.CustomerID) {
 	_ = open(s.T, &shoptest.Mortal{Store: s.Log, Left: 1}, commands.DefaultPolicy()).mergeAccounts(source, target)

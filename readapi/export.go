@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"reflect"
 
@@ -86,26 +87,27 @@ func (a *api) exportCustomer(ctx context.Context, in *exportCustomerInput) (*exp
 		if err := a.mayRead(ctx, access.ExportPersonal, in.CustomerID, ""); err != nil {
 			return nil, nil, err
 		}
-		row, err := customerview.Get(ctx, a.DB, in.CustomerID)
-		if err != nil && !errors.Is(err, query.ErrNotFound) {
-			return nil, nil, err
-		}
-		steps := a.stepsOfCustomer(in.CustomerID)
-		for _, id := range row.Fold.Absorbed { // in the order of the merges, so that a cursor stays good
-			steps = append(steps, a.stepsOfCustomer(string(id))...)
-		}
-		return &Export{CustomerID: in.CustomerID}, steps, nil
+		return a.customerToExport(ctx, in.CustomerID)
 	})
+}
+
+// customerToExport says what the export of a customer is about, and what it is made of.
+func (a *api) customerToExport(ctx context.Context, id string) (*Export, []exportStep, error) {
+	row, err := customerview.Get(ctx, a.DB, id)
+	if err != nil && !errors.Is(err, query.ErrNotFound) {
+		return nil, nil, err
+	}
+	steps := a.stepsOfCustomer(id)
+	for _, id := range row.Fold.Absorbed { // in the order of the merges, so that a cursor stays good
+		steps = append(steps, a.stepsOfCustomer(string(id))...)
+	}
+	return &Export{CustomerID: id}, steps, nil
 }
 
 // exportCart answers with everything that is held about a cart.
 func (a *api) exportCart(ctx context.Context, in *exportCartInput) (*exported, error) {
 	return a.export(ctx, "export-cart", in, &in.Exporting, &in.accepted, func(ctx context.Context) (*Export, []exportStep, error) {
-		cart, err := a.cartToExport(ctx, in.CartID)
-		if err != nil {
-			return nil, nil, err
-		}
-		return &Export{CustomerID: cart.CustomerID, CartID: in.CartID}, a.stepsOfCart(cart), nil
+		return a.cartToExport(ctx, in.CartID)
 	})
 }
 
@@ -147,7 +149,7 @@ func (a *api) export(ctx context.Context, operation string, in any, asked *Expor
 			return nil, problem.From(ctx, typedProblem(err))
 		}
 	}
-	page, err := a.exportPage(ctx, asked.Limit, at, begin)
+	page, err := a.partOfExport(ctx, at, asked.Limit, pageBytes, begin)
 	if err != nil {
 		return nil, problem.From(ctx, typedProblem(err))
 	}
@@ -157,14 +159,57 @@ func (a *api) export(ctx context.Context, operation string, in any, asked *Expor
 	if out.Body, err = page.in(form); err != nil {
 		return nil, problem.From(ctx, err)
 	}
-	who := problem.RequestOf(ctx).Who
-	a.Logger.InfoContext(ctx, "personal data exported", slog.String("subject", page.SubjectID), slog.String("actor", who.ID),
-		slog.Bool("acts_for_customer", who.ActsFor != ""), slog.Bool("first_page", asked.Cursor == ""), slog.Bool("last_page", page.Next == ""), slog.String("request_id", problem.RequestOf(ctx).ID))
+	a.noteExport(ctx, page, asked.Cursor == "")
 	return out, nil
 }
 
-// exportPage reads a page. Its next is the place where the next one begins.
-func (a *api) exportPage(ctx context.Context, limit int, at exportPlace, begin func(context.Context) (*Export, []exportStep, error)) (*Export, error) {
+// noteExport notes in the program's log who has exported whom.
+func (a *api) noteExport(ctx context.Context, page *Export, first bool) {
+	request := problem.RequestOf(ctx)
+	a.Logger.InfoContext(ctx, "personal data exported", slog.String("subject", page.SubjectID), slog.String("actor", request.Who.ID),
+		slog.Bool("acts_for_customer", request.Who.ActsFor != ""), slog.Bool("first_page", first), slog.Bool("last_page", page.Next == ""), slog.String("request_id", request.ID))
+}
+
+// ErrNobody means that the shop has nothing about a customer or a cart.
+var ErrNobody = errors.New("the shop has nothing about this")
+
+// WholeExport returns everything that is held about a customer, or about a cart and what became of
+// it: the same as the pages of the HTTP API, in one document. The form is JSON, or HTML if asHTML
+// is set. The record of the request in ctx (package problem) says who exports, and the program's
+// log gets a line. The caller has checked their rights, and waits for the read models.
+//
+// The error is ErrNobody if nothing is known of the owner. If the key of a text cannot be
+// fetched, it is the error of the log.
+func WholeExport(ctx context.Context, config Config, of unit.Owner, asHTML bool) ([]byte, error) {
+	a := newAPI(nil, config)
+	begin := func(ctx context.Context) (*Export, []exportStep, error) {
+		if id, is := of.Customer(); is {
+			return a.customerToExport(ctx, string(id))
+		}
+		id, _ := of.Cart()
+		return a.cartToExport(ctx, string(id))
+	}
+	whole, err := a.partOfExport(ctx, exportPlace{}, math.MaxInt, math.MaxInt, begin)
+	if errors.Is(err, query.ErrNotFound) {
+		return nil, ErrNobody
+	}
+	if err != nil {
+		return nil, err
+	}
+	form := contentJSON
+	if asHTML {
+		form = contentPage
+	}
+	text, err := whole.in(form)
+	if err == nil {
+		a.noteExport(ctx, whole, true)
+	}
+	return text, err
+}
+
+// partOfExport reads a page with at most limit entries and about so many bytes. Its next is the
+// place where the next one begins.
+func (a *api) partOfExport(ctx context.Context, at exportPlace, limit, bytes int, begin func(context.Context) (*Export, []exportStep, error)) (*Export, error) {
 	page, steps, err := begin(ctx)
 	if err != nil {
 		return nil, err
@@ -185,7 +230,7 @@ func (a *api) exportPage(ctx context.Context, limit int, at exportPlace, begin f
 		}
 	}
 	_, limited := problem.RequestOf(ctx).Who.Owned(access.ExportPersonal)
-	e := &exporter{api: a, page: page, at: at, left: limit, bytes: pageBytes, staff: !limited}
+	e := &exporter{api: a, page: page, at: at, left: limit, bytes: bytes, staff: !limited}
 	done, err := e.run(ctx, append([]exportStep{a.stepOfErasures(page.SubjectID)}, steps...))
 	if err != nil {
 		return nil, err
@@ -237,7 +282,7 @@ func (e *Export) in(form string) ([]byte, error) {
 	if err != nil || form == contentJSON {
 		return text, err
 	}
-	return exportPage(text)
+	return exportAsHTML(text)
 }
 
 // registerExports adds the routes. event is the schema of an event.

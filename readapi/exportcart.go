@@ -12,13 +12,17 @@ import (
 	"daybook/projections/cartview"
 )
 
-// cartToExport reads a cart that the caller may export.
-func (a *api) cartToExport(ctx context.Context, id string) (cartview.Cart, error) {
+// cartToExport says what the export of a cart is about, and what it is made of, if the caller may
+// have it.
+func (a *api) cartToExport(ctx context.Context, id string) (*Export, []exportStep, error) {
 	cart, err := cartview.Get(ctx, a.DB, id)
 	if err == nil {
 		err = a.mayRead(ctx, access.ExportPersonal, cart.CustomerID, cart.CartID)
 	}
-	return cart, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Export{CustomerID: cart.CustomerID, CartID: id}, a.stepsOfCart(cart), nil
 }
 
 // exportedCart is a cart in the export of a customer, or of the guest who has it if there is no
@@ -89,7 +93,7 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 			read++
 			from = event.Revision + 1
 			switch event.Type {
-			case "cart.merged_from.v1":
+			case cartMergedFrom:
 				var is struct {
 					From string `json:"from"`
 				}
@@ -97,7 +101,7 @@ func (a *api) holdersOf(ctx context.Context, stream string) (h holders, err erro
 				if json.Unmarshal(data, &is) == nil {
 					h.merged[is.From] = event.Revision
 				}
-			case "cart.opened.v1", "cart.opened.v2", "cart.customer_changed.v1":
+			case cartOpenedV1, cartOpened, cartCustomerChanged:
 				var is struct {
 					CustomerID string `json:"customer_id"`
 				}

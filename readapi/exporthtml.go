@@ -27,9 +27,9 @@ func hashOfStyle(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// exportPage writes an export, which is JSON, as a page to read. Every member of the JSON is in the
-// page, so both forms always have the same content. Texts are escaped.
-func exportPage(export []byte) ([]byte, error) {
+// exportAsHTML writes an export, which is JSON, as a page to read. Every member of the JSON is in
+// the page, so both forms always have the same content. Texts are escaped.
+func exportAsHTML(export []byte) ([]byte, error) {
 	w := pageWriter{from: jsontext.NewDecoder(bytes.NewReader(export))}
 	w.raw(`<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Personal data</title><style>` + exportStyle + `</style></head><body><h1>Personal data</h1>`)
 	if _, err := w.from.ReadToken(); err != nil {

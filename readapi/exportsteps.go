@@ -153,7 +153,7 @@ func (e *exporter) addEvent(ctx context.Context, event Event) error {
 	if !e.staff && event.Actor != who.ID && event.OnBehalfOf != who.ID {
 		event.Actor, event.OnBehalfOf, event.CommandID, event.CorrelationID, event.CausationID, event.Trace = "", "", "", "", "", ""
 	}
-	if !e.staff && (event.Type == "customer.merged.v1" || event.Type == "customer.merge_refused.v1") {
+	if !e.staff && (event.Type == customerMerged || event.Type == customerRefused) {
 		data, err := hiding(event.Data, "into")
 		if err != nil {
 			return err

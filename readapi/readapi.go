@@ -93,7 +93,10 @@ type api struct {
 }
 
 // Register adds the routes of the read API.
-func Register(to huma.API, config Config) {
+func Register(to huma.API, config Config) { newAPI(to, config).routes() }
+
+// newAPI sets the defaults of the configuration.
+func newAPI(to huma.API, config Config) *api {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -112,12 +115,11 @@ func Register(to huma.API, config Config) {
 	if config.Watch == nil {
 		config.Watch = NewWatch(config.Progress, config.Log, config.Processes)
 	}
-	a := &api{
+	return &api{
 		Config: config, huma: to,
 		live:  newPlaces("live streams", config.LiveStreams, config.LivePerClient, config.LivePerKey),
 		waits: newPlaces("reads that wait for a position", waitsMax, min(0, config.LivePerClient), min(0, config.LivePerKey)),
 	}
-	a.routes()
 }
 
 // Reading has the headers that every read may have. They say how new the response must be.

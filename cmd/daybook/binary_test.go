@@ -19,6 +19,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"daybook/eventstore/sealing/mastercommand/mastercommandtest"
 	"daybook/internal/racetest"
 )
 
@@ -62,6 +63,9 @@ var binaries string
 // TestMain lets as many tests run at a time as there are cores, whatever -parallel says. Many of
 // them measure how long a node takes to notice something, and more would disturb that.
 func TestMain(m *testing.M) {
+	if mastercommandtest.Main(os.Args, os.Stdin, os.Stdout, os.Stderr) {
+		return
+	}
 	os.Exit(func() int {
 		flag.Parse()
 		err := flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)))

@@ -32,6 +32,7 @@ type commandLine struct {
 	WAL     checkWALCommand  `cmd:"" name:"check-wal" help:"Check whether the PostgreSQL that has the log archives its WAL, and say what would be lost with its disk."`
 	Staff   staffCommand     `cmd:"" help:"Invite, list, change and disable people who sign in, over the log itself."`
 	Keys    keysCommand      `cmd:"" help:"Make, list, rotate and revoke API keys, over the log itself."`
+	Export  exportCommand    `cmd:"" help:"Write everything that the shop holds about a customer, or about the cart of a guest. Servers may run meanwhile."`
 	Erase   eraseCommand     `cmd:"" help:"Erase the personal texts of a customer or a guest for good. Servers may run meanwhile."`
 	Master  masterKeyCommand `cmd:"" name:"master-key" help:"Show, add, change and remove the master keys of personal texts, while servers run."`
 	Rebuild rebuildCommand   `cmd:"" help:"Build a read model again beside the one in use and switch to it; or switch back to the one before."`

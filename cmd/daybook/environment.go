@@ -18,6 +18,9 @@ type environment struct {
 	stdout io.Writer        // results
 	stderr io.Writer        // everything else
 	now    func() time.Time // the shop's clock; durations are not measured with it
+	// environ returns all variables as name=value, for a command that the program starts. If it is
+	// nil, there are none.
+	environ func() []string
 }
 
 // temporaryData names a data directory that is not kept: remove takes it away. It is in

@@ -229,17 +229,24 @@ func (n *node) handler(stop <-chan struct{}, who string) (http.Handler, error) {
 			})
 		},
 		func(api huma.API) {
-			readapi.Register(api, readapi.Config{
-				DB: n.readPool, Progress: live.Progress{Runner: n.projections, Cluster: n.sparse}, History: live.History{Store: n.events},
-				Log: live.Log{Store: n.events, Cluster: n.sparse}, Stop: stop, Logger: n.log,
-				WithheldHistory: live.History{Store: n.events, Show: n.withhold.Event},
-				WithheldLog:     live.Log{Store: n.events, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
-				SharedList: n.sharedList, Erasures: erasures{n},
-				Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
-				LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
-			})
+			reads := n.reads()
+			reads.Stop = stop
+			readapi.Register(api, reads)
 		},
 	)
+}
+
+// reads is what the read API needs of the node.
+func (n *node) reads() readapi.Config {
+	return readapi.Config{
+		DB: n.readPool, Progress: live.Progress{Runner: n.projections, Cluster: n.sparse}, History: live.History{Store: n.events},
+		Log: live.Log{Store: n.events, Cluster: n.sparse}, Logger: n.log,
+		WithheldHistory: live.History{Store: n.events, Show: n.withhold.Event},
+		WithheldLog:     live.Log{Store: n.events, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
+		SharedList: n.sharedList, Erasures: erasures{n},
+		Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
+		LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
+	}
 }
 
 // sharedList reads the token of a shared wish list.

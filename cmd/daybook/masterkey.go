@@ -40,28 +40,25 @@ func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
 		return err
 	}
 	inUse := strings.Join(masters, ", ")
-	file, err := n.masterKeyFile(cfg, inUse)
+	if n.masters == nil { // this may be a further try
+		n.masters, err = n.openMasters(cfg, inUse)
+	}
 	switch {
-	case err == nil && file == "" && inUse == "":
+	case err == nil && n.masters == nil && inUse == "":
 		if cfg.Serving {
 			n.log.WarnContext(ctx, "personal texts are recorded in clear text, because there is no master key: see docs/privacy.md, and name a file with --master-key-file")
 		}
 		n.events = sealing.New(n.store, nil, personalFields)
 		return nil
-	case err == nil && file == "":
+	case err == nil && n.masters == nil:
 		err = fmt.Errorf("the keys of personal texts are encrypted with the master key %s, and no master key was given: name its file with --master-key-file", inUse)
 	}
-	var master *sealing.MasterKeys
 	if err == nil {
-		n.masterFile = file
-		if master, err = sealing.ReadMasterKeys(file); err != nil {
-			err = fmt.Errorf("the master key file %s: %w", file, err)
+		n.keysOfPeople = sealing.NewKeys(table, n.masters, time.Now)
+		n.keysOfPeople.Report = n.reportMasters(table, n.masters)
+		if n.masters.command == nil || !cfg.NoPersonalTexts { // a service that is away disturbs only who needs it
+			err = n.keysOfPeople.Open(ctx)
 		}
-	}
-	if err == nil {
-		n.keysOfPeople = sealing.NewKeys(table, master, time.Now)
-		n.keysOfPeople.Report = n.reportMasters(table, master)
-		err = n.keysOfPeople.Open(ctx)
 	}
 	if missing, is := errors.AsType[*sealing.MasterKeyMissingError](err); is {
 		err = fmt.Errorf("%w. Name the right file with --master-key-file; nothing was changed", missing)
@@ -98,12 +95,12 @@ func nodeName() string {
 	return host + "/" + uuid.NewString()[:8]
 }
 
-// reportMasters returns a function that tells the other nodes which master keys the file has now.
-// It warns if the file lacks one that is needed, because the next start would fail.
-func (n *node) reportMasters(table commandspg.DataKeys, master *sealing.MasterKeys) func(context.Context) {
+// reportMasters returns a function that tells the other nodes which master keys this node has now.
+// It warns if it lacks one that is needed, because the next start would fail.
+func (n *node) reportMasters(table commandspg.DataKeys, master *masterKeys) func(context.Context) {
 	warned := ""
 	return func(ctx context.Context) {
-		has, err := master.Refresh()
+		has, err := master.refresh(ctx)
 		var needed []string
 		if err == nil {
 			needed, err = table.NeededMasters(ctx)
@@ -113,7 +110,7 @@ func (n *node) reportMasters(table commandspg.DataKeys, master *sealing.MasterKe
 		}
 		for _, id := range needed {
 			if err == nil && !slices.Contains(has, id) {
-				err = fmt.Errorf("%s lacks the master key %s, which is still needed: put it back, or this node cannot start again", master.File(), id)
+				err = fmt.Errorf("%s lacks the master key %s, which is still needed: put it back, or this node cannot start again", master, id)
 			}
 		}
 		text := ""
@@ -128,8 +125,8 @@ func (n *node) reportMasters(table commandspg.DataKeys, master *sealing.MasterKe
 }
 
 // masterKeyFile returns the file with the master keys; empty if there is none. With the program's
-// own database, it makes the file in the data directory, unless the database has keys already.
-// inUse has the ids of the master keys that these keys need.
+// own database, it makes the file in the data directory, unless the database has keys already or a
+// command has the master keys. inUse has the ids of the master keys that the database needs.
 func (n *node) masterKeyFile(cfg nodeConfig, inUse string) (string, error) {
 	if cfg.MasterKeyFile != "" {
 		return cfg.MasterKeyFile, nil
@@ -144,6 +141,8 @@ func (n *node) masterKeyFile(cfg nodeConfig, inUse string) (string, error) {
 		return file, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
+	case len(cfg.MasterKeyCommand) > 0:
+		return "", nil
 	case inUse != "":
 		return "", fmt.Errorf("%s is missing, and the keys of personal texts are encrypted with its master key %s: put the file back, or name it with --master-key-file; nothing was changed", file, inUse)
 	}

@@ -14,6 +14,7 @@ import (
 	"daybook/commands"
 	commandspg "daybook/commands/postgres"
 	"daybook/eventstore/sealing"
+	"daybook/eventstore/sealing/mastercommand"
 	"daybook/internal/pause"
 )
 
@@ -22,7 +23,7 @@ import (
 type masterKeyCommand struct {
 	Status masterKeyStatusCommand `cmd:"" help:"List the master keys, what each is used for, and which running nodes lack one."`
 	Add    masterKeyAddCommand    `cmd:"" help:"Write a new master key to the end of the file. It is used from daybook master-key rotate on."`
-	Rotate masterKeyRotateCommand `cmd:"" help:"Use another master key of the file: for all new keys of personal texts, and for those that are there. Run it again if it was stopped; it goes on."`
+	Rotate masterKeyRotateCommand `cmd:"" help:"Use another master key of the file or the command: for all new keys of personal texts, and for those that are there. Run it again if it was stopped; it goes on."`
 	Drop   masterKeyDropCommand   `cmd:"" help:"Remove a master key from the file. A key that is still needed is not removed."`
 }
 
@@ -31,7 +32,7 @@ type masterKeyStatusCommand struct{}
 type masterKeyAddCommand struct{}
 
 type masterKeyRotateCommand struct {
-	To   string        `placeholder:"ID" help:"The master key to use. By default the one key of the file that was never used."`
+	To   string        `placeholder:"ID" help:"The master key to use. By default the one key that was never used."`
 	Wait time.Duration `default:"1m" placeholder:"TIME" help:"How long to wait until all running nodes have the key. Default: ${default}."`
 }
 
@@ -41,26 +42,28 @@ type masterKeyDropCommand struct {
 
 // masterKeyRow is a master key in the output.
 type masterKeyRow struct {
-	ID       string   `json:"id"`
-	InFile   bool     `json:"in_file"`
-	Current  bool     `json:"current"`            // wraps new keys
-	Former   bool     `json:"former"`             // was the current one once
-	DataKeys int64    `json:"data_keys"`          // how many keys of personal texts it wraps
-	Lacking  []string `json:"lacking,omitempty"`  // the running nodes whose files lack it
-	Missing  bool     `json:"missing,omitzero"`   // it is needed and not in the file
-	Retires  bool     `json:"removable,omitzero"` // it was used, and the database needs it no longer
+	ID        string   `json:"id"`
+	InFile    bool     `json:"in_file"`
+	InCommand bool     `json:"in_command,omitzero"` // the command has it
+	Current   bool     `json:"current"`             // wraps new keys
+	Former    bool     `json:"former"`              // was the current one once
+	DataKeys  int64    `json:"data_keys"`           // how many keys of personal texts it wraps
+	Lacking   []string `json:"lacking,omitempty"`   // the running nodes that lack it
+	Missing   bool     `json:"missing,omitzero"`    // it is needed, and neither the file nor the command has it
+	Retires   bool     `json:"removable,omitzero"`  // it was used, and the database needs it no longer
 }
 
 type masterKeyStatus struct {
-	File  string         `json:"file"`
-	Keys  []masterKeyRow `json:"keys"`
-	Nodes []string       `json:"nodes"` // that run
+	File    string         `json:"file"` // empty: there is none
+	Command string         `json:"command,omitempty"`
+	Keys    []masterKeyRow `json:"keys"`
+	Nodes   []string       `json:"nodes"` // that run
 }
 
 // masters is what the subcommands work with.
 type masters struct {
 	table commandspg.DataKeys
-	file  *sealing.MasterKeys
+	*masterKeys
 }
 
 // overMasters opens the database and the file of master keys.
@@ -71,18 +74,15 @@ func (p *program) overMasters(ctx context.Context, do func(masters) error) error
 		if err != nil {
 			return err
 		}
-		name, err := n.masterKeyFile(p.nodeConfig(commands.DefaultPolicy()), strings.Join(inUse, ", "))
-		if err != nil {
-			return err
+		if n.masters == nil { // say why
+			if n.masters, err = n.openMasters(p.nodeConfig(commands.DefaultPolicy()), strings.Join(inUse, ", ")); err != nil {
+				return err
+			}
 		}
-		if name == "" {
+		if n.masters == nil {
 			return errors.New("there is no file with a master key: name it with --master-key-file")
 		}
-		file, err := sealing.ReadMasterKeys(name)
-		if err != nil {
-			return fmt.Errorf("the master key file %s: %w", name, err)
-		}
-		return do(masters{table, file})
+		return do(masters{table, n.masters})
 	})
 }
 
@@ -93,25 +93,26 @@ func (m masters) status(ctx context.Context) (masterKeyStatus, error) {
 	if err != nil {
 		return masterKeyStatus{}, err
 	}
-	has, err := m.file.Refresh()
+	has, err := m.refresh(ctx)
 	if err != nil {
 		return masterKeyStatus{}, err
 	}
+	inFile := m.inFile()
 	ids := slices.Clone(has)
 	for _, id := range append(slices.Sorted(maps.Keys(use.Keys)), use.Current) {
 		if id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
-	result := masterKeyStatus{File: m.file.File(), Keys: []masterKeyRow{}, Nodes: []string{}}
+	result := masterKeyStatus{File: m.fileName(), Command: m.program(), Keys: []masterKeyRow{}, Nodes: []string{}}
 	for _, node := range use.Nodes {
 		result.Nodes = append(result.Nodes, node.Name)
 	}
 	for _, id := range ids {
-		inFile, former := slices.Contains(has, id), slices.Contains(use.Former, id)
+		there, former := slices.Contains(has, id), slices.Contains(use.Former, id)
 		result.Keys = append(result.Keys, masterKeyRow{
-			ID: id, InFile: inFile, Current: id == use.Current, Former: former, DataKeys: use.Keys[id],
-			Lacking: use.Lacking(id), Missing: !inFile && use.Needed(id), Retires: former && !use.Needed(id),
+			ID: id, InFile: slices.Contains(inFile, id), InCommand: there && !slices.Contains(inFile, id), Current: id == use.Current, Former: former, DataKeys: use.Keys[id],
+			Lacking: use.Lacking(id), Missing: !there && use.Needed(id), Retires: former && !use.Needed(id),
 		})
 	}
 	return result, nil
@@ -126,7 +127,7 @@ func (c *masterKeyStatusCommand) Run(ctx context.Context, p *program) error {
 		}
 		return p.print(status, func(out io.Writer) error {
 			w := &lineWriter{out: out}
-			w.printf("%s\n", status.File)
+			w.printf("%s\n", m)
 			for _, key := range status.Keys {
 				w.printf("%s  %s\n", key.ID, key.inWords())
 			}
@@ -148,10 +149,13 @@ func (r masterKeyRow) inWords() string {
 	}
 	state += fmt.Sprintf(", wraps %d keys", r.DataKeys)
 	if r.Missing {
-		state += ", MISSING in the file"
+		state += ", MISSING"
+	}
+	if r.InCommand {
+		state += ", of the command"
 	}
 	if len(r.Lacking) > 0 {
-		state += ", not in the files of " + strings.Join(r.Lacking, ", ")
+		state += ", not at the nodes " + strings.Join(r.Lacking, ", ")
 	}
 	return state
 }
@@ -164,6 +168,9 @@ type masterKeyAdded struct {
 // Run implements the subcommand.
 func (c *masterKeyAddCommand) Run(ctx context.Context, p *program) error {
 	return p.overMasters(ctx, func(m masters) error {
+		if m.file == nil {
+			return errNoMasterFile
+		}
 		id, err := sealing.AddMasterKey(m.file.File())
 		if err != nil {
 			return fmt.Errorf("the master key file %s: %w", m.file.File(), err)
@@ -187,9 +194,13 @@ type masterKeyRotated struct {
 // masterKeyID is the form of the id of a master key.
 var masterKeyID = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
-func (c *masterKeyRotateCommand) check(context.Context, *program) error {
+// errNoMasterFile means that only a command has master keys.
+var errNoMasterFile = errors.New("there is no file with a master key; the keys of a command are made and removed where it has them")
+
+func (c *masterKeyRotateCommand) check(_ context.Context, p *program) error {
+	possible := masterKeyID.MatchString(c.To) || p.MasterKeyCommand != "" && mastercommand.IsID(c.To)
 	switch {
-	case c.To != "" && !masterKeyID.MatchString(c.To):
+	case c.To != "" && !possible:
 		return usagef("--to: want the id of a master key, as daybook master-key status shows it, not %q", c.To)
 	case c.Wait < 0 || c.Wait > 24*time.Hour:
 		return usagef("--wait must be from 0 to 24h, not %s", c.Wait)
@@ -208,7 +219,7 @@ func (c *masterKeyRotateCommand) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		told := time.Now()
-		wrapped, err := sealing.Rewrap(ctx, m.table, m.file, to, func(done int) {
+		wrapped, err := sealing.Rewrap(ctx, m.table, m.masterKeys, to, func(done int) {
 			if time.Since(told) >= progressEvery {
 				told = time.Now()
 				fmt.Fprintf(p.stderr, "%d keys were wrapped again\n", done)
@@ -261,17 +272,17 @@ func (m masters) target(ctx context.Context, given string) (string, error) {
 	}
 	switch {
 	case len(missing) > 0:
-		return "", fmt.Errorf("%s lacks the master key %s, which the database needs: put it back; nothing was changed", status.File, strings.Join(missing, " and "))
+		return "", fmt.Errorf("%s lacks the master key %s, which the database needs: put it back; nothing was changed", m, strings.Join(missing, " and "))
 	case given != "" && !slices.ContainsFunc(status.Keys, func(r masterKeyRow) bool { return r.ID == given }):
-		return "", fmt.Errorf("%s has no master key %s, which --to names; nothing was changed", status.File, given)
+		return "", fmt.Errorf("%s has no master key %s, which --to names; nothing was changed", m, given)
 	case given != "":
 		return given, nil
 	case len(unused) > 1:
-		return "", fmt.Errorf("%s has several new master keys: choose one by --to ID, of %s", status.File, strings.Join(unused, ", "))
+		return "", fmt.Errorf("%s has several new master keys: choose one by --to ID, of %s", m, strings.Join(unused, ", "))
 	case len(unused) == 1:
 		return unused[0], nil
 	case current == "":
-		return "", fmt.Errorf("%s has no new master key: daybook master-key add makes one", status.File)
+		return "", fmt.Errorf("%s has no new master key: daybook master-key add makes one in a file", m)
 	}
 	return current, nil
 }
@@ -303,6 +314,9 @@ func (m masters) setCurrent(ctx context.Context, to string, wait time.Duration, 
 // Run implements the subcommand.
 func (c *masterKeyDropCommand) Run(ctx context.Context, p *program) error {
 	return p.overMasters(ctx, func(m masters) error {
+		if m.file == nil {
+			return errNoMasterFile
+		}
 		use, err := m.table.MasterUse(ctx)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,7 +47,11 @@ type nodeConfig struct {
 	// MasterKeyFile has the master key of personal texts. Empty: the one in the data directory, if
 	// the database is the program's own.
 	MasterKeyFile string
-	// Master has the master keys in place of a file, such as a service that manages keys.
+	// MasterKeyCommand is a command with master keys, and its arguments. Empty: there is none.
+	MasterKeyCommand []string
+	// Environ is the environment of this command.
+	Environ []string
+	// Master has the master keys in place of a file and a command.
 	Master sealing.Master
 	// Unsealed records personal texts in clear text, whether or not there is a master key. It is
 	// for the benchmark that compares the two.
@@ -87,7 +92,8 @@ type node struct {
 	store        *guardedLog         // the log as it is: personal texts are sealed
 	events       *sealing.Store      // the log with clear text, for everything that the shop itself does
 	keysOfPeople *sealing.Keys       // the keys of personal texts; nil: there is no master key
-	masterFile   string              // the file with the master keys; empty: there is none
+	masters      *masterKeys         // the master keys of personal texts; nil: there are none
+	masterFile   string              // the file with the master keys, or where it would be; empty: nowhere
 	erasing      *erasing            // erases personal texts
 	views        []projections.View  // that this node knows
 	name         string              // tells this node apart from others that run
@@ -140,7 +146,7 @@ const (
 
 // nodeConfig returns what all subcommands set in the same way.
 func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
-	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now, MasterKeyFile: p.MasterKeyFile}
+	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now, MasterKeyFile: p.MasterKeyFile, MasterKeyCommand: strings.Fields(p.MasterKeyCommand), Environ: p.withoutSecrets()}
 }
 
 // openNode opens the parts in the order of their list. Only the database and the log's own
@@ -226,6 +232,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 		name: "the keys of personal texts", needs: "the keys of personal texts",
 		open: func(ctx context.Context) error { return n.openSealing(ctx, cfg) },
 		run:  n.runSealing,
+		stop: func(context.Context) error { return n.masters.close() },
 	}, {
 		name: "answers",
 		open: func(context.Context) error {

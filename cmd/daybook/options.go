@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,20 +24,21 @@ import (
 // may hold a password; its companion with "-file" reads the value from a file,
 // because other users can see the command line of a process.
 type options struct {
-	Data            string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
-	DatabaseURL     string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL. Without it, the program starts its own. If --data is given, $$DATABASE_URL is ignored."`
-	DatabaseURLFile string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that no list of processes shows its password."`
-	Store           string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
-	KurrentDB       string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
-	KurrentDBFile   string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
-	MasterKeyFile   string `placeholder:"FILE" from:"DAYBOOK_MASTER_KEY_FILE" help:"File with the master key of personal texts. Default: master.key in the data directory, which the first start writes. With --database-url and no file, personal texts are recorded in clear text."`
-	JSON            bool   `name:"json" help:"Print the result as JSON. The result of serve is the address at which it answers."`
-	LogLevel        string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level of the messages that the program writes to stderr: ${enum}."`
-	LogFormat       string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the messages on stderr: ${enum}."`
-	Timezone        string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Time zone of the shop's days, such as Europe/London. Default: ${default}. After a change the sales are built again."`
-	Country         string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country. In the sales figures, stock adjustments count as this country's."`
-	Currency        string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency. In the sales figures, stock adjustments count in this currency."`
-	PrintConfig     bool   `help:"Print the effective configuration without passwords, and do nothing else."`
+	Data             string `placeholder:"DIR" from:"DAYBOOK_DATA_DIR" help:"Data directory; the program runs its own PostgreSQL in it. Default: ./.daybook (demo, bench: a temporary one)."`
+	DatabaseURL      string `name:"database-url" placeholder:"URL" from:"DATABASE_URL" secret:"" help:"Use this PostgreSQL. Without it, the program starts its own. If --data is given, $$DATABASE_URL is ignored."`
+	DatabaseURLFile  string `name:"database-url-file" placeholder:"FILE" from:"DATABASE_URL_FILE" help:"Read --database-url from this file, so that no list of processes shows its password."`
+	Store            string `enum:"postgres,kurrentdb" default:"postgres" from:"DAYBOOK_STORE" help:"Where the log is: ${enum}. Read models, timers and answers are in PostgreSQL either way. Default: ${default}."`
+	KurrentDB        string `name:"kurrentdb-url" placeholder:"URL" from:"KURRENTDB_URL" secret:"" help:"Connection string of the log with --store kurrentdb, such as esdb://user:password@host:2113."`
+	KurrentDBFile    string `name:"kurrentdb-url-file" placeholder:"FILE" from:"KURRENTDB_URL_FILE" help:"Read --kurrentdb-url from this file."`
+	MasterKeyFile    string `placeholder:"FILE" from:"DAYBOOK_MASTER_KEY_FILE" help:"File with the master key of personal texts. Default: master.key in the data directory, which the first start writes. With --database-url and no file, personal texts are recorded in clear text."`
+	MasterKeyCommand string `name:"master-key-command" placeholder:"'PROGRAM ARG...'" from:"DAYBOOK_MASTER_KEY_COMMAND" help:"Command that wraps and unwraps the keys of personal texts, for example by a service that manages keys: see docs/operations.md. It is split at spaces. It may stand beside --master-key-file, so that one can replace the other."`
+	JSON             bool   `name:"json" help:"Print the result as JSON. The result of serve is the address at which it answers."`
+	LogLevel         string `enum:"debug,info,warn,error" default:"info" from:"DAYBOOK_LOG_LEVEL" help:"Lowest level of the messages that the program writes to stderr: ${enum}."`
+	LogFormat        string `enum:"text,json" default:"text" from:"DAYBOOK_LOG_FORMAT" help:"Form of the messages on stderr: ${enum}."`
+	Timezone         string `default:"UTC" placeholder:"ZONE" from:"DAYBOOK_TIMEZONE" help:"Time zone of the shop's days, such as Europe/London. Default: ${default}. After a change the sales are built again."`
+	Country          string `placeholder:"NAME" from:"DAYBOOK_COUNTRY" help:"The shop's own country. In the sales figures, stock adjustments count as this country's."`
+	Currency         string `placeholder:"CODE" from:"DAYBOOK_CURRENCY" help:"The shop's own currency. In the sales figures, stock adjustments count in this currency."`
+	PrintConfig      bool   `help:"Print the effective configuration without passwords, and do nothing else."`
 
 	location  *time.Location
 	origins   origins
@@ -110,8 +112,13 @@ func (o *options) checkShop() (err error) {
 	return nil
 }
 
-// checkMasterKey refuses a file that has no master key.
+// checkMasterKey refuses a file that has no master key, and a command that there is not.
 func (o *options) checkMasterKey() error {
+	if args := strings.Fields(o.MasterKeyCommand); len(args) > 0 {
+		if _, err := exec.LookPath(args[0]); err != nil {
+			return usagef("--master-key-command: %v", err)
+		}
+	}
 	if o.MasterKeyFile == "" {
 		return nil
 	}

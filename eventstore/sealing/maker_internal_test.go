@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -78,6 +80,62 @@ func TestWhoWaitsForAKeyLearnsWhatHappened(t *testing.T) {
 	close(release)
 	if err := <-waits; !errors.Is(err, away) {
 		t.Errorf("who waits: %v", err)
+	}
+}
+
+// One key of a batch fails all. Then each is asked for alone, and only who wants this key gets the
+// error.
+func TestAFailingKeyFailsItsOwnCallersOnly(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("its master key is missing")
+	begun, release := make(chan struct{}), make(chan struct{})
+	var batches, alone atomic.Int64
+	m := &maker{all: func(_ context.Context, subjects []string) (map[string]*dataKey, error) {
+		if slices.Equal(subjects, []string{"customer:first"}) {
+			close(begun)
+			<-release
+		} else if len(subjects) > 1 {
+			batches.Add(1)
+		} else {
+			alone.Add(1)
+		}
+		keys := map[string]*dataKey{}
+		for _, subject := range subjects {
+			switch subject {
+			case "customer:broken":
+				return nil, broken
+			case "customer:erased":
+			default:
+				keys[subject] = &dataKey{subject: subject}
+			}
+		}
+		return keys, nil
+	}}
+	want := map[string]error{"customer:broken": broken, "customer:erased": ErrSubjectErased, "cart:1": nil, "cart:2": nil, "cart:3": nil}
+	var asking sync.WaitGroup
+	ask := func(subject string, want error) {
+		asking.Go(func() {
+			key, err := m.get(t.Context(), subject)
+			if !errors.Is(err, want) || want == nil && (err != nil || key.subject != subject) || want != nil && key != nil {
+				t.Errorf("%s: %v, %v, want %v", subject, key, err, want)
+			}
+		})
+	}
+	ask("customer:first", nil)
+	<-begun
+	for subject, err := range want {
+		ask(subject, err)
+		ask(subject, err) // two callers for each
+	}
+	for waits := 0; waits < 2*len(want); {
+		m.mu.Lock()
+		waits = len(m.waiting)
+		m.mu.Unlock()
+	}
+	close(release)
+	asking.Wait()
+	if batches.Load() != 1 || alone.Load() == 0 {
+		t.Errorf("%d batches, and %d keys were asked for alone", batches.Load(), alone.Load())
 	}
 }
 

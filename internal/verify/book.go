@@ -44,6 +44,8 @@ type Book struct {
 	restocked map[returnAtStock]unit.Quantity     // what stock took back for a return
 	merges    map[merge]*merging
 
+	accountMerges map[accountMerge]*accountMerging
+
 	eventsRead   int64                // all events of the log
 	events       int64                // of these, the ones in the shop's streams
 	streams      map[string]lastEvent // the shop's streams
@@ -120,19 +122,22 @@ type Return struct {
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 	return &Book{
-		Now:          now,
-		Products:     map[unit.SKU]*Product{},
-		Carts:        map[unit.CartID]*Cart{},
-		Orders:       map[unit.OrderID]*Order{},
-		Returns:      map[unit.ReturnID]*Return{},
-		Stock:        map[stock.Key]*StockLevel{},
-		Sales:        newLedger(shop),
-		Customers:    map[unit.CustomerID]*Customer{},
-		grace:        grace,
-		checkouts:    map[unit.OrderID][]*checkoutAttempt{},
-		claimed:      map[unit.OrderID]unit.CartID{},
-		restocked:    map[returnAtStock]unit.Quantity{},
-		merges:       map[merge]*merging{},
+		Now:       now,
+		Products:  map[unit.SKU]*Product{},
+		Carts:     map[unit.CartID]*Cart{},
+		Orders:    map[unit.OrderID]*Order{},
+		Returns:   map[unit.ReturnID]*Return{},
+		Stock:     map[stock.Key]*StockLevel{},
+		Sales:     newLedger(shop),
+		Customers: map[unit.CustomerID]*Customer{},
+		grace:     grace,
+		checkouts: map[unit.OrderID][]*checkoutAttempt{},
+		claimed:   map[unit.OrderID]unit.CartID{},
+		restocked: map[returnAtStock]unit.Quantity{},
+		merges:    map[merge]*merging{},
+
+		accountMerges: map[accountMerge]*accountMerging{},
+
 		erased:       map[unit.Owner]bool{},
 		streams:      map[string]lastEvent{},
 		unreadable:   map[string]*unreadableStream{},
@@ -153,8 +158,10 @@ func (b *Book) checks() []*Check {
 	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
-	if lists := b.safely(b.checkWishLists); lists.Examined+lists.Differences > 0 {
-		checks = append(checks, lists)
+	for _, of := range []func() *Check{b.checkAccountMerges, b.checkWishLists} {
+		if check := b.safely(of); check.Examined+check.Differences > 0 {
+			checks = append(checks, check)
+		}
 	}
 	return checks
 }

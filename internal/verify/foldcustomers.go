@@ -19,6 +19,7 @@ type Customer struct {
 
 // foldCustomer folds an event of an account.
 func (b *Book) foldCustomer(e *event, id unit.CustomerID, value customer.Event) {
+	b.foldAccountMerge(e, id, value)
 	c := b.Customers[id]
 	_, registers := value.(customer.Registered)
 	if !b.checkBeginning(e, registers, c != nil) {
