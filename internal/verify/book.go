@@ -33,10 +33,11 @@ type Book struct {
 	Stock     map[stock.Key]*StockLevel
 	Sales     *Ledger
 	Customers map[unit.CustomerID]*Customer
-	Access    access.State        // API keys and roles
-	actors    *Actors             // nil: no event is about keys or roles
-	Staff     staff.State         // people who sign in
-	erased    map[unit.Owner]bool // whose texts were erased
+	Access    access.State             // API keys and roles
+	actors    *Actors                  // nil: no event is about keys or roles
+	Staff     staff.State              // people who sign in
+	erased    map[unit.Owner]bool      // whose texts were erased
+	subjects  map[string]subject.State // by stream: what was erased
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -134,6 +135,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		restocked:    map[returnAtStock]unit.Quantity{},
 		merges:       map[merge]*merging{},
 		erased:       map[unit.Owner]bool{},
+		subjects:     map[string]subject.State{},
 		streams:      map[string]lastEvent{},
 		unreadable:   map[string]*unreadableStream{},
 		others:       newOtherStreams(),
@@ -152,6 +154,9 @@ func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
 	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
+	}
+	if kept := b.safely(b.checkKept); kept.Examined+kept.Differences > 0 {
+		checks = append(checks, kept)
 	}
 	if lists := b.safely(b.checkWishLists); lists.Examined+lists.Differences > 0 {
 		checks = append(checks, lists)
