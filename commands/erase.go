@@ -24,6 +24,10 @@ type Eraser interface {
 	// Of returns what belongs to a customer or a guest, as far as it is recorded when Of is called.
 	// others are accounts that were merged into the customer's.
 	Of(ctx context.Context, owner unit.Owner, others []unit.CustomerID) (Belonging, error)
+	// Keep copies what the law wants of the invoices of a subject's orders, before the keys of the
+	// subject are destroyed. It returns what is kept of all these orders, also if it was copied
+	// before.
+	Keep(ctx context.Context, orders []unit.OrderID) ([]subject.Kept, error)
 	// Note destroys the keys of an erasure that was recorded. If it fails, a reader of the log does
 	// it later.
 	Note(ctx context.Context, erased subject.Erased) error
@@ -46,6 +50,9 @@ type Belonging struct {
 // keys are destroyed, and the customer has no wish lists any more. Copies outside the log are
 // removed soon after: each node looks for erasures that are not finished.
 //
+// What the law wants of the invoices of the orders is copied before, and the event says so. If this
+// node dies between the two, a repetition finds the copies and names them.
+//
 // The accounts that were merged into the customer's are erased with it. An account that was merged
 // itself is not erased alone (customer.ErrMerged): it names the account that answers for it.
 //
@@ -63,6 +70,11 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 	if s.Eraser != nil {
 		if belonging, err = s.Eraser.Of(ctx, asked.Owner(), others); err != nil {
 			return none, fmt.Errorf("what belongs to a subject: %w", err)
+		}
+	}
+	if s.Eraser != nil && len(belonging.Open) == 0 { // else nothing is erased
+		if asked.Kept, err = s.Eraser.Keep(ctx, belonging.Orders); err != nil {
+			return none, fmt.Errorf("keep what the law wants: %w", err)
 		}
 	}
 	asked.Customers, asked.Carts = others, belonging.Guests

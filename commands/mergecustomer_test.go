@@ -408,6 +408,8 @@ func (m *meanwhile) Of(context.Context, unit.Owner, []unit.CustomerID) (commands
 	return commands.Belonging{}, nil
 }
 
+func (m *meanwhile) Keep(context.Context, []unit.OrderID) ([]subject.Kept, error) { return nil, nil }
+
 func (m *meanwhile) Done(context.Context, unit.Owner) (bool, error) { return false, nil }
 
 func (m *meanwhile) Note(context.Context, subject.Erased) error { return nil }

@@ -33,6 +33,7 @@ type Export struct {
 	Logins     []resource.Login         `json:"logins" doc:"How the customer signs in."`
 	Carts      []resource.Cart          `json:"carts" doc:"Carts, with those that the customer filled as a guest and that went into one of them."`
 	Orders     []resource.Order         `json:"orders" doc:"Orders with their payments and parcels."`
+	Kept       []resource.KeptRecord    `json:"kept" doc:"What is kept of the invoices of these orders, because the law wants it, although the customer or the guest was erased."`
 	Returns    []resource.Return        `json:"returns" doc:"Returns and credit notes."`
 	Documents  []resource.SalesDocument `json:"documents" doc:"The documents of the shop's sales."`
 	Events     []any                    `json:"events" doc:"What was recorded about all these, as events of the log with clear text. Each follows the thing that it is about, perhaps on a further page."`
@@ -48,6 +49,10 @@ func (e *Export) holdsNothing() bool {
 type Erasures interface {
 	// Erasure returns the erasure of a customer or a guest; nil if nothing of them was erased.
 	Erasure(ctx context.Context, of unit.Owner) (*resource.Erasure, error)
+	// KeptRecord returns what is kept of an order although its customer or guest was erased; nil if
+	// nothing is, and if its time is over. If its key cannot be fetched, the error is an
+	// *eventstore.UnavailableError.
+	KeptRecord(ctx context.Context, id unit.OrderID) (*resource.KeptRecord, error)
 }
 
 const contentPage = "text/html"
@@ -222,7 +227,7 @@ func (a *api) partOfExport(ctx context.Context, at exportPlace, limit, bytes int
 	page.SubjectID = subjectStream(owner)
 	page.Accounts, page.Keys, page.Carts = []resource.Customer{}, []resource.APIKey{}, []resource.Cart{}
 	page.Logins = []resource.Login{}
-	page.Orders, page.Returns = []resource.Order{}, []resource.Return{}
+	page.Orders, page.Returns, page.Kept = []resource.Order{}, []resource.Return{}, []resource.KeptRecord{}
 	page.Documents, page.Events = []resource.SalesDocument{}, []any{}
 	if first && a.Erasures != nil {
 		if page.Erasure, err = a.Erasures.Erasure(ctx, owner); err != nil {
@@ -305,6 +310,7 @@ func (a *api) registerExports(event *huma.Schema) {
 			Metadata: problem.Listing(access.ExportPersonal, codes...), Middlewares: huma.Middlewares{noteFaults, asPrivatePage},
 		}
 	}
+	a.registerKept()
 	huma.Register(a.huma, register("export-customer", "/v1/customers/{customer_id}/export", apidoc.TagPrivacy, "Export everything about a customer",
 		"Account, API keys, carts, orders, returns, documents, and the events of all of them."), a.exportCustomer)
 	huma.Register(a.huma, register("export-cart", "/v1/carts/{cart_id}/export", apidoc.TagPrivacy, "Export everything about a cart",

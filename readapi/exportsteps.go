@@ -328,6 +328,16 @@ func exportedOrder(id string) exportedThing {
 		}
 		shown := orderOf(row, hideStaff(ctx, access.ExportPersonal, timeline))
 		to.page.Orders = append(to.page.Orders, shown)
+		kept, err := to.keptOf(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if kept != nil {
+			to.page.Kept = append(to.page.Kept, *kept)
+			if err := to.count(*kept); err != nil {
+				return nil, err
+			}
+		}
 		return shown, nil
 	}}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -25,7 +26,7 @@ func TestAThingOfOthersLooksLikeNone(t *testing.T) {
 			tag := `"1"`
 			if r.method == http.MethodGet {
 				hers, _ := w.request(w.keys["customer alice"], r, w.alice, w.alice, "", nil)
-				tag = hers.Header.Get("ETag")
+				tag = cmp.Or(hers.Header.Get("ETag"), tag) // she may have nothing of this kind herself
 			}
 			methods := []string{r.method}
 			if r.method == http.MethodGet {

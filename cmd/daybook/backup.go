@@ -152,6 +152,7 @@ var keptTables = []struct{ name, read, write string }{
 	{"commands.people_secrets", `SELECT to_json(t)::text FROM commands.people_secrets t ORDER BY id`, `INSERT INTO commands.people_secrets SELECT * FROM json_populate_record(NULL::commands.people_secrets, $1)`},
 	{"commands.data_keys", `SELECT to_json(t)::text FROM commands.data_keys t ORDER BY id`, `INSERT INTO commands.data_keys SELECT * FROM json_populate_record(NULL::commands.data_keys, $1)`},
 	{"commands.erased", `SELECT to_json(t)::text FROM commands.erased t ORDER BY subject`, `INSERT INTO commands.erased SELECT * FROM json_populate_record(NULL::commands.erased, $1)`},
+	{keptTable, `SELECT to_json(t)::text FROM commands.kept t ORDER BY order_id`, `INSERT INTO commands.kept SELECT * FROM json_populate_record(NULL::commands.kept, $1)`},
 	{"commands.former_master_keys", `SELECT to_json(t)::text FROM commands.former_master_keys t ORDER BY id`, `INSERT INTO commands.former_master_keys SELECT * FROM json_populate_record(NULL::commands.former_master_keys, $1)`},
 	{"commands.imports", `SELECT to_json(t)::text FROM commands.imports t`, `INSERT INTO commands.imports SELECT * FROM json_populate_record(NULL::commands.imports, $1)`},
 }

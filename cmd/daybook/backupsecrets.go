@@ -22,13 +22,17 @@ var leftOutHash = strings.Repeat("0", 64)
 
 // secretTables are the tables whose secrets a backup without secrets leaves out: hashes of
 // passwords, the secrets of second factors, the secret by which logins are found, and the keys of
-// personal texts.
-var secretTables = []string{"commands.people_secrets", secretsTable, dataKeysTable}
+// personal texts. Without these keys, what is kept of invoices cannot be read, so it is left out,
+// too.
+var secretTables = []string{"commands.people_secrets", secretsTable, dataKeysTable, keptTable}
 
 // secretsTable has the secrets of the shop's nodes. Only that of logins is in a backup.
 const secretsTable = "commands.secrets"
 
-const dataKeysTable = "commands.data_keys"
+const (
+	dataKeysTable = "commands.data_keys"
+	keptTable     = "commands.kept"
+)
 
 // keptWithoutSecrets leaves out the rows that have secrets. The key of a personal text is replaced
 // by a destroyed one, so the text reads as erased in the copy.

@@ -56,7 +56,7 @@ func TestThePageOnPrivacyIsWhatHappens(t *testing.T) {
 		}
 	}
 	p.follow("docs/privacy.md")
-	if len(said) > 0 || p.number != 2 {
+	if len(said) > 0 || p.number != 3 {
 		t.Errorf("the page has no command with %q; it starts %d servers", said, p.number)
 	}
 	pool := poolOf(t, p.env["DATABASE_URL"])

@@ -37,8 +37,9 @@ const (
 	eraseCatchUp = 2 * time.Second
 )
 
-// erasing finishes erasures. The event subject.erased.v1 is their only record. Everything else
-// follows from it, and each step may be done again:
+// erasing finishes erasures. The event subject.Erased is their only record. Everything else
+// follows from it, and each step may be done again. Only what the law wants of the invoices is
+// copied before it (keeping.go).
 //
 //   - The keys are destroyed at once, by whoever has recorded the event. If that node dies before,
 //     the next reader of the event does it (Store.Before of package sealing).
@@ -49,6 +50,8 @@ const (
 type erasing struct {
 	node  *node
 	table commandspg.Erased
+	kept  commandspg.Kept
+	keep  keeping
 	file  *erasedFile   // nil: there is none
 	soon  chan struct{} // signals that an erasure was noted
 }
@@ -64,8 +67,11 @@ func (n *node) erasingPart(cfg nodeConfig) part {
 
 // openErasing lets the service erase.
 func (n *node) openErasing(ctx context.Context, cfg nodeConfig) error {
-	n.erasing = &erasing{node: n, table: commandspg.Erased{Pool: n.commandPool}, soon: make(chan struct{}, 1)}
+	n.erasing = &erasing{node: n, table: commandspg.Erased{Pool: n.commandPool}, kept: commandspg.Kept{Pool: n.commandPool}, keep: cfg.Keep, soon: make(chan struct{}, 1)}
 	n.service.Eraser, n.service.GuestOrders = n.erasing, guestOrders{n}
+	if n.keysOfPeople == nil && cfg.Keep.any() {
+		n.log.WarnContext(ctx, "--keep-invoices has no effect without a master key: an erasure leaves the clear text in the log, and nothing is copied")
+	}
 	n.events.Before = n.erasing.before
 	if n.keysOfPeople != nil {
 		n.keysOfPeople.Destroyed = n.service.ForgetStates
@@ -100,6 +106,9 @@ func (e *erasing) before(ctx context.Context, recorded *eventstore.Recorded) err
 	erased, is := event.(subject.Erased)
 	if err != nil || !is {
 		return nil //nolint:nilerr // every reader of the log reports such an event itself
+	}
+	if err := e.keepAgain(ctx, erased.Kept); err != nil {
+		return err
 	}
 	return e.destroy(ctx, erased)
 }

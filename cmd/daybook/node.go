@@ -63,6 +63,7 @@ type nodeConfig struct {
 	Admin           adminConfig
 	Backups         backupPlan
 	Retention       retention
+	Keep            keeping // what stays of somebody who is erased
 	Mail            mailConfig
 	Telemetry       *telemetry.Telemetry // nil: nothing is measured
 	Now             func() time.Time

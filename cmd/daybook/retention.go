@@ -58,11 +58,17 @@ func (n *node) retentionPart(of retention) part {
 // runRetention erases what the shop keeps no longer, in the program's own name. Several nodes may
 // do it at the same time: an erasure that was recorded is not recorded again.
 func (n *node) runRetention(ctx context.Context, of retention) error {
-	if of.guests == 0 {
-		<-ctx.Done()
-		return ctx.Err()
+	every := retainMost
+	if of.guests > 0 {
+		every = min(max(of.guests/10, retainLeast), retainMost)
 	}
-	for every := min(max(of.guests/10, retainLeast), retainMost); ctx.Err() == nil; pause.For(ctx, every) {
+	for ; ctx.Err() == nil; pause.For(ctx, every) {
+		if err := n.erasing.removeKept(ctx); err != nil && ctx.Err() == nil {
+			n.log.WarnContext(ctx, "invoices whose time is over are not all deleted; it is tried again", "error", err)
+		}
+		if of.guests == 0 {
+			continue
+		}
 		if err := n.eraseOldGuests(ctx, of.guests); err != nil && ctx.Err() == nil {
 			n.log.WarnContext(ctx, "old personal texts of guests are not all erased; it is tried again", "error", err)
 		}

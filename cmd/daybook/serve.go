@@ -26,6 +26,7 @@ type serveCommand struct {
 	Admin   adminFlags   `embed:""`
 	Backup  backupFlags  `embed:""`
 	Retain  retainFlags  `embed:""`
+	Keep    keepFlags    `embed:""`
 }
 
 // ready is what serve prints once it answers.
@@ -72,10 +73,18 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 	if _, err := c.Backup.plan(&p.options); err != nil {
 		return err
 	}
-	if _, err := c.Retain.config(); err != nil {
+	if _, _, err := c.personal(); err != nil {
 		return err
 	}
 	return gateway.check(ctx)
+}
+
+// personal says how long personal data is kept.
+func (c *serveCommand) personal() (of retention, keep keeping, err error) {
+	if of, err = c.Retain.config(); err == nil {
+		keep, err = c.Keep.config()
+	}
+	return of, keep, err
 }
 
 // checkOff refuses --access off at an address that other machines can reach.
@@ -108,7 +117,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	if cfg.Admin, err = c.Admin.config(); err != nil {
 		return err
 	}
-	if cfg.Retention, err = c.Retain.config(); err != nil {
+	if cfg.Retention, cfg.Keep, err = c.personal(); err != nil {
 		return err
 	}
 	if cfg.Backups, err = c.Backup.plan(&p.options); err != nil {

@@ -134,7 +134,7 @@ func (w *withheldShop) logins(dir string) {
 func openWithheld(t *testing.T) *withheldShop {
 	t.Helper()
 	dir := dataDir(t)
-	server := serve(t, "--data", dir, "--gateway", "127.0.0.1:0", "--currency", "GBP")
+	server := serve(t, "--data", dir, "--gateway", "127.0.0.1:0", "--currency", "GBP", "--keep-invoices", "*=70080h")
 	w := &withheldShop{keyedGateway: &keyedGateway{t: t, keyedShop: keyedShop{t: t, running: server}, admin: keyOf(server.url)}}
 	var grants []string
 	for _, permission := range access.Permissions() {
@@ -190,7 +190,26 @@ func openWithheld(t *testing.T) *withheldShop {
 	s.post("/customers/"+planted+"first/merge", object{"into_customer_id": "second"})
 	s.post("/customers/"+planted+"second/merge", object{"into_customer_id": "third"})
 	w.must(w.admin, http.MethodPost, "/v1/erasures", `{"customer_id":"`+planted+`third","reason":"requested"}`)
+	w.invoice()
 	return w
+}
+
+// invoice erases a customer who has two accounts, and whose invoice is kept.
+func (w *withheldShop) invoice() {
+	s := w.story
+	for _, id := range []string{"fourth", "fifth"} {
+		s.post("/customers", object{"customer_id": id, "name": id})
+	}
+	s.post("/customers/"+planted+"fourth/merge", object{"into_customer_id": "fifth"})
+	do := func(method, path, body string) {
+		w.must(w.admin, method, "/v1"+path, body, "Idempotency-Key", path)
+	}
+	do(http.MethodPost, "/carts", `{"cart_id":"c-kept","currency":"GBP","customer_id":"`+planted+`fifth","lines":[{"sku":"tray","quantity":1}]}`)
+	do(http.MethodPut, "/carts/c-kept/details", `{"billing":{"name":"`+planted+`","lines":["`+planted+`"],"country":"GB"}}`)
+	do(http.MethodPost, "/carts/c-kept/checkout", `{"order_id":"kept"}`)
+	do(http.MethodPost, "/orders/kept/confirm", "")
+	do(http.MethodPost, "/orders/kept/cancel", `{"reason":"`+planted+`"}`)
+	do(http.MethodPost, "/erasures", `{"customer_id":"`+planted+`fifth","reason":"requested"}`)
 }
 
 // hear notes a response to a write.

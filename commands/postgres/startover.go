@@ -29,7 +29,7 @@ var ErrReacting = errors.New("a node is running on this database: it leads the r
 // may have another one of that id. The secret of pseudonyms is deleted with them, so each customer
 // has another pseudonym than before. The last uses of API keys are deleted, because the present log
 // may not have these keys. Subjects that were erased stay erased, because nobody may get back what
-// a person has asked to erase.
+// a person has asked to erase. What the law wants of their invoices stays, too.
 //
 // imports is the new record of an import, as importer.Restarted makes it; nil removes the record.
 // first is the present log's first event of the shop, and the database is tied to the log by it;

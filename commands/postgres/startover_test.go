@@ -43,6 +43,8 @@ var staysBesideTheLog = map[string]string{
 	"master_key": `INSERT INTO commands.master_key (id) VALUES ('m')`,
 	"erased":     `INSERT INTO commands.erased (subject, erased_by) VALUES ('customer:2', 'customer:2')`,
 
+	"kept": `INSERT INTO commands.kept (order_id, country, kept_until, reason, key_id, box) VALUES ('o', 'DE', now(), 'invoice', 'k', 'b')`,
+
 	"former_master_keys": `INSERT INTO commands.former_master_keys (id) VALUES ('m')`,
 	"master_key_nodes":   `INSERT INTO commands.master_key_nodes (node, masters) VALUES ('n', '{m}')`,
 

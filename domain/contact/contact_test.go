@@ -1,6 +1,7 @@
 package contact_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -69,5 +70,41 @@ func TestFormsOfContacts(t *testing.T) {
 	}
 	if contact.FoldEmail(" Ann@Shop.Example ") != "ann@shop.example" {
 		t.Error("upper and lower case make two addresses")
+	}
+}
+
+// An invoice needs the address for bills, or else the one for parcels, and nothing that only helps
+// to reach the buyer.
+func TestAnInvoiceNeedsOneAddress(t *testing.T) {
+	t.Parallel()
+	bill := contact.Address{Name: "Ann", Company: "Ann Ltd", Lines: []string{"1 High Street"}, Postcode: "AB1 2CD", City: "Leeds", Region: "ENG", Country: "GB", Phone: "+44 20 7946 0000"}
+	parcels := contact.Address{Name: "Bob", Lines: []string{"2 Low Street"}, Country: "DE", Phone: "112"}
+	more := contact.Details{Email: "ann@shop.example", Phone: "112", DeliveryNotes: "at the back", GiftMessage: "Congratulations", BuyerReference: "PO 7"}
+	for name, c := range map[string]struct {
+		billing, shipping *contact.Address
+		want              *contact.Address
+	}{
+		"both addresses":       {&bill, &parcels, &bill},
+		"an address for bills": {&bill, nil, &bill},
+		"one for parcels":      {nil, &parcels, &parcels},
+		"no address":           {nil, nil, nil},
+	} {
+		given := more
+		given.Billing, given.Shipping = c.billing, c.shipping
+		got := given.ForInvoice()
+		if c.want == nil {
+			if !got.Empty() {
+				t.Errorf("%s: %+v", name, got)
+			}
+			continue
+		}
+		want := *c.want
+		want.Phone = ""
+		if got.Billing == nil || !reflect.DeepEqual(*got.Billing, want) || got != (contact.Details{Billing: got.Billing}) {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if c.want.Phone == "" {
+			t.Errorf("%s: the order has lost its phone number", name)
+		}
 	}
 }

@@ -66,6 +66,21 @@ func (d Details) Country() unit.Country {
 	return ""
 }
 
+// ForInvoice is what an invoice needs of the details: the address for bills, or else the one for
+// parcels, without its phone number. It is empty if there is no address.
+func (d Details) ForInvoice() Details {
+	address := d.Billing
+	if address == nil {
+		address = d.Shipping
+	}
+	if address == nil {
+		return Details{}
+	}
+	billed := *address
+	billed.Phone = ""
+	return Details{Billing: &billed}
+}
+
 // Or fills in what is not given.
 func (d Details) Or(more Details) Details {
 	if d.Billing == nil {

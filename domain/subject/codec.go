@@ -6,11 +6,13 @@ import "daybook/domain/wire"
 // a changed shape gets a new version.
 const (
 	typeErasedV1 = "subject.erased.v1"
-	typeErased   = "subject.erased.v2"
+	typeErasedV2 = "subject.erased.v2"
+	typeErased   = "subject.erased.v3"
 )
 
 var decoders = wire.Decoders[Event]{
 	typeErasedV1: read[Erased], // version 1 has no customers
+	typeErasedV2: read[Erased], // version 2 has nothing that is kept
 	typeErased:   read[Erased],
 }
 
@@ -30,10 +32,13 @@ func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ
 func typeName(e Event) string {
 	switch e := e.(type) {
 	case Erased:
-		if len(e.Customers) == 0 {
-			return typeErasedV1
+		switch {
+		case len(e.Kept) > 0:
+			return typeErased
+		case len(e.Customers) > 0:
+			return typeErasedV2
 		}
-		return typeErased
+		return typeErasedV1
 	}
 	panic("subject: unknown event")
 }

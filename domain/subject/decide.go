@@ -9,6 +9,9 @@ import (
 // the others.
 const MaxCarts = 5000
 
+// MaxKept is how many kept orders one event names at most. Further events name the others.
+const MaxKept = 1000
+
 // Decide applies the rules to a command. The result is events, nothing (it is already so) or a
 // *rule.Rejection. It never changes s.
 func Decide(cmd Command, s State) ([]Event, error) {
@@ -34,8 +37,16 @@ func erase(cmd Erase, s State) ([]Event, error) {
 	erased.Carts = erased.Carts[:min(len(erased.Carts), MaxCarts)]
 	erased.Orders = without(erased.Orders, s.Erased.Orders)
 	erased.Customers = without(erased.Customers, s.Erased.Customers)
-	if s.IsErased() && len(erased.Carts) == 0 && len(erased.Orders) == 0 && len(erased.Customers) == 0 {
+	kept := withoutKept(erased.Kept, s.Erased.Kept)
+	if s.IsErased() && len(erased.Carts) == 0 && len(erased.Orders) == 0 && len(erased.Customers) == 0 && len(kept) == 0 {
 		return nil, nil
 	}
-	return []Event{erased}, nil
+	erased.Kept = kept[:min(len(kept), MaxKept)]
+	events := []Event{erased}
+	for rest := kept[len(erased.Kept):]; len(rest) > 0; {
+		n := min(len(rest), MaxKept)
+		events = append(events, Erased{CustomerID: erased.CustomerID, CartID: erased.CartID, Reason: erased.Reason, Kept: rest[:n]})
+		rest = rest[n:]
+	}
+	return events, nil
 }

@@ -3,7 +3,11 @@
 // in other aggregates, such as cart and order.
 package subject
 
-import "daybook/domain/unit"
+import (
+	"time"
+
+	"daybook/domain/unit"
+)
 
 // Category starts the names of the streams of subjects.
 const Category = "subject"
@@ -32,7 +36,25 @@ type Erased struct {
 	// Orders are the orders of a guest's cart. Those of a customer are known by the customer.
 	Orders []unit.OrderID `json:"orders,omitempty"`
 	Reason Reason         `json:"reason" class:"open"`
+	// Kept are the orders of which something is kept, because the law wants it. Versions 1 and 2
+	// have none.
+	Kept []Kept `json:"kept,omitempty"`
 }
+
+// Kept says that what an invoice needs of an order is kept for some time, outside the log, although
+// the subject is erased.
+type Kept struct {
+	OrderID unit.OrderID `json:"order_id"`
+	Country unit.Country `json:"country"` // of the order: its law wants the invoice
+	Until   time.Time    `json:"until"`   // then it is deleted
+	Reason  KeptReason   `json:"reason" class:"open"`
+}
+
+// KeptReason says why something of an order is kept. It is a word and no free text.
+type KeptReason string
+
+// KeptInvoice means that the order had an invoice, which the law wants to be kept.
+const KeptInvoice KeptReason = "invoice"
 
 // Owner is the subject.
 func (e Erased) Owner() unit.Owner {

@@ -4,12 +4,12 @@ import "daybook/domain/unit"
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // State is what the rules need to know of a subject. The zero State is a subject whose texts were
 // not erased.
 type State struct {
-	Erased Erased `json:"erased,omitzero"` // the carts and orders of all events
+	Erased Erased `json:"erased,omitzero"` // the carts, orders and so on of all events
 }
 
 // IsErased tells whether the texts of the subject were erased.
@@ -24,6 +24,7 @@ func Evolve(s State, e Event) State {
 		s.Erased.Customers = union(s.Erased.Customers, e.Customers)
 		s.Erased.Carts = union(s.Erased.Carts, e.Carts)
 		s.Erased.Orders = union(s.Erased.Orders, e.Orders)
+		s.Erased.Kept = append(s.Erased.Kept, withoutKept(e.Kept, s.Erased.Kept)...)
 	}
 	return s
 }
@@ -42,6 +43,21 @@ func without[T comparable](list, other []T) (rest []T) {
 			rest = append(rest, one)
 		}
 		listed[one] = true
+	}
+	return rest
+}
+
+// withoutKept returns the elements of a list whose orders another one does not have, each once.
+func withoutKept(list, other []Kept) (rest []Kept) {
+	named := make(map[unit.OrderID]bool, len(other)+len(list))
+	for _, one := range other {
+		named[one.OrderID] = true
+	}
+	for _, one := range list {
+		if !named[one.OrderID] {
+			rest = append(rest, one)
+		}
+		named[one.OrderID] = true
 	}
 	return rest
 }

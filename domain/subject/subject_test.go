@@ -3,6 +3,7 @@ package subject
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"daybook/domain/decidertest"
 	"daybook/domain/unit"
@@ -18,7 +19,20 @@ func rows(testing.TB) map[string]row {
 	guest := Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9"}, Reason: Retention}
 	more := Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1", "c-2", "c-2"}, Reason: Requested}
 	order := Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9", "o-10"}, Reason: Other}
+	kept := func(ids ...unit.OrderID) (list []Kept) {
+		for _, id := range ids {
+			list = append(list, Kept{OrderID: id, Country: "DE", Until: time.Date(2036, 1, 2, 3, 4, 5, 0, time.UTC), Reason: KeptInvoice})
+		}
+		return list
+	}
+	invoiced, later := alice, alice
+	invoiced.Kept, later.Kept = kept("o-1"), kept("o-1", "o-2", "o-2")
+	later.Kept[0].Until = later.Kept[0].Until.AddDate(1, 0, 0)
 	return map[string]row{
+		"an erasure says what is kept":                   {When: Erase{Erased: invoiced}, Then: []Event{invoiced}},
+		"what is kept is named once":                     {Given: []Event{invoiced}, When: Erase{Erased: invoiced}, Nothing: true},
+		"what is kept later is named, too":               {Given: []Event{invoiced}, When: Erase{Erased: later}, Then: []Event{Erased{CustomerID: "alice", Reason: Requested, Kept: kept("o-2")}}},
+		"an open order stops an erasure with an invoice": {When: Erase{Erased: invoiced, Open: []unit.OrderID{"o-2"}}, Refused: ErrOrderOpen},
 		"a customer can be erased":                       {When: Erase{Erased: alice}, Then: []Event{alice}},
 		"a guest can be erased":                          {When: Erase{Erased: guest}, Then: []Event{guest}},
 		"erasing again changes nothing":                  {Given: []Event{alice}, When: Erase{Erased: alice}, Nothing: true},
@@ -50,6 +64,7 @@ func TestWireForm(t *testing.T) {
 		Erased{CustomerID: "17850", Carts: []unit.CartID{"c-1", "c-2"}, Reason: Requested},
 		Erased{CartID: "c-9", Orders: []unit.OrderID{"o-9"}, Reason: Retention},
 		Erased{CustomerID: "17850", Customers: []unit.CustomerID{"17849"}, Reason: Requested},
+		Erased{CustomerID: "17850", Reason: Requested, Kept: []Kept{{OrderID: "o-1", Country: "DE", Until: time.Date(2036, 1, 2, 3, 4, 5, 0, time.UTC), Reason: KeptInvoice}}},
 	})
 }
 
@@ -103,5 +118,31 @@ func TestOneEventNamesABoundedNumberOfCarts(t *testing.T) {
 			}
 			state = Evolve(state, event)
 		}
+	}
+}
+
+// One event names a bounded number of kept orders, and the others are in further events of the same
+// append. All of them together name each order once.
+func TestOneEventNamesABoundedNumberOfKeptOrders(t *testing.T) {
+	ask := Erase{Erased: Erased{CustomerID: "alice", Carts: []unit.CartID{"c-1"}, Reason: Requested}}
+	for i := range 2*MaxKept + 1 {
+		ask.Erased.Kept = append(ask.Erased.Kept, Kept{OrderID: unit.OrderID(fmt.Sprint("o-", i)), Country: "DE", Reason: KeptInvoice})
+	}
+	events, err := Decide(ask, State{})
+	if err != nil || len(events) != 3 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	var state State
+	for i, want := range []int{MaxKept, MaxKept, 1} {
+		if erased, is := events[i].(Erased); !is || len(erased.Kept) != want {
+			t.Errorf("event %d names %d orders, want %d", i, len(erased.Kept), want)
+		}
+		state = Evolve(state, events[i])
+	}
+	if len(state.Erased.Kept) != 2*MaxKept+1 || len(state.Erased.Carts) != 1 {
+		t.Errorf("the state has %d kept orders and the carts %q", len(state.Erased.Kept), state.Erased.Carts)
+	}
+	if again, err := Decide(ask, state); err != nil || len(again) != 0 {
+		t.Errorf("again: %d events, %v", len(again), err)
 	}
 }

@@ -9,6 +9,7 @@
 //   - masterkeys.go has the master keys, which encrypt the data keys, in a file, and masterfile.go
 //     changes the file.
 //   - rotate.go gives all data keys another master key.
+//   - box.go encrypts what is kept outside the log, with a data key of its own.
 //   - store.go is the log in front of the log: it seals what is appended and opens what is read.
 //
 // A reader that should see only envelopes, such as the gateway, reads the log behind this one.

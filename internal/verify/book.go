@@ -33,10 +33,11 @@ type Book struct {
 	Stock     map[stock.Key]*StockLevel
 	Sales     *Ledger
 	Customers map[unit.CustomerID]*Customer
-	Access    access.State        // API keys and roles
-	actors    *Actors             // nil: no event is about keys or roles
-	Staff     staff.State         // people who sign in
-	erased    map[unit.Owner]bool // whose texts were erased
+	Access    access.State             // API keys and roles
+	actors    *Actors                  // nil: no event is about keys or roles
+	Staff     staff.State              // people who sign in
+	erased    map[unit.Owner]bool      // whose texts were erased
+	subjects  map[string]subject.State // by stream: what was erased
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -139,6 +140,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		accountMerges: map[accountMerge]*accountMerging{},
 
 		erased:       map[unit.Owner]bool{},
+		subjects:     map[string]subject.State{},
 		streams:      map[string]lastEvent{},
 		unreadable:   map[string]*unreadableStream{},
 		others:       newOtherStreams(),
@@ -158,7 +160,7 @@ func (b *Book) checks() []*Check {
 	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
-	for _, of := range []func() *Check{b.checkAccountMerges, b.checkWishLists} {
+	for _, of := range []func() *Check{b.checkKept, b.checkAccountMerges, b.checkWishLists} {
 		if check := b.safely(of); check.Examined+check.Differences > 0 {
 			checks = append(checks, check)
 		}

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +21,7 @@ func (b *Book) foldSubject(e *event, value subject.Event) {
 			b.report(e, "it is in the stream of another subject")
 			return
 		}
+		b.subjects[e.Stream] = subject.Evolve(b.subjects[e.Stream], value)
 		for _, owner := range value.Owners() {
 			b.erased[owner] = true
 		}
@@ -50,6 +52,26 @@ func (b *Book) checkWishLists() *Check {
 		for _, list := range c.erasedLists {
 			if _, left := c.WishList(list); left && !b.underWay(c.erasedAt) {
 				check.differ("customer %s was erased and has the wish list %s", id, list)
+			}
+		}
+	}
+	return check
+}
+
+// checkKept checks that what is kept of an order is named by an erasure of its own subject: of its
+// customer, or of the guest whose cart became the order.
+func (b *Book) checkKept() *Check {
+	check := &Check{Name: "erasures: kept orders are those of their subjects"}
+	for _, stream := range sorted(b.subjects) {
+		erased := b.subjects[stream].Erased
+		check.Examined += int64(len(erased.Kept))
+		for _, kept := range erased.Kept {
+			o := b.Orders[kept.OrderID]
+			switch {
+			case o == nil || !o.Exists():
+				check.differ("the erasure of %s keeps the order %s, which does not exist", erased.Owner(), kept.OrderID)
+			case !slices.Contains(erased.OfCustomers(), o.CustomerID) && (erased.CartID == "" || !o.OwnedBy(erased.CartID.Owner())):
+				check.differ("the erasure of %s keeps the order %s, which is somebody else's", erased.Owner(), kept.OrderID)
 			}
 		}
 	}
