@@ -49,12 +49,13 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 // refusedAnyway are the owners' own requests that are refused because of the state of the thing,
 // with the code of the refusal. The order is paid and partly shipped, and the return is requested.
 // The example of a transaction belongs to an earlier one, which these orders do not have. All other
-// requests of owners must succeed. Nothing is kept of an order whose owner was not erased.
+// requests of owners must succeed. Nothing is kept of an order whose owner was not erased, nobody
+// has signed up, and whoever acts for a customer gives no rights.
 var refusedAnyway = map[string]string{
 	"register-customer": "customer-exists", "erase-customer": "erasure-order-open", "merge-customer": "customer-merge-self",
 	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
-	"get-kept-record": "not-found",
-	"receive-return":  "return-not-approved", "refund-return": "return-not-approved", "close-return": "return-not-approved",
+	"get-kept-record": "not-found", "get-login": "not-found", "invite-customer": "forbidden",
+	"receive-return": "return-not-approved", "refund-return": "return-not-approved", "close-return": "return-not-approved",
 }
 
 // refusedToGuests are the same for guests. A guest has one cart, which is checked out, and no other

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"daybook/commands/signin"
-	"daybook/domain/unit"
 	"daybook/internal/resource"
 )
 
@@ -54,7 +53,7 @@ type inviteCustomerInput struct {
 // inviteCustomer sends a customer a link with which they make a login for their account.
 func (a *api) inviteCustomer(ctx context.Context, c call, in *inviteCustomerInput) (*response[resource.Invitation], error) {
 	var bad check
-	id := inBody(&bad, "/customer_id", in.Body.CustomerID, unit.ParseCustomerID)
+	id := c.customer(&bad, "/customer_id", in.Body.CustomerID)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}

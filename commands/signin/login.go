@@ -343,15 +343,15 @@ func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.C
 	if call.Who.IsZero() {
 		return Token{}, commands.ErrNobody
 	}
+	if permission := call.Who.Lacks(d.grants(access.Customer)); permission != "" {
+		return Token{}, &access.LacksError{Permission: permission}
+	}
 	if d.mailer == nil {
 		return Token{}, ErrNoMail
 	}
 	address, err := ParseAddress(email)
 	if err = cmp.Or(err, reachable(email)); err != nil {
 		return Token{}, err
-	}
-	if permission := call.Who.Lacks(d.grants(access.Customer)); permission != "" {
-		return Token{}, &access.LacksError{Permission: permission}
 	}
 	name := ""
 	var missing error
