@@ -116,8 +116,14 @@ type child struct {
 // startChild starts a server and waits until it says that it is ready.
 func startChild(t *testing.T, path, dir string, flags ...string) *child {
 	t.Helper()
+	return startChildWith(t, path, append([]string{"--data", dir}, flags...)...)
+}
+
+// startChildWith is startChild with all flags, also those that say where the database is.
+func startChildWith(t *testing.T, path string, flags ...string) *child {
+	t.Helper()
 	c := &child{log: &logBuffer{}}
-	args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--data", dir}, flags...)
+	args := append([]string{"serve", "--json", "--listen", "127.0.0.1:0"}, flags...)
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)
 	c.cmd.Stderr = c.log
 	// The database keeps the file of the log open for a moment longer.

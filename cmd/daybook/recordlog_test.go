@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +19,8 @@ import (
 	"daybook/eventstore"
 	"daybook/eventstore/logtest"
 	eventstorepg "daybook/eventstore/postgres"
+	"daybook/internal/pgtest"
+	"daybook/internal/smtptest"
 )
 
 // TestRecordALogToKeep makes the file of a log that later versions of the
@@ -36,8 +40,11 @@ func TestRecordALogToKeep(t *testing.T) {
 	if program == "" {
 		program = build(t)
 	}
-	dir := dataDir(t)
-	server := startChild(t, program, dir, "--gateway", "127.0.0.1:0")
+	// Without a master key the texts of people are in clear text, so that they can be compared.
+	database := pgtest.URL(t)
+	where := []string{"--database-url", database}
+	cert, key := certificate(t)
+	server := startChildWith(t, program, append(where, "--gateway", "127.0.0.1:0", "--gateway-cert", cert, "--gateway-key", key)...)
 	s := &storyteller{T: t, url: server.url}
 	s.catalogue()
 	s.access()
@@ -47,27 +54,52 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.customers()
 	s.sales()
 	s.recordReturns()
-	s.foreign(server.gateway)
+	s.foreign(server.gateway + "&tlsCAFile=" + url.QueryEscape(cert))
 	if code := server.terminate(t); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	server = startChild(t, program, dir, "--remedy", "backorder")
+	mails := openMailServer(t)
+	server = startChildWith(t, program, append(append(where, "--remedy", "backorder"), withMail(mails)...)...)
 	s.url = server.url
+	s.logins(&keyedShop{t: t, running: running{url: server.url}}, mails)
 	s.lose("lost-2")
 	s.turmoil(func() { server.kill(t) })
-	export(t, dir, file)
+	export(t, database, file)
 }
 
-// export writes the log of a data directory that no program uses into a file.
-func export(t *testing.T, dir, file string) {
+// logins leaves customers who sign in, and guests who have signed in, in every state.
+func (s *storyteller) logins(shop *keyedShop, mails *smtptest.Server) {
+	order := func(id, details string) {
+		s.do(http.MethodPost, "/carts", object{"cart_id": id, "currency": "GBP", "lines": []object{{"sku": "mug", "quantity": 1}}})
+		s.do(http.MethodPost, "/carts/"+id+"/checkout", object{"order_id": id, "confirm": true, "details": object{"email": details}})
+	}
+	order("of-a-guest", "ann@home.example")
+	session, customer := shop.signUp(mails, "ann@home.example") // claims the order
+	shop.mustAs(session, http.MethodPost, "/v1/auth/email", fmt.Sprintf(`{"password":%q,"email":"new@home.example"}`, goodPassword))
+	for range 2 { // one is the notice to the present address
+		if m := mails.Next(s.T); m.To == "new@home.example" {
+			shop.mustAs("", http.MethodPost, "/v1/auth/email/confirm", fmt.Sprintf(`{"token":%q}`, linkIn(s.T, m, m.To, "confirm-email")))
+		}
+	}
+	again := shop.signInAsCustomer("new@home.example", goodPassword)
+	shop.mustAs(again.session, http.MethodPost, "/v1/auth/sign-out", "")
+	_, gone := shop.signUp(mails, "gone@home.example")
+	s.do(http.MethodPost, "/customers/"+customer+"/notes", object{"text": "signs in"})
+	var login struct {
+		Person string `json:"person_id"`
+	}
+	_, text := s.send(http.MethodGet, "/customers/"+gone+"/login", nil)
+	if err := json.Unmarshal(text, &login); err != nil {
+		s.Fatal(err)
+	}
+	s.do(http.MethodPost, "/staff/"+login.Person+"/disable", object{"reason": "fraud"})
+}
+
+// export writes the log of a database into a file.
+func export(t *testing.T, database, file string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	db, err := openDatabase(ctx, databaseConfig{DataDir: dir}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.stop(ctx) //nolint:errcheck // it is thrown away
-	pool, err := openPool(ctx, db.url, "export", 4, slog.New(slog.DiscardHandler))
+	pool, err := openPool(ctx, database, "export", 4, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
