@@ -302,6 +302,8 @@ func guestsOf(t *testing.T, log eventstore.Store) *shop {
 			s.Must(err)
 		}
 		s.Must(s.PlaceOrder(cartID, id))
+		_, err := s.Order(t.Context(), shoptest.NewCall(), id, order.Confirm{Now: s.Now()})
+		s.Must(err)
 	}
 	_, err := s.ClaimOrder(t.Context(), shoptest.NewCall(), commands.OrderClaim{OrderID: "o5", Customer: "bob"})
 	s.Must(err)

@@ -66,6 +66,7 @@ func TestNoEventWithoutSecretsHasAHash(t *testing.T) {
 	}{
 		{access.Stream(), "access", func(typ string, data []byte) error { _, err := access.Decode(typ, data); return err }},
 		{staff.Stream(), "staff", func(typ string, data []byte) error { _, err := staff.Decode(typ, data); return err }},
+		{staff.StreamOf("u1"), "staff", func(typ string, data []byte) error { _, err := staff.DecodeLogin(typ, data); return err }},
 	} {
 		files, err := filepath.Glob("../../domain/" + about.folder + "/testdata/*.json")
 		if err != nil || len(files) < 6 {
@@ -77,6 +78,9 @@ func TestNoEventWithoutSecretsHasAHash(t *testing.T) {
 				t.Fatal(err)
 			}
 			typ, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "~")
+			if strings.HasPrefix(typ, staff.LoginCategory+".") != strings.HasPrefix(about.stream, staff.LoginCategory+"-") {
+				continue // both kinds of people have their examples in one folder
+			}
 			before := eventstorepg.Row{Position: 7, Stream: about.stream, Revision: 3, ID: id, Type: typ, Data: string(text)}
 			after, err := withoutSecrets(before)
 			if err != nil {

@@ -22,11 +22,12 @@ import (
 // downOrder is the order in which the parts of a node are closed. A part is closed before the parts
 // that it needs.
 var downOrder = []string{
-	"people who sign in",    // they need the commands, which record failed tries
-	"commands",              // they need the log, and the connections for commands (snapshots)
-	"answers",               // they need the connections for commands
-	"the log",               // it needs the connections for log
-	"connections for reads", // these and the ones below need the database
+	"people who sign in",         // they need the commands, which record failed tries
+	"commands",                   // they need the log, and the connections for commands (snapshots)
+	"answers",                    // they need the connections for commands
+	"the keys of personal texts", // they need the connections for commands, and the log needs them
+	"the log",                    // it needs the connections for log
+	"connections for reads",      // these and the ones below need the database
 	"connections for projections",
 	"connections for commands",
 	"connections for log",

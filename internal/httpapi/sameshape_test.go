@@ -526,7 +526,7 @@ func (s *story) ofOrders() {
 	s.order("POST", "/expire", "o-1", "/expire", "", "")
 	s.order("POST", "/hold", "o-1", "/hold", `{"reason":"address unclear"}`, "")
 	s.order("POST", "/release-hold", "o-1", "/release-hold", "", "")
-	s.order("POST", "/transactions", "o-1", "/transactions", `{"transaction_id":"p-1","type":"capture","state":"pending","amount":{"amount":"23.505","currency":"GBP"},"provider":"stripe","reference":"ch_1"}`, "")
+	s.order("POST", "/transactions", "o-1", "/transactions", `{"transaction_id":"p-1","type":"capture","state":"pending","amount":{"amount":"23.5","currency":"GBP"},"provider":"stripe","reference":"ch_1"}`, "")
 	s.order("PATCH", "/transactions/{transaction_id}", "o-1", "/transactions/p-1", `{"state":"failed"}`, "")
 	s.order("POST", "/transactions", "o-1", "/transactions", `{"transaction_id":"p-2","type":"capture","amount":{"amount":"23.51","currency":"GBP"}}`, "")
 	s.order("POST", "/confirm", "o-1", "/confirm", "", "")

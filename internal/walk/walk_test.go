@@ -190,7 +190,9 @@ func (k *walker) choose() step {
 		return step{Request: &before}
 	case n < 6 && len(k.done) > 0: // another request under its key
 		other := k.newRequest(true)
-		other.Headers[headerKey] = pick(k.requestMaker, k.done...).Headers[headerKey]
+		if k.described(other.Operation).keyed { // the others do not look at the header
+			other.Headers[headerKey] = pick(k.requestMaker, k.done...).Headers[headerKey]
+		}
 		return step{Request: &other}
 	case n < 10:
 		return step{Pass: pick(k.requestMaker, clockSteps...)}

@@ -33,6 +33,10 @@ func TestTheOrdersOfAnAddressAreFoundUntilTheyAreTakenOver(t *testing.T) {
 	orderFact(b, "o-4", by("a", day), of("o-4", "", "ann@home.example.org"))
 	orderFact(b, "o-5", by("a", day), of("o-5", "", ""))
 	orderFact(b, "o-6", by("a", day), of("o-6", "", "(erased)"))
+	for _, id := range []string{"o-1", "o-2", "o-3", "o-4", "o-5", "o-6"} {
+		orderFact(b, id, by("a", day), order.Confirmed{})
+	}
+	orderFact(b, "o-7", by("a", day), of("o-7", "", "ann@home.example")) // anybody can place it, and it is pending
 	viewtest.Fact(b, returns.Stream("r-1"), by("a", day), returns.Encode, returns.Event(returns.Requested{ReturnID: "r-1", OrderID: "o-1", Currency: "GBP"}))
 	b.CaughtUp()
 	for email, want := range map[string][]unit.OrderID{"ANN@home.example ": {"o-1", "o-2"}, "ann@home": nil, "": nil, "(erased)": nil, "bob@home.example": nil} {
