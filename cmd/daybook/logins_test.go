@@ -76,10 +76,9 @@ func TestACustomerSignsUpAndShops(t *testing.T) {
 			running := serve(t, args...)
 			admin := keyOf(running.url)
 			s := &keyedShop{t: t, running: running, database: database}
-			for path, body := range map[string]string{"PUT /v1/products/MUG": `{"title":"Mug","kind":"stocked"}`, "PUT /v1/products/MUG/prices/GBP": `{"amount":"7.50"}`, "POST /v1/stock/MUG/main/receipts": `{"quantity":100}`} {
-				method, path, _ := strings.Cut(path, " ")
-				s.must(admin, method, path, body, "Idempotency-Key", uuid.NewString())
-			}
+			s.must(admin, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","kind":"stocked"}`)
+			s.must(admin, http.MethodPut, "/v1/products/MUG/prices/GBP", `{"amount":"7.50"}`)
+			s.must(admin, http.MethodPost, "/v1/stock/MUG/main/receipts", `{"quantity":100}`, "Idempotency-Key", uuid.NewString())
 			cart, token := s.openAsGuest("", `{"currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`)
 
 			// Ann has bought as a guest before, with the address that she confirms now.
