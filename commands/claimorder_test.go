@@ -242,6 +242,13 @@ func TestAReturnThatIsAskedForDuringAClaimFollows(t *testing.T) {
 			s.T.Errorf("the other return: %v", err)
 		}
 	}
+	// The order records some events only when it refuses the return, and one only when it does not.
+	onlyWhenRefused := map[string]bool{
+		"return.admitted.v1":          false,
+		"return.admission_refused.v1": true,
+		"order.return_released.v1":    true,
+		"return.orders_settled.v1":    true,
+	}
 	for _, refused := range []bool{false, true} {
 		for _, after := range []bool{false, true} {
 			for during, run := range map[string]struct {
@@ -257,6 +264,9 @@ func TestAReturnThatIsAskedForDuringAClaimFollows(t *testing.T) {
 				"order.return_released.v1":    {func(s *shop) { _ = ask(s) }, claim},
 				"return.orders_settled.v1":    {func(s *shop) { _ = ask(s) }, claim},
 			} {
+				if only, found := onlyWhenRefused[during]; found && only != refused {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s, after it %t, refused %t", during, after, refused), func(t *testing.T) {
 					t.Parallel()
 					log := memory.New()
@@ -269,7 +279,7 @@ func TestAReturnThatIsAskedForDuringAClaimFollows(t *testing.T) {
 					}
 					run.first(open(t, node, commands.DefaultPolicy()))
 					if !met {
-						t.Skip("it does not happen here")
+						t.Fatalf("nothing recorded a %s, so nothing came in between", during)
 					}
 					now := open(t, log, commands.DefaultPolicy())
 					now.is("ann", "r1")
