@@ -95,9 +95,20 @@ func macOf(secret []byte, text string) string {
 }
 
 // CustomerOfSubject returns the id of the customer who is a subject of an identity provider. It is
-// a keyed hash, so the log does not say who the subject is.
-func (d *Desk) CustomerOfSubject(issuer, subject string) unit.CustomerID {
-	return newCustomer(mac(d.loginSecret, "customer of a subject", fmt.Sprintf("%q %q", issuer, subject)))
+// a keyed hash, so the log does not say who the subject is. Somebody who was erased and comes back
+// is another customer, whose id is that of the next life.
+//
+// Errors: those of the log.
+func (d *Desk) CustomerOfSubject(ctx context.Context, issuer, subject string) (unit.CustomerID, error) {
+	of := fmt.Sprintf("%q %q", issuer, subject)
+	for life := 1; ; life++ {
+		id := newCustomer(mac(d.loginSecret, "customer of a subject", of))
+		err := d.refuseErased(ctx, id)
+		if !errors.Is(err, customer.ErrErased) {
+			return id, err
+		}
+		of = fmt.Sprintf("%q %q %d", issuer, subject, life+1)
+	}
 }
 
 // newCustomer makes the id of a customer of random digits in hex.
