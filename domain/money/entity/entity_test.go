@@ -83,7 +83,7 @@ func rows(t testing.TB) map[string]row {
 		"a treatment must be known":                  wrong(t, "/rows/2/treatment", func(d *Define) { d.Rows[2].Treatment = "reduced" }),
 		"a window does not end before it begins":     wrong(t, "/rows/0/window/until", func(d *Define) { d.Rows[0].Window.From = d.Rows[0].Window.Until }),
 		"rows that count at the same time overlap":   wrong(t, "/rows/1", func(d *Define) { d.Rows[1].Window.From = d.Rows[1].Window.From.Add(-time.Nanosecond) }),
-		"rows without windows overlap":               wrong(t, "/rows/3", func(d *Define) { d.Rows[3] = d.Rows[2]; d.Rows[3].Rate = percent(t, "6") }),
+		"rows without windows overlap":               wrong(t, "/rows/3", func(d *Define) { d.Rows[2].Place.Postcode, d.Rows[3] = "H 2*", d.Rows[2]; d.Rows[3].Place.Postcode = "H2*" }),
 		"a more specific place is no overlap":        {When: wanted(t, func(d *Define) { d.Rows[3].Component = "CA GST" }), Then: []Event{Created{"nl", terms()}, TaxesSet{withComponent(t)}}},
 		"an entity can be ended":                     {Given: made, When: End{"sold"}, Then: []Event{Ended{"sold"}}},
 		"ending an entity again does nothing":        {Given: append(made, Ended{}), When: End{}, Nothing: true},
