@@ -74,7 +74,7 @@ func (d definitions) LegalEntities() []resource.LegalEntity {
 }
 
 // shown leaves out streams whose first event is no definition.
-func shown[S, B any](held []pricebook.Held[S], show func(S, int64) B, id func(S) string) (all []B) {
+func shown[S, B any](held []pricebook.Definition[S], show func(S, int64) B, id func(S) string) (all []B) {
 	for _, one := range held {
 		if id(one.State) != "" {
 			all = append(all, show(one.State, one.Revision))
@@ -86,7 +86,7 @@ func shown[S, B any](held []pricebook.Held[S], show func(S, int64) B, id func(S)
 // Prices implements readapi.Definitions.
 func (d definitions) Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, found bool) {
 	lists := d.book.Edition().Lists
-	i := slices.IndexFunc(lists, func(held pricebook.Held[pricelist.State]) bool { return held.ID == list && held.State.ID != "" })
+	i := slices.IndexFunc(lists, func(held pricebook.Definition[pricelist.State]) bool { return held.ID == list && held.State.ID != "" })
 	if i < 0 {
 		return nil, false
 	}

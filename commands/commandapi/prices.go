@@ -50,9 +50,9 @@ const (
 	aboutDefineEntity = "The body is the whole entity with all its taxes: it replaces what was there. Two taxes of the same class, component and place must not count at the same time."
 )
 
-// reflected waits until the price book of this node reflects a change, so that its sender sees it in
-// the next price. If this takes longer than maxKeysWait, it goes on, because the change is recorded
-// and the node will hear of it.
+// reflected waits until the price book of this node reflects a change, so that its sender sees it
+// in the next price. If this takes longer than maxKeysWait, it goes on, because the change is
+// recorded and the node will hear of it.
 func reflected[E any](ctx context.Context, a *api, done aggregate.Result[E]) {
 	if a.service.Prices == nil {
 		return
@@ -62,8 +62,8 @@ func reflected[E any](ctx context.Context, a *api, done aggregate.Result[E]) {
 	_ = a.service.Prices.Has(ctx, done.Position)
 }
 
-// faulty notes what is wrong with a definition. The faults of ids are about the path of the request,
-// which is checked before.
+// faulty notes what is wrong with a definition. The faults of ids are about the path of the
+// request, which is checked before.
 func faulty(bad *check, found faults.List) {
 	for _, fault := range found {
 		bad.fault(problem.InBody(bodyPaths.Replace(fault.Path), fault.What))
