@@ -106,6 +106,9 @@ var words = map[string]word{
 	"parent":         id("The earlier transaction that this one belongs to: for a capture or a void, the authorization; for a refund or a chargeback, the capture.", "pay-1"),
 	"order_id_from":  one("Who chose the order's id. Left out in checkouts that older versions of this program began.", orderIDSources...),
 
+	// Prices, shipping and taxes.
+	"PricelistCreated.kind": one("A sale counts only where it is cheaper than the best regular list.", "regular", "sale"),
+
 	// API keys and roles.
 	"key_id":               {about: "The API key. It is part of the key's text, and not secret.", pattern: `^[a-z0-9]{1,40}$`, example: "k3f9a1c2"},
 	"role":                 {about: "The role: one that every shop has, or one of the shop's own.", pattern: `^[a-z0-9]{1,40}$`, example: "operator"},

@@ -56,6 +56,7 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[returns.OrderStep]():      "open",
 	reflect.TypeFor[stock.Reason]():           "open",
 	reflect.TypeFor[stock.Condition]():        "open",
+	reflect.TypeFor[unit.Percent]():           "open",
 	reflect.TypeFor[pricing.Mode]():           "open",
 	reflect.TypeFor[pricing.ListKind]():       "open",
 	reflect.TypeFor[pricing.Measure]():        "open",
