@@ -227,7 +227,7 @@ var tierPaths = strings.NewReplacer("/from", "/from_quantity")
 type importListPricesInput struct {
 	PriceListPath
 	Body struct {
-		CSV     string `json:"csv" minLength:"1" maxLength:"524288" example:"sku,from,price\nMUG,1,9.99\nMUG,10,8.50\n" doc:"The file."`
+		CSV     string `json:"csv" minLength:"1" maxLength:"500000" example:"sku,from,price\nMUG,1,9.99\nMUG,10,8.50\n" doc:"The file."`
 		DryRun  bool   `json:"dry_run,omitzero" doc:"Change nothing, and say what would change."`
 		Replace bool   `json:"replace,omitzero" doc:"Remove the SKUs that the file does not name."`
 	}

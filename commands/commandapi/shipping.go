@@ -2,12 +2,14 @@ package commandapi
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricing"
 	"daybook/domain/money/shipping"
 	"daybook/domain/unit"
+	"daybook/internal/problem"
 	"daybook/internal/resource"
 )
 
@@ -25,16 +27,16 @@ func (p *MethodPath) id(bad *check) string {
 type ShippingRateInput struct {
 	Zone      ZoneInput           `json:"zone,omitzero" doc:"The most specific zone that has the place of the customer counts. Left out: everywhere."`
 	Currency  string              `json:"currency" minLength:"3" maxLength:"3" example:"EUR" doc:"ISO 4217."`
-	Basis     string              `json:"basis" enum:"flat,by_weight,by_amount,by_quantity" doc:"What the price depends on: nothing, grams, the amount of the goods, or units."`
+	Basis     string              `json:"basis" enum:"by_weight,by_amount,by_quantity,flat" doc:"What the price depends on: nothing, grams, the amount of the goods, or units."`
 	Steps     []ShippingStepInput `json:"steps" minItems:"1" maxItems:"50" doc:"Ascending. A flat rate has one, from 0."`
 	FreeAbove string              `json:"free_above,omitempty" maxLength:"26" example:"90.00" doc:"If the goods cost at least this, shipping is free."`
 }
 
 // ShippingStepInput is the price from a weight, an amount or a quantity on, in a request.
 type ShippingStepInput struct {
-	From     string `json:"from,omitempty" maxLength:"64" default:"0" example:"2000" doc:"Grams, an amount of the currency, or units."`
+	From     string `json:"from_value,omitempty" maxLength:"26" default:"0" example:"2000" doc:"Grams, an amount of the currency, or units."`
 	Price    string `json:"price" maxLength:"26" example:"6.95" doc:"In the currency of the rate."`
-	PerExtra string `json:"per_extra,omitempty" maxLength:"26" example:"0.001" doc:"On top, for each whole gram, unit of the currency or unit above from."`
+	PerExtra string `json:"per_extra,omitempty" maxLength:"26" example:"0.001" doc:"On top, for each whole gram, unit of the currency or unit above from_value."`
 }
 
 type defineMethodInput struct {
@@ -66,13 +68,17 @@ func (a *api) defineMethod(ctx context.Context, c call, in *defineMethodInput) (
 		wanted.Rates = append(wanted.Rates, given.rate(&bad, at("/rates", i)))
 	}
 	if len(bad.faults) == 0 {
-		faulty(&bad, wanted.Faults())
+		for _, fault := range wanted.Faults() {
+			bad.fault(problem.InBody(stepPaths.Replace(fault.Path), fault.What))
+		}
 	}
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
 	return a.changeMethod(ctx, c, id, wanted)
 }
+
+var stepPaths = strings.NewReplacer("/from", "/from_value")
 
 func (r ShippingRateInput) rate(bad *check, path string) pricing.RateTable {
 	currency := unit.Currency(r.Currency)

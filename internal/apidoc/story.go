@@ -59,7 +59,7 @@ var story = []Step{
 	{"define-price-list", tradeList, `{"title":"Trade","currency":"GBP","price_mode":"incl","active":true,"customer_groups":["trade"],"countries":["GB"],"valid_from":"2026-01-01T00:00:00Z","valid_until":"2046-01-01T00:00:00Z"}`},
 	{"set-list-prices", tradeList, `{"prices":[{"sku":"mug","tiers":[{"from_quantity":1,"price":"7.20"},{"from_quantity":10,"price":"6.95"}]}]}`},
 	{"import-list-prices", tradeList, `{"csv":"sku,from,price\nMUG,1,7.20\nMUG,10,6.80\n"}`},
-	{"define-shipping-method", theParcel, `{"title":"Parcel","carrier":"Royal Mail","price_mode":"incl","active":true,"rates":[{"zone":{"country":"GB"},"currency":"GBP","basis":"flat","steps":[{"from":"0","price":"3.95"}],"free_above":"50.00"}]}`},
+	{"define-shipping-method", theParcel, `{"title":"Parcel","carrier":"Royal Mail","price_mode":"incl","active":true,"rates":[{"zone":{"country":"GB"},"currency":"GBP","basis":"flat","steps":[{"from_value":"0","price":"3.95"}],"free_above":"50.00"}]}`},
 	{"preview-price", nil, `{"currency":"GBP","channel":"web","customer_groups":["trade"],"ship_to":{"country":"GB"},"lines":[{"sku":"mug","quantity":12}],"method_id":"parcel"}`},
 
 	// Bob fills a cart. He puts too many mugs into it, and takes them out again.

@@ -386,7 +386,7 @@ func (s *story) ofPrices() {
 	method := func(verb, body string) {
 		s.do(verb, "/v1/shipping-methods/{method_id}", "/v1/shipping-methods/parcel", body, "", "/v1/shipping-methods/parcel", resource.ShippingMethod{})
 	}
-	method("PUT", `{"title":"Parcel","carrier":"post","price_mode":"incl","active":true,"max_weight_grams":30000,"rates":[{"zone":{"country":"nl","postcode":"97*"},"currency":"EUR","basis":"by_weight","steps":[{"price":"4.95"},{"from":"2000","price":"6.95","per_extra":"0.001"}],"free_above":"90"}]}`)
+	method("PUT", `{"title":"Parcel","carrier":"post","price_mode":"incl","active":true,"max_weight_grams":30000,"rates":[{"zone":{"country":"nl","postcode":"97*"},"currency":"EUR","basis":"by_weight","steps":[{"price":"4.95"},{"from_value":"2000","price":"6.95","per_extra":"0.001"}],"free_above":"90"}]}`)
 	method("DELETE", "")
 	entity := func(verb, body string) {
 		s.do(verb, "/v1/legal-entities/{entity_id}", "/v1/legal-entities/nl", body, "", "/v1/legal-entities/nl", resource.LegalEntity{})

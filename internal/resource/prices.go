@@ -112,9 +112,9 @@ type ShippingRate struct {
 
 // ShippingStep is the price from a weight, an amount or a quantity on.
 type ShippingStep struct {
-	From     string `json:"from" doc:"Grams, an amount of the currency, or units."`
+	From     string `json:"from_value" doc:"Grams, an amount of the currency, or units."`
 	Price    Money  `json:"price"`
-	PerExtra *Money `json:"per_extra,omitempty" doc:"On top, for each whole gram, unit of the currency or unit above from."`
+	PerExtra *Money `json:"per_extra,omitempty" doc:"On top, for each whole gram, unit of the currency or unit above from_value."`
 }
 
 // ShippingMethodOf shows a shipping method.
