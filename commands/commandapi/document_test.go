@@ -61,7 +61,7 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 // again without one, an erasure can be asked for again, and a response with a secret or a session
 // must not be kept.
 func keyless(path string) bool {
-	return strings.HasSuffix(path, "/share") || strings.HasSuffix(path, "/erasure") || slices.ContainsFunc([]string{"/v1/processes/", "/v1/keys", "/v1/roles/", "/v1/auth/", "/v1/staff", "/v1/erasures"}, func(prefix string) bool {
+	return strings.HasSuffix(path, "/share") || strings.HasSuffix(path, "/erasure") || slices.ContainsFunc([]string{"/v1/processes/", "/v1/keys", "/v1/roles/", "/v1/auth/", "/v1/staff", "/v1/erasures", "/v1/price-preview"}, func(prefix string) bool {
 		return strings.HasPrefix(path, prefix)
 	})
 }

@@ -40,12 +40,29 @@ type keyed struct {
 	first func(s *keyShop)
 }
 
+// withPrices makes a price list, a shipping method and a legal entity.
+func withPrices(s *keyShop) {
+	s.must("PUT", "/v1/price-lists/l", `{"currency":"GBP","price_mode":"incl"}`)
+	s.must("PUT", "/v1/shipping-methods/m", `{"title":"A","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`)
+	s.must("PUT", "/v1/legal-entities/e", `{"title":"A","home":{"country":"GB"},"price_mode":"incl"}`)
+}
+
 // The requests for each route, by operation id. The shop sells mugs. Cart c, order o and return r
 // are about the same goods.
 var keyedRequests = map[string]keyed{
 	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
 	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
 	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
+
+	"define-price-list":      {path: "/v1/price-lists/new", body: `{"currency":"GBP","price_mode":"incl"}`, other: `{"currency":"GBP","price_mode":"incl","title":"a"}`},
+	"end-price-list":         {path: "/v1/price-lists/l?reason=old", first: withPrices},
+	"set-list-prices":        {path: "/v1/price-lists/l/prices", body: `{"prices":[{"sku":"MUG","tiers":[{"price":"1"}]}]}`, other: `{"prices":[{"sku":"MUG","tiers":[{"price":"2"}]}]}`, first: withPrices},
+	"import-list-prices":     {path: "/v1/price-lists/l/import", body: `{"csv":"sku,price\nMUG,1\n"}`, other: `{"csv":"sku,price\nMUG,2\n"}`, first: withPrices},
+	"preview-price":          {path: "/v1/price-preview", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`, everyTime: true},
+	"define-shipping-method": {path: "/v1/shipping-methods/new", body: `{"title":"A","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`, other: `{"title":"B","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`},
+	"end-shipping-method":    {path: "/v1/shipping-methods/m?reason=old", first: withPrices},
+	"define-legal-entity":    {path: "/v1/legal-entities/new", body: `{"title":"A","home":{"country":"GB"},"price_mode":"incl"}`, other: `{"title":"B","home":{"country":"GB"},"price_mode":"incl"}`},
+	"end-legal-entity":       {path: "/v1/legal-entities/e?reason=old", first: withPrices},
 
 	"retry-process":   {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/retry", everyTime: true},
 	"dismiss-process": {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/dismiss", body: `{"reason":"a"}`, other: `{"reason":"b"}`, everyTime: true},
