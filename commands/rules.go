@@ -7,6 +7,9 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -28,11 +31,15 @@ type Rules struct {
 	Logins    aggregate.Definition[staff.State, staff.Command, staff.Event]
 	Customers aggregate.Definition[customer.State, customer.Command, customer.Event]
 	Subjects  aggregate.Definition[subject.State, subject.Command, subject.Event]
+
+	PriceLists aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]
+	Methods    aggregate.Definition[shipping.State, shipping.Command, shipping.Event]
+	Entities   aggregate.Definition[entity.State, entity.Command, entity.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules()}
+	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules(), PriceLists: PriceListRules(), Methods: MethodRules(), Entities: EntityRules()}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -149,5 +156,30 @@ func SubjectRules() aggregate.Definition[subject.State, subject.Command, subject
 	return aggregate.Definition[subject.State, subject.Command, subject.Event]{
 		Category: subject.Category, FoldVersion: subject.FoldVersion,
 		Decide: subject.Decide, Evolve: subject.Evolve, Encode: subject.Encode, Decode: subject.Decode,
+	}
+}
+
+// PriceListRules are those of price lists. A list of many SKUs is folded from many large events, so
+// it has snapshots.
+func PriceListRules() aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event] {
+	return aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]{
+		Category: pricelist.Category, FoldVersion: pricelist.FoldVersion, SnapshotEvery: 100,
+		Decide: pricelist.Decide, Evolve: pricelist.Evolve, Encode: pricelist.Encode, Decode: pricelist.Decode,
+	}
+}
+
+// MethodRules are those of shipping methods.
+func MethodRules() aggregate.Definition[shipping.State, shipping.Command, shipping.Event] {
+	return aggregate.Definition[shipping.State, shipping.Command, shipping.Event]{
+		Category: shipping.Category, FoldVersion: shipping.FoldVersion,
+		Decide: shipping.Decide, Evolve: shipping.Evolve, Encode: shipping.Encode, Decode: shipping.Decode,
+	}
+}
+
+// EntityRules are those of legal entities.
+func EntityRules() aggregate.Definition[entity.State, entity.Command, entity.Event] {
+	return aggregate.Definition[entity.State, entity.Command, entity.Event]{
+		Category: entity.Category, FoldVersion: entity.FoldVersion,
+		Decide: entity.Decide, Evolve: entity.Evolve, Encode: entity.Encode, Decode: entity.Decode,
 	}
 }

@@ -23,6 +23,9 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -57,6 +60,10 @@ type (
 	staffHandler    = handler[staff.State, staff.Command, staff.Event]
 	customerHandler = handler[customer.State, customer.Command, customer.Event]
 	subjectHandler  = handler[subject.State, subject.Command, subject.Event]
+
+	priceListHandler = handler[pricelist.State, pricelist.Command, pricelist.Event]
+	methodHandler    = handler[shipping.State, shipping.Command, shipping.Event]
+	entityHandler    = handler[entity.State, entity.Command, entity.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -123,6 +130,12 @@ type Service struct {
 	customers customerHandler
 	subjects  subjectHandler
 
+	priceLists priceListHandler
+	methods    methodHandler
+	entities   entityHandler
+
+	// Prices has the rules of prices. nil: there are none, as in a program that prices nothing.
+	Prices Prices
 	// Eraser does the part of an erasure that is not in the log. nil: there is nothing to do.
 	Eraser Eraser
 	// GuestOrders finds orders of guests. nil: there are none to be found.
@@ -174,6 +187,10 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		customers: aggregate.NewHandler(store, rules.Customers, options),
 		store:     store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
 		subjects: aggregate.NewHandler(store, rules.Subjects, options),
+
+		priceLists: aggregate.NewHandler(store, rules.PriceLists, options),
+		methods:    aggregate.NewHandler(store, rules.Methods, options),
+		entities:   aggregate.NewHandler(store, rules.Entities, options),
 	}
 	if log, can := eventstore.MultiAppenderOf(store); can {
 		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, news: options.News}
@@ -243,7 +260,7 @@ func (s *Service) Follow(ctx context.Context) error {
 
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx), s.priceLists.Close(ctx), s.methods.Close(ctx), s.entities.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.
@@ -307,6 +324,13 @@ func request[C any](call Call, stream string, commands []C) aggregate.Request[C]
 func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (aggregate.Result[product.Event], error) {
 	if err := s.admit(call, access.WriteCatalogue); err != nil {
 		return aggregate.Result[product.Event]{}, err
+	}
+	for _, command := range commands {
+		if describe, is := command.(product.Describe); is && describe.TaxClass != nil {
+			if err := s.knowsTaxClass(*describe.TaxClass); err != nil {
+				return aggregate.Result[product.Event]{}, err
+			}
+		}
 	}
 	return s.products.Handle(ctx, request(call, product.Stream(sku), commands))
 }
