@@ -101,6 +101,7 @@ func (s *State) takeEverythingOff() []Move {
 			moves = append(moves, s.takeOff(i, open)...)
 		}
 	}
+	s.takeChargesOff()
 	return moves
 }
 
@@ -113,7 +114,7 @@ func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	// Amounts are subtracted and not Money, because Money.Minus panics if currencies differ,
 	// and a fold takes whatever the log holds. Commands place lines in the order's currency
 	// only.
-	s.Total.Amount = s.Total.Amount.Sub(l.Price.Times(quantity).Amount)
+	s.Total.Amount = s.Total.Amount.Sub(s.takeOpen(line, quantity).Amount)
 	if l.Kind != unit.Stocked {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -33,6 +34,8 @@ type Place struct {
 	Lines        []cart.Line
 	Reservations []cart.Reservation
 	ConfirmBy    time.Time
+	Quote        *pricing.Quote // as in Placed
+	RoundedLines bool           // as in Placed
 }
 
 // Confirm makes a pending order binding. It is refused while the order is on hold (order-on-hold).

@@ -16,6 +16,7 @@ type CreditState struct {
 	Lines    []CreditedLine `json:"lines,omitempty"`
 	Worth    unit.Money     `json:"worth"`
 	Amount   unit.Money     `json:"amount"`
+	Parts    []CreditPart   `json:"parts,omitempty"`
 	// Implied means that an older program recorded a return's refund without a credit. The refund
 	// stands for it.
 	Implied bool `json:"implied,omitzero"`
@@ -60,6 +61,16 @@ func credit(cmd Credit, s State) ([]Event, error) {
 			return nil, exceeded(s.Owed(), e.Worth)
 		}
 	}
+	if s.Accounts && (len(cmd.Lines) > 0 || cmd.Cause == CreditForReduction) {
+		e.Parts = s.partsOf(cmd)
+		for i := range e.Lines {
+			e.Lines[i].Worth = e.Parts[i].Amount
+		}
+		e.Worth = s.sumOf(e.Parts)
+		// What was written off is not owed any more, so it cannot be credited.
+		e.Amount = lesser(s.sumOf(e.Parts), s.Owed())
+		return []Event{e}, nil
+	}
 	e.Amount = s.creditFor(e.Worth)
 	return []Event{e}, nil
 }
@@ -83,11 +94,12 @@ func (s State) creditFor(worth unit.Money) unit.Money {
 }
 
 func (s *State) applyCredited(e Credited) {
-	s.addCredit(CreditState{ID: e.CreditID, Cause: e.Cause, ReturnID: e.ReturnID, Lines: e.Lines, Worth: e.Worth, Amount: e.Amount})
+	s.addCredit(CreditState{ID: e.CreditID, Cause: e.Cause, ReturnID: e.ReturnID, Lines: e.Lines, Worth: e.Worth, Amount: e.Amount, Parts: e.Parts})
 }
 
 func (s *State) addCredit(c CreditState) {
 	s.Credits = append(s.Credits, c)
+	s.takeCredit(c)
 	s.Credited.Amount = s.Credited.Amount.Add(c.Amount.Amount)
 	s.CreditedWorth.Amount = s.CreditedWorth.Amount.Add(c.Worth.Amount)
 }
@@ -100,6 +112,7 @@ func (s *State) takeBackCredits(id unit.ReturnID) {
 			left = append(left, c)
 			continue
 		}
+		s.giveCreditBack(c)
 		s.Credited.Amount = s.Credited.Amount.Sub(c.Amount.Amount)
 		s.CreditedWorth.Amount = s.CreditedWorth.Amount.Sub(c.Worth.Amount)
 	}

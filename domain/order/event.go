@@ -9,6 +9,7 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -45,7 +46,13 @@ type Placed struct {
 	Details      *contact.Details   `json:"details,omitempty"`
 	Lines        []cart.Line        `json:"lines"`
 	Reservations []cart.Reservation `json:"held,omitempty"`
-	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,
+	// Quote is how the amounts of the lines and charges came about. It is absent if each line costs
+	// its price times its units.
+	Quote *pricing.Quote `json:"quote,omitempty"`
+	// RoundedLines means that there is no quote and that each line is rounded by itself. Orders of
+	// older programs and of imports have neither: only their sum is rounded.
+	RoundedLines bool `json:"rounded_lines,omitzero"`
+	// Total is the sum of the lines and charges. Charge is Total rounded to the currency's digits,
 	// which is what the customer owes.
 	Total  unit.Money `json:"total"`
 	Charge unit.Money `json:"charge"`
@@ -199,7 +206,9 @@ type Credited struct {
 	// Worth if the order owed less than that, or because of rounding.
 	Worth  unit.Money `json:"worth"`
 	Amount unit.Money `json:"amount"` // >= 0
-	Reason string     `json:"reason,omitempty" class:"personal"`
+	// Parts are what each line and charge gave, if the order has accounts for them.
+	Parts  []CreditPart `json:"parts,omitempty"`
+	Reason string       `json:"reason,omitempty" class:"personal"`
 }
 
 // CreditedLine is some units of a line, and what they are worth.

@@ -37,7 +37,6 @@ func place(cmd Place, s State) ([]Event, error) {
 	if len(cmd.Lines) == 0 {
 		return nil, ErrEmpty
 	}
-	total := unit.Zero(cmd.Currency)
 	for i, l := range cmd.Lines {
 		switch {
 		case i > 0 && l.Number <= cmd.Lines[i-1].Number:
@@ -47,14 +46,18 @@ func place(cmd Place, s State) ([]Event, error) {
 		case l.Price.Currency != cmd.Currency:
 			return nil, ErrCurrencyMixed
 		}
-		total = total.Plus(l.Total())
 	}
+	if err := quoteFault(cmd.Quote, cmd.Lines, cmd.Currency); err != nil {
+		return nil, err
+	}
+	total := totalOf(cmd)
 	if !coverExactly(cmd.Reservations, cmd.Lines) {
 		return nil, ErrNotReserved
 	}
 	return []Event{Placed{
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
 		Currency: cmd.Currency, Country: cmd.Country, Details: cmd.Details, Lines: cmd.Lines, Reservations: cmd.Reservations,
+		Quote: cmd.Quote, RoundedLines: cmd.RoundedLines && cmd.Quote == nil,
 		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
@@ -94,7 +97,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.ConfirmBy) || !sameQuote(cmd.Quote, s.Quote) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false
 	}
 	for i, l := range cmd.Lines {
@@ -125,6 +128,7 @@ func newPlaced(e Placed) State {
 	for i, l := range e.Lines {
 		s.Lines[i] = Line{Number: l.Number, SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price}
 	}
+	s.openAccounts(e)
 	for i, h := range e.Reservations {
 		s.Holdings[i] = Holding{ReservationID: h.ReservationID, SKU: h.SKU, Location: h.Location, Quantity: h.Quantity}
 	}

@@ -13,6 +13,7 @@ var (
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
+	ErrQuoteInvalid    = &rule.Rejection{Code: "order-quote-invalid", Detail: "The quote is not of the order's lines, or it does not add up."}
 	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "The stock that is reserved for the order is not what its lines need."}
 	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
 	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
@@ -93,7 +94,7 @@ var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text
 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrIDTaken, ErrHasCustomer, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotReserved,
+	ErrNotFound, ErrExists, ErrIDTaken, ErrHasCustomer, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrQuoteInvalid, ErrNotReserved,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,

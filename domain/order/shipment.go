@@ -163,6 +163,7 @@ func (s *State) applyShipped(e Shipped) {
 		parcel.Lines[i] = LineQuantity{Line: l.Line, Quantity: l.Quantity}
 		if at, found := s.lineIndex(l.Line); found {
 			s.Lines[at].Shipped += l.Quantity
+			s.deliverUnits(at, l.Quantity)
 		}
 		if l.Kind != unit.Stocked {
 			continue

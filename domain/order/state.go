@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/shares"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 7
+const FoldVersion = 8
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -51,6 +53,11 @@ type State struct {
 	// Total is the exact amount of everything not taken off.
 	Total unit.Money `json:"total"`
 	Lines []Line     `json:"lines,omitempty"` // by ascending number
+	// Accounts means that each line and charge has an account; see amounts.go.
+	Accounts bool     `json:"accounts,omitzero"`
+	Charges  []Charge `json:"charges,omitempty"` // by number
+	// Quote is that of Placed.
+	Quote *pricing.Quote `json:"quote,omitempty"`
 	// Holdings are ordered by SKU. Those of one SKU are in the order in which they were
 	// placed.
 	Holdings     []Holding     `json:"holdings,omitempty"`
@@ -100,6 +107,8 @@ type Line struct {
 	Shipped   unit.Quantity `json:"shipped,omitzero"`
 	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
 	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return is bringing them back
+	// Account is the line's money, if the order has accounts.
+	Account shares.Account `json:"account,omitzero"`
 }
 
 // Open is what can still be shipped or canceled.
@@ -143,7 +152,8 @@ func (s State) Currency() unit.Currency { return s.Total.Currency }
 
 // Clone returns a copy that shares with s nothing that Evolve changes.
 func (s State) Clone() State {
-	s.Lines = slices.Clone(s.Lines)
+	s.Lines = slices.Clone(s.Lines) // nobody changes the lists of an account in place
+	s.Charges = slices.Clone(s.Charges)
 	s.Holdings = slices.Clone(s.Holdings)
 	s.Shipments = slices.Clone(s.Shipments)
 	s.Transactions = slices.Clone(s.Transactions)
