@@ -31,6 +31,8 @@ type CheckoutRequest struct {
 	Reference string
 	// Details, if it is set, are the order's in place of those of the cart.
 	Details      *contact.Details
+	// Expect is what the caller believes that the cart costs.
+	Expect       Expectation
 	Sourcing     *cart.Sourcing
 	Shortage     cart.Policy
 	ReserveUntil time.Time
@@ -123,11 +125,25 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		}
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
+	for try := 1; ; try++ {
+		if err := s.price(ctx, call, ask, &start); err != nil {
+			return CheckoutResult{}, err
+		}
+		result, err := s.checkoutPriced(ctx, call, ask, start)
+		if try == maxTries || !errors.Is(err, cart.ErrQuoteStale) {
+			return result, err
+		}
+	}
+}
+
+// checkoutPriced carries out a checkout with the quote in start. If the cart has changed since it was
+// priced, the error is cart.ErrQuoteStale, and nothing is recorded.
+func (s *Service) checkoutPriced(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
 	for range maxTries {
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
 			return result, err
 		}
-		s.bringKey(ctx, ask, defaults != nil)
+		s.bringKey(ctx, ask, start.Defaults != nil)
 		result, err := s.together.checkout(ctx, call, ask, start)
 		if !errors.Is(err, aggregate.ErrStepByStep) {
 			return result, err
@@ -326,7 +342,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	}
 	var keep []cart.Reservation
 	switch outcome := outcome.(type) {
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
+	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
@@ -544,7 +560,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 				checkouts[event.OrderID] = pastCheckout{started: started, meta: eventstore.MetadataOrNone(recorded.Meta)}
 			}
 			ended(event.OrderID, event)
-		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.Abandoned, cart.Expired,
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.Abandoned, cart.Expired,
 			cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		}
 	}
