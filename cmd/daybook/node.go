@@ -13,6 +13,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/keyring"
+	"daybook/commands/payments"
 	commandspg "daybook/commands/postgres"
 	"daybook/commands/reactor"
 	"daybook/commands/signin"
@@ -65,6 +66,7 @@ type nodeConfig struct {
 	Retention       retention
 	Keep            keeping // what stays of somebody who is erased
 	Mail            mailConfig
+	Payments        payments.Providers   // who moves money; the zero value: only people
 	Telemetry       *telemetry.Telemetry // nil: nothing is measured
 	Now             func() time.Time
 }
