@@ -374,6 +374,11 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// What is open stays open: a failed allocation needs a retry or a remedy, and a recovered
 		// one needs a commit. A transaction opens nothing itself. If its money came too late,
 		// PaymentOrphaned follows it.
+	case order.DeadlineExtended:
+		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
+	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
+		// The executor of refunds follows these by itself.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// These move no stock.

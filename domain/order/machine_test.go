@@ -39,6 +39,28 @@ type model struct {
 	backs    map[unit.ReturnID]*ReturnAdmitted
 	released map[unit.ReturnID]bool
 	customer unit.CustomerID
+	// parts tells under which id the transaction of a part is recorded now.
+	parts      map[unit.TransactionID]unit.TransactionID
+	credits    []Credited
+	writtenOff []DifferenceWrittenOff
+}
+
+func (b *model) nowOf(part unit.TransactionID) unit.TransactionID { return cmp.Or(b.parts[part], part) }
+
+func (b *model) settlePart(e RefundSettled) {
+	now := b.nowOf(e.PartID)
+	switch e.State {
+	case RefundSucceeded:
+		b.payments[now].State = Succeeded
+	case RefundHasFailed:
+		b.payments[now].State = Failed
+	case RefundIsUnknown, RefundIsRequested, RefundIsSubmitted:
+	}
+	if e.SameAs != "" {
+		b.payments[e.SameAs].Purpose = b.payments[now].Purpose
+		delete(b.payments, now)
+		b.parts[e.PartID] = e.SameAs
+	}
 }
 
 type modelLine struct {
@@ -83,6 +105,12 @@ func (m *machine) enter(e Event) {
 		if b.payments[e.TransactionID] != nil {
 			m.fatalf("transaction %s was recorded twice", e.TransactionID)
 		}
+		if e.Part != "" {
+			old := b.payments[b.nowOf(e.Part)]
+			delete(b.payments, b.nowOf(e.Part))
+			b.parts[e.Part] = e.TransactionID
+			e.Purpose = old.Purpose
+		}
 		b.payments[e.TransactionID] = &e
 	case TransactionSettled:
 		t := b.payments[e.TransactionID]
@@ -115,6 +143,22 @@ func (m *machine) enter(e Event) {
 			m.fatalf("the order of %s was taken over by %s", b.customer, e.CustomerID)
 		}
 		b.customer = e.CustomerID
+	case RefundRequested:
+		for _, p := range e.Parts {
+			b.payments[p.PartID] = &TransactionRecorded{TransactionID: p.PartID, Type: Refund, State: Pending, Amount: p.Amount, Parent: p.Payment, Purpose: e.Purpose}
+		}
+	case RefundSubmitted:
+		b.payments[b.nowOf(e.PartID)].State = Pending
+		b.ended[e.PartID] = false
+	case RefundSettled:
+		b.settlePart(e)
+	case RefundExplained:
+		b.payments[e.TransactionID].Purpose = e.Purpose
+	case Credited:
+		b.credits = append(b.credits, e)
+	case DifferenceWrittenOff:
+		b.writtenOff = append(b.writtenOff, e)
+	case ReturnRefundRefused, TransactionUnreadable, DeadlineExtended:
 	case Claimed, Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
 	}
 }
@@ -324,7 +368,7 @@ func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pic
 	m := &machine{t: t, pick: pick, now: noon, count: count, model: model{
 		lines: map[int]*modelLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
 		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
-		claimed: map[unit.TransactionID]unit.ReturnID{}, backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
+		claimed: map[unit.TransactionID]unit.ReturnID{}, parts: map[unit.TransactionID]unit.TransactionID{}, backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
 	}}
 	if pick(4) == 0 {
 		m.now = later // too late to be confirmed
