@@ -139,7 +139,12 @@ func writeOff(cmd WriteOff, s State) ([]Event, error) {
 
 func (s *State) applyWrittenOff(e DifferenceWrittenOff) {
 	if e.Amount.Sign() < 0 {
-		s.WrittenOff.Amount = s.WrittenOff.Amount.Sub(e.Amount.Amount)
+		given := e.Amount.Negated()
+		owed := s.Owed()
+		owed.Amount = owed.Amount.Sub(s.KeptAsGain.Amount)
+		owed = lesser(given, owed)
+		s.WrittenOff.Amount = s.WrittenOff.Amount.Add(owed.Amount)
+		s.Lost.Amount = s.Lost.Amount.Add(given.Minus(owed).Amount)
 		return
 	}
 	s.KeptAsGain.Amount = s.KeptAsGain.Amount.Add(e.Amount.Amount)

@@ -118,7 +118,7 @@ func newPlaced(e Placed) State {
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country, Details: e.Details,
 		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
 		Credited: unit.Zero(e.Total.Currency), CreditedWorth: unit.Zero(e.Total.Currency),
-		WrittenOff: unit.Zero(e.Total.Currency), KeptAsGain: unit.Zero(e.Total.Currency),
+		WrittenOff: unit.Zero(e.Total.Currency), Lost: unit.Zero(e.Total.Currency), KeptAsGain: unit.Zero(e.Total.Currency),
 		Lines:    make([]Line, len(e.Lines)),
 		Holdings: make([]Holding, len(e.Reservations)),
 	}

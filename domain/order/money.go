@@ -6,7 +6,7 @@ import "daybook/domain/unit"
 // pot for each order: a return lowers what is owed (Credited), and has no money of its own.
 //
 //	kept       = captured - refunded - charged back + reversed
-//	balance    = kept + compensated - owed
+//	balance    = kept + compensated + lost - owed
 //	to return  = balance above zero, less the settlement refunds that are in flight
 //	to collect = balance below zero
 
@@ -42,7 +42,11 @@ func (s State) Compensated() unit.Money {
 }
 
 // Balance is what the shop has more than the order owes; below zero if it has less.
-func (s State) Balance() unit.Money { return s.Kept().Plus(s.Compensated()).Minus(s.Owed()) }
+func (s State) Balance() unit.Money {
+	balance := s.Kept().Plus(s.Compensated()).Minus(s.Owed())
+	balance.Amount = balance.Amount.Add(s.Lost.Amount)
+	return balance
+}
 
 // InFlight is the money of settlement refunds whose outcome is not known yet.
 func (s State) InFlight() unit.Money {

@@ -62,8 +62,10 @@ type State struct {
 	Credited      unit.Money    `json:"credited"`
 	CreditedWorth unit.Money    `json:"credited_worth"`
 	// WrittenOff is money that the shop does not ask for any more, and KeptAsGain money that it does
-	// not give back.
+	// not give back. Lost is money that was written off although the order never owed it: more went
+	// out than came in.
 	WrittenOff unit.Money   `json:"written_off"`
+	Lost       unit.Money   `json:"lost"`
 	KeptAsGain unit.Money   `json:"kept_as_gain"`
 	Refunds    []RefundPlan `json:"refunds,omitempty"`
 	// RefusedRefunds are refunds of returns that the order has refused.
