@@ -54,6 +54,7 @@ type Provider struct {
 	ledger ledger
 	keys   map[string]*request // by idempotency key
 	due    []task              // in the order of their times
+	taken  int                 // how many tasks were taken from due and are not done yet
 	woken  chan struct{}
 	count  Counts
 }
@@ -173,9 +174,9 @@ func (p *Provider) Run(ctx context.Context) error {
 	}
 }
 
-// Idle tells whether nothing is pending and all webhooks were taken from the queue.
+// Idle tells whether nothing is pending, and all webhooks were accepted or given up.
 func (p *Provider) Idle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.due) == 0
+	return len(p.due) == 0 && p.taken == 0
 }

@@ -106,6 +106,7 @@ func (p *Provider) nextTask(now time.Time) (next task, wait time.Duration, some 
 	}
 	next = p.due[0]
 	p.due = slices.Delete(p.due, 0, 1)
+	p.taken++
 	return next, 0, true
 }
 
@@ -113,6 +114,7 @@ func (p *Provider) nextTask(now time.Time) (next task, wait time.Duration, some 
 func (p *Provider) end(t task) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.taken--
 	payment := p.ledger.settleRefund(t.payment, t.refund, t.failed)
 	if payment == nil {
 		return
@@ -126,6 +128,7 @@ func (p *Provider) send(ctx context.Context, t task) {
 	err := p.post(ctx, t.send)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.taken--
 	if err == "" {
 		p.count.Sent++
 		return
