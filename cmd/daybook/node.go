@@ -252,6 +252,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 				Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 				Observe: cfg.Telemetry.Commands(),
 			})
+			n.service.Payments = cfg.Payments
 			return nil
 		},
 		stop: func(ctx context.Context) error { return n.service.Close(ctx) },
