@@ -43,7 +43,7 @@ func TestAMessageOfAProvider(t *testing.T) {
 		"about no order":       {route, event("", "500"), secret, http.StatusNotFound, "order-not-found"},
 		"in other words":       {route, event("o1", `"five"`), secret, http.StatusUnprocessableEntity, "webhook-unreadable"},
 		"not JSON":             {route, `five`, secret, http.StatusUnprocessableEntity, "webhook-unreadable"},
-		"empty":                {route, ``, secret, http.StatusUnprocessableEntity, "webhook-unreadable"},
+		"empty":                {route, ``, secret, http.StatusBadRequest, "request-malformed"},
 		"of nothing that pays": {route, `{"id":"evt_2","data":{"object":{"object":"payout"}}}`, secret, http.StatusOK, ""},
 	} {
 		answer := s.ask("POST", test.route, test.body, simulated.SignatureHeader, simulatedprovider.Sign(test.secret, []byte(test.body), time.Now()))
