@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/commands/payments"
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
@@ -138,6 +139,8 @@ type Service struct {
 	Prices Prices
 	// Eraser does the part of an erasure that is not in the log. nil: there is nothing to do.
 	Eraser Eraser
+	// Payments are the providers that move money. The zero value: only people do.
+	Payments payments.Providers
 	// GuestOrders finds orders of guests. nil: there are none to be found.
 	GuestOrders GuestOrders
 

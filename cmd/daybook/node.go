@@ -13,8 +13,9 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/keyring"
-	"daybook/commands/pricebook"
+	"daybook/commands/payments"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/pricebook"
 	"daybook/commands/reactor"
 	"daybook/commands/signin"
 	"daybook/eventstore"
@@ -66,6 +67,7 @@ type nodeConfig struct {
 	Retention       retention
 	Keep            keeping // what stays of somebody who is erased
 	Mail            mailConfig
+	Payments        payments.Providers   // who moves money; the zero value: only people
 	Telemetry       *telemetry.Telemetry // nil: nothing is measured
 	Now             func() time.Time
 }
@@ -252,6 +254,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 				Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 				Observe: cfg.Telemetry.Commands(),
 			})
+			n.service.Payments = cfg.Payments
 			return nil
 		},
 		stop: func(ctx context.Context) error { return n.service.Close(ctx) },

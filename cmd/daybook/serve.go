@@ -23,6 +23,7 @@ type serveCommand struct {
 	Gateway gatewayFlags `embed:""`
 	Web     webFlags     `embed:""`
 	Mail    mailFlags    `embed:""`
+	Payment paymentFlags `embed:""`
 	Admin   adminFlags   `embed:""`
 	Backup  backupFlags  `embed:""`
 	Retain  retainFlags  `embed:""`
@@ -61,6 +62,9 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 		return err
 	}
 	if _, err := c.Mail.config(); err != nil {
+		return err
+	}
+	if _, err := c.Payment.providers(); err != nil {
 		return err
 	}
 	admin, err := c.Admin.config()
@@ -112,6 +116,9 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	cfg := p.nodeConfig(policy)
 	cfg.Web, cfg.Serving = c.Web, true
 	if cfg.Mail, err = c.Mail.config(); err != nil {
+		return err
+	}
+	if cfg.Payments, err = c.Payment.providers(); err != nil {
 		return err
 	}
 	if cfg.Admin, err = c.Admin.config(); err != nil {

@@ -73,6 +73,7 @@ var keyedRequests = map[string]keyed{
 	"define-role": {path: "/v1/roles/picker", body: `{"grants":[{"permission":"orders.ship","reach":"all"}]}`, everyTime: true},
 	"remove-role": {path: "/v1/roles/picker", everyTime: true},
 
+	"receive-webhook":      {path: "/v1/payments/webhooks/none", body: `{}`, everyTime: true},
 	"sign-in":              {path: "/v1/auth/sign-in", body: `{"email":"eve@shop.example","password":"wrong"}`, everyTime: true},
 	"enter-code":           {path: "/v1/auth/second-factor", body: `{"step_token":"none","code":"123456"}`, everyTime: true},
 	"begin-factor":         {path: "/v1/auth/factor", body: `{"step_token":"none"}`, everyTime: true},

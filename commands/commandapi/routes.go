@@ -86,6 +86,7 @@ func (a *api) routes() {
 	add(a, apidoc.TagReturns, op{method: post, path: aReturn + "/close", id: "close-return", needs: access.HandleReturns, summary: "Close a return", about: "After that, no goods and no refunds can be recorded for it.", refusals: refusals{returns.ErrNotFound, returns.ErrNotApproved, returns.ErrNotRequested, returns.ErrNotFinished, returns.ErrDeclined, returns.ErrCanceled, returns.ErrCreditNote}}, a.closeReturn)
 	add(a, apidoc.TagReturns, op{method: post, path: "/v1/credit-notes", id: "note-credit", needs: access.NoteCredit, shown: true, lines: true, summary: "Note a credit that moves no goods", created: true, key: true, about: "Bad debt, a goodwill credit, a correction of the books. It is a return without goods, with the status noted.", refusals: refusals{returns.ErrAmountLimit, returns.ErrExists, returns.ErrUnitLimit, returns.ErrTextInvalid}}, a.noteCredit)
 
+	a.webhookRoutes()
 	a.customerRoutes()
 	a.accessRoutes()
 	a.peopleRoutes()

@@ -30,7 +30,14 @@ const (
 	ReservationDeadline TimerKind = "reservation"
 	// CartDeadline: the open cart that is the target expires, if it was not changed since.
 	CartDeadline TimerKind = "cart"
+	// RefundDeadline: the provider of a payment must have said what became of the part of a refund
+	// that is the item. The target is the order.
+	RefundDeadline TimerKind = "refund"
 )
+
+// refundAnswerMax is how long a provider may take to say how a refund ended. After that somebody
+// must look at it.
+const refundAnswerMax = 24 * time.Hour
 
 // Deadline identifies a timer: two deadlines that differ in any member have two timers.
 // Deadlines can be compared with ==. The database's primary key has the same members.
@@ -39,8 +46,8 @@ type Deadline struct {
 	// Target is what the timer is fired at: an order's id, or the name of a
 	// stream.
 	Target string
-	// Item is a reservation's id, because a stock stream can have several deadlines. It is
-	// empty if the target itself has the deadline.
+	// Item is a reservation's id, because a stock stream can have several deadlines, or the id of
+	// a part of a refund. It is empty if the target itself has the deadline.
 	Item string
 }
 
@@ -54,6 +61,11 @@ func (d Deadline) String() string {
 // orderDeadline is the deadline for the confirmation of an order.
 func orderDeadline(id unit.OrderID) Deadline {
 	return Deadline{Kind: OrderDeadline, Target: string(id)}
+}
+
+// refundDeadline is the deadline for the end of a part of a refund.
+func refundDeadline(id unit.OrderID, part unit.TransactionID) Deadline {
+	return Deadline{Kind: RefundDeadline, Target: string(id), Item: string(part)}
 }
 
 // cartDeadline is the deadline of an open cart.
@@ -78,7 +90,7 @@ type Timer struct {
 // stream is the stream that changes when the timer is fired.
 func (t Timer) stream() string {
 	switch t.Kind {
-	case OrderDeadline:
+	case OrderDeadline, RefundDeadline:
 		return order.Stream(unit.OrderID(t.Target))
 	case CartDeadline:
 		return cart.Stream(unit.CartID(t.Target))
@@ -132,6 +144,8 @@ func FireTimer(ctx context.Context, finisher Finisher, timer Timer, now time.Tim
 		return finisher.ExpireOrder(ctx, timer.meta(0), unit.OrderID(timer.Target), now)
 	case ReservationDeadline:
 		return expireReservations(ctx, finisher, timer, now)
+	case RefundDeadline:
+		return finisher.CheckRefund(ctx, timer.meta(0), unit.OrderID(timer.Target), unit.TransactionID(timer.Item))
 	case CartDeadline:
 		postponed, err := finisher.ExpireCart(ctx, timer.meta(0), unit.CartID(timer.Target), now)
 		if err == nil && !postponed.IsZero() {

@@ -43,15 +43,17 @@ const (
 	workMerge    workKind = "merge"
 	// workAccounts is a merge of two customers' accounts.
 	workAccounts workKind = "customer_merge"
+	// workRefund is a part of an order's refund.
+	workRefund workKind = "refund"
 )
 
 // workKey identifies unfinished work: a checkout (by cart and order), an order, a step of a
-// return, or a merge (by its two carts or accounts).
+// return, a part of a refund, or a merge (by its two carts or accounts).
 type workKey struct {
 	kind workKind
 	id   string // of the cart, the order, the return or the customer
-	// step is the order of a checkout, the receipt or the question to the orders of a return, or
-	// the other cart or account of a merge.
+	// step is the order of a checkout, the receipt or the question to the orders of a return, the
+	// part of a refund, or the other cart or account of a merge.
 	step string
 }
 
@@ -370,15 +372,28 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		t.stepOpened(id, e)
 	case order.StockSettled:
 		t.stepSettled(id)
+	case order.RefundRequested:
+		for _, part := range event.Parts {
+			t.begin(workKey{workRefund, string(id), string(part.PartID)}, e)
+		}
+	case order.RefundSubmitted:
+		// Usually the part is on the list already. After a failure, a person may submit it again.
+		t.begin(workKey{workRefund, string(id), string(event.PartID)}, e)
+		t.setTimer(Timer{Deadline: refundDeadline(id, event.PartID), DueAt: e.RecordedAt.Add(refundAnswerMax)})
+	case order.RefundSettled:
+		if event.State == order.RefundSucceeded || event.State == order.RefundHasFailed {
+			t.end(workRefund, string(id), string(event.PartID))
+			t.timers.remove(refundDeadline(id, event.PartID))
+		}
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
 		// What is open stays open: a failed allocation needs a retry or a remedy, and a recovered
 		// one needs a commit. A transaction opens nothing itself. If its money came too late,
-		// PaymentOrphaned follows it.
+		// PaymentOrphaned follows it. If it is a part of a refund, the reactor finds that there is
+		// nothing left to do, and removes the work from the list.
 	case order.DeadlineExtended:
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
-	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
-		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
-		// The executor of refunds follows these by itself.
+	case order.TransactionUnreadable, order.Credited, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
+		// These begin no work.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// These move no stock.

@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 
 	"eventstore": {"internal/pause", "internal/pgmigrate", "internal/pgpool"}, // the log: the contract, its suite and its engines
 
-	"commands":            {"domain", "eventstore", "commands/aggregate"},
+	"commands":            {"domain", "eventstore", "commands/aggregate", "commands/payments"},
 	"commands/reactor":    {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"}, // it declares an interface for what it needs from the service
 	"commands/streams":    {"domain", "eventstore"},                                                             // tells which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // works for any aggregate, so it imports none
@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"commands/keyring":    {"domain/access", "domain/customer", "domain/unit", "eventstore", "internal/pause"}, // knows the API keys, by following their stream
 	"commands/pricebook":  {"domain", "eventstore", "internal/pause"},                                          // knows the rules of prices, by following their streams
 	"commands/signin":     {"domain", "eventstore", "commands"},                                                // lets people sign in
+	"commands/payments":   {"domain/unit"},                                                                     // the port to providers of payments, and their clients
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests
 
@@ -55,6 +56,7 @@ var mayImport = map[string][]string{
 	"internal/httpapi":              {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/personal", "internal/problem", "internal/ratelimit"},
 	"internal/httpapi/contracttest": {"domain/unit"},                       // money's digits
 	"internal/httpapi/needstest":    {"domain/access", "internal/httpapi"}, // a test that two packages share
+	"internal/simulatedprovider":    {"internal/pause"},                    // a provider of payments whose money is not real
 	"internal/proxytest":            {},
 	"internal/racetest":             {},                                                                                                                                                        // which tests the race detector runs
 	"internal/mailer":               {},                                                                                                                                                        // sends mail

@@ -253,3 +253,8 @@ func shipment(s order.Shipment) Shipment {
 func lineQuantity(l order.LineQuantity) LineQuantity {
 	return LineQuantity{Line: l.Line, Quantity: int64(l.Quantity)}
 }
+
+// ReceivedWebhook is the response to a message of a provider of payments.
+type ReceivedWebhook struct {
+	Received bool `json:"received" doc:"Always true. What the message reports is recorded."`
+}
