@@ -239,8 +239,8 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 	}
 }
 
-// finally makes an order's refusal final, and returns it. It returns nil if another driver has got the
-// share recorded meanwhile.
+// finally makes an order's refusal final, and returns it. It returns nil if another driver has got
+// the share recorded meanwhile.
 func (s *Service) finally(ctx context.Context, meta eventstore.Metadata, ask fulfilment.Ask, no *rule.Rejection) (*rule.Rejection, error) {
 	refuse := ask.Finally(no)
 	if refuse == nil {

@@ -132,8 +132,8 @@ func creditAsks(s returns.State, receipt int, credits []returns.OrderCredit) (as
 	return asks
 }
 
-// Finally returns the command with which a refusal becomes final: the order might reply otherwise to
-// another driver, that asks later. nil: it is final already.
+// Finally returns the command with which a refusal becomes final: the order might reply otherwise
+// to another driver, that asks later. nil: it is final already.
 func (a Ask) Finally(no *rule.Rejection) order.Command {
 	ask, refund := a.Command.(order.RecordReturnRefund)
 	if !refund || no.Code != order.ErrAmountExceeded.Code {

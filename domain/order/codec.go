@@ -137,6 +137,22 @@ func typeOf(e Event) string {
 		return typeReturnReleased
 	case RefundClaimed:
 		return typeRefundClaimed
+	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
+		DifferenceWrittenOff, DeadlineExtended:
+		return typeOfMoney(e)
+	case TakenOver:
+		return typeTakenOver
+	case Archived:
+		return typeArchived
+	case Unarchived:
+		return typeUnarchived
+	}
+	panic("order: unknown event") // a programmer's error, never input
+}
+
+// typeOfMoney is the type of an event about refunds, credits and the like.
+func typeOfMoney(e Event) string {
+	switch any(e).(type) {
 	case TransactionUnreadable:
 		return typeTransactionUnreadable
 	case Credited:
@@ -147,20 +163,14 @@ func typeOf(e Event) string {
 		return typeRefundSubmitted
 	case RefundSettled:
 		return typeRefundSettled
+	case ReturnRefundRefused:
+		return typeReturnRefundRefused
 	case RefundExplained:
 		return typeRefundExplained
 	case DifferenceWrittenOff:
 		return typeDifferenceWrittenOff
 	case DeadlineExtended:
 		return typeDeadlineExtended
-	case ReturnRefundRefused:
-		return typeReturnRefundRefused
-	case TakenOver:
-		return typeTakenOver
-	case Archived:
-		return typeArchived
-	case Unarchived:
-		return typeUnarchived
 	}
 	panic("order: unknown event") // a programmer's error, never input
 }

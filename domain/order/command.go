@@ -126,9 +126,9 @@ type RefundShare struct {
 	Amount  unit.Money
 }
 
-// SubmitRefund records that a part is about to be sent to its provider. Attempt is 1 for a part that
-// was never sent, and one more than the last one after a known failure. The attempt that is under
-// way changes nothing: it is sent again under the same key.
+// SubmitRefund records that a part is about to be sent to its provider. Attempt is 1 for a part
+// that was never sent, and one more than the last one after a known failure. The attempt that is
+// under way changes nothing: it is sent again under the same key.
 type SubmitRefund struct {
 	RefundID unit.RefundID
 	PartID   unit.TransactionID
@@ -271,8 +271,8 @@ type RecordReturnRefund struct {
 	Limit *unit.Money
 }
 
-// RefuseReturnRefund records that the order has refused a return's refund. It changes nothing if the
-// refund was recorded meanwhile.
+// RefuseReturnRefund records that the order has refused a return's refund. It changes nothing if
+// the refund was recorded meanwhile.
 type RefuseReturnRefund struct {
 	ReturnID      unit.ReturnID
 	TransactionID unit.TransactionID

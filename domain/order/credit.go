@@ -22,8 +22,8 @@ type CreditState struct {
 	Implied bool `json:"implied,omitzero"`
 }
 
-// credit lowers what is owed by the worth of what came back, at the price of the order. A return that
-// names a lower price gives that. The amount is the difference between what is owed before and
+// credit lowers what is owed by the worth of what came back, at the price of the order. A return
+// that names a lower price gives that. The amount is the difference between what is owed before and
 // after, so any sequence of credits ends at zero, to the cent.
 func credit(cmd Credit, s State) ([]Event, error) {
 	if i := slices.IndexFunc(s.Credits, func(c CreditState) bool { return c.ID == cmd.CreditID && !c.Implied }); i >= 0 {

@@ -161,19 +161,19 @@ type TransactionRecorded struct {
 	Part unit.TransactionID `json:"part,omitempty"`
 	// Payment is the provider's number for the whole payment, if it differs from Reference.
 	Payment string `json:"payment,omitempty" class:"personal,compared"`
-	Tender  Tender `json:"tender,omitempty" class:"open"`
+	Tender  Tender `json:"tender,omitempty"`
 	// Purpose is set for a refund that was no settlement.
-	Purpose RefundPurpose `json:"purpose,omitempty" class:"open"`
-	// Unexplained is the part of a refund that was more than what was to be given back. Somebody has
-	// to say what it was (RefundExplained), unless a later credit accounts for it.
+	Purpose RefundPurpose `json:"purpose,omitempty"`
+	// Unexplained is the part of a refund that was more than what was to be given back. Somebody
+	// has to say what it was (RefundExplained), unless a later credit accounts for it.
 	Unexplained *unit.Money `json:"unexplained,omitempty"`
 	// Reason and RespondBy are of a dispute.
 	Reason    string    `json:"reason,omitempty" class:"personal"`
 	RespondBy time.Time `json:"respond_by,omitzero"`
 }
 
-// TransactionUnreadable keeps what a provider reported if its amount cannot be recorded: it is finer
-// than the currency, or of another one. It moves no money. Somebody has to look at it.
+// TransactionUnreadable keeps what a provider reported if its amount cannot be recorded: it is
+// finer than the currency, or of another one. It moves no money. Somebody has to look at it.
 type TransactionUnreadable struct {
 	TransactionID unit.TransactionID `json:"transaction_id"`
 	Type          TransactionType    `json:"type"`

@@ -332,7 +332,8 @@ func (m *machine) checkMoney() {
 	if !m.state.Captured().Equal(sum[Capture]) || !m.state.Returned().Equal(sum[Refund].Plus(sum[Chargeback]).Minus(sum[Reversal])) {
 		m.fatalf("captured %s, returned %s, in the model %v", m.state.Captured(), m.state.Returned(), sum)
 	}
-	// What the payments cannot take of a settlement, after a compensation, is paid out in another way.
+	// What the payments cannot take of a settlement, after a compensation, is paid out in another
+	// way.
 	if refunds.Compare(sum[Capture].Plus(compensated)) > 0 || sum[Chargeback].Minus(sum[Reversal]).Compare(sum[Capture]) > 0 || sum[Void].Compare(sum[Authorize]) > 0 {
 		m.fatalf("more went back than came: %v, refunds under way %s", sum, refunds)
 	}

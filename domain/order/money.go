@@ -10,8 +10,8 @@ import "daybook/domain/unit"
 //	to return  = balance above zero, less the settlement refunds that are in flight
 //	to collect = balance below zero
 
-// Owed is what the customer has to pay: the exact total of everything that was not taken off, rounded
-// to be charged, less the credits and what was written off. It is never below zero.
+// Owed is what the customer has to pay: the exact total of everything that was not taken off,
+// rounded to be charged, less the credits and what was written off. It is never below zero.
 func (s State) Owed() unit.Money { return s.owedWith(s.Total, s.Credited) }
 
 // owedWith is what would be owed with another total and other credits. Only amounts are computed,
@@ -59,8 +59,8 @@ func (s State) ToReturn() unit.Money { return floor(s.Balance().Minus(s.InFlight
 // ToCollect is what is still to be paid.
 func (s State) ToCollect() unit.Money { return floor(s.Balance().Negated()) }
 
-// Unexplained is the money of refunds that somebody has made without this program, as far as nothing
-// accounts for it.
+// Unexplained is the money of refunds that somebody has made without this program, as far as
+// nothing accounts for it.
 func (s State) Unexplained() unit.Money {
 	total := unit.Zero(s.Currency())
 	for _, t := range s.Transactions {
@@ -90,8 +90,8 @@ const (
 	Voided              PaymentState = "voided"
 )
 
-// PaymentState compares what was paid with what is owed. An order that owes nothing is paid without a
-// transaction (a free order). If such an order was canceled or has expired, or if its goods came
+// PaymentState compares what was paid with what is owed. An order that owes nothing is paid without
+// a transaction (a free order). If such an order was canceled or has expired, or if its goods came
 // back, it is unpaid, because nothing was paid.
 func (s State) PaymentState() PaymentState {
 	owed, captured := s.Owed(), s.Captured()

@@ -99,8 +99,8 @@ func (s State) expiredOrCanceled() bool {
 	return s.Status == StatusExpired || s.Status == StatusCanceled
 }
 
-// recordTransaction records a fact. What the provider itself reports is never refused because of its
-// amount. Somebody else cannot record more as given back than came in.
+// recordTransaction records a fact. What the provider itself reports is never refused because of
+// its amount. Somebody else cannot record more as given back than came in.
 func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 	if have, found := s.recorded(cmd); found {
 		if have.sameAs(cmd) {
@@ -179,8 +179,8 @@ func (s State) keepUnreadable(cmd RecordTransaction, fault *rule.Rejection) ([]E
 	}}, nil
 }
 
-// mayRecord refuses what somebody records that cannot be true, or that is above their limit. What is
-// a part of a requested refund was allowed when it was requested.
+// mayRecord refuses what somebody records that cannot be true, or that is above their limit. What
+// is a part of a requested refund was allowed when it was requested.
 func (s State) mayRecord(t Transaction, cmd RecordTransaction, adopted bool) error {
 	if !adopted && (!cmd.ByProvider || t.Type == Authorize || t.Type == Capture || t.Type == Void) {
 		if err := s.possible(t); err != nil {
@@ -414,10 +414,10 @@ func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 	panic("order: authorizations and captures have no limit")
 }
 
-// orphaned adds to an event that money came for an order that can no longer be confirmed, and that it
-// is to go back, in the same decision. It is only what is more than the order owes for goods that
-// shipped before a cancel. Example: the order owes 20 for a parcel that had left, and a capture of 50
-// comes. Then 30 are orphaned.
+// orphaned adds to an event that money came for an order that can no longer be confirmed, and that
+// it is to go back, in the same decision. It is only what is more than the order owes for goods
+// that shipped before a cancel. Example: the order owes 20 for a parcel that had left, and a
+// capture of 50 comes. Then 30 are orphaned.
 func (s State) orphaned(t Transaction, e Event) []Event {
 	if !s.expiredOrCanceled() || t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
 		return []Event{e}

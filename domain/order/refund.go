@@ -65,9 +65,9 @@ func ofPart(refund unit.RefundID, part unit.TransactionID) func(RefundPlan, Part
 	return func(r RefundPlan, p Part) bool { return r.ID == refund && p.ID == part }
 }
 
-// Refundable is how much of a payment can still be given back: what was captured, less refunds (also
-// those in flight), chargebacks and open disputes, plus reversals. Without a payment it is the same
-// for the whole order.
+// Refundable is how much of a payment can still be given back: what was captured, less refunds
+// (also those in flight), chargebacks and open disputes, plus reversals. Without a payment it is
+// the same for the whole order.
 func (s State) Refundable(payment unit.TransactionID) unit.Money {
 	of := func(types []TransactionType, states ...TransactionState) unit.Money {
 		return s.sum(func(t Transaction) bool {
@@ -120,8 +120,8 @@ func (s State) heldByDisputes(payment unit.TransactionID) unit.Money {
 }
 
 // Plan divides a refund among the payments: external ones before gift cards and store credit, the
-// newest capture first, each up to what is left of it. A payment whose refund has failed for good is
-// left out. What fits nowhere is unplaced.
+// newest capture first, each up to what is left of it. A payment whose refund has failed for good
+// is left out. What fits nowhere is unplaced.
 func (s State) Plan(amount unit.Money) (shares []RefundShare, unplaced unit.Money) {
 	left := lesser(amount, s.Refundable(""))
 	unplaced = amount.Minus(left)
@@ -252,8 +252,8 @@ func (s State) refundRequested(id unit.RefundID, purpose RefundPurpose, cause Re
 	return e
 }
 
-// refundOfEnd gives back what an order does not owe after it has ended. events are the ones that end
-// it, or money that came later. of is the payment that came; empty: all of the order.
+// refundOfEnd gives back what an order does not owe after it has ended. events are the ones that
+// end it, or money that came later. of is the payment that came; empty: all of the order.
 func (s State) refundOfEnd(cause RefundCause, of unit.TransactionID, events ...Event) []Event {
 	if len(s.Transactions) == 0 && of == "" {
 		return events

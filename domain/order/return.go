@@ -148,8 +148,8 @@ func (cmd RecordReturnRefund) refusedBy(no ReturnRefundRefused) bool {
 	return no.ReturnID == cmd.ReturnID && no.TransactionID == cmd.TransactionID && no.Amount.Equal(cmd.Amount)
 }
 
-// refuseReturnRefund makes a refusal final: several drivers may ask, at different times, and must get
-// the same reply.
+// refuseReturnRefund makes a refusal final: several drivers may ask, at different times, and must
+// get the same reply.
 func refuseReturnRefund(cmd RefuseReturnRefund, s State) ([]Event, error) {
 	ask := RecordReturnRefund{ReturnID: cmd.ReturnID, TransactionID: cmd.TransactionID, Amount: cmd.Amount}
 	if have, found := s.Transaction(cmd.TransactionID); found && have.ReturnID == cmd.ReturnID || slices.ContainsFunc(s.RefusedRefunds, ask.refusedBy) {

@@ -68,9 +68,9 @@ type State struct {
 	Credits       []CreditState `json:"credits,omitempty"`
 	Credited      unit.Money    `json:"credited"`
 	CreditedWorth unit.Money    `json:"credited_worth"`
-	// WrittenOff is money that the shop does not ask for any more, and KeptAsGain money that it does
-	// not give back. Lost is money that was written off although the order never owed it: more went
-	// out than came in.
+	// WrittenOff is money that the shop does not ask for any more, and KeptAsGain money that it
+	// does not give back. Lost is money that was written off although the order never owed it: more
+	// went out than came in.
 	WrittenOff unit.Money   `json:"written_off"`
 	Lost       unit.Money   `json:"lost"`
 	KeptAsGain unit.Money   `json:"kept_as_gain"`
@@ -220,26 +220,9 @@ func Evolve(s State, e Event) State {
 		s.applyTransactionRecorded(e)
 	case TransactionSettled:
 		s.applyTransactionSettled(e)
-	case TransactionUnreadable:
-		s.Unreadable = append(s.Unreadable, e)
-	case Credited:
-		s.applyCredited(e)
-	case RefundRequested:
-		s.applyRefundRequested(e)
-	case RefundSubmitted:
-		s.applyRefundSubmitted(e)
-	case RefundSettled:
-		s.applyRefundSettled(e)
-	case ReturnRefundRefused:
-		s.RefusedRefunds = append(s.RefusedRefunds, e)
-	case RefundExplained:
-		if i := s.transactionIndex(e.TransactionID); i >= 0 {
-			s.Transactions[i].Purpose, s.Transactions[i].Unexplained = e.Purpose, nil
-		}
-	case DifferenceWrittenOff:
-		s.applyWrittenOff(e)
-	case DeadlineExtended:
-		s.ConfirmBy = e.ConfirmBy
+	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
+		DifferenceWrittenOff, DeadlineExtended:
+		s.evolveMoney(e)
 	case Shipped:
 		s.applyShipped(e)
 	case Delivered:
@@ -270,6 +253,32 @@ func Evolve(s State, e Event) State {
 		s.Archived = false
 	}
 	return s
+}
+
+// evolveMoney is the part of Evolve about refunds, credits and the like.
+func (s *State) evolveMoney(e Event) {
+	switch e := any(e).(type) {
+	case TransactionUnreadable:
+		s.Unreadable = append(s.Unreadable, e)
+	case Credited:
+		s.applyCredited(e)
+	case RefundRequested:
+		s.applyRefundRequested(e)
+	case RefundSubmitted:
+		s.applyRefundSubmitted(e)
+	case RefundSettled:
+		s.applyRefundSettled(e)
+	case ReturnRefundRefused:
+		s.RefusedRefunds = append(s.RefusedRefunds, e)
+	case RefundExplained:
+		if i := s.transactionIndex(e.TransactionID); i >= 0 {
+			s.Transactions[i].Purpose, s.Transactions[i].Unexplained = e.Purpose, nil
+		}
+	case DifferenceWrittenOff:
+		s.applyWrittenOff(e)
+	case DeadlineExtended:
+		s.ConfirmBy = e.ConfirmBy
+	}
 }
 
 // OwnedBy tells whether the order belongs to an owner: to its customer, or, if it has none, to the

@@ -22,8 +22,8 @@ func (s *State) openCredit(receipt int, credits []OrderCredit) {
 	}
 }
 
-// creditsOfServices are the credits for services. They need not come back, so they are credited with
-// the approval.
+// creditsOfServices are the credits for services. They need not come back, so they are credited
+// with the approval.
 func (s State) creditsOfServices() []OrderCredit {
 	var all creditSums
 	for _, l := range s.Requested.Lines {

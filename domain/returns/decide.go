@@ -312,7 +312,9 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 		return nil, ErrAmountExceeded.With(ErrAmountExceeded.Detail,
 			map[string]any{"refundable": left, "requested": e.Amount})
 	}
-	e.Shares = s.shares(e.Amount)
+	if e.Shares = cmd.Of; cmd.Of == nil {
+		e.Shares = s.shares(e.Amount)
+	}
 	if err := s.mayGiveBack(e); err != nil {
 		return nil, err
 	}

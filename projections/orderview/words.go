@@ -66,6 +66,22 @@ func OrderWords(e order.Event) string {
 		return fmt.Sprintf("units of return %s released", e.ReturnID)
 	case order.RefundClaimed:
 		return fmt.Sprintf("refund %s belongs to return %s", e.TransactionID, e.ReturnID)
+	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended:
+		return moneyWords(e)
+	case order.TakenOver:
+		return "taken over by the buyer, who has signed in"
+	case order.Archived:
+		return "archived"
+	case order.Unarchived:
+		return "taken out of the archive"
+	}
+	panic("orderview: unknown event of an order")
+}
+
+// moneyWords are those of events about refunds, credits and the like.
+func moneyWords(e order.Event) string {
+	switch e := any(e).(type) {
 	case order.TransactionUnreadable:
 		return fmt.Sprintf("%s of %s reported, but it cannot be recorded: %s", e.Type, e.Amount, e.Code)
 	case order.Credited:
@@ -84,12 +100,6 @@ func OrderWords(e order.Event) string {
 		return because(fmt.Sprintf("difference of %s written off", e.Amount), e.Reason)
 	case order.DeadlineExtended:
 		return because("deadline moved to "+e.ConfirmBy.Format(time.RFC3339), e.Reason)
-	case order.TakenOver:
-		return "taken over by the buyer, who has signed in"
-	case order.Archived:
-		return "archived"
-	case order.Unarchived:
-		return "taken out of the archive"
 	}
 	panic("orderview: unknown event of an order")
 }
