@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"commands/streams":    {"domain", "eventstore"},                                                             // tells which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // works for any aggregate, so it imports none
 	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/signin", "commands/streams", "internal/pause", "internal/pgmigrate", "internal/pgpool"},
-	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/keyring", "commands/reactor", "commands/signin", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit", "internal/resource"},
+	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/keyring", "commands/payments", "commands/reactor", "commands/signin", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit", "internal/resource"},
 	"commands/keyring":    {"domain/access", "domain/customer", "domain/unit", "eventstore", "internal/pause"}, // knows the API keys, by following their stream
 	"commands/pricebook":  {"domain", "eventstore", "internal/pause"},                                          // knows the rules of prices, by following their streams
 	"commands/signin":     {"domain", "eventstore", "commands"},                                                // lets people sign in

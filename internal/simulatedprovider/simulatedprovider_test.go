@@ -230,10 +230,10 @@ func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	b := open(t, simulatedprovider.Options{})
 	for body, code := range map[string]string{
-		`{`:                                   "body_invalid",
-		`{"amount":1,"currency":"eur","x":1}`: "body_invalid",
-		`{"amount":0,"currency":"eur"}`:       "amount_invalid",
-		`{"amount":-5,"currency":"eur"}`:      "amount_invalid",
+		`{`:                                                                "body_invalid",
+		`{"amount":1,"currency":"eur","x":1}`:                              "body_invalid",
+		`{"amount":0,"currency":"eur"}`:                                    "amount_invalid",
+		`{"amount":-5,"currency":"eur"}`:                                   "amount_invalid",
 		`{"amount":1000000000001,"currency":"eur"}`:                        "amount_invalid",
 		`{"amount":1,"currency":"euro"}`:                                   "currency_invalid",
 		`{"amount":1,"currency":"e1r"}`:                                    "currency_invalid",
