@@ -47,7 +47,7 @@ func unwritten(t reflect.Type, seen []reflect.Type) []string {
 		return append(unwritten(t.Key(), seen), unwritten(t.Elem(), seen)...)
 	case reflect.Struct:
 		if !strings.HasPrefix(t.PkgPath(), "daybook/") || t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
-			return nil // a type of another package, or one that writes its own JSON
+			return nil // a type of another package, or one that writes its own form
 		}
 	default:
 		return nil

@@ -27,10 +27,10 @@ func money(text string, currency string) unit.Money {
 func eur(text string) unit.Money { return money(text, "EUR") }
 
 var (
-	issue  = Issue{ID: "g1", Kind: Card, Amount: eur("50"), ExpiresAt: noon.AddDate(1, 0, 0), Reason: "thanks", Now: noon}
-	issued = Issued{ID: "g1", Kind: Card, Amount: eur("50"), ExpiresAt: noon.AddDate(1, 0, 0), Reason: "thanks"}
-	credit = Issued{ID: "a1", Kind: Account, Amount: eur("5"), CustomerID: "ann"}
-	late   = noon.AddDate(1, 0, 0)
+	issuing = Issue{ID: "g1", Kind: Card, Amount: eur("50"), ExpiresAt: noon.AddDate(1, 0, 0), Reason: "thanks", Now: noon}
+	issued  = Issued{ID: "g1", Kind: Card, Amount: eur("50"), ExpiresAt: noon.AddDate(1, 0, 0), Reason: "thanks"}
+	credit  = Issued{ID: "a1", Kind: Account, Amount: eur("5"), CustomerID: "ann"}
+	late    = noon.AddDate(1, 0, 0)
 )
 
 func holding(order unit.OrderID, amount string) Hold {
