@@ -63,7 +63,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: country, Details: details,
 		Reference: cmd.Reference, Lines: slices.Clone(s.Lines), Sourcing: sourcing,
-		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
+		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom, Holds: cmd.Holds,
 	}}, nil
 }
 
@@ -77,7 +77,7 @@ func refuseCheckout(cmd RefuseCheckout, s State) ([]Event, error) {
 	case s.Phase == Completed:
 		return nil, decided(cmd.OrderID, OutcomeCompleted)
 	}
-	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages}}, nil
+	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages, Holds: cmd.Holds}}, nil
 }
 
 func withdrawCheckout(cmd WithdrawCheckout, s State) ([]Event, error) {

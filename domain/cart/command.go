@@ -129,6 +129,8 @@ type StartCheckout struct {
 	Details *contact.Details
 	// Defaults are used where the order has no details, if it is set.
 	Defaults *contact.Details
+	// Holds are what the order needs besides stock. The caller has worked them out of the prices.
+	Holds []Hold
 	// Short is what stock cannot give, if the caller knows that before it begins. Then the
 	// checkout is refused at once: CheckoutRefused is its only event.
 	Short []Shortage
@@ -140,6 +142,7 @@ type StartCheckout struct {
 type RefuseCheckout struct {
 	OrderID   unit.OrderID
 	Shortages []Shortage
+	Holds     []HoldRefusal
 }
 
 // WithdrawCheckout takes back a CheckedOut and gives the cart its lines back. It is sent if

@@ -32,6 +32,7 @@ type Place struct {
 	Details      *contact.Details
 	Lines        []cart.Line
 	Reservations []cart.Reservation
+	Holds        []cart.Hold
 	ConfirmBy    time.Time
 }
 

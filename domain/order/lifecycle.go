@@ -55,7 +55,7 @@ func place(cmd Place, s State) ([]Event, error) {
 	return []Event{Placed{
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
 		Currency: cmd.Currency, Country: cmd.Country, Details: cmd.Details, Lines: cmd.Lines, Reservations: cmd.Reservations,
-		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
+		Total: total, Charge: total.Charge(), Holds: cmd.Holds, ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
 
@@ -94,7 +94,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) || !sameHolds(cmd.Holds, s.Holds) {
 		return false
 	}
 	for i, l := range cmd.Lines {
@@ -116,7 +116,7 @@ func (s State) sameAs(cmd Place) bool {
 func newPlaced(e Placed) State {
 	s := State{
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country, Details: e.Details,
-		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
+		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total, Holds: e.Holds,
 		Lines:    make([]Line, len(e.Lines)),
 		Holdings: make([]Holding, len(e.Reservations)),
 	}
@@ -155,6 +155,7 @@ func (s State) asPlaced() bool {
 // applyConfirmed turns every reservation into an allocation.
 func (s *State) applyConfirmed(e Confirmed) {
 	s.Status = StatusConfirmed
+	s.commitHolds()
 	if e.Allocated {
 		return
 	}
@@ -211,6 +212,7 @@ func expire(cmd Expire, s State) ([]Event, error) {
 
 func (s *State) applyExpired() {
 	moves := s.takeEverythingOff()
+	s.endHolds(StatusExpired)
 	s.Status = StatusExpired
 	s.openStep(StepRef{Step: StepExpire}, moves)
 }

@@ -6,13 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/cart"
 	"daybook/domain/contact"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 6
+const FoldVersion = 7
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -53,8 +54,10 @@ type State struct {
 	Lines []Line     `json:"lines,omitempty"` // by ascending number
 	// Holdings are ordered by SKU. Those of one SKU are in the order in which they were
 	// placed.
-	Holdings     []Holding     `json:"holdings,omitempty"`
-	Shipments    []Shipment    `json:"shipments,omitempty"`
+	Holdings  []Holding  `json:"holdings,omitempty"`
+	Shipments []Shipment `json:"shipments,omitempty"`
+	// Holds are what the order holds, or has held, besides stock.
+	Holds        []cart.Hold   `json:"holds,omitempty"`
 	Transactions []Transaction `json:"transactions,omitempty"`
 	// Returns are the returns that bring units of the order back, and those that were
 	// released.
