@@ -8,8 +8,11 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/customer"
 	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
 	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
 	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -36,12 +39,18 @@ type Rules struct {
 	CustomerUses aggregate.Definition[promotion.State, promotion.Command, promotion.Event]
 	Coupons      aggregate.Definition[coupon.State, coupon.Command, coupon.Event]
 	GiftCards    aggregate.Definition[giftcard.State, giftcard.Command, giftcard.Event]
+	PriceLists   aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]
+	Methods      aggregate.Definition[shipping.State, shipping.Command, shipping.Event]
+	Entities     aggregate.Definition[entity.State, entity.Command, entity.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules(),
-		Promotions: PromotionRules(), CustomerUses: CustomerUseRules(), Coupons: CouponRules(), GiftCards: GiftCardRules()}
+	return Rules{
+		Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules(),
+		PriceLists: PriceListRules(), Methods: MethodRules(), Entities: EntityRules(),
+		Promotions: PromotionRules(), CustomerUses: CustomerUseRules(), Coupons: CouponRules(), GiftCards: GiftCardRules(),
+	}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -195,5 +204,30 @@ func GiftCardRules() aggregate.Definition[giftcard.State, giftcard.Command, gift
 			return subjectOf(s.CustomerID, "", giftcard.Stream(s.ID))
 		},
 		Decide: giftcard.Decide, Evolve: giftcard.Evolve, Encode: giftcard.Encode, Decode: giftcard.Decode,
+	}
+}
+
+// PriceListRules are those of price lists. A list of many SKUs is folded from many large events, so
+// it has snapshots.
+func PriceListRules() aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event] {
+	return aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]{
+		Category: pricelist.Category, FoldVersion: pricelist.FoldVersion, SnapshotEvery: 100,
+		Decide: pricelist.Decide, Evolve: pricelist.Evolve, Encode: pricelist.Encode, Decode: pricelist.Decode,
+	}
+}
+
+// MethodRules are those of shipping methods.
+func MethodRules() aggregate.Definition[shipping.State, shipping.Command, shipping.Event] {
+	return aggregate.Definition[shipping.State, shipping.Command, shipping.Event]{
+		Category: shipping.Category, FoldVersion: shipping.FoldVersion,
+		Decide: shipping.Decide, Evolve: shipping.Evolve, Encode: shipping.Encode, Decode: shipping.Decode,
+	}
+}
+
+// EntityRules are those of legal entities.
+func EntityRules() aggregate.Definition[entity.State, entity.Command, entity.Event] {
+	return aggregate.Definition[entity.State, entity.Command, entity.Event]{
+		Category: entity.Category, FoldVersion: entity.FoldVersion,
+		Decide: entity.Decide, Evolve: entity.Evolve, Encode: entity.Encode, Decode: entity.Decode,
 	}
 }

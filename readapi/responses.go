@@ -110,6 +110,7 @@ func productOf(p productview.Product) resource.Product {
 	return resource.Product{
 		SKU: p.SKU, Title: p.Title, Kind: p.Kind, Status: resource.ProductStatus(p.Retired), Revision: p.Revision,
 		Prices:   each(p.Prices, func(price productview.Price) resource.Money { return resource.MoneyIn(price.Currency, price.Amount) }),
+		TaxClass: p.TaxClass, Categories: p.Categories, WeightGrams: p.WeightGrams, GiftCard: p.GiftCard,
 		ListedAt: p.ListedAt, ChangedAt: p.ChangedAt,
 	}
 }

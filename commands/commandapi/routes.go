@@ -7,6 +7,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -35,7 +36,7 @@ func (a *api) routes() {
 		anOrder     = "/v1/orders/{order_id}"
 		aReturn     = "/v1/returns/{return_id}"
 	)
-	add(a, apidoc.TagProducts, op{method: put, path: aProduct, id: "list-product", needs: access.WriteCatalogue, summary: "List a product, or change its title and prices", about: "Lists a new product, or changes one that is listed; a retired one is sold again. Prices of currencies that are not named stay as they are.", refusals: refusals{product.ErrKindFixed, product.ErrTitleInvalid, product.ErrPriceNegative}}, a.listProduct)
+	add(a, apidoc.TagProducts, op{method: put, path: aProduct, id: "list-product", needs: access.WriteCatalogue, summary: "List a product, or change its title and prices", about: "Lists a new product, or changes one that is listed; a retired one is sold again. Prices of currencies that are not named stay as they are.", refusals: refusals{product.ErrKindFixed, product.ErrTitleInvalid, product.ErrPriceNegative, product.ErrDescriptionInvalid, entity.ErrClassUnknown}}, a.listProduct)
 	add(a, apidoc.TagProducts, op{method: put, path: aProduct + "/prices/{currency}", id: "set-price", needs: access.WriteCatalogue, summary: "Set the price of a product in one currency", about: "A line that is in a cart keeps its price; later lines get the new one. `*` in `If-Match` and `If-None-Match` asks whether the product has a price in this currency; ETags name the product's revision.", refusals: refusals{product.ErrNotFound, product.ErrRetired, product.ErrPriceNegative}}, a.setPrice)
 	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", needs: access.WriteCatalogue, summary: "Take a product off sale", about: "It can no longer be put into a cart. A line that is in a cart already keeps its price.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
 

@@ -57,3 +57,10 @@ func (p Percent) IsZero() bool { return p.value.IsZero() }
 func (p Percent) Of(m Money) Money {
 	return Money{Amount: m.Amount.Mul(p.value).Shift(-2), Currency: m.Currency}
 }
+
+// Whole is what Millionths gives for 100 %.
+const Whole = 100_000_000
+
+// Millionths is the rate in millionths of a percent: 21 % is 21,000,000. Digits beyond the sixth
+// are cut off; ParsePercent allows none.
+func (p Percent) Millionths() int64 { return p.value.Shift(6).IntPart() }

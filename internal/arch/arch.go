@@ -89,6 +89,7 @@ var pureStandard = []string{
 	"cmp", "errors", "fmt", "iter", "maps", "math", "slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"crypto/sha1", "encoding/hex", // deterministic ids, UUIDv5
 	"encoding/json",
+	"math/big", "math/bits", // exact shares of money
 }
 
 // pureLibraries are the libraries that domain may use. The value is the packages of domain that may

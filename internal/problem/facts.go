@@ -8,6 +8,9 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -61,9 +64,15 @@ var facts = rows(
 	// Of products.
 	facing[RefusedLineFacts](product.ErrNotFound, product.ErrRetired),
 	nothing(product.ErrTitleInvalid, product.ErrPriceNegative),
+	facing[fieldFacts](product.ErrDescriptionInvalid),
 	facing[currencyFacts](product.ErrNotPriced),
 	facing[kindFacts](product.ErrKindFixed, product.ErrKindUnknown),
 	facing[productTextFacts](product.ErrTextTooLong),
+
+	// Of prices, shipping and taxes.
+	nothing(pricelist.ErrNotFound, pricelist.ErrEnded, pricelist.ErrLimit, shipping.ErrNotFound, shipping.ErrEnded, entity.ErrNotFound, entity.ErrEnded),
+	facing[fieldFacts](pricelist.ErrInvalid, pricelist.ErrFixed, shipping.ErrInvalid, entity.ErrInvalid),
+	facing[taxClassFacts](entity.ErrClassUnknown),
 
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
@@ -226,6 +235,9 @@ type (
 	}
 	forbiddenFieldFacts struct {
 		Errors []Invalid `json:"errors" doc:"The members and headers, each with the permission that it needs."`
+	}
+	taxClassFacts struct {
+		TaxClass string `json:"tax_class" example:"books"`
 	}
 	fieldFacts struct {
 		Field string `json:"field" example:"name" doc:"Which member is refused."`

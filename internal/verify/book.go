@@ -80,8 +80,9 @@ type lastEvent struct {
 // Product is a product of the catalogue, with the times that the view shows.
 type Product struct {
 	product.State
-	listedAt time.Time // effective time of the last listing
-	last     lastEvent
+	listedAt  time.Time // effective time of the last listing
+	described bool
+	last      lastEvent
 }
 
 // Cart is a cart, with what the view shows and the domain's fold does not keep.
@@ -303,6 +304,9 @@ func (b *Book) foldProduct(e *event, sku unit.SKU, value product.Event) {
 	}
 	if _, listed := value.(product.Listed); listed {
 		p.listedAt = e.at
+	}
+	if _, described := value.(product.Described); described {
+		p.described = true
 	}
 	p.State, p.last = product.Evolve(p.State, value), e.lastEvent()
 }

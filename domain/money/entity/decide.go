@@ -2,6 +2,7 @@ package entity
 
 import (
 	"slices"
+	"strings"
 
 	"daybook/domain/money/faults"
 	"daybook/domain/money/pricing"
@@ -131,6 +132,7 @@ func overlaps(found *faults.List, rows []pricing.TaxRow) {
 	before := make(map[key][]int, len(rows))
 	for i, row := range rows {
 		of := key{row.Place, row.Class, row.Component}
+		of.place.Postcode = strings.ReplaceAll(of.place.Postcode, " ", "") // blanks do not tell postcodes apart
 		for _, j := range before[of] {
 			if intersect(row.Window, rows[j].Window) {
 				found.Add(faults.At("/rows", i), "row %d has the same class, component and place at the same time", j)

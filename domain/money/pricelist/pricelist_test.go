@@ -157,10 +157,10 @@ func TestAllFaultsAreFound(t *testing.T) {
 	}
 }
 
-// A list that was read keeps its prices when the state changes.
-func TestAListIsACopy(t *testing.T) {
+// A copy of a state keeps its prices when the state changes.
+func TestACloneIsACopy(t *testing.T) {
 	state := lists.Fold(created(terms()), PricesSet{[]Entry{{"CUP", tiers(t, 1, "3")}}}, Activated{})
-	list := state.List()
+	list := state.Clone().List()
 	state = Evolve(state, PricesSet{[]Entry{{"CUP", nil}}})
 	if len(list.Prices) != 1 || len(state.Prices) != 0 || list.Version != 3 || !list.Active || list.Groups[0] != "trade" {
 		t.Errorf("the list is %+v, the state %+v", list, state)

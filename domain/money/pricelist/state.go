@@ -58,12 +58,17 @@ func Evolve(s State, e Event) State {
 // Exists tells whether the list was made and has not ended.
 func (s State) Exists() bool { return s.ID != "" && !s.Ended }
 
-// List is the list as package pricing reads it. It has a copy of the prices, so the state may
-// change afterwards.
+// Clone is a copy that stays the same when s changes.
+func (s State) Clone() State {
+	s.Prices = maps.Clone(s.Prices)
+	return s
+}
+
+// List is the list as package pricing reads it. It shares the prices of the state.
 func (s State) List() pricing.PriceList {
 	return pricing.PriceList{
 		ID: s.ID, Version: s.Version, Title: s.Terms.Title, Kind: s.Kind, Currency: s.Currency, Mode: s.Mode,
 		Priority: s.Terms.Priority, Active: s.Active, Window: s.Terms.Window, Channels: s.Terms.Channels, Groups: s.Terms.Groups,
-		Customers: s.Terms.Customers, Countries: s.Terms.Countries, Prices: maps.Clone(s.Prices),
+		Customers: s.Terms.Customers, Countries: s.Terms.Countries, Prices: s.Prices,
 	}
 }

@@ -116,7 +116,8 @@ type Action struct {
 	// Target limits the action to some lines (items), to some lines' amounts (orders) or to some
 	// methods (shipping). Empty: all.
 	Target Target `json:"target,omitzero"`
-	// IncludeOverridden lets a promotion of items take something off lines whose price a person gave.
+	// IncludeOverridden lets a promotion of items take something off lines whose price a person
+	// gave.
 	IncludeOverridden bool `json:"include_overridden,omitzero"`
 }
 

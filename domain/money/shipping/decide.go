@@ -2,6 +2,7 @@ package shipping
 
 import (
 	"slices"
+	"strings"
 
 	"daybook/domain/money/faults"
 	"daybook/domain/money/pricing"
@@ -87,8 +88,10 @@ func (cmd Define) Faults() (found faults.List) {
 	for i, rate := range cmd.Rates {
 		at := faults.At("/rates", i)
 		found.Zone(at+"/zone", rate.Zone)
-		found.If(seen[key{rate.Zone, rate.Currency}], at+"/zone", "there is another rate for this zone and currency")
-		seen[key{rate.Zone, rate.Currency}] = true
+		of := key{rate.Zone, rate.Currency}
+		of.zone.Postcode = strings.ReplaceAll(of.zone.Postcode, " ", "") // blanks do not tell postcodes apart
+		found.If(seen[of], at+"/zone", "there is another rate for this zone and currency")
+		seen[of] = true
 		rateFaults(&found, at, rate)
 	}
 	return found

@@ -68,7 +68,7 @@ func rows(t testing.TB) map[string]row {
 		"a measure is list or after_order":           wrong(t, "/measure", func(d *Define) { d.Measure = pricing.AfterItems }),
 		"a weight is not below zero":                 wrong(t, "/max_weight_grams", func(d *Define) { d.MaxGrams = -1 }),
 		"a method needs a rate":                      wrong(t, "/rates", func(d *Define) { d.Rates = nil }),
-		"a zone has one rate for each currency":      wrong(t, "/rates/1/zone", func(d *Define) { d.Rates[1].Zone = d.Rates[0].Zone }),
+		"a zone has one rate for each currency":      wrong(t, "/rates/1/zone", func(d *Define) { d.Rates[1].Zone = pricing.Zone{Country: "NL", Region: "GR", Postcode: "9 7*"} }),
 		"a country must be known":                    wrong(t, "/rates/0/zone/country", first(func(r *pricing.RateTable) { r.Zone.Country = "XX" })),
 		"a region needs a country":                   wrong(t, "/rates/1/zone/country", func(d *Define) { d.Rates[1].Zone.Region = "GR" }),
 		"a postcode is in capitals":                  wrong(t, "/rates/0/zone/postcode", first(func(r *pricing.RateTable) { r.Zone.Postcode = "97ab" })),

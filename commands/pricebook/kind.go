@@ -1,0 +1,85 @@
+package pricebook
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"daybook/eventstore"
+)
+
+// definitions are all definitions of one kind, whatever their type.
+type definitions interface {
+	// prefix begins the names of their streams.
+	prefix() string
+	// fold adds an event to the definition with an id.
+	fold(id string, recorded *eventstore.Recorded) error
+	// freeze makes the list of all definitions anew. It tells whether one of them has changed.
+	freeze() (changed bool)
+}
+
+// Held is a definition as the log has it.
+type Held[S any] struct {
+	ID        string
+	State     S
+	Revision  int64     // of its last event
+	CreatedAt time.Time // when its first event was recorded
+	ChangedAt time.Time // when its last event was recorded
+}
+
+// kind has all definitions of one kind.
+type kind[S, E any] struct {
+	category string
+	decode   func(string, []byte) (E, error)
+	evolve   func(S, E) S
+	clone    func(S) S // a copy that evolve does not change
+
+	folded map[string]*Held[S]
+	frozen map[string]Held[S] // copies; one is missing if the definition has changed
+	all    []Held[S]          // the copies, sorted by id; the list itself is never changed
+}
+
+func newKind[S, E any](category string, decode func(string, []byte) (E, error), evolve func(S, E) S, clone func(S) S) *kind[S, E] {
+	return &kind[S, E]{category: category, decode: decode, evolve: evolve, clone: clone, folded: map[string]*Held[S]{}, frozen: map[string]Held[S]{}}
+}
+
+func (k *kind[S, E]) prefix() string { return k.category + "-" }
+
+func (k *kind[S, E]) fold(id string, recorded *eventstore.Recorded) error {
+	event, err := eventstore.Decode(recorded, k.decode)
+	if eventstore.IsForeign(err) {
+		return nil // what another program writes sets no price
+	}
+	if err != nil {
+		return err
+	}
+	held := k.folded[id]
+	if held == nil {
+		held = &Held[S]{ID: id, Revision: -1, CreatedAt: recorded.RecordedAt}
+		k.folded[id] = held
+	}
+	if recorded.Revision <= held.Revision {
+		return nil
+	}
+	held.State, held.Revision, held.ChangedAt = k.evolve(held.State, event), recorded.Revision, recorded.RecordedAt
+	delete(k.frozen, id)
+	return nil
+}
+
+func (k *kind[S, E]) freeze() (changed bool) {
+	if len(k.frozen) == len(k.folded) {
+		return false
+	}
+	all := make([]Held[S], 0, len(k.folded))
+	for _, id := range slices.Sorted(maps.Keys(k.folded)) {
+		copied, same := k.frozen[id]
+		if !same {
+			copied = *k.folded[id]
+			copied.State = k.clone(copied.State)
+			k.frozen[id] = copied
+		}
+		all = append(all, copied)
+	}
+	k.all = all
+	return true
+}
