@@ -268,4 +268,3 @@ func (b *Book) KnowsTaxClass(class string) bool {
 	edition := b.current.Load()
 	return len(edition.classes) == 0 || edition.classes[class]
 }
-

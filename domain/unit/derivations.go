@@ -81,6 +81,9 @@ var (
 	HoldPayment = derivation("hold payment", "order id", "holder")
 )
 
+// CreditBack is the command id with which money comes back to a gift card.
+var CreditBack = derivation("credit back", "order id", "transaction id")
+
 // IssueGiftCard is the command id with which a gift card that was sold is issued.
 var IssueGiftCard = derivation("issue gift card", "order id", "line", "unit")
 
