@@ -184,7 +184,14 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	if err != nil || repeats {
 		return nil, err
 	}
-	return s.holdsFor(ctx, ask.Uses, ask.GiftCards, due, of)
+	holds, err := s.holdsFor(ctx, ask.Uses, ask.GiftCards, due, of)
+	if err != nil || len(holds) == 0 {
+		return nil, err
+	}
+	// Now the streams of all holds are in memory, so that together need not read them. Whether the
+	// holds are refused is decided later.
+	_, err = s.tryHolds(ctx, cart.CheckoutStarted{OrderID: start.OrderID, CartID: ask.CartID, ReserveUntil: start.ReserveUntil, Holds: holds})
+	return holds, err
 }
 
 // keyBringer is a log that encrypts texts of people with a key for each subject.
