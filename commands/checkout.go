@@ -37,7 +37,7 @@ type CheckoutRequest struct {
 	ReserveUntil time.Time
 	// GiftCards pay for the order, in this order, as far as their money goes.
 	GiftCards []giftcard.ID
-	// Uses are the promotions that take something off the order.
+	// Uses are the promotions that take something off the order, if it has no quote that says so.
 	Uses []Use
 	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
 	// From then on, the checkout changes no stock any more and ends with an order, unless its order
@@ -115,7 +115,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			}
 		}
 	}
-	defaults, err := s.buyer(ctx, ask.CartID)
+	defaults, err := s.checkoutAccount(ctx, ask.CartID)
 	if err != nil {
 		return CheckoutResult{}, err
 	}
@@ -157,7 +157,11 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 // holdsOf is what a checkout has to hold besides stock. A checkout that has begun keeps its holds. So
 // if the cart is not open, nothing is worked out.
 func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) ([]cart.Hold, error) {
-	if len(ask.GiftCards) == 0 && len(ask.Uses) == 0 {
+	uses := ask.Uses
+	if start.Quote != nil {
+		uses = usesOf(*start.Quote)
+	}
+	if len(ask.GiftCards) == 0 && len(uses) == 0 {
 		return nil, nil
 	}
 	var due unit.Money
@@ -175,7 +179,10 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	if err != nil || !open {
 		return nil, err
 	}
-	for _, use := range ask.Uses {
+	if start.Quote != nil {
+		due = start.Quote.Total
+	}
+	for _, use := range uses {
 		if use.Amount.Currency != due.Currency {
 			return nil, cart.ErrCurrencyMismatch
 		}
@@ -184,7 +191,7 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	if err != nil || repeats {
 		return nil, err
 	}
-	holds, err := s.holdsFor(ctx, ask.Uses, ask.GiftCards, due, of)
+	holds, err := s.holdsFor(ctx, uses, ask.GiftCards, due, of)
 	if err != nil || len(holds) == 0 {
 		return nil, err
 	}
@@ -376,7 +383,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	}
 	var keep []cart.Reservation
 	switch outcome := outcome.(type) {
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
+	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
@@ -608,7 +615,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 				checkouts[event.OrderID] = pastCheckout{started: started, meta: eventstore.MetadataOrNone(recorded.Meta)}
 			}
 			ended(event.OrderID, event)
-		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.Abandoned, cart.Expired,
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.Abandoned, cart.Expired,
 			cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		}
 	}

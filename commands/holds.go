@@ -16,6 +16,7 @@ import (
 	"daybook/domain/contact"
 	"daybook/domain/fulfilment"
 	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricing"
 	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/rule"
@@ -93,6 +94,32 @@ func (s Secrets) emailKey(email string) string {
 type Use struct {
 	Promotion string
 	Amount    unit.Money // in all
+}
+
+// usesOf are the promotions that took something off in a quote, with what each took off in all.
+func usesOf(quote pricing.Quote) (uses []Use) {
+	at := map[string]int{}
+	add := func(adjustments []pricing.Adjustment) {
+		for _, a := range adjustments {
+			if a.Version == 0 { // a person gave this discount
+				continue
+			}
+			i, seen := at[a.Promotion]
+			if !seen {
+				i = len(uses)
+				at[a.Promotion] = i
+				uses = append(uses, Use{Promotion: a.Promotion, Amount: unit.Zero(quote.Currency)})
+			}
+			uses[i].Amount = uses[i].Amount.Plus(a.Amount)
+		}
+	}
+	for _, line := range quote.Lines {
+		add(line.Adjustments)
+	}
+	for _, charge := range quote.Charges {
+		add(charge.Adjustments)
+	}
+	return uses
 }
 
 // buyerOf is who a checkout is for, as far as limits for each customer need it.

@@ -13,6 +13,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/keyring"
+	"daybook/commands/pricebook"
 	commandspg "daybook/commands/postgres"
 	"daybook/commands/reactor"
 	"daybook/commands/signin"
@@ -108,6 +109,7 @@ type node struct {
 	watch        *readapi.Watch
 	backups      *backups // nil: none are made
 	keys         *keyring.Keyring
+	book         *pricebook.Book
 	keyUses      *keyring.Uses // when keys were last used
 	guests       *keyring.Guests
 	withhold     *personal.Withholder // takes personal data out of what callers get who must not see it
@@ -256,7 +258,7 @@ func (n *node) workers(cfg nodeConfig) []part {
 	}, {
 		name: "news of other nodes", onLog: true,
 		run: n.hearOthers,
-	}, n.keysPart(cfg), {
+	}, n.keysPart(cfg), n.bookPart(), {
 		name: "uses of API keys",
 		open: func(context.Context) error {
 			n.keyUses = keyring.NewUses(commandspg.KeyUses{Pool: n.commandPool}, cfg.Now, n.log)

@@ -40,6 +40,7 @@ func (a *api) routes() {
 	add(a, apidoc.TagProducts, op{method: put, path: aProduct + "/prices/{currency}", id: "set-price", needs: access.WriteCatalogue, summary: "Set the price of a product in one currency", about: "A line that is in a cart keeps its price; later lines get the new one. `*` in `If-Match` and `If-None-Match` asks whether the product has a price in this currency; ETags name the product's revision.", refusals: refusals{product.ErrNotFound, product.ErrRetired, product.ErrPriceNegative}}, a.setPrice)
 	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", needs: access.WriteCatalogue, summary: "Take a product off sale", about: "It can no longer be put into a cart. A line that is in a cart already keeps its price.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
 
+	a.priceRoutes()
 	a.cartRoutes()
 
 	add(a, apidoc.TagStock, op{method: post, path: aStock + "/receipts", id: "receive-stock", needs: access.WriteStock, summary: "Receive goods", key: true, about: "Adds units to what is on hand, such as a delivery.", refusals: refusals{stock.ErrLimit, stock.ErrTextTooLong}}, a.receiveStock)

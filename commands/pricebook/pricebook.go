@@ -248,17 +248,31 @@ func (b *Book) Edition() *Edition { return b.current.Load() }
 // Rules implements commands.Prices.
 func (b *Book) Rules() *pricing.Rules { return b.current.Load().Rules }
 
-// Has implements commands.Prices.
+// askAfter is how long Has waits for the subscription before it asks the log. A subscription of
+// KurrentDB does not tell at once that it has passed events of other kinds.
+const askAfter = 50 * time.Millisecond
+
+// Has implements commands.Prices. Its errors are those of ctx and of the log.
 func (b *Book) Has(ctx context.Context, position eventstore.Position) error {
+	var ask <-chan time.Time
 	for {
 		edition := b.current.Load()
 		if !edition.Position.Before(position) {
 			return nil
 		}
+		if ask == nil {
+			timer := time.NewTimer(askAfter)
+			defer timer.Stop()
+			ask = timer.C
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-edition.changed:
+		case <-ask:
+			if err := b.Open(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -258,7 +258,7 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 			work.refused = true
 			t.endIfReleased(work)
 		}
-	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.Abandoned, cart.Expired, cart.MergeDeclined:
+	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.Abandoned, cart.Expired, cart.MergeDeclined:
 		// A successful checkout ends when its order is placed. A declined merge ends when the first
 		// cart is open again.
 	case cart.MergedInto:
@@ -385,6 +385,11 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// What is open stays open: a failed allocation needs a retry or a remedy, and a recovered
 		// one needs a commit. A transaction opens nothing itself. If its money came too late,
 		// PaymentOrphaned follows it.
+	case order.DeadlineExtended:
+		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
+	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
+		// The executor of refunds follows these by itself.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// These move no stock.

@@ -50,6 +50,10 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		}
 		s.Details = cmd.Details
 	}
+	lines, err := s.quoted(cmd.Quote)
+	if err != nil {
+		return nil, err
+	}
 	sourcing := Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split}
 	if len(cmd.Short) > 0 {
 		asked := Asked{OrderIDFrom: cmd.OrderIDFrom, Reference: cmd.Reference, Sourcing: sourcing, Policy: cmd.Policy}
@@ -62,8 +66,9 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	details, country := s.frozen(more)
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: country, Details: details,
-		Reference: cmd.Reference, Lines: slices.Clone(s.Lines), Sourcing: sourcing,
+		Reference: cmd.Reference, Lines: lines, Sourcing: sourcing,
 		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom, Holds: cmd.Holds,
+		Quote: frozenQuote(cmd.Quote), RoundedLines: cmd.RoundedLines || cmd.Quote != nil && cmd.Quote.Plain(),
 	}}, nil
 }
 

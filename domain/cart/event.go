@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -27,6 +28,9 @@ type Opened struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty" class:"open"` // where it goes, as given
+	// Channel is where the cart was opened. Its prices are those of the channel. Older programs did
+	// not record it.
+	Channel string `json:"channel,omitempty" class:"open"`
 	// Opening is a value that tells which lines the caller asked for. See Open. It is empty if
 	// there were no lines, or if an older program opened the cart.
 	Opening string `json:"opening,omitempty" class:"open"`
@@ -85,6 +89,22 @@ type DetailsSet struct {
 	Details contact.Details `json:"details"`
 }
 
+// CouponAdded puts the code of a coupon on the cart. The code counts only if a promotion has it and
+// its conditions hold.
+type CouponAdded struct {
+	Code string `json:"code" class:"open"` // in the form of pricing.FoldCode
+}
+
+// CouponRemoved takes a code off the cart.
+type CouponRemoved struct {
+	Code string `json:"code" class:"open"`
+}
+
+// ShippingChosen says by which method the cart is sent.
+type ShippingChosen struct {
+	Method string `json:"method,omitempty" class:"open"` // empty: none is chosen
+}
+
 // Policy says what a checkout does when stock is short.
 type Policy string
 
@@ -124,6 +144,12 @@ type CheckoutStarted struct {
 	// ReserveUntil is the deadline of the stock reservations and of the order's
 	// confirmation.
 	ReserveUntil time.Time `json:"hold_until"`
+	// Quote is what the lines and charges cost, and why. It is absent if each line costs its price
+	// times its units.
+	Quote *pricing.Quote `json:"quote,omitempty"`
+	// RoundedLines means that there is no quote and that each line is rounded by itself. Checkouts of
+	// older programs and of imports have neither: only their sum is rounded.
+	RoundedLines bool `json:"rounded_lines,omitzero"`
 	// OrderIDFrom says who chose the order id. It is empty in checkouts that older
 	// programs began; the ids of their reservations leave the cart out.
 	OrderIDFrom OrderIDSource `json:"order_id_from,omitempty"`
@@ -283,6 +309,9 @@ func (LineRemoved) cartEvent()     {}
 func (CustomerChanged) cartEvent() {}
 func (CountryChanged) cartEvent()  {}
 func (DetailsSet) cartEvent()      {}
+func (CouponAdded) cartEvent()     {}
+func (CouponRemoved) cartEvent()   {}
+func (ShippingChosen) cartEvent()  {}
 func (CheckoutStarted) cartEvent() {}
 func (CheckoutRefused) cartEvent() {}
 func (CheckedOut) cartEvent()      {}

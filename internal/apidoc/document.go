@@ -12,6 +12,7 @@ import (
 // The tags are the sections of the document, in this order. Most have routes of both APIs.
 const (
 	TagProducts  = "Products"
+	TagPrices    = "Prices"
 	TagCarts     = "Carts"
 	TagStock     = "Stock"
 	TagPromises  = "Reservations and allocations"
@@ -30,6 +31,7 @@ const (
 
 var tags = []*huma.Tag{
 	{Name: TagProducts, Description: "The catalogue: what is sold, and for how much."},
+	{Name: TagPrices, Description: "What a cart costs: price lists, shipping methods, and legal entities with their taxes."},
 	{Name: TagCarts, Description: "What customers want to buy, until the checkout makes an order of it."},
 	{Name: TagStock, Description: "The quantities of a product at a location, and its movements."},
 	{Name: TagPromises, Description: "Stock that is set aside for orders. Reservations have a deadline; allocations have none."},

@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/signin", "commands/streams", "internal/pause", "internal/pgmigrate", "internal/pgpool"},
 	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/keyring", "commands/reactor", "commands/signin", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit", "internal/resource"},
 	"commands/keyring":    {"domain/access", "domain/customer", "domain/unit", "eventstore", "internal/pause"}, // knows the API keys, by following their stream
+	"commands/pricebook":  {"domain", "eventstore", "internal/pause"},                                          // knows the rules of prices, by following their streams
 	"commands/signin":     {"domain", "eventstore", "commands"},                                                // lets people sign in
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests

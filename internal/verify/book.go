@@ -345,7 +345,7 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	b.foldMerge(e, id, c, value)

@@ -151,7 +151,8 @@ func timeKey(eventType string, e order.Event) string {
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }
