@@ -154,8 +154,8 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	return result, err
 }
 
-// holdsOf is what a checkout has to hold besides stock. A checkout that has begun keeps its holds. So
-// if the cart is not open, nothing is worked out.
+// holdsOf is what a checkout has to hold besides stock. A checkout that has begun keeps its holds.
+// So if the cart is not open, nothing is worked out.
 func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) ([]cart.Hold, error) {
 	uses := ask.Uses
 	if start.Quote != nil {

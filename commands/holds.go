@@ -25,10 +25,11 @@ import (
 )
 
 // This file has what an order holds besides stock: uses of limited promotions, and money of gift
-// cards. A hold has one life. It is taken by the drivers of the checkout, all under one command id,
-// so it is taken once. It ends by what the referees say: the cart's stream, if there is no order, and
-// else the order's. No hold ends by its deadline alone: at the deadline, FollowHold looks at the
-// referees. So an order that is confirmed late still has its holds, and none stays for ever.
+// cards. A hold has one life. It is taken by the drivers of the checkout, all under one command
+// id, so it is taken once. It ends by what the referees say: the cart's stream, if there is no
+// order, and else the order's. No hold ends by its deadline alone: at the deadline, FollowHold
+// looks at the referees. So an order that is confirmed late still has its holds, and none stays
+// for ever.
 
 // Secrets makes the codes of gift cards, and the keys by which guests are counted. Whoever has the
 // bytes can find out codes, so they are kept like a password. The zero value has no bytes, and then
@@ -50,15 +51,15 @@ var codeAlphabet = base32.NewEncoding("ABCDEFGHJKMNPQRSTVWXYZ0123456789").WithPa
 // codeBytes are enough that nobody finds a code by trying: 80 bits, which are 16 characters.
 const codeBytes = 10
 
-// Code is the code of a gift card, made of what the card is issued for. The same parts give the same
-// code, so it need not be stored anywhere.
+// Code is the code of a gift card, made of what the card is issued for. The same parts give the
+// same code, so it need not be stored anywhere.
 func (s Secrets) Code(parts ...string) string {
 	text := codeAlphabet.EncodeToString(s.hash("code", parts...)[:codeBytes])
 	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
 }
 
-// Card is the id of the gift card with a code, as a person has typed it. ok is false if no gift card
-// can have such a code.
+// Card is the id of the gift card with a code, as a person has typed it. ok is false if no gift
+// card can have such a code.
 func (s Secrets) Card(code string) (id giftcard.ID, ok bool) {
 	folded := strings.Map(func(r rune) rune {
 		switch {
@@ -128,7 +129,8 @@ type buyerOf struct {
 	email    string
 }
 
-// keys are the keys under which the uses of a buyer are counted: the customer, and the e-mail address.
+// keys are the keys under which the uses of a buyer are counted: the customer, and the e-mail
+// address.
 func (s *Service) keys(of buyerOf) (keys []string) {
 	if of.customer != "" {
 		keys = append(keys, promotion.CustomerKey(of.customer))
@@ -139,9 +141,9 @@ func (s *Service) keys(of buyerOf) (keys []string) {
 	return keys
 }
 
-// holdsFor is what an order has to hold, so that it can use promotions and pay with gift cards. due is
-// what it owes. Promotions without a limit hold nothing. Errors: promotion.ErrCustomerUnknown, and
-// those of a gift card that cannot pay.
+// holdsFor is what an order has to hold, so that it can use promotions and pay with gift cards.
+// due is what it owes. Promotions without a limit hold nothing. Errors:
+// promotion.ErrCustomerUnknown, and those of a gift card that cannot pay.
 func (s *Service) holdsFor(ctx context.Context, uses []Use, cards []giftcard.ID, due unit.Money, of buyerOf) ([]cart.Hold, error) {
 	var holds []cart.Hold
 	for _, use := range uses {
@@ -261,8 +263,8 @@ func (s *Service) takes(started cart.CheckoutStarted, h cart.Hold) (promotion.Co
 		giftcard.Hold{OrderID: started.OrderID, CartID: started.CartID, Amount: h.Amount, ExpiresAt: started.ReserveUntil, Now: s.now()}
 }
 
-// takeHolds takes holds of a checkout, and returns which of them were refused. A hold that was taken
-// before counts as taken, also if it has ended since: then the checkout has its outcome.
+// takeHolds takes holds of a checkout, and returns which of them were refused. A hold that was
+// taken before counts as taken, also if it has ended since: then the checkout has its outcome.
 func (s *Service) takeHolds(ctx context.Context, meta eventstore.Metadata, started cart.CheckoutStarted, holds []cart.Hold) ([]cart.HoldRefusal, error) {
 	refusals := make([]error, len(holds))
 	err := each(ctx, s, holds, func(ctx context.Context, i int, h cart.Hold) error {
@@ -348,8 +350,8 @@ func (s *Service) moveHolds(ctx context.Context, meta eventstore.Metadata, proce
 // then, and the hold with it.
 const holdPatience = time.Minute
 
-// FollowHold looks at a hold whose deadline has passed, and lets it follow the cart and the order that
-// it is for. postponed is when to look again; it is zero if the hold has ended.
+// FollowHold looks at a hold whose deadline has passed, and lets it follow the cart and the order
+// that it is for. postponed is when to look again; it is zero if the hold has ended.
 func (s *Service) FollowHold(ctx context.Context, meta eventstore.Metadata, stream string, orderID unit.OrderID, now time.Time) (postponed time.Time, err error) {
 	meta = by(theTimer, meta)
 	kind, id, err := parseHolder(stream)

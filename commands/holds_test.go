@@ -236,8 +236,8 @@ func TestTwoGiftCardsPayWhatIsDue(t *testing.T) {
 	})
 }
 
-// A customer who has an account, or only an e-mail address, has one use; and one first order, over all
-// promotions.
+// A customer who has an account, or only an e-mail address, has one use; and one first order, over
+// all promotions.
 func TestACustomerUsesAPromotionOnce(t *testing.T) {
 	t.Parallel()
 	onEachRecording(t, func(t *testing.T, store eventstore.Store) {
@@ -299,10 +299,10 @@ func checkOutAs(t *testing.T, s *shop, id unit.CartID, details contact.Details, 
 	return err
 }
 
-// The node dies after each number of appends of a checkout with a promotion and a gift card, of its
-// confirmation, its cancel or its expiry. Another node finishes the work. Then nothing is held for an
-// order that has ended, everything is final for one that is confirmed, and all of it is there again
-// otherwise.
+// The node dies after each number of appends of a checkout with a promotion and a gift card, of
+// its confirmation, its cancel or its expiry. Another node finishes the work. Then nothing is held
+// for an order that has ended, everything is final for one that is confirmed, and all of it is
+// there again otherwise.
 func TestHoldsFollowTheirOrderWhereverADriverDies(t *testing.T) {
 	t.Parallel()
 	ends := map[string]func(s *shop) error{

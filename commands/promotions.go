@@ -29,15 +29,16 @@ func (s *Service) ViewPromotion(ctx context.Context, id string, read func(promot
 	return s.promotions.View(ctx, promotion.Stream(id), read)
 }
 
-// ViewCoupon calls read with whose a code is; see ViewProduct. The code is in the form of coupon.Fold.
+// ViewCoupon calls read with whose a code is; see ViewProduct. The code is in the form of
+// coupon.Fold.
 func (s *Service) ViewCoupon(ctx context.Context, code string, read func(coupon.State, int64)) error {
 	return s.coupons.View(ctx, coupon.Stream(code), read)
 }
 
-// GiveCodes gives codes to a promotion. The codes are in the form of coupon.Fold. Each code is given
-// by itself, because each has its own referee. All are looked at first: so if one is taken, none is
-// given. If another promotion takes one at the same moment, the codes before it are given. A
-// repetition goes on.
+// GiveCodes gives codes to a promotion. The codes are in the form of coupon.Fold. Each code is
+// given by itself, because each has its own referee. All are looked at first: so if one is taken,
+// none is given. If another promotion takes one at the same moment, the codes before it are given.
+// A repetition goes on.
 //
 // Errors: promotion.ErrNotFound, promotion.ErrEnded, coupon.ErrInvalid, coupon.ErrTaken.
 func (s *Service) GiveCodes(ctx context.Context, call Call, id string, codes []string) (at eventstore.Position, err error) {
@@ -69,8 +70,8 @@ func (s *Service) GiveCodes(ctx context.Context, call Call, id string, codes []s
 	return at, nil
 }
 
-// WithdrawCodes takes codes back from a promotion. A code that the promotion does not have stays as it
-// is.
+// WithdrawCodes takes codes back from a promotion. A code that the promotion does not have stays
+// as it is.
 func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes []string) (at eventstore.Position, err error) {
 	if err := s.admit(call, access.WritePromotions); err != nil {
 		return at, err
@@ -121,7 +122,8 @@ type NewGiftCard struct {
 }
 
 // IssueGiftCard makes a gift card, and returns its code, or gives money to the credit account of a
-// customer. A repeated call returns the same code, because the code is made of the call's command id.
+// customer. A repeated call returns the same code, because the code is made of the call's command
+// id.
 func (s *Service) IssueGiftCard(ctx context.Context, call Call, wanted NewGiftCard) (id giftcard.ID, code string, done aggregate.Result[giftcard.Event], err error) {
 	if err := s.admit(call, access.WriteGiftCards); err != nil {
 		return "", "", done, err
@@ -166,8 +168,8 @@ func (s *Service) FindGiftCard(ctx context.Context, code string) (giftcard.ID, e
 	return id, err
 }
 
-// ShowGiftCardCode returns the code of a gift card that was sold, once. The second time, it is refused
-// (gift-card-code-shown).
+// ShowGiftCardCode returns the code of a gift card that was sold, once. The second time, it is
+// refused (gift-card-code-shown).
 func (s *Service) ShowGiftCardCode(ctx context.Context, call Call, id giftcard.ID) (code string, done aggregate.Result[giftcard.Event], err error) {
 	if err := s.admit(call, access.WriteGiftCards); err != nil {
 		return "", done, err
@@ -214,8 +216,8 @@ func (s *Service) DisableGiftCard(ctx context.Context, call Call, id giftcard.ID
 	return s.giftCards.Handle(ctx, request(call, giftcard.Stream(id), []giftcard.Command{giftcard.Disable{Reason: reason}}))
 }
 
-// CreditBack gives back to a gift card what it had paid for an order. refund is the transaction of the
-// order; it is given back once. The refusals are those of giftcard.CreditBack.
+// CreditBack gives back to a gift card what it had paid for an order. refund is the transaction of
+// the order; it is given back once. The refusals are those of giftcard.CreditBack.
 func (s *Service) CreditBack(ctx context.Context, meta eventstore.Metadata, id giftcard.ID, back giftcard.CreditBack) error {
 	_, err := s.giftCards.Handle(ctx, aggregate.Request[giftcard.Command]{
 		Stream: giftcard.Stream(id), Meta: derivedMeta(meta, unit.CreditBack.Of(string(back.OrderID), string(back.RefundID))), Commands: []giftcard.Command{back},

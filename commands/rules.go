@@ -170,8 +170,8 @@ func SubjectRules() aggregate.Definition[subject.State, subject.Command, subject
 	}
 }
 
-// PromotionRules are those of promotions. The stream of a limited promotion grows with each use, so it
-// has snapshots.
+// PromotionRules are those of promotions. The stream of a limited promotion grows with each use,
+// so it has snapshots.
 func PromotionRules() aggregate.Definition[promotion.State, promotion.Command, promotion.Event] {
 	return aggregate.Definition[promotion.State, promotion.Command, promotion.Event]{
 		Category: promotion.Category, FoldVersion: promotion.FoldVersion, SnapshotEvery: 500,

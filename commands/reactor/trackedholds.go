@@ -9,9 +9,9 @@ import (
 	"daybook/eventstore"
 )
 
-// The tracker sets a timer for each hold of a promotion or a gift card. Usually the hold ends with its
-// order before the timer is due. If a driver was slow, and took a hold after its checkout had ended,
-// the timer finds it.
+// The tracker sets a timer for each hold of a promotion or a gift card. Usually the hold ends with
+// its order before the timer is due. If a driver was slow, and took a hold after its checkout had
+// ended, the timer finds it.
 
 // promotion notes the holds of promotions, and of the uses of one customer.
 func (t *tracker) promotion(e eventstore.Recorded, decode func(string, []byte) (promotion.Event, error)) error {
@@ -61,8 +61,8 @@ func (t *tracker) giftCard(e eventstore.Recorded) error {
 	return nil
 }
 
-// holdGrace is how long after its deadline a hold is looked at. The order has the same deadline, and
-// nearly always ends first.
+// holdGrace is how long after its deadline a hold is looked at. The order has the same deadline,
+// and nearly always ends first.
 const holdGrace = time.Minute
 
 func (t *tracker) held(stream string, id unit.OrderID, until time.Time) {

@@ -46,8 +46,8 @@ func GiftCardPayment(id unit.OrderID, card cart.HoldID) unit.TransactionID {
 	return unit.TransactionID(unit.HoldPayment.Of(string(id), string(card)).ID())
 }
 
-// commitHolds makes all holds final. Gift cards pay what is still due, one after the other, and never
-// more.
+// commitHolds makes all holds final. Gift cards pay what is still due, one after the other, and
+// never more.
 func (s *State) commitHolds() {
 	due := floor(s.Owed().Minus(s.Captured()))
 	moves := make([]HoldMove, 0, len(s.Holds))
@@ -64,9 +64,9 @@ func (s *State) commitHolds() {
 	s.openHolds(refCommit, moves)
 }
 
-// endHolds gives the holds of an order back that ends as canceled or expired. The status is still the
-// one before. What a gift card has paid is not given back here: it is a payment, which is refunded
-// like others.
+// endHolds gives the holds of an order back that ends as canceled or expired. The status is still
+// the one before. What a gift card has paid is not given back here: it is a payment, which is
+// refunded like others.
 func (s *State) endHolds(as Status) {
 	ref, action := refRelease, HoldRelease
 	switch {

@@ -78,8 +78,8 @@ var (
 	CheckoutRelease  = derivation("checkout release", "cart id", "order id", "SKU", "location")
 )
 
-// Command ids of what a checkout and its order do with a hold: one use of a promotion, or money of a
-// gift card. The holder is the stream that has the hold.
+// Command ids of what a checkout and its order do with a hold: one use of a promotion, or money of
+// a gift card. The holder is the stream that has the hold.
 var (
 	HoldTake    = derivation("hold take", "cart id", "order id", "holder")
 	HoldCommit  = derivation("hold commit", "order id", "holder")

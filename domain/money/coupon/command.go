@@ -5,8 +5,8 @@ package coupon
 //sumtype:decl
 type Command interface{ couponCommand() }
 
-// Give gives a code to a promotion. If another promotion has it, the command is refused, unless that
-// one has ended for good.
+// Give gives a code to a promotion. If another promotion has it, the command is refused, unless
+// that one has ended for good.
 type Give struct {
 	Code      string // as Fold makes it
 	Promotion string

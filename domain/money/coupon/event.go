@@ -1,6 +1,6 @@
-// Package coupon is the code of a coupon. Each code has a stream of its own, which is the referee of
-// whose code it is: a code belongs to one promotion at a time, whoever asks at the same time. Which
-// promotions there are, and what they do, is in packages promotion and pricing.
+// Package coupon is the code of a coupon. Each code has a stream of its own, which is the referee
+// of whose code it is: a code belongs to one promotion at a time, whoever asks at the same time.
+// Which promotions there are, and what they do, is in packages promotion and pricing.
 package coupon
 
 import (
@@ -35,8 +35,8 @@ func Fold(text string) (string, error) {
 	return code, nil
 }
 
-// Event is what can have happened to a code. The wire names in codec.go are storage format: they are
-// versioned, never renamed.
+// Event is what can have happened to a code. The wire names in codec.go are storage format: they
+// are versioned, never renamed.
 //
 //sumtype:decl
 type Event interface{ couponEvent() }

@@ -27,7 +27,8 @@ type Issue struct {
 // ShowCode notes that the code is shown. It is refused the second time.
 type ShowCode struct{}
 
-// Hold sets money aside for an order. An order has at most one hold, so a repetition changes nothing.
+// Hold sets money aside for an order. An order has at most one hold, so a repetition changes
+// nothing.
 type Hold struct {
 	OrderID   unit.OrderID
 	CartID    unit.CartID

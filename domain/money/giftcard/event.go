@@ -1,13 +1,13 @@
-// Package giftcard is money that the shop owes to whoever can use it: a gift card, which has a code,
-// or a credit account, which belongs to a customer. Its balance follows from its events, and never
-// falls below zero.
+// Package giftcard is money that the shop owes to whoever can use it: a gift card, which has a
+// code, or a credit account, which belongs to a customer. Its balance follows from its events, and
+// never falls below zero.
 //
-// An order pays with it in two steps. The checkout holds an amount, as it reserves stock, so that two
-// checkouts cannot spend the same money. The confirmation redeems what is due, and the rest is free
-// again. If the order ends before that, all of it is free again.
+// An order pays with it in two steps. The checkout holds an amount, as it reserves stock, so that
+// two checkouts cannot spend the same money. The confirmation redeems what is due, and the rest is
+// free again. If the order ends before that, all of it is free again.
 //
-// The package does not know codes. The id of a gift card is a keyed hash of its code, so whoever has
-// the code and the key finds the card, and whoever reads the log finds no code.
+// The package does not know codes. The id of a gift card is a keyed hash of its code, so whoever
+// has the code and the key finds the card, and whoever reads the log finds no code.
 package giftcard
 
 import (
@@ -48,8 +48,8 @@ const (
 	Account Kind = "credit"
 )
 
-// Event is what can have happened to a gift card or a credit account. The wire names in codec.go are
-// storage format: they are versioned, never renamed.
+// Event is what can have happened to a gift card or a credit account. The wire names in codec.go
+// are storage format: they are versioned, never renamed.
 //
 //sumtype:decl
 type Event interface{ giftCardEvent() }
@@ -87,7 +87,8 @@ type Held struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Redeemed pays for a confirmed order out of what is held for it. The rest of the hold is free again.
+// Redeemed pays for a confirmed order out of what is held for it. The rest of the hold is free
+// again.
 type Redeemed struct {
 	OrderID unit.OrderID `json:"order_id"`
 	Amount  unit.Money   `json:"amount"` // > 0

@@ -132,8 +132,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// Whatever is asked, in any order: the balance never falls below zero or below what is held, and the
-// sums of all events give it.
+// Whatever is asked, in any order: the balance never falls below zero or below what is held, and
+// the sums of all events give it.
 func TestBalanceHoldsWhateverIsAsked(t *testing.T) {
 	happened := map[string]int{}
 	for seed := range uint64(3000) {

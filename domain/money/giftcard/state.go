@@ -82,8 +82,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// OwnedBy tells whether a credit account belongs to an owner. A gift card belongs to whoever has its
-// code.
+// OwnedBy tells whether a credit account belongs to an owner. A gift card belongs to whoever has
+// its code.
 func (s State) OwnedBy(owner unit.Owner) bool {
 	return owner != "" && s.CustomerID.Owner() == owner
 }

@@ -27,7 +27,8 @@ type End struct {
 	Reason string
 }
 
-// HoldUse holds one use for an order. An order has at most one use, so a repetition changes nothing.
+// HoldUse holds one use for an order. An order has at most one use, so a repetition changes
+// nothing.
 type HoldUse struct {
 	OrderID   unit.OrderID
 	CartID    unit.CartID
@@ -38,8 +39,8 @@ type HoldUse struct {
 	Limit int
 }
 
-// CommitUse makes the use of an order final. If the order holds none, it changes nothing: the use is
-// final already, or was given back.
+// CommitUse makes the use of an order final. If the order holds none, it changes nothing: the use
+// is final already, or was given back.
 type CommitUse struct {
 	OrderID unit.OrderID
 }

@@ -234,8 +234,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Whatever is asked, in any order and however often: there are never more uses than the limit, never
-// more than the budget, and what is held has one end.
+// Whatever is asked, in any order and however often: there are never more uses than the limit,
+// never more than the budget, and what is held has one end.
 func TestLimitsHoldWhateverIsAsked(t *testing.T) {
 	exhausted, given := 0, 0
 	for seed := range uint64(2000) {

@@ -74,8 +74,8 @@ func (s State) Clone() State {
 	return s
 }
 
-// Evolve is the state after one more event. It may change the maps of s in place, so the caller must
-// not use s again.
+// Evolve is the state after one more event. It may change the maps of s in place, so the caller
+// must not use s again.
 func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Created:
@@ -112,8 +112,8 @@ func Evolve(s State, e Event) State {
 	return s
 }
 
-// count adds to the final uses. A log that was written by hand could take off more than there is, so
-// the number never falls below zero.
+// count adds to the final uses. A log that was written by hand could take off more than there is,
+// so the number never falls below zero.
 func (s *State) count(uses int, amount unit.Money) {
 	s.Committed = max(0, s.Committed+uses)
 	if amount.Sign() == 0 {
