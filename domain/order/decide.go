@@ -64,6 +64,22 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return releaseReturn(cmd, s)
 	case RecordReturnRefund:
 		return recordReturnRefund(cmd, s)
+	case RefuseReturnRefund:
+		return refuseReturnRefund(cmd, s)
+	case RequestRefund:
+		return requestRefund(cmd, s)
+	case SubmitRefund:
+		return submitRefund(cmd, s)
+	case SettleRefund:
+		return settleRefund(cmd, s)
+	case ExplainRefund:
+		return explainRefund(cmd, s)
+	case Credit:
+		return credit(cmd, s)
+	case WriteOff:
+		return writeOff(cmd, s)
+	case Extend:
+		return extend(cmd, s)
 	case TakeOver:
 		return takeOver(cmd, s)
 	case Archive:

@@ -113,6 +113,7 @@ type Order struct {
 	lines       uint64               // hash of the lines as placed
 	times       map[string]time.Time // effective times, see timeOf
 	last        lastEvent
+	pot         *pot
 }
 
 // Return is a return or a credit note, with what the view shows and the domain's fold does not
@@ -165,7 +166,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 // checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkMoney, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
 	for _, of := range []func() *Check{b.checkKept, b.checkAccountMerges, b.checkWishLists} {
@@ -354,7 +355,7 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	b.foldMerge(e, id, c, value)

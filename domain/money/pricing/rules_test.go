@@ -219,15 +219,16 @@ func TestBuyXGetYMakesDisjointSets(t *testing.T) {
 		lines  []string
 		want   []string // amounts
 	}{
-		"two are no set":       {nil, []string{"A 2 30"}, []string{"60"}},
-		"a set of one SKU":     {nil, []string{"A 3 10"}, []string{"20"}},
-		"five are one set":     {nil, []string{"A 5 10"}, []string{"40"}},
-		"six are two":          {nil, []string{"A 6 10"}, []string{"40"}},
-		"at most one":          {func(a pricing.Action) pricing.Action { a.MaxSets = 1; return a }, []string{"A 6 10"}, []string{"50"}},
-		"spread over the set":  {nil, []string{"A 2 30", "B 1 12"}, []string{"50", "10"}},
-		"on the free unit":     {func(a pricing.Action) pricing.Action { a.OnFreeUnits = true; return a }, []string{"A 2 30", "B 1 12"}, []string{"60", "0"}},
-		"half off the third":   {func(a pricing.Action) pricing.Action { a.Percent = percent("50"); return a }, []string{"A 2 30", "B 1 12"}, []string{"55", "11"}},
-		"the middle is no set": {func(a pricing.Action) pricing.Action { a.OnFreeUnits = true; return a }, []string{"A 2 30", "B 2 20", "C 1 10"}, []string{"60", "40", "0"}},
+		"two are no set":        {nil, []string{"A 2 30"}, []string{"60"}},
+		"a set of one SKU":      {nil, []string{"A 3 10"}, []string{"20"}},
+		"five are one set":      {nil, []string{"A 5 10"}, []string{"40"}},
+		"six are two":           {nil, []string{"A 6 10"}, []string{"40"}},
+		"at most one":           {func(a pricing.Action) pricing.Action { a.MaxSets = 1; return a }, []string{"A 6 10"}, []string{"50"}},
+		"spread over the set":   {nil, []string{"A 2 30", "B 1 12"}, []string{"50", "10"}},
+		"on the free unit":      {func(a pricing.Action) pricing.Action { a.OnFreeUnits = true; return a }, []string{"A 2 30", "B 1 12"}, []string{"60", "0"}},
+		"the cheapest is first": {func(a pricing.Action) pricing.Action { a.OnFreeUnits = true; return a }, []string{"B 1 12", "A 2 30"}, []string{"0", "60"}},
+		"half off the third":    {func(a pricing.Action) pricing.Action { a.Percent = percent("50"); return a }, []string{"A 2 30", "B 1 12"}, []string{"55", "11"}},
+		"the middle is no set":  {func(a pricing.Action) pricing.Action { a.OnFreeUnits = true; return a }, []string{"A 2 30", "B 2 20", "C 1 10"}, []string{"60", "40", "0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -409,7 +410,7 @@ func TestWhichTaxIsDue(t *testing.T) {
 	now.Window.From = noon
 	rows := []pricing.TaxRow{
 		old, now, row("NL", "", "NL VAT", "21", ""), row("", "", "export", "0", pricing.Export),
-		row("CA", "", "GST", "5", ""), row("CA", "QC", "QST", "9.975", ""), row("CA", "ON", "HST", "13", ""), row("CA", "ON", "GST", "0", ""),
+		row("GB", "", "GB VAT", "0", pricing.ZeroRate), row("CA", "", "GST", "5", ""), row("CA", "QC", "QST", "9.975", ""), row("CA", "ON", "HST", "13", ""), row("CA", "ON", "GST", "0", ""),
 	}
 	business := func(id, proof string) pricing.TaxStatus {
 		return pricing.TaxStatus{Kind: pricing.Business, TaxID: id, Proof: proof}
@@ -428,6 +429,7 @@ func TestWhichTaxIsDue(t *testing.T) {
 		"components of two levels":    {nil, pricing.Zone{Country: "CA", Region: "QC"}, pricing.TaxStatus{}, "119.00: GST 5 standard CA 5.18, QST 9.975 standard CA-QC 10.32"},
 		"one takes another's place":   {nil, pricing.Zone{Country: "CA", Region: "ON"}, pricing.TaxStatus{}, "119.00: HST 13 standard CA-ON 13.69"},
 		"export":                      {nil, pricing.Zone{Country: "US"}, pricing.TaxStatus{}, "100.00: export 0 export US 0.00"},
+		"a rate of 0 in a country":    {nil, pricing.Zone{Country: "GB"}, pricing.TaxStatus{}, "119.00: GB VAT 0 zero GB 0.00"},
 		"not registered there":        {register, pricing.Zone{Country: "NL"}, pricing.TaxStatus{}, "100.00: export 0 export NL 0.00"},
 		"registered there":            {register, pricing.Zone{Country: "CA"}, pricing.TaxStatus{}, "119.00: GST 5 standard CA 5.67"},
 		"reverse charge":              {nil, pricing.Zone{Country: "NL"}, business("NL1", "vies"), "100.00: DE VAT 0 reverse_charge NL 0.00"},

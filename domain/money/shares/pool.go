@@ -150,3 +150,16 @@ func Reduce(accounts []*Account, amount int64) []Part {
 	}
 	return parts
 }
+
+// TakeFor takes units out for less money than they are worth; the rest of their money stays in the
+// pool. It takes at most what the units are worth.
+func (p *Pool) TakeFor(units, money int64) Part {
+	worth := p.Of(units)
+	if worth.Money <= money {
+		return p.Take(units)
+	}
+	part := p.OfMoney(money)
+	part.Units = worth.Units
+	p.Left, p.Frame = p.Left.minus(part), nil
+	return part
+}
