@@ -14,6 +14,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/contact"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -36,6 +37,10 @@ type CheckoutRequest struct {
 	Sourcing     *cart.Sourcing
 	Shortage     cart.Policy
 	ReserveUntil time.Time
+	// GiftCards pay for the order, in this order, as far as their money goes.
+	GiftCards []giftcard.ID
+	// Uses are the promotions that take something off the order, if it has no quote that says so.
+	Uses []Use
 	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
 	// From then on, the checkout changes no stock any more and ends with an order, unless its order
 	// id is taken. If stock refuses something first, OnReserved is never called. A checkout with
@@ -58,7 +63,9 @@ type CheckoutResult struct {
 	// this call. This call decided nothing. Shortages are those of the earlier refusal.
 	Spent     bool
 	Shortages []cart.Shortage
-	Dropped   []int // lines left out under cart.LineByLine
+	// Unheld are the uses of promotions and the gift cards that could not be held.
+	Unheld  []cart.HoldRefusal
+	Dropped []int // lines left out under cart.LineByLine
 	// BegunBy is the command id of another call that began this checkout. It is zero if
 	// this call did.
 	BegunBy uuid.UUID
@@ -80,7 +87,7 @@ func (r CheckoutResult) Refusal() error {
 	case r.Spent:
 		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID, "shortages": r.Shortages})
 	}
-	return checkout.Refusal(r.Shortages)
+	return checkout.Refusal(r.Shortages, r.Unheld)
 }
 
 // Checkout turns a cart into an order, or says which stock was short. If the cart itself refuses
@@ -129,6 +136,9 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		if err := s.price(ctx, call, ask, &start); err != nil {
 			return CheckoutResult{}, err
 		}
+		if start.Holds, err = s.holdsOf(ctx, call, ask, start); err != nil {
+			return CheckoutResult{}, err
+		}
 		result, err := s.checkoutPriced(ctx, call, ask, start)
 		if try == maxTries || !errors.Is(err, cart.ErrQuoteStale) {
 			return result, err
@@ -158,6 +168,53 @@ func (s *Service) checkoutPriced(ctx context.Context, call Call, ask CheckoutReq
 	}
 	result.Final, err = s.afterPlacing(ctx, call, result, ask.After)
 	return result, err
+}
+
+// holdsOf is what a checkout has to hold besides stock. A checkout that has begun keeps its holds.
+// So if the cart is not open, nothing is worked out.
+func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) ([]cart.Hold, error) {
+	uses := ask.Uses
+	if start.Quote != nil {
+		uses = usesOf(*start.Quote)
+	}
+	if len(ask.GiftCards) == 0 && len(uses) == 0 {
+		return nil, nil
+	}
+	var due unit.Money
+	var of buyerOf
+	open := false
+	err := s.ViewCart(ctx, ask.CartID, func(state cart.State, _ int64) {
+		open = state.Phase == cart.PhaseOpen && !slices.Contains(state.Refused, start.OrderID)
+		due, of.customer = state.Total().Charge(), state.CustomerID
+		for _, details := range []*contact.Details{start.Defaults, state.Details, ask.Details} {
+			if details != nil && details.Email != "" {
+				of.email = details.Email
+			}
+		}
+	})
+	if err != nil || !open {
+		return nil, err
+	}
+	if start.Quote != nil {
+		due = start.Quote.Total
+	}
+	for _, use := range uses {
+		if use.Amount.Currency != due.Currency {
+			return nil, cart.ErrCurrencyMismatch
+		}
+	}
+	repeats, err := s.carts.Repeats(ctx, cart.Stream(ask.CartID), call.Meta)
+	if err != nil || repeats {
+		return nil, err
+	}
+	holds, err := s.holdsFor(ctx, uses, ask.GiftCards, due, of)
+	if err != nil || len(holds) == 0 {
+		return nil, err
+	}
+	// Now the streams of all holds are in memory, so that together need not read them. Whether the
+	// holds are refused is decided later.
+	_, err = s.tryHolds(ctx, cart.CheckoutStarted{OrderID: start.OrderID, CartID: ask.CartID, ReserveUntil: start.ReserveUntil, Holds: holds})
+	return holds, err
 }
 
 // keyBringer is a log that encrypts texts of people with a key for each subject.
@@ -362,7 +419,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 			return result, err
 		}
 	case cart.CheckoutRefused:
-		result.Shortages, result.OrderIDTaken = outcome.Shortages, outcome.OrderIDTaken
+		result.Shortages, result.Unheld, result.OrderIDTaken = outcome.Shortages, outcome.Holds, outcome.OrderIDTaken
 	}
 	return result, s.releaseUnkept(ctx, meta, started, result, keep)
 }
@@ -407,6 +464,13 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		}
 		noRefusal = noRefusal && !slices.ContainsFunc(replies, func(reply checkout.StockReply) bool { return reply.Err != nil })
 		process = process.Reply(replies)
+	}
+	if holds := process.Holds(); len(holds) > 0 {
+		refused, err := s.takeHolds(ctx, meta, started, holds)
+		if err != nil {
+			return nil, aggregate.Result[cart.Event]{}, err
+		}
+		process, noRefusal = process.ReplyHolds(refused), noRefusal && len(refused) == 0
 	}
 	decision, _ := process.Outcome()
 	if noRefusal && by.onReserved != nil {
@@ -464,6 +528,13 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 			})
 			return err
 		})
+	}
+	if !result.Placed {
+		for _, h := range started.Holds {
+			steps = append(steps, func(ctx context.Context) error {
+				return s.releaseHold(ctx, meta, started.CartID, started.OrderID, h.Kind, h.ID)
+			})
+		}
 	}
 	if claim, chosen := checkout.Claim(started); chosen && !result.Placed && !result.OrderIDTaken {
 		steps = append(steps, func(ctx context.Context) error {

@@ -179,10 +179,15 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
+		var of order.State
 		err := s.orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
+			of.CartID, of.OrderID = state.CartID, state.OrderID
 		})
 		if err != nil {
+			return last, err
+		}
+		if err := s.moveHolds(ctx, meta, process, of); err != nil {
 			return last, err
 		}
 		for moves := process.Moves(); len(moves) > 0; moves = process.Moves() {

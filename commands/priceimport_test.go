@@ -222,8 +222,9 @@ func (l *losing) Append(ctx context.Context, stream string, expected eventstore.
 	return l.Store.Append(ctx, stream, expected, events)
 }
 
-// An import that was cut off between two appends is repeated under the same command id, and finishes.
-// It does so although the first part is recorded already, and a third time it records nothing.
+// An import that was cut off between two appends is repeated under the same command id, and
+// finishes. It does so although the first part is recorded already, and a third time it records
+// nothing.
 func TestAnImportThatWasCutOffCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	log := &losing{Store: memory.New(), fails: 4} // the list, then two parts of ten

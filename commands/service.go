@@ -24,8 +24,11 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -62,6 +65,9 @@ type (
 	customerHandler = handler[customer.State, customer.Command, customer.Event]
 	subjectHandler  = handler[subject.State, subject.Command, subject.Event]
 
+	promotionHandler = handler[promotion.State, promotion.Command, promotion.Event]
+	couponHandler    = handler[coupon.State, coupon.Command, coupon.Event]
+	giftCardHandler  = handler[giftcard.State, giftcard.Command, giftcard.Event]
 	priceListHandler = handler[pricelist.State, pricelist.Command, pricelist.Event]
 	methodHandler    = handler[shipping.State, shipping.Command, shipping.Event]
 	entityHandler    = handler[entity.State, entity.Command, entity.Event]
@@ -131,6 +137,13 @@ type Service struct {
 	customers customerHandler
 	subjects  subjectHandler
 
+	promotions   promotionHandler
+	customerUses promotionHandler
+	coupons      couponHandler
+	giftCards    giftCardHandler
+
+	// Secrets makes the codes of gift cards.
+	Secrets    Secrets
 	priceLists priceListHandler
 	methods    methodHandler
 	entities   entityHandler
@@ -178,7 +191,9 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 	}
 	options.News = new(aggregate.News)
 	carts, stocks, orders := aggregate.NewHandler(store, rules.Carts, options), aggregate.NewHandler(store, rules.Stock, options), aggregate.NewHandler(store, rules.Orders, options)
+	promotions, customerUses, giftCards := aggregate.NewHandler(store, rules.Promotions, options), aggregate.NewHandler(store, rules.CustomerUses, options), aggregate.NewHandler(store, rules.GiftCards, options)
 	s := &Service{
+		promotions: promotions, customerUses: customerUses, giftCards: giftCards, coupons: aggregate.NewHandler(store, rules.Coupons, options),
 		products:  aggregate.NewHandler(store, rules.Products, options),
 		carts:     carts,
 		stock:     stocks,
@@ -196,7 +211,7 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		entities:   aggregate.NewHandler(store, rules.Entities, options),
 	}
 	if log, can := eventstore.MultiAppenderOf(store); can {
-		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, news: options.News}
+		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, promotions: promotions, customerUses: customerUses, giftCards: giftCards, news: options.News}
 		s.together.turns, _ = eventstore.TurnTakerOf(store)
 	}
 	return s
@@ -263,7 +278,8 @@ func (s *Service) Follow(ctx context.Context) error {
 
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx), s.priceLists.Close(ctx), s.methods.Close(ctx), s.entities.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx),
+		s.priceLists.Close(ctx), s.methods.Close(ctx), s.entities.Close(ctx), s.promotions.Close(ctx), s.customerUses.Close(ctx), s.coupons.Close(ctx), s.giftCards.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.

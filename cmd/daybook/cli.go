@@ -26,6 +26,7 @@ type commandLine struct {
 	Serve    serveCommand             `cmd:"" help:"Run the server."`
 	Demo     demoCommand              `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
 	Import   importCommand            `cmd:"" help:"Import real invoices from a CSV file in the Online Retail layout, through the same commands as the API."`
+	Prices   pricesCommand            `cmd:"" help:"Import the prices of a price list from a CSV file, over the log itself."`
 	Verify   verifyCommand            `cmd:"" help:"Check all data: compute everything again from the log, check every invariant, and compare every read model with the result."`
 	Backup   backupCommand            `cmd:"" help:"Write a file with the whole log and what cannot be made from it. A server may run meanwhile."`
 	Restore  restoreCommand           `cmd:"" help:"Fill an empty database from a file of daybook backup, up to its end, a position or a time."`

@@ -247,8 +247,8 @@ func TestTaxClassesAreThoseOfEntities(t *testing.T) {
 	}
 }
 
-// If another program writes into the stream of a list, the book passes over it. An event that only a
-// newer program knows is a trouble, and the rules that were read before stay good.
+// If another program writes into the stream of a list, the book passes over it. An event that only
+// a newer program knows is a trouble, and the rules that were read before stay good.
 func TestABookPassesOverForeignEvents(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, memory.New())

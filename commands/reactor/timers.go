@@ -33,6 +33,10 @@ const (
 	// RefundDeadline: the provider of a payment must have said what became of the part of a refund
 	// that is the item. The target is the order.
 	RefundDeadline TimerKind = "refund"
+	// HoldDeadline: what the target stream holds for the order that is the item may have to end.
+	HoldDeadline TimerKind = "hold"
+	// GiftCardDeadline: the gift card whose stream is the target expires.
+	GiftCardDeadline TimerKind = "gift_card"
 )
 
 // refundAnswerMax is how long a provider may take to say how a refund ended. After that somebody
@@ -46,8 +50,9 @@ type Deadline struct {
 	// Target is what the timer is fired at: an order's id, or the name of a
 	// stream.
 	Target string
-	// Item is a reservation's id, because a stock stream can have several deadlines, or the id of
-	// a part of a refund. It is empty if the target itself has the deadline.
+	// Item is a reservation's id, because a stock stream can have several deadlines. For a hold it is
+	// the order's id, and for a refund the id of its part. It is empty if the target itself has the
+	// deadline.
 	Item string
 }
 
@@ -73,6 +78,16 @@ func cartDeadline(id unit.CartID) Deadline {
 	return Deadline{Kind: CartDeadline, Target: string(id)}
 }
 
+// holdDeadline is the deadline of what a stream holds for an order.
+func holdDeadline(stream string, id unit.OrderID) Deadline {
+	return Deadline{Kind: HoldDeadline, Target: stream, Item: string(id)}
+}
+
+// giftCardDeadline is the end of the time of a gift card.
+func giftCardDeadline(stream string) Deadline {
+	return Deadline{Kind: GiftCardDeadline, Target: stream}
+}
+
 // reservationDeadline is the deadline of a reservation in a stock stream. The same reservation
 // id in another stream is another reservation.
 func reservationDeadline(stream string, id unit.ReservationID) Deadline {
@@ -94,7 +109,7 @@ func (t Timer) stream() string {
 		return order.Stream(unit.OrderID(t.Target))
 	case CartDeadline:
 		return cart.Stream(unit.CartID(t.Target))
-	case ReservationDeadline:
+	case ReservationDeadline, HoldDeadline, GiftCardDeadline:
 	}
 	return t.Target
 }
@@ -152,6 +167,14 @@ func FireTimer(ctx context.Context, finisher Finisher, timer Timer, now time.Tim
 			err = &PostponedError{Until: postponed}
 		}
 		return err
+	case HoldDeadline:
+		postponed, err := finisher.FollowHold(ctx, timer.meta(0), timer.Target, unit.OrderID(timer.Item), now)
+		if err == nil && !postponed.IsZero() {
+			err = &PostponedError{Until: postponed}
+		}
+		return err
+	case GiftCardDeadline:
+		return finisher.ExpireGiftCard(ctx, timer.meta(0), timer.Target, now)
 	}
 	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
 }

@@ -16,6 +16,8 @@ import (
 	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -24,7 +26,8 @@ import (
 )
 
 // reactorFilter selects the events that begin or end work.
-var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv", "customer.merge", "customer.absorbed")}
+var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv", "customer.merge", "customer.absorbed",
+	"promotion.use_", "customeruse.", "giftcard.")}
 
 // reactorReads selects the events that the reactor reads. They are all events with the shop's
 // types, because the reactor also parks such an event if another program wrote it into a
@@ -220,6 +223,12 @@ func (t *tracker) event(e eventstore.Recorded) error {
 		return t.stock(e)
 	case customer.Category:
 		return t.account(e)
+	case promotion.Category:
+		return t.promotion(e, promotion.Decode)
+	case promotion.CustomerCategory:
+		return t.promotion(e, promotion.DecodeCustomer)
+	case giftcard.Category:
+		return t.giftCard(e)
 	}
 	return nil
 }
@@ -371,7 +380,9 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// order that has only services, it ends when the reactor finds nothing to do.
 		t.stepOpened(id, e)
 	case order.StockSettled:
-		t.stepSettled(id)
+		if event.Step != order.StepHolds { // it is settled together with a step of stock, or with the last work
+			t.stepSettled(id)
+		}
 	case order.RefundRequested:
 		for _, part := range event.Parts {
 			t.begin(workKey{workRefund, string(id), string(part.PartID)}, e)

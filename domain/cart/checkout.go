@@ -67,7 +67,7 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: country, Details: details,
 		Reference: cmd.Reference, Lines: lines, Sourcing: sourcing,
-		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
+		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom, Holds: cmd.Holds,
 		Quote: frozenQuote(cmd.Quote), RoundedLines: cmd.RoundedLines || cmd.Quote != nil && cmd.Quote.Plain(),
 	}}, nil
 }
@@ -82,7 +82,7 @@ func refuseCheckout(cmd RefuseCheckout, s State) ([]Event, error) {
 	case s.Phase == Completed:
 		return nil, decided(cmd.OrderID, OutcomeCompleted)
 	}
-	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages}}, nil
+	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages, Holds: cmd.Holds}}, nil
 }
 
 func withdrawCheckout(cmd WithdrawCheckout, s State) ([]Event, error) {

@@ -147,6 +147,8 @@ type StartCheckout struct {
 	Details *contact.Details
 	// Defaults are used where the order has no details, if it is set.
 	Defaults *contact.Details
+	// Holds are what the order needs besides stock. The caller has worked them out of the prices.
+	Holds []Hold
 	// Quote is what the cart costs, and why. It must be of the lines that the cart has now
 	// (cart-quote-stale). The lines of the order get its list prices. nil: the lines cost what they
 	// say.
@@ -164,6 +166,7 @@ type StartCheckout struct {
 type RefuseCheckout struct {
 	OrderID   unit.OrderID
 	Shortages []Shortage
+	Holds     []HoldRefusal
 }
 
 // WithdrawCheckout takes back a CheckedOut and gives the cart its lines back. It is sent if

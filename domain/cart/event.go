@@ -153,6 +153,42 @@ type CheckoutStarted struct {
 	// OrderIDFrom says who chose the order id. It is empty in checkouts that older
 	// programs began; the ids of their reservations leave the cart out.
 	OrderIDFrom OrderIDSource `json:"order_id_from,omitempty"`
+	// Holds are what the order needs besides stock: uses of limited promotions, and money of gift
+	// cards. They are held until ReserveUntil, all or none.
+	Holds []Hold `json:"holds,omitempty"`
+}
+
+// Hold is something that a checkout holds for its order besides stock. The confirmation of the order
+// makes it final. If the checkout is refused or the order ends before that, it is given back.
+type Hold struct {
+	Kind HoldKind `json:"kind"`
+	ID   HoldID   `json:"id"`
+	// Amount is what a promotion takes off, or what a gift card is to pay at most.
+	Amount unit.Money `json:"amount"`
+	// Limit is how many uses one customer may have; only for HoldCustomerUse.
+	Limit int `json:"limit,omitzero"`
+	// Keep means that a use stays used if everything is canceled before anything has shipped.
+	Keep bool `json:"keep_after_cancel,omitzero"`
+}
+
+// HoldKind says what is held.
+type HoldKind string
+
+const (
+	HoldPromotion   HoldKind = "promotion"    // one use of a limited promotion
+	HoldCustomerUse HoldKind = "customer_use" // one of the uses that one customer may have
+	HoldGiftCard    HoldKind = "gift_card"    // money of a gift card or a credit account
+)
+
+// HoldID is the id of the promotion, of the gift card, or of the uses of one customer, which shows
+// nothing of the customer.
+type HoldID string
+
+// HoldRefusal says which hold a checkout could not get, and why.
+type HoldRefusal struct {
+	Kind   HoldKind `json:"kind"`
+	ID     HoldID   `json:"id"`
+	Reason string   `json:"reason" class:"open"` // the code of the refusal, such as "promotion-exhausted"
 }
 
 // OrderIDSource is who chose an order id.
@@ -185,6 +221,8 @@ type CheckoutRefused struct {
 	Shortages []Shortage   `json:"shortages"`
 	// OrderIDTaken means that the order id belongs to another cart.
 	OrderIDTaken bool `json:"order_id_taken,omitzero"`
+	// Holds are what could not be held. Older programs did not record them.
+	Holds []HoldRefusal `json:"holds,omitempty"`
 	// Lines are given back to the cart. They are set if the checkout had succeeded and only
 	// then another cart was found to have the order id.
 	Lines []Line `json:"lines,omitempty"`

@@ -14,6 +14,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"AddLine.Offer.Title":               catalogue,
 		"StartCheckout.Short.Reason":        passed,
 		"RefuseCheckout.Shortages.Reason":   passed,
+		"RefuseCheckout.Holds.Reason":       passed,
 		"CompleteCheckout.Shortages.Reason": passed,
 		"WithdrawCheckout.Lines.SKUText":    "of the cart's own lines",
 		"WithdrawCheckout.Lines.Title":      "of the cart's own lines",

@@ -2,9 +2,12 @@ package checkout
 
 import (
 	"fmt"
+	"slices"
 
 	"daybook/domain/cart"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/rule"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -67,9 +70,18 @@ func PriceChanged(quote *pricing.Quote, reasons []Reason) *rule.Rejection {
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{ErrRefused, ErrOrderIDSpent, ErrDiffers, ErrPriceChanged}
 
-// Refusal is the refusal of a checkout, as its caller gets it. It is about the first item that is
-// short. If nothing is short, it is ErrRefused. Its facts have all shortages.
-func Refusal(shortages []cart.Shortage) *rule.Rejection {
+// holdRefusals are the refusals of holds that a checkout passes on.
+var holdRefusals = append(slices.Clone(promotion.Rejections), giftcard.Rejections...)
+
+// Refusal is the refusal of a checkout, as its caller gets it. It is about the first hold that was
+// refused, or else about the first item that is short. If there is neither, it is ErrRefused. Its
+// facts have all holds and shortages.
+func Refusal(shortages []cart.Shortage, holds []cart.HoldRefusal) *rule.Rejection {
+	for _, h := range holds {
+		if i := slices.IndexFunc(holdRefusals, func(r *rule.Rejection) bool { return r.Code == h.Reason }); i >= 0 {
+			return holdRefusals[i].With(holdRefusals[i].Detail, map[string]any{"holds": holds})
+		}
+	}
 	for _, s := range shortages {
 		if s.Reason == stock.ErrInsufficient.Code {
 			return stock.ErrInsufficient.With(

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// OfAggregates finds files of all aggregates. domain is the path to the folder of that name, and pattern is
-// relative to the folder of an aggregate, such as "codec.go" or "testdata/*.json". The aggregates of
-// money are one folder deeper than the others.
+// OfAggregates finds files of all aggregates. domain is the path to the folder of that name, and
+// pattern is relative to the folder of an aggregate, such as "codec.go" or "testdata/*.json". The
+// aggregates of money are one folder deeper than the others.
 func OfAggregates(t testing.TB, domain, pattern string) (files []string) {
 	t.Helper()
 	for _, folder := range []string{"*", filepath.Join("money", "*")} {

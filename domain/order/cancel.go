@@ -90,6 +90,7 @@ func (s *State) applyLinesCanceled(lines []LineQuantity) {
 
 func (s *State) applyCanceled() {
 	moves := s.takeEverythingOff()
+	s.endHolds(StatusCanceled)
 	s.Status = StatusCanceled
 	s.openCancelStep(moves)
 }

@@ -33,6 +33,7 @@ type Place struct {
 	Details      *contact.Details
 	Lines        []cart.Line
 	Reservations []cart.Reservation
+	Holds        []cart.Hold
 	ConfirmBy    time.Time
 	Quote        *pricing.Quote // as in Placed
 	RoundedLines bool           // as in Placed

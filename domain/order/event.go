@@ -56,6 +56,8 @@ type Placed struct {
 	// which is what the customer owes.
 	Total  unit.Money `json:"total"`
 	Charge unit.Money `json:"charge"`
+	// Holds are what the order holds besides stock: uses of promotions, and money of gift cards.
+	Holds []cart.Hold `json:"holds,omitempty"`
 	// ConfirmBy is the deadline. If the order is still pending then, Expire decides about it.
 	ConfirmBy time.Time `json:"confirm_by"`
 }
@@ -371,6 +373,8 @@ const (
 	StepCancel   Step = "cancel"
 	StepExpire   Step = "expire"
 	StepShipment Step = "shipment"
+	// StepHolds asks nothing of stock: it is about the holds of the order. See HoldMove.
+	StepHolds Step = "holds"
 )
 
 // StockSettled says that every stock movement of a step is recorded. Until then, the
@@ -380,7 +384,7 @@ type StockSettled struct {
 	// Ref tells steps of one kind apart. For a shipment it is the shipment's id, and for a cancel
 	// its number ("1", "2", ...). For StepConfirm it is empty (the confirmation), "retry-1", ...
 	// (the reservations of a retry) or "commit-1", ... (the commit after that retry). For
-	// StepExpire it is empty.
+	// StepExpire it is empty. For StepHolds it is "commit", "release" or "return".
 	Ref string `json:"ref,omitempty" class:"open"`
 }
 

@@ -58,7 +58,7 @@ func place(cmd Place, s State) ([]Event, error) {
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
 		Currency: cmd.Currency, Country: cmd.Country, Details: cmd.Details, Lines: cmd.Lines, Reservations: cmd.Reservations,
 		Quote: cmd.Quote, RoundedLines: cmd.RoundedLines && cmd.Quote == nil,
-		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
+		Total: total, Charge: total.Charge(), Holds: cmd.Holds, ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
 
@@ -97,7 +97,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.ConfirmBy) || !sameQuote(cmd.Quote, s.Quote) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.ConfirmBy) || !sameQuote(cmd.Quote, s.Quote) || !sameHolds(cmd.Holds, s.Holds) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false
 	}
 	for i, l := range cmd.Lines {
@@ -119,7 +119,7 @@ func (s State) sameAs(cmd Place) bool {
 func newPlaced(e Placed) State {
 	s := State{
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country, Details: e.Details,
-		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
+		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total, Holds: e.Holds,
 		Credited: unit.Zero(e.Total.Currency), CreditedWorth: unit.Zero(e.Total.Currency),
 		WrittenOff: unit.Zero(e.Total.Currency), Lost: unit.Zero(e.Total.Currency), KeptAsGain: unit.Zero(e.Total.Currency),
 		Lines:    make([]Line, len(e.Lines)),
@@ -161,6 +161,7 @@ func (s State) asPlaced() bool {
 // applyConfirmed turns every reservation into an allocation.
 func (s *State) applyConfirmed(e Confirmed) {
 	s.Status = StatusConfirmed
+	s.commitHolds()
 	if e.Allocated {
 		return
 	}
@@ -217,6 +218,7 @@ func expire(cmd Expire, s State) ([]Event, error) {
 
 func (s *State) applyExpired() {
 	moves := s.takeEverythingOff()
+	s.endHolds(StatusExpired)
 	s.Status = StatusExpired
 	s.openStep(StepRef{Step: StepExpire}, moves)
 }

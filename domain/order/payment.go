@@ -452,7 +452,7 @@ func (s State) cover() Cover {
 		return ""
 	case kept.Compare(owed) >= 0:
 		return CoveredByCapture
-	case kept.Plus(authorized).Compare(owed) >= 0:
+	case kept.Plus(authorized).Plus(s.onGiftCards()).Compare(owed) >= 0:
 		return CoveredByAuthorization
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/cart"
 	"daybook/domain/contact"
 	"daybook/domain/money/pricing"
 	"daybook/domain/money/shares"
@@ -14,7 +15,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 8
+const FoldVersion = 9
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -60,8 +61,10 @@ type State struct {
 	Quote *pricing.Quote `json:"quote,omitempty"`
 	// Holdings are ordered by SKU. Those of one SKU are in the order in which they were
 	// placed.
-	Holdings     []Holding     `json:"holdings,omitempty"`
-	Shipments    []Shipment    `json:"shipments,omitempty"`
+	Holdings  []Holding  `json:"holdings,omitempty"`
+	Shipments []Shipment `json:"shipments,omitempty"`
+	// Holds are what the order holds, or has held, besides stock.
+	Holds        []cart.Hold   `json:"holds,omitempty"`
 	Transactions []Transaction `json:"transactions,omitempty"`
 	// Credits lower what the order owes. Credited is the sum of their amounts, and CreditedWorth of
 	// their exact worth.

@@ -46,6 +46,16 @@ var (
 // SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.
 var SubjectStream = derivation("subject", "owner")
 
+// The names of streams about promotions. They show neither a customer nor a code.
+var (
+	CustomerUses = derivation("customer uses", "promotion", "customer key")
+	FirstOrder   = derivation("first order", "customer key")
+	CouponCode   = derivation("coupon", "folded code")
+)
+
+// CreditAccount is the id of a customer's credit account in a currency.
+var CreditAccount = derivation("credit account", "customer id", "currency")
+
 // CartOpening is not an id: it tells which lines a cart was opened with.
 var CartOpening = derivation("cart opening", "lines...")
 
@@ -67,6 +77,23 @@ var (
 	CheckoutClaim    = derivation("checkout claim", "cart id", "order id")
 	CheckoutRelease  = derivation("checkout release", "cart id", "order id", "SKU", "location")
 )
+
+// Command ids of what a checkout and its order do with a hold: one use of a promotion, or money of
+// a gift card. The holder is the stream that has the hold.
+var (
+	HoldTake    = derivation("hold take", "cart id", "order id", "holder")
+	HoldCommit  = derivation("hold commit", "order id", "holder")
+	HoldRelease = derivation("hold release", "cart id", "order id", "holder")
+	HoldReturn  = derivation("hold return", "order id", "holder")
+	// HoldPayment is the id of the transaction with which an order records what a gift card has paid.
+	HoldPayment = derivation("hold payment", "order id", "holder")
+)
+
+// CreditBack is the command id with which money comes back to a gift card.
+var CreditBack = derivation("credit back", "order id", "transaction id")
+
+// IssueGiftCard is the command id with which a gift card that was sold is issued.
+var IssueGiftCard = derivation("issue gift card", "order id", "line", "unit")
 
 // Command ids of a merge of one cart into another.
 var (

@@ -54,7 +54,8 @@ var story = []Step{
 	{"set-price", map[string]string{"sku": "mug", "currency": "GBP"}, `{"amount":"7.50"}`},
 	{"receive-stock", mugAtMain, `{"quantity":1,"document":"PO-1"}`},
 
-	// Prices for some customers, shipping and taxes. The legal entity sells on a channel of its own.
+	// Prices for some customers, shipping and taxes. The legal entity sells on a channel of its
+	// own.
 	{"define-legal-entity", theEntity, `{"title":"Example B.V.","home":{"country":"NL"},"price_mode":"incl","channels":["trade-fair"],"registrations":[{"country":"NL","number":"NL001234567B01"}],"default_class":"standard","taxes":[{"place":{"country":"NL"},"tax_class":"standard","component":"NL VAT","rate":"21"}]}`},
 	{"define-price-list", tradeList, `{"title":"Trade","currency":"GBP","price_mode":"incl","active":true,"customer_groups":["trade"],"countries":["GB"],"valid_from":"2026-01-01T00:00:00Z","valid_until":"2046-01-01T00:00:00Z"}`},
 	{"set-list-prices", tradeList, `{"prices":[{"sku":"mug","tiers":[{"from_quantity":1,"price":"7.20"},{"from_quantity":10,"price":"6.95"}]}]}`},

@@ -8,8 +8,11 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -36,6 +39,10 @@ func All() map[string]reflect.Type {
 	learn(all, pricelist.Types(), pricelist.Decode)
 	learn(all, shipping.Types(), shipping.Decode)
 	learn(all, entity.Types(), entity.Decode)
+	learn(all, promotion.Types(), promotion.Decode)
+	learn(all, promotion.CustomerTypes(), promotion.DecodeCustomer)
+	learn(all, coupon.Types(), coupon.Decode)
+	learn(all, giftcard.Types(), giftcard.Decode)
 	return all
 }
 

@@ -83,7 +83,8 @@ func attack(t *testing.T, handler http.Handler, route bodyRoute, body string) (s
 	return w.Code, w.Body.Bytes()
 }
 
-// definesPrices tells whether a route is about prices, shipping or taxes. A definition has long lists.
+// definesPrices tells whether a route is about prices, shipping or taxes. A definition has long
+// lists.
 func definesPrices(path string) bool {
 	return slices.ContainsFunc([]string{"/v1/price-", "/v1/shipping-methods/", "/v1/legal-entities/"}, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }

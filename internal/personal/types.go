@@ -6,6 +6,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricing"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -50,6 +51,10 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[access.Reach]():           "open",
 	reflect.TypeFor[cart.Policy]():            "open",
 	reflect.TypeFor[cart.OrderIDSource]():     "open",
+	reflect.TypeFor[cart.HoldKind]():          "open",
+	reflect.TypeFor[cart.HoldID]():            "open",
+	reflect.TypeFor[giftcard.ID]():            "open",
+	reflect.TypeFor[giftcard.Kind]():          "open",
 	reflect.TypeFor[order.TransactionType]():  "open",
 	reflect.TypeFor[order.TransactionState](): "open",
 	reflect.TypeFor[order.Step]():             "open",
