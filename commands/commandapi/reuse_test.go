@@ -50,6 +50,9 @@ func withPrices(s *keyShop) {
 // The requests for each route, by operation id. The shop sells mugs. Cart c, order o and return r
 // are about the same goods.
 var keyedRequests = map[string]keyed{
+	"add-cart-coupon":      {path: "/v1/carts/ann/coupons/TEN", other: ""},
+	"remove-cart-coupon":   {path: "/v1/carts/ann/coupons/TEN", everyTime: true},
+	"choose-cart-shipping": {path: "/v1/carts/ann/shipping", body: `{"method_id":"post"}`, other: `{"method_id":"air"}`},
 	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
 	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
 	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
