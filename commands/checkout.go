@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,26 +96,15 @@ func (r CheckoutResult) Refusal() error {
 // If CheckoutRequest.After is refused, Checkout returns the refusal and a result in which Placed
 // is set: there is an order, and it is not paid or confirmed.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
-	if err := s.admitCart(ctx, call, ask.CartID, access.CheckOut); err != nil {
-		return CheckoutResult{}, err
-	}
-	if err := s.admitDeadline(ask.ReserveUntil); err != nil {
-		return CheckoutResult{}, err
-	}
-	if ask.After != nil {
-		for _, step := range ask.After.calls() {
-			if err := s.admit(step, access.RecordMoney, access.ConfirmOrder); err != nil {
-				return CheckoutResult{}, err
-			}
-		}
-	}
-	defaults, err := s.buyer(ctx, ask.CartID)
-	if err != nil {
+	if err := s.admitCheckout(call, ask); err != nil {
 		return CheckoutResult{}, err
 	}
 	start := s.startCheckout(call, ask)
-	start.Defaults = defaults
 	if err := call.Who.Scope.ReachesLocations(cart.Locations(start, cart.State{})...); err != nil {
+		return CheckoutResult{}, err
+	}
+	seen, err := s.seeCart(ctx, call, ask.CartID)
+	if err != nil {
 		return CheckoutResult{}, err
 	}
 	if start.OrderIDFrom == cart.FromCaller {
@@ -124,15 +114,23 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
 	for range maxTries {
+		start.Defaults = seen.defaults
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
 			return result, err
 		}
-		s.bringKey(ctx, ask, defaults != nil)
-		result, err := s.together.checkout(ctx, call, ask, start)
+		s.bringKey(ctx, ask, seen)
+		result, err := s.together.checkout(ctx, call, ask, start, seen.revision)
 		if !errors.Is(err, aggregate.ErrStepByStep) {
 			return result, err
 		}
-		if !errors.Is(err, aggregate.ErrAgain) {
+		again := errors.Is(err, aggregate.ErrAgain)
+		if s.together != nil { // without it, the cart was read just now
+			if seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err != nil {
+				return CheckoutResult{}, err
+			}
+			start.Defaults = seen.defaults
+		}
+		if !again {
 			break
 		}
 	}
@@ -144,6 +142,68 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	return result, err
 }
 
+// admitCheckout compares a checkout with what its caller may do.
+func (s *Service) admitCheckout(call Call, ask CheckoutRequest) error {
+	if err := cmp.Or(s.admit(call, access.CheckOut), s.admitDeadline(ask.ReserveUntil)); err != nil {
+		return err
+	}
+	if ask.After == nil {
+		return nil
+	}
+	for _, step := range ask.After.calls() {
+		if err := s.admit(step, access.RecordMoney, access.ConfirmOrder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seenCart is what a checkout knows of its cart before it begins.
+type seenCart struct {
+	revision int64           // of the cart that was seen; -1: there is none
+	subject  string          // whose key seals the texts of the cart's people
+	details  bool            // the cart has such texts
+	customer unit.CustomerID // of an open cart
+	defaults *contact.Details
+}
+
+// seeCart looks at the cart of a checkout, in the name of the caller. A checkout in one append
+// takes the cart as this node has it in memory, so that nothing is read. That is safe, because
+// together then goes on only with a cart of this revision, and the append finds out if another node
+// has changed it. If the cart in memory says no, or if the log cannot append so, the present cart
+// is read.
+func (s *Service) seeCart(ctx context.Context, call Call, id unit.CartID) (seenCart, error) {
+	if s.together != nil {
+		if seen, err := s.seeCartAged(ctx, call, id, anyAge); err == nil {
+			return seen, nil
+		}
+	}
+	return s.seeCartAged(ctx, call, id, 0)
+}
+
+// seeCartAged is seeCart with a state that may be as old as maxAge. Its errors are
+// access.Hide(cart.ErrNotFound) and customer.ErrBlocked, and those of reading.
+func (s *Service) seeCartAged(ctx context.Context, call Call, id unit.CartID, maxAge time.Duration) (seen seenCart, err error) {
+	viewed := s.carts.ViewAged(ctx, cart.Stream(id), maxAge, func(state cart.State, revision int64) {
+		seen.revision = revision
+		if call.Owner() != "" && !call.owns(state) {
+			err = hidden(revision, cart.ErrNotFound)
+			return
+		}
+		if revision >= 0 {
+			seen.subject, seen.details = subjectOf(state.CustomerID, state.CartID, ""), state.Details != nil
+		}
+		if state.Phase == cart.PhaseOpen {
+			seen.customer = state.CustomerID
+		}
+	})
+	if err = cmp.Or(viewed, err); err != nil {
+		return seen, err
+	}
+	seen.defaults, err = s.buyer(ctx, seen.customer)
+	return seen, err
+}
+
 // keyBringer is a log that encrypts texts of people with a key for each subject.
 type keyBringer interface {
 	// BringKey makes sure that the key of a subject is in memory. If that fails, who needs the key
@@ -153,19 +213,10 @@ type keyBringer interface {
 
 // bringKey brings the key of an order with texts of a person. If that were left to the append, all
 // checkouts of a batch would wait for the keys of all.
-func (s *Service) bringKey(ctx context.Context, ask CheckoutRequest, personal bool) {
+func (s *Service) bringKey(ctx context.Context, ask CheckoutRequest, seen seenCart) {
 	keys, sealing := s.store.(keyBringer)
-	if !sealing {
-		return
-	}
-	subject := ""
-	err := s.ViewCart(ctx, ask.CartID, func(state cart.State, revision int64) {
-		if revision >= 0 && (personal || ask.Details != nil || state.Details != nil) {
-			subject = subjectOf(state.CustomerID, state.CartID, "")
-		}
-	})
-	if err == nil && subject != "" {
-		keys.BringKey(ctx, subject)
+	if sealing && seen.subject != "" && (seen.defaults != nil || ask.Details != nil || seen.details) {
+		keys.BringKey(ctx, seen.subject)
 	}
 }
 
