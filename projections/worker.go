@@ -225,8 +225,10 @@ const (
 	//
 	// Views find rows by their keys. PostgreSQL may keep the plan of a statement that it made when
 	// the table was nearly empty, and would then read the whole table each time. So such plans are
-	// not allowed.
-	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true)`
+	// not allowed. All others are kept: PostgreSQL would plan a statement again for each batch of
+	// fewer than ten rows, because it counts them.
+	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true),
+		set_config('plan_cache_mode', 'force_generic_plan', true)`
 
 	moveCheckpoint = `UPDATE projections.builds SET position = $4, anchor = $7, events = events + $5
 		WHERE view = $1 AND build = $2 AND position = $3 AND epoch = $6 AND state <> 'old'`

@@ -15,7 +15,13 @@ import (
 )
 
 // DataKeys stores the keys of personal fields. It implements sealing.Table.
-type DataKeys struct{ Pool *pgxpool.Pool }
+type DataKeys struct {
+	Pool *pgxpool.Pool
+	// WithLog means that the log is in the same database, and that its appends wait for the disk.
+	// Then new keys need not wait for it: what is on the disk when an append ends includes each
+	// key that was stored before the append began. So no event on the disk lacks its key.
+	WithLog bool
+}
 
 var _ sealing.Table = DataKeys{}
 
@@ -65,7 +71,11 @@ func (d DataKeys) OfSubjects(ctx context.Context, subjects []string, fresh func(
 	// The statements of a batch are one transaction. The lock comes first and in a statement of its
 	// own, so that the next one sees an erasure that the lock has waited for.
 	var batch pgx.Batch
-	batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
+	if d.WithLog {
+		batch.Queue(`SELECT set_config('synchronous_commit', 'off', true) FROM commands.master_key FOR SHARE`)
+	} else {
+		batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
+	}
 	// Of two nodes that make the key of a subject at once, the first one's counts.
 	batch.Queue(storeSQL, ids, missing, masters, wrapped).Query(func(stored pgx.Rows) error { return collectKeys(stored, rows) })
 	if err := d.Pool.SendBatch(ctx, &batch).Close(); err != nil {
@@ -102,11 +112,14 @@ func (d DataKeys) notStored(ctx context.Context, missing []string, rows map[stri
 	return nil
 }
 
-// storeSQL stores keys and returns them. Like presentSQL, it looks for each subject by itself.
+// storeSQL stores keys and returns them. Like presentSQL, it looks for each subject by itself. The
+// arrays come out of a subquery, so that PostgreSQL does not count their elements and keeps one
+// plan. With few elements, it would otherwise plan the statement each time.
 const storeSQL = `
 	INSERT INTO commands.data_keys (id, subject, master, wrapped)
 	SELECT n.id, n.subject, n.master, n.wrapped
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS n (id, subject, master, wrapped, place)
+	FROM (SELECT $1::text[] AS ids, $2::text[] AS subjects, $3::text[] AS masters, $4::bytea[] AS wrapped OFFSET 0) AS given
+	CROSS JOIN LATERAL unnest(given.ids, given.subjects, given.masters, given.wrapped) WITH ORDINALITY AS n (id, subject, master, wrapped, place)
 	WHERE n.master = (SELECT m.id FROM commands.master_key m)
 		AND (SELECT e.subject FROM commands.erased e WHERE e.subject = n.subject LIMIT 1) IS NULL
 	ORDER BY n.place
