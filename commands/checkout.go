@@ -200,7 +200,7 @@ func (s *Service) seeCartAged(ctx context.Context, call Call, id unit.CartID, ma
 	if err = cmp.Or(viewed, err); err != nil {
 		return seen, err
 	}
-	seen.defaults, err = s.buyer(ctx, seen.customer)
+	seen.defaults, err = s.checkoutAccount(ctx, seen.customer)
 	return seen, err
 }
 
