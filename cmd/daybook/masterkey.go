@@ -25,7 +25,7 @@ const masterKeyFile = "master.key"
 // openSealing puts the encryption of personal fields before the log. Without a master key, fields
 // stay in clear text.
 func (n *node) openSealing(ctx context.Context, cfg nodeConfig) error {
-	table := commandspg.DataKeys{Pool: n.commandPool, WithLog: cfg.KurrentDB == ""}
+	table := commandspg.DataKeys{Pool: n.commandPool}
 	if cfg.Master != nil {
 		n.keysOfPeople = sealing.NewKeys(table, cfg.Master, time.Now)
 		n.events = sealing.New(n.store, n.keysOfPeople, personalFields)

@@ -15,13 +15,7 @@ import (
 )
 
 // DataKeys stores the keys of personal fields. It implements sealing.Table.
-type DataKeys struct {
-	Pool *pgxpool.Pool
-	// WithLog means that the log is in the same database, and that its appends wait for the disk.
-	// Then new keys need not wait for it: what is on the disk when an append ends includes each
-	// key that was stored before the append began. So no event on the disk lacks its key.
-	WithLog bool
-}
+type DataKeys struct{ Pool *pgxpool.Pool }
 
 var _ sealing.Table = DataKeys{}
 
@@ -71,11 +65,7 @@ func (d DataKeys) OfSubjects(ctx context.Context, subjects []string, fresh func(
 	// The statements of a batch are one transaction. The lock comes first and in a statement of its
 	// own, so that the next one sees an erasure that the lock has waited for.
 	var batch pgx.Batch
-	if d.WithLog {
-		batch.Queue(`SELECT set_config('synchronous_commit', 'off', true) FROM commands.master_key FOR SHARE`)
-	} else {
-		batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
-	}
+	batch.Queue(`SELECT FROM commands.master_key FOR SHARE`)
 	// Of two nodes that make the key of a subject at once, the first one's counts.
 	batch.Queue(storeSQL, ids, missing, masters, wrapped).Query(func(stored pgx.Rows) error { return collectKeys(stored, rows) })
 	if err := d.Pool.SendBatch(ctx, &batch).Close(); err != nil {
