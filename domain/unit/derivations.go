@@ -26,14 +26,9 @@ var (
 	NewReturn      = derivation("return", "command id")
 	NewTransaction = derivation("transaction", "command id")
 	NewRefund      = derivation("refund", "command id")
-	// NewRefundRequest is the id of an order's refund.
-	NewRefundRequest = derivation("refund request", "command id")
 	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
 	// and the provider report it under the same id.
 	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
-	// PaymentStream names the stream of a provider's payment, so that its name has no number of a
-	// person's payment in it.
-	PaymentStream   = derivation("payment", "provider", "payment reference")
 	NewShipment     = derivation("shipment", "command id")
 	NewTransfer     = derivation("transfer", "command id")
 	NewDeallocation = derivation("deallocation", "command id")
