@@ -374,6 +374,11 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// What is open stays open: a failed allocation needs a retry or a remedy, and a recovered
 		// one needs a commit. A transaction opens nothing itself. If its money came too late,
 		// PaymentOrphaned follows it.
+	case order.DeadlineExtended:
+		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
+	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
+		// The executor of refunds follows these by itself.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// These move no stock.
@@ -426,9 +431,16 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 		t.end(workReturn, id, ordersStep(event.Step, event.Ref))
 	case returns.Received:
 		t.begin(workKey{workReturn, id, strconv.Itoa(event.Receipt)}, e)
+		if len(event.Credits) > 0 {
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepCredit, returns.CreditRef(event.Receipt))}, e)
+		}
+	case returns.Approved:
+		if len(event.Credits) > 0 {
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepCredit, returns.CreditRef(0))}, e)
+		}
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
-	case returns.Approved, returns.Closed, returns.TakenOver, returns.CreditNoted:
+	case returns.Closed, returns.TakenOver, returns.CreditNoted:
 		// These move no goods and ask no order.
 	}
 	return nil

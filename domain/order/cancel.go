@@ -60,7 +60,7 @@ func cancelLines(cmd CancelLines, s State) ([]Event, error) {
 		asked += l.Quantity
 	}
 	if shipped, open := s.units(); shipped == 0 && asked == open {
-		return []Event{Canceled{Reason: cmd.Reason}}, nil
+		return s.refundOfEnd(RefundOfCanceled, "", Canceled{Reason: cmd.Reason}), nil
 	}
 	return []Event{LinesCanceled{Lines: lines, Reason: cmd.Reason}}, nil
 }
@@ -75,7 +75,7 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 	if _, open := s.units(); open == 0 {
 		return nil, ErrShipped
 	}
-	return []Event{Canceled{Reason: cmd.Reason}}, nil
+	return s.refundOfEnd(RefundOfCanceled, "", Canceled{Reason: cmd.Reason}), nil
 }
 
 func (s *State) applyLinesCanceled(lines []LineQuantity) {

@@ -117,6 +117,8 @@ func newPlaced(e Placed) State {
 	s := State{
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country, Details: e.Details,
 		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
+		Credited: unit.Zero(e.Total.Currency), CreditedWorth: unit.Zero(e.Total.Currency),
+		WrittenOff: unit.Zero(e.Total.Currency), Lost: unit.Zero(e.Total.Currency), KeptAsGain: unit.Zero(e.Total.Currency),
 		Lines:    make([]Line, len(e.Lines)),
 		Holdings: make([]Holding, len(e.Reservations)),
 	}
@@ -206,7 +208,7 @@ func expire(cmd Expire, s State) ([]Event, error) {
 	if cover := s.cover(); cover != "" {
 		return []Event{Confirmed{Because: cover}}, nil
 	}
-	return append([]Event{Expired{}}, orphans...), nil
+	return s.refundOfEnd(RefundOfExpired, "", append([]Event{Expired{}}, orphans...)...), nil
 }
 
 func (s *State) applyExpired() {

@@ -86,6 +86,9 @@ func (s State) mayShip() *rule.Rejection {
 	if _, open := s.allocating(); open {
 		return ErrStockUnsettled
 	}
+	if len(s.Transactions) > 0 && s.PaymentState() == Due {
+		return ErrPaymentDue
+	}
 	return nil
 }
 

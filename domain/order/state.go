@@ -12,7 +12,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 6
+const FoldVersion = 7
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -56,6 +56,22 @@ type State struct {
 	Holdings     []Holding     `json:"holdings,omitempty"`
 	Shipments    []Shipment    `json:"shipments,omitempty"`
 	Transactions []Transaction `json:"transactions,omitempty"`
+	// Credits lower what the order owes. Credited is the sum of their amounts, and CreditedWorth of
+	// their exact worth.
+	Credits       []CreditState `json:"credits,omitempty"`
+	Credited      unit.Money    `json:"credited"`
+	CreditedWorth unit.Money    `json:"credited_worth"`
+	// WrittenOff is money that the shop does not ask for any more, and KeptAsGain money that it
+	// does not give back. Lost is money that was written off although the order never owed it: more
+	// went out than came in.
+	WrittenOff unit.Money   `json:"written_off"`
+	Lost       unit.Money   `json:"lost"`
+	KeptAsGain unit.Money   `json:"kept_as_gain"`
+	Refunds    []RefundPlan `json:"refunds,omitempty"`
+	// RefusedRefunds are refunds of returns that the order has refused.
+	RefusedRefunds []ReturnRefundRefused `json:"refused_refunds,omitempty"`
+	// Unreadable are reports of providers whose amounts cannot be recorded.
+	Unreadable []TransactionUnreadable `json:"unreadable,omitempty"`
 	// Returns are the returns that bring units of the order back, and those that were
 	// released.
 	Returns []Return `json:"returns,omitempty"`
@@ -133,6 +149,13 @@ func (s State) Clone() State {
 	s.Transactions = slices.Clone(s.Transactions)
 	s.Returns = slices.Clone(s.Returns)
 	s.Orphans = slices.Clone(s.Orphans)
+	s.Credits = slices.Clone(s.Credits)
+	s.Unreadable = slices.Clone(s.Unreadable)
+	s.RefusedRefunds = slices.Clone(s.RefusedRefunds)
+	s.Refunds = slices.Clone(s.Refunds)
+	for i := range s.Refunds {
+		s.Refunds[i].Parts = slices.Clone(s.Refunds[i].Parts)
+	}
 	s.Unsettled = slices.Clone(s.Unsettled)
 	return s
 }
@@ -184,14 +207,12 @@ func Evolve(s State, e Event) State {
 	case Expired:
 		s.applyExpired()
 	case TransactionRecorded:
-		s.Transactions = append(s.Transactions, Transaction{
-			ID: e.TransactionID, Type: e.Type, State: e.State, RecordedState: e.State,
-			Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference, ReturnID: e.ReturnID,
-		})
+		s.applyTransactionRecorded(e)
 	case TransactionSettled:
-		if i := s.transactionIndex(e.TransactionID); i >= 0 {
-			s.Transactions[i].State = e.State
-		}
+		s.applyTransactionSettled(e)
+	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
+		DifferenceWrittenOff, DeadlineExtended:
+		s.evolveMoney(e)
 	case Shipped:
 		s.applyShipped(e)
 	case Delivered:
@@ -213,9 +234,7 @@ func Evolve(s State, e Event) State {
 	case ReturnReleased:
 		s.applyReturnReleased(e.ReturnID)
 	case RefundClaimed:
-		if i := s.transactionIndex(e.TransactionID); i >= 0 {
-			s.Transactions[i].ReturnID = e.ReturnID
-		}
+		s.applyRefundClaimed(e)
 	case TakenOver:
 		s.applyTakenOver(e)
 	case Archived:
@@ -224,6 +243,32 @@ func Evolve(s State, e Event) State {
 		s.Archived = false
 	}
 	return s
+}
+
+// evolveMoney is the part of Evolve about refunds, credits and the like.
+func (s *State) evolveMoney(e Event) {
+	switch e := any(e).(type) {
+	case TransactionUnreadable:
+		s.Unreadable = append(s.Unreadable, e)
+	case Credited:
+		s.applyCredited(e)
+	case RefundRequested:
+		s.applyRefundRequested(e)
+	case RefundSubmitted:
+		s.applyRefundSubmitted(e)
+	case RefundSettled:
+		s.applyRefundSettled(e)
+	case ReturnRefundRefused:
+		s.RefusedRefunds = append(s.RefusedRefunds, e)
+	case RefundExplained:
+		if i := s.transactionIndex(e.TransactionID); i >= 0 {
+			s.Transactions[i].Purpose, s.Transactions[i].Unexplained = e.Purpose, nil
+		}
+	case DifferenceWrittenOff:
+		s.applyWrittenOff(e)
+	case DeadlineExtended:
+		s.ConfirmBy = e.ConfirmBy
+	}
 }
 
 // OwnedBy tells whether the order belongs to an owner: to its customer, or, if it has none, to the

@@ -21,11 +21,14 @@ var (
 
 // The ids of things that a request creates without an id from the caller.
 var (
-	NewCart         = derivation("cart", "command id")
-	NewOrder        = derivation("order", "cart id", "command id")
-	NewReturn       = derivation("return", "command id")
-	NewTransaction  = derivation("transaction", "command id")
-	NewRefund       = derivation("refund", "command id")
+	NewCart        = derivation("cart", "command id")
+	NewOrder       = derivation("order", "cart id", "command id")
+	NewReturn      = derivation("return", "command id")
+	NewTransaction = derivation("transaction", "command id")
+	NewRefund      = derivation("refund", "command id")
+	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
+	// and the provider report it under the same id.
+	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
 	NewShipment     = derivation("shipment", "command id")
 	NewTransfer     = derivation("transfer", "command id")
 	NewDeallocation = derivation("deallocation", "command id")
@@ -84,6 +87,11 @@ var (
 	MoveShipForced = derivation("ship by force", "order id", "step", "SKU", "location")
 	// RemedyTransaction is the id of a void or refund.
 	RemedyTransaction = derivation("remedy", "order id", "transaction id")
+	// EndRefund is the id of the refund that an order's end, or money that comes after it, leads
+	// to.
+	EndRefund = derivation("refund of ended order", "order id", "cause", "transaction id")
+	// RefundPart is the id of a part of a refund that somebody asked for.
+	RefundPart = derivation("refund part", "order id", "refund id", "transaction id")
 )
 
 // The command ids of what follows an order to the customer who has taken it over.
@@ -98,6 +106,10 @@ var (
 	ReturnAdmit   = derivation("admit return", "return id", "order id")
 	ReturnRelease = derivation("release return", "return id", "order id")
 	ReturnRefund  = derivation("record return refund", "return id", "order id", "transaction id")
-	ReturnSettle  = derivation("settle return", "return id", "receipt")
-	MoveTakeBack  = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
+	ReturnCredit  = derivation("credit of return", "return id", "step")
+	CreditReturn  = derivation("credit return", "return id", "order id", "step")
+	// RefuseRefund makes an order's refusal of a return's refund final.
+	RefuseRefund = derivation("refuse return refund", "return id", "order id", "transaction id", "amount")
+	ReturnSettle = derivation("settle return", "return id", "receipt")
+	MoveTakeBack = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
 )

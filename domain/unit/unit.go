@@ -35,6 +35,8 @@ type (
 	ReturnID      string
 	ShipmentID    string
 	TransactionID string
+	RefundID      string
+	CreditID      string
 	TransferID    string
 	CustomerID    string
 	ReservationID string
@@ -53,6 +55,9 @@ func ParseReturnID(text string) (ReturnID, error) { return parseName[ReturnID]("
 func ParseShipmentID(text string) (ShipmentID, error) {
 	return parseName[ShipmentID]("shipment id", text)
 }
+
+// ParseRefundID reads a refund's id.
+func ParseRefundID(text string) (RefundID, error) { return parseName[RefundID]("refund id", text) }
 
 // ParseTransactionID reads a payment transaction's id.
 func ParseTransactionID(text string) (TransactionID, error) {

@@ -69,15 +69,15 @@ func eventsOf(aggregates ...string) (types []any) {
 var (
 	kinds          = []any{"stocked", "service"}
 	conditions     = []any{"available", "damaged", "quality_control", "other"}
-	payStates      = []any{"unpaid", "authorized", "partially_authorized", "partially_paid", "paid", "partially_refunded", "refunded", "overcharged", "voided"}
+	payStates      = []any{"unpaid", "authorized", "partially_authorized", "partially_paid", "paid", "partially_refunded", "refunded", "overpaid", "due", "voided"}
 	shipStates     = []any{"unfulfilled", "partially_fulfilled", "fulfilled", "partially_delivered", "delivered", "backordered", "not_required"}
-	transactions   = []any{"authorize", "capture", "void", "refund", "chargeback"}
+	transactions   = []any{"authorize", "capture", "void", "refund", "chargeback", "dispute", "reversal"}
 	settled        = []any{"pending", "succeeded", "failed"}
 	dispositions   = []any{"restocked", "damaged", "lost", "wrong_item", "written_off"}
 	remedies       = []any{"void_or_refund", "backorder"}
 	adjustReasons  = []any{"correction", "cycle_count", "received", "restock", "damaged", "shrinkage", "promotion", "other"}
 	orderSteps     = []any{"confirm", "cancel", "expire", "shipment"}
-	returnSteps    = []any{"release", "refund"}
+	returnSteps    = []any{"release", "credit", "refund"}
 	shortPolicies  = []any{"all-or-nothing", "line-by-line"}
 	orderIDSources = []any{"caller", "server"}
 )
@@ -376,36 +376,61 @@ var words = map[string]word{
 	"follow-events.type":   text("", "order."),
 
 	// How things stand.
-	"kind":                           one("Whether there is stock of it (stocked), or it is only sold, such as postage (service).", kinds...),
-	"status":                         text("Its state.", nil),
-	"payment_state":                  one("How far it is paid, by its payment transactions.", payStates...),
-	"fulfillment_state":              one("How far it is shipped and delivered.", shipStates...),
-	"state":                          text("Its state.", nil),
-	"OrderTransactionRecorded.state": one("The state of the transaction.", settled...),
-	"OrderTransactionSettled.state":  one("How the transaction ended.", "succeeded", "failed"),
-	"type":                           text("Its kind.", nil),
-	"OrderTransactionRecorded.type":  one("What the transaction does.", transactions...),
-	"condition":                      one("The condition of the goods.", conditions...),
-	"StockAdjusted.condition":        one("The condition of the goods that were found or are missing. If it is left out, they are available.", conditions...),
-	"disposition":                    one("What became of the units.", dispositions...),
-	"remedy":                         one("What is done because the stock was lost: the money is given back (void_or_refund), or the order waits (backorder).", remedies...),
-	"OrderStockSettled.step":         one("The step that asked stock for movements.", orderSteps...),
-	"ReturnOrdersSettled.step":       one("The step that asked the orders for something.", returnSteps...),
-	"policy":                         one("What a checkout does when stock is short.", shortPolicies...),
-	"StockAdjusted.reason":           one("The reason.", adjustReasons...),
-	"on_hold":                        text("Its fulfilment is stopped.", false),
-	"archived":                       text("It is hidden from the lists of daily work.", false),
-	"needs_attention":                text("Stock was lost, or the order has ended and the shop keeps money that it does not owe.", false),
-	"allocation_failed":              text("Its stock was lost after it was confirmed, and was not allocated again.", false),
-	"short":                          text("The last checkout was refused, or left something out, because stock was short.", false),
-	"expired":                        text("Its deadline has passed, so nothing is reserved any more.", false),
-	"stock_allocated":                text("The order's stock was allocated in the same append, so stock has nothing left to record.", true),
-	"forced":                         text("Goods were shipped although stock did not have them on its books.", false),
-	"overridden":                     text("The price was given by a trusted caller, and is not the catalogue's.", false),
-	"direct":                         text("A caller asked for the change directly. It is not a step of an order's process.", true),
-	"split":                          text("Whether one SKU may come from several locations.", false),
-	"Shipment.delivered":             text("It has arrived.", false),
-	"order_id_taken":                 text("The order's id belongs to another cart.", false),
+	"kind":                             one("Whether there is stock of it (stocked), or it is only sold, such as postage (service).", kinds...),
+	"status":                           text("Its state.", nil),
+	"payment_state":                    one("How far it is paid, by its payment transactions.", payStates...),
+	"fulfillment_state":                one("How far it is shipped and delivered.", shipStates...),
+	"state":                            text("Its state.", nil),
+	"OrderTransactionRecorded.state":   one("The state of the transaction.", settled...),
+	"OrderTransactionSettled.state":    one("How the transaction ended.", "succeeded", "failed"),
+	"type":                             text("Its kind.", nil),
+	"OrderRefundRequested.purpose":     one("What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top.", "settlement", "compensation"),
+	"OrderRefundExplained.purpose":     one("What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top.", "settlement", "compensation"),
+	"OrderTransactionRecorded.purpose": one("What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top.", "settlement", "compensation"),
+	"OrderRefundRequested.cause":       one("What has led to the refund.", "asked", "canceled", "expired", "late_payment"),
+	"OrderCredited.cause":              one("Why the order owes less.", "return", "reduction"),
+	"OrderRefundSettled.state":         one("How the attempt ended.", "succeeded", "failed", "unknown"),
+	"refund_id":                        id("The refund.", "refund-1"),
+	"part_id":                          id("The part of the refund. It is the id of a pending transaction, too.", "part-1"),
+	"credit_id":                        id("The credit.", "credit-1"),
+	"OrderRefundRequested.parts":       text("To which payments it goes.", nil),
+	"EventRefundPart.payment":          id("The capture that the part goes back to.", "pay-1"),
+	"unplaced":                         text("What fits no payment, and has to be paid out in another way.", nil),
+	"unexplained":                      text("How much of the refund was more than what was to be given back. Somebody has to say what it was.", nil),
+	"idempotency_key":                  text("The key under which the provider gets the attempt.", "part-1-1"),
+	"OrderRefundSettled.code":          text("Why it failed, in the provider's words.", "expired_card"),
+	"OrderTransactionUnreadable.code":  text("The rule that the amount breaks.", "amount-too-fine"),
+	"final":                            text("The payment takes no refunds any more.", false),
+	"same_as":                          id("A refund that was recorded before, and is this part.", "pay-2"),
+	"tender":                           one("What paid, if this shop keeps its balance.", "gift_card", "store_credit"),
+	"OrderTransactionRecorded.payment": text("The provider's number for the whole payment.", "pi_3P1"),
+	"OrderTransactionRecorded.part":    id("The part of a refund that the transaction is.", "part-1"),
+	"respond_by":                       moment("Until when the bank waits for a reply."),
+	"worth":                            text("What the units are worth, exactly.", nil),
+	"credits":                          text("By how much the orders owe less.", nil),
+	"tolerance":                        text("The most that the sender could write off; left out if there was no limit.", nil),
+	"OrderTransactionRecorded.type":    one("What the transaction does.", transactions...),
+	"condition":                        one("The condition of the goods.", conditions...),
+	"StockAdjusted.condition":          one("The condition of the goods that were found or are missing. If it is left out, they are available.", conditions...),
+	"disposition":                      one("What became of the units.", dispositions...),
+	"remedy":                           one("What is done because the stock was lost: the money is given back (void_or_refund), or the order waits (backorder).", remedies...),
+	"OrderStockSettled.step":           one("The step that asked stock for movements.", orderSteps...),
+	"ReturnOrdersSettled.step":         one("The step that asked the orders for something.", returnSteps...),
+	"policy":                           one("What a checkout does when stock is short.", shortPolicies...),
+	"StockAdjusted.reason":             one("The reason.", adjustReasons...),
+	"on_hold":                          text("Its fulfilment is stopped.", false),
+	"archived":                         text("It is hidden from the lists of daily work.", false),
+	"needs_attention":                  text("Somebody has to look at the order: attention says why.", false),
+	"allocation_failed":                text("Its stock was lost after it was confirmed, and was not allocated again.", false),
+	"short":                            text("The last checkout was refused, or left something out, because stock was short.", false),
+	"expired":                          text("Its deadline has passed, so nothing is reserved any more.", false),
+	"stock_allocated":                  text("The order's stock was allocated in the same append, so stock has nothing left to record.", true),
+	"forced":                           text("Goods were shipped although stock did not have them on its books.", false),
+	"overridden":                       text("The price was given by a trusted caller, and is not the catalogue's.", false),
+	"direct":                           text("A caller asked for the change directly. It is not a step of an order's process.", true),
+	"split":                            text("Whether one SKU may come from several locations.", false),
+	"Shipment.delivered":               text("It has arrived.", false),
+	"order_id_taken":                   text("The order's id belongs to another cart.", false),
 
 	// Texts.
 	"title":                              text("What it is called.", "Enamel mug"),

@@ -109,7 +109,13 @@ var facts = rows(
 		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
 		order.ErrCompleted, order.ErrOnHold, order.ErrHasCustomer, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
-		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers),
+		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers,
+		order.ErrRefundUnknown, order.ErrRefundDiffers, order.ErrRefundParts, order.ErrRefundUnplaced, order.ErrNothingToExplain, order.ErrCreditDiffers,
+		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed),
+	facing[refundUnderWayFacts](order.ErrRefundUnderWay),
+	facing[writeOffFacts](order.ErrWriteOffLimit),
+	facing[deadlineFacts](order.ErrDeadlineEarlier),
+	facing[latestFacts](order.ErrDeadlineTooLate),
 	facing[orderTextFacts](order.ErrTextInvalid),
 	facing[unfinishedFacts](order.ErrNotFinished),
 	facing[returnExceededFacts](order.ErrReturnExceeded),
@@ -285,7 +291,7 @@ type (
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	orderTextFacts struct {
-		Field string `json:"field" enum:"carrier,provider,reason,reference,tracking" doc:"Which text it is."`
+		Field string `json:"field" enum:"carrier,code,payment,provider,reason,reference,tracking" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	returnTextFacts struct {
@@ -455,8 +461,8 @@ type (
 		Requested unit.Quantity `json:"requested"`
 	}
 	amountExceededFacts struct {
-		Limit     unit.Money `json:"limit" doc:"The largest amount that can still be voided or given back."`
-		Requested unit.Money `json:"requested" doc:"How much was asked for."`
+		Limit     *unit.Money `json:"limit,omitempty" doc:"The largest amount that can still be voided or given back. Left out if the refusal came after a return's refund was recorded, and the refund was taken back."`
+		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
 	}
 	amountLimitFacts struct {
 		Type   order.TransactionType `json:"transaction_type"`
@@ -479,6 +485,20 @@ type (
 	}
 	nextFacts struct {
 		Next int `json:"next" example:"2" doc:"The number that the next receipt must have."`
+	}
+	refundUnderWayFacts struct {
+		Attempt int               `json:"attempt,omitzero" doc:"The last attempt; left out if there was none."`
+		State   order.RefundState `json:"state,omitempty" enum:"requested,submitted,unknown,failed,succeeded" doc:"How it stands."`
+	}
+	writeOffFacts struct {
+		Limit     unit.Money `json:"limit" doc:"The largest difference that the caller may write off."`
+		Requested unit.Money `json:"requested" doc:"The difference of the order."`
+	}
+	deadlineFacts struct {
+		ConfirmBy time.Time `json:"confirm_by" doc:"The present deadline."`
+	}
+	latestFacts struct {
+		Latest time.Time `json:"latest" doc:"The latest deadline that the shop allows."`
 	}
 	refundLimitFacts struct {
 		Limit     *unit.Money `json:"limit,omitempty" doc:"The most that the caller may give back in all. Left out if the refusal came after the refund was recorded, and the refund was taken back."`

@@ -9,26 +9,29 @@ import (
 
 // OrderCommon are the members of an order that both lists and single responses have.
 type OrderCommon struct {
-	OrderID          string `json:"order_id"`
-	Reference        string `json:"reference,omitempty" class:"personal"`
-	CustomerID       string `json:"customer_id,omitempty" class:"customer"`
-	CartID           string `json:"cart_id,omitempty"`
-	Currency         string `json:"currency"`
-	Country          string `json:"country,omitempty"`
-	Status           string `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
-	PaymentState     string `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
-	FulfillmentState string `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
-	OnHold           bool   `json:"on_hold"`
-	Archived         bool   `json:"archived"`
-	NeedsAttention   bool   `json:"needs_attention"`
-	PlacedTotal      Money  `json:"placed_total"`
-	Total            Money  `json:"total" doc:"The exact sum of what was not taken off; it is not rounded."`
-	Owed             Money  `json:"owed"`
-	Captured         Money  `json:"captured"`
-	Refunded         Money  `json:"refunded"`
-	LineCount        int    `json:"line_count"`
-	Units            int64  `json:"units" doc:"How many units in all, as placed."`
-	Revision         int64  `json:"revision"`
+	OrderID          string   `json:"order_id"`
+	Reference        string   `json:"reference,omitempty" class:"personal"`
+	CustomerID       string   `json:"customer_id,omitempty" class:"customer"`
+	CartID           string   `json:"cart_id,omitempty"`
+	Currency         string   `json:"currency"`
+	Country          string   `json:"country,omitempty"`
+	Status           string   `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
+	PaymentState     string   `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overpaid,due,voided"`
+	FulfillmentState string   `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
+	OnHold           bool     `json:"on_hold"`
+	Archived         bool     `json:"archived"`
+	NeedsAttention   bool     `json:"needs_attention"`
+	Attention        []string `json:"attention,omitempty" enum:"stock_lost,to_return,due,refund_failed,refund_unknown,refund_unplaced,refund_unexplained,dispute_open,transaction_unreadable" doc:"Why somebody has to look at the order."`
+	PlacedTotal      Money    `json:"placed_total"`
+	Total            Money    `json:"total" doc:"The exact sum of what was not taken off; it is not rounded."`
+	Owed             Money    `json:"owed"`
+	Captured         Money    `json:"captured"`
+	Refunded         Money    `json:"refunded"`
+	ToReturn         Money    `json:"to_return" doc:"What has to be given back, and for which no refund is under way."`
+	ToCollect        Money    `json:"to_collect" doc:"What is still to be paid."`
+	LineCount        int      `json:"line_count"`
+	Units            int64    `json:"units" doc:"How many units in all, as placed."`
+	Revision         int64    `json:"revision"`
 }
 
 // OrderSummary is an order as lists show it.
@@ -94,7 +97,7 @@ type OrderReservation struct {
 // Payment is a payment transaction.
 type Payment struct {
 	TransactionID string `json:"transaction_id"`
-	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback" doc:"What the transaction does."`
+	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback,dispute,reversal" doc:"What the transaction does."`
 	State         string `json:"state" enum:"pending,succeeded,failed" doc:"The state of the transaction."`
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
@@ -159,8 +162,10 @@ func OrderOf(s order.State, revision int64) Order {
 			Currency: string(s.Currency()), Country: s.Country,
 			Status: string(s.Status), PaymentState: string(s.PaymentState()), FulfillmentState: string(s.FulfillmentState()),
 			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention(),
+			Attention:   each(s.Attention(), func(reason order.Attention) string { return string(reason) }),
 			PlacedTotal: MoneyOf(placed), Total: MoneyOf(s.Total), Owed: MoneyOf(s.Owed()),
 			Captured: MoneyOf(s.Captured()), Refunded: MoneyOf(s.Returned()),
+			ToReturn: MoneyOf(s.ToReturn()), ToCollect: MoneyOf(s.ToCollect()),
 			LineCount: len(s.Lines), Units: int64(units), Revision: revision,
 		},
 		HoldReason: s.HoldReason, Details: detailsOf(s.Details), ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),

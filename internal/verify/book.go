@@ -107,6 +107,7 @@ type Order struct {
 	lines       uint64               // hash of the lines as placed
 	times       map[string]time.Time // effective times, see timeOf
 	last        lastEvent
+	pot         *pot
 }
 
 // Return is a return or a credit note, with what the view shows and the domain's fold does not
@@ -157,7 +158,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 // checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkMoney, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
 	for _, of := range []func() *Check{b.checkKept, b.checkAccountMerges, b.checkWishLists} {

@@ -151,7 +151,8 @@ func timeKey(eventType string, e order.Event) string {
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }
@@ -178,6 +179,10 @@ func skus(lines []cart.Line) []string {
 	}
 	slices.Sort(codes)
 	return slices.Compact(codes)
+}
+
+func reasons(all []order.Attention) []string {
+	return each(all, func(reason order.Attention) string { return string(reason) })
 }
 
 // guestEmailKey is the e-mail address of an order that no customer has, in the form in which it is
