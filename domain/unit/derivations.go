@@ -29,13 +29,13 @@ var (
 	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
 	// and the provider report it under the same id.
 	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
-	NewShipment     = derivation("shipment", "command id")
-	NewTransfer     = derivation("transfer", "command id")
-	NewDeallocation = derivation("deallocation", "command id")
-	NewCustomer     = derivation("customer", "command id")
-	NewAddress      = derivation("address", "command id")
-	NewWishList     = derivation("wish list", "command id")
-	NewNote         = derivation("note", "command id")
+	NewShipment         = derivation("shipment", "command id")
+	NewTransfer         = derivation("transfer", "command id")
+	NewDeallocation     = derivation("deallocation", "command id")
+	NewCustomer         = derivation("customer", "command id")
+	NewAddress          = derivation("address", "command id")
+	NewWishList         = derivation("wish list", "command id")
+	NewNote             = derivation("note", "command id")
 )
 
 // SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.
