@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type CheckoutRequest struct {
 	OrderID   unit.OrderID
 	Reference string
 	// Details, if it is set, are the order's in place of those of the cart.
-	Details      *contact.Details
+	Details *contact.Details
 	// Expect is what the caller believes that the cart costs.
 	Expect       Expectation
 	Sourcing     *cart.Sourcing
@@ -104,26 +105,15 @@ func (r CheckoutResult) Refusal() error {
 // If CheckoutRequest.After is refused, Checkout returns the refusal and a result in which Placed
 // is set: there is an order, and it is not paid or confirmed.
 func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) (CheckoutResult, error) {
-	if err := s.admitCart(ctx, call, ask.CartID, access.CheckOut); err != nil {
-		return CheckoutResult{}, err
-	}
-	if err := s.admitDeadline(ask.ReserveUntil); err != nil {
-		return CheckoutResult{}, err
-	}
-	if ask.After != nil {
-		for _, step := range ask.After.calls() {
-			if err := s.admit(step, access.RecordMoney, access.ConfirmOrder); err != nil {
-				return CheckoutResult{}, err
-			}
-		}
-	}
-	defaults, err := s.checkoutAccount(ctx, ask.CartID)
-	if err != nil {
+	if err := s.admitCheckout(call, ask); err != nil {
 		return CheckoutResult{}, err
 	}
 	start := s.startCheckout(call, ask)
-	start.Defaults = defaults
 	if err := call.Who.Scope.ReachesLocations(cart.Locations(start, cart.State{})...); err != nil {
+		return CheckoutResult{}, err
+	}
+	seen, err := s.seeCart(ctx, call, ask.CartID)
+	if err != nil {
 		return CheckoutResult{}, err
 	}
 	if start.OrderIDFrom == cart.FromCaller {
@@ -133,34 +123,43 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
 	for try := 1; ; try++ {
-		if err := s.price(ctx, call, ask, &start); err != nil {
-			return CheckoutResult{}, err
-		}
-		if start.Holds, err = s.holdsOf(ctx, call, ask, start); err != nil {
-			return CheckoutResult{}, err
-		}
-		result, err := s.checkoutPriced(ctx, call, ask, start)
+		result, err := s.checkoutSeen(ctx, call, ask, start, seen)
 		if try == maxTries || !errors.Is(err, cart.ErrQuoteStale) {
 			return result, err
+		}
+		if seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err != nil {
+			return CheckoutResult{}, err
 		}
 	}
 }
 
-// checkoutPriced carries out a checkout with the quote in start. If the cart has changed since it was
+// checkoutSeen carries out a checkout of a cart as it was seen. If the cart has changed since it was
 // priced, the error is cart.ErrQuoteStale, and nothing is recorded.
-func (s *Service) checkoutPriced(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
+func (s *Service) checkoutSeen(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout, seen seenCart) (CheckoutResult, error) {
 	for range maxTries {
+		if err := s.offerSeen(ctx, call, ask, &start, &seen); err != nil {
+			return CheckoutResult{}, err
+		}
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
 			return result, err
 		}
-		s.bringKey(ctx, ask, start.Defaults != nil)
-		result, err := s.together.checkout(ctx, call, ask, start)
+		s.bringKey(ctx, ask, seen)
+		result, err := s.together.checkout(ctx, call, ask, start, seen.revision)
 		if !errors.Is(err, aggregate.ErrStepByStep) {
 			return result, err
 		}
-		if !errors.Is(err, aggregate.ErrAgain) {
+		again := errors.Is(err, aggregate.ErrAgain)
+		if s.together != nil { // without it, the cart was read just now
+			if seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err != nil {
+				return CheckoutResult{}, err
+			}
+		}
+		if !again {
 			break
 		}
+	}
+	if err := s.offerSeen(ctx, call, ask, &start, &seen); err != nil {
+		return CheckoutResult{}, err
 	}
 	result, err := s.checkoutStepByStep(ctx, call, ask, start)
 	if err != nil {
@@ -170,30 +169,115 @@ func (s *Service) checkoutPriced(ctx context.Context, call Call, ask CheckoutReq
 	return result, err
 }
 
+// offerSeen gives the command that begins a checkout what follows from the cart that was seen: the
+// texts of the account, the quote and the holds. If the cart from memory is refused, the present
+// cart is read, because only it may refuse.
+func (s *Service) offerSeen(ctx context.Context, call Call, ask CheckoutRequest, start *cart.StartCheckout, seen *seenCart) error {
+	if seen.offered {
+		return nil
+	}
+	err := s.offerFor(ctx, call, ask, start, *seen)
+	if err != nil && seen.remembered {
+		if *seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err == nil {
+			err = s.offerFor(ctx, call, ask, start, *seen)
+		}
+	}
+	seen.offered = err == nil
+	return err
+}
+
+// offerFor is offerSeen for one cart.
+func (s *Service) offerFor(ctx context.Context, call Call, ask CheckoutRequest, start *cart.StartCheckout, seen seenCart) error {
+	start.Defaults, start.Holds = seen.defaults, nil
+	err := s.price(ctx, call, ask, start, seen.cart)
+	if err == nil {
+		start.Holds, err = s.holdsOf(ctx, call, ask, *start, seen.cart)
+	}
+	return err
+}
+
+// admitCheckout compares a checkout with what its caller may do.
+func (s *Service) admitCheckout(call Call, ask CheckoutRequest) error {
+	if err := cmp.Or(s.admit(call, access.CheckOut), s.admitDeadline(ask.ReserveUntil)); err != nil {
+		return err
+	}
+	if ask.After == nil {
+		return nil
+	}
+	for _, step := range ask.After.calls() {
+		if err := s.admit(step, access.RecordMoney, access.ConfirmOrder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seenCart is what a checkout knows of its cart before it begins.
+type seenCart struct {
+	revision   int64      // of the cart that was seen; -1: there is none
+	cart       cart.State // as a copy; see copyOf
+	remembered bool       // the cart is as this node had it in memory, and may be old
+	offered    bool       // the quote and the holds are those of this cart
+	subject    string     // whose key seals the texts of the cart's people
+	defaults   *contact.Details
+}
+
+// seeCart looks at the cart of a checkout, in the name of the caller. A checkout in one append
+// takes the cart as this node has it in memory, so that nothing is read. That is safe, because
+// together then goes on only with a cart of this revision, and the append finds out if another node
+// has changed it. If the cart in memory says no, or if the log cannot append so, the present cart
+// is read.
+func (s *Service) seeCart(ctx context.Context, call Call, id unit.CartID) (seenCart, error) {
+	if s.together != nil {
+		if seen, err := s.seeCartAged(ctx, call, id, anyAge); err == nil {
+			return seen, nil
+		}
+	}
+	return s.seeCartAged(ctx, call, id, 0)
+}
+
+// seeCartAged is seeCart with a state that may be as old as maxAge. Its errors are
+// access.Hide(cart.ErrNotFound) and customer.ErrBlocked, and those of reading.
+func (s *Service) seeCartAged(ctx context.Context, call Call, id unit.CartID, maxAge time.Duration) (seen seenCart, err error) {
+	seen.remembered = maxAge > 0
+	var who unit.CustomerID
+	viewed := s.carts.ViewAged(ctx, cart.Stream(id), maxAge, func(state cart.State, revision int64) {
+		seen.revision = revision
+		if call.Owner() != "" && !call.owns(state) {
+			err = hidden(revision, cart.ErrNotFound)
+			return
+		}
+		seen.cart = copyOf(state)
+		if revision >= 0 {
+			seen.subject = subjectOf(state.CustomerID, state.CartID, "")
+		}
+		if state.Phase == cart.PhaseOpen {
+			who = state.CustomerID
+		}
+	})
+	if err = cmp.Or(viewed, err); err != nil {
+		return seen, err
+	}
+	seen.defaults, err = s.checkoutAccount(ctx, who)
+	return seen, err
+}
+
 // holdsOf is what a checkout has to hold besides stock. A checkout that has begun keeps its holds.
 // So if the cart is not open, nothing is worked out.
-func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) ([]cart.Hold, error) {
+func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout, state cart.State) ([]cart.Hold, error) {
 	uses := ask.Uses
 	if start.Quote != nil {
 		uses = usesOf(*start.Quote)
 	}
-	if len(ask.GiftCards) == 0 && len(uses) == 0 {
+	open := state.Phase == cart.PhaseOpen && !slices.Contains(state.Refused, start.OrderID)
+	if len(ask.GiftCards) == 0 && len(uses) == 0 || !open {
 		return nil, nil
 	}
-	var due unit.Money
-	var of buyerOf
-	open := false
-	err := s.ViewCart(ctx, ask.CartID, func(state cart.State, _ int64) {
-		open = state.Phase == cart.PhaseOpen && !slices.Contains(state.Refused, start.OrderID)
-		due, of.customer = state.Total().Charge(), state.CustomerID
-		for _, details := range []*contact.Details{start.Defaults, state.Details, ask.Details} {
-			if details != nil && details.Email != "" {
-				of.email = details.Email
-			}
+	due, of := state.Total().Charge(), buyerOf{customer: state.CustomerID}
+	for _, details := range []*contact.Details{start.Defaults, state.Details, ask.Details} {
+		if details != nil && details.Email != "" {
+			of.email = details.Email
 		}
-	})
-	if err != nil || !open {
-		return nil, err
 	}
 	if start.Quote != nil {
 		due = start.Quote.Total
@@ -226,19 +310,10 @@ type keyBringer interface {
 
 // bringKey brings the key of an order with texts of a person. If that were left to the append, all
 // checkouts of a batch would wait for the keys of all.
-func (s *Service) bringKey(ctx context.Context, ask CheckoutRequest, personal bool) {
+func (s *Service) bringKey(ctx context.Context, ask CheckoutRequest, seen seenCart) {
 	keys, sealing := s.store.(keyBringer)
-	if !sealing {
-		return
-	}
-	subject := ""
-	err := s.ViewCart(ctx, ask.CartID, func(state cart.State, revision int64) {
-		if revision >= 0 && (personal || ask.Details != nil || state.Details != nil) {
-			subject = subjectOf(state.CustomerID, state.CartID, "")
-		}
-	})
-	if err == nil && subject != "" {
-		keys.BringKey(ctx, subject)
+	if sealing && seen.subject != "" && (seen.defaults != nil || ask.Details != nil || seen.cart.Details != nil) {
+		keys.BringKey(ctx, seen.subject)
 	}
 }
 

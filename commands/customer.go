@@ -9,7 +9,6 @@ import (
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
-	"daybook/domain/cart"
 	"daybook/domain/contact"
 	"daybook/domain/customer"
 	"daybook/domain/unit"
@@ -80,16 +79,10 @@ const blockAge = 5 * time.Second
 
 // checkoutAccount returns the account of the customer of an open cart, as far as a checkout needs
 // it. It returns customer.ErrBlocked if the customer is blocked. A checkout that has begun goes on,
-// because it may have reserved stock.
-func (s *Service) checkoutAccount(ctx context.Context, id unit.CartID) (defaults *contact.Details, err error) {
-	var who unit.CustomerID
-	viewed := s.ViewCart(ctx, id, func(state cart.State, _ int64) {
-		if state.Phase == cart.PhaseOpen {
-			who = state.CustomerID
-		}
-	})
-	if viewed != nil || who == "" {
-		return nil, viewed
+// because it may have reserved stock. A guest has no account.
+func (s *Service) checkoutAccount(ctx context.Context, who unit.CustomerID) (defaults *contact.Details, err error) {
+	if who == "" {
+		return nil, nil
 	}
 	var into unit.CustomerID
 	blocked := false
@@ -97,7 +90,7 @@ func (s *Service) checkoutAccount(ctx context.Context, id unit.CartID) (defaults
 		// Until the other account has taken this one, a block of this one counts.
 		into, blocked = state.MergedInto, state.Blocked || blocked && !state.StandsFor(who)
 	}
-	viewed = s.customers.ViewAged(ctx, customer.Stream(who), blockAge, func(state customer.State, revision int64) {
+	viewed := s.customers.ViewAged(ctx, customer.Stream(who), blockAge, func(state customer.State, revision int64) {
 		read(state, revision)
 		if d := state.Defaults(); !d.Empty() {
 			defaults = &d

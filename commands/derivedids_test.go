@@ -56,7 +56,10 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.SubmitRefund: "refund at a provider", unit.SettleRefund: "refund at a provider", unit.ReportTransaction: "refund at a provider",
 	unit.RemedyTransaction: "lost stock", unit.FollowCart: "claim", unit.FollowReturn: "claim",
 	unit.ReturnOutcome: "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
-	unit.MoveTakeBack: "return", unit.SubjectStream: "erasure",
+	unit.ReturnCredit: "return", unit.CreditReturn: "return", unit.RefundPart: "return", unit.EndRefund: "lost stock",
+	unit.RefuseRefund:        "../domain/fulfilment/returnprocess_test.go:TestARefusalForLackOfMoneyIsMadeFinal",
+	unit.ProviderTransaction: "commandapi/payments_test.go:TestAClientAndAProviderReportOnePayment",
+	unit.MoveTakeBack:        "return", unit.SubjectStream: "erasure",
 }
 
 func (s *shop) stockUp(o owner, units unit.Quantity) {
@@ -214,6 +217,7 @@ var derivations = map[string]func(s *shop, o owner){
 			returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: o.location}}},
 			returns.RecordRefund{TransactionID: "refund", Amount: line.Price})
 		s.Must(err)
+		s.ask(o, order.RequestRefund{RefundID: "sorry", Purpose: order.Compensation, Amount: line.Price})
 	},
 }
 

@@ -75,10 +75,18 @@ func (s *Service) PriceCart(ctx context.Context, call Call, id unit.CartID) (Pri
 // cartToPrice is a copy of what pricing needs of a cart.
 func (s *Service) cartToPrice(ctx context.Context, id unit.CartID) (state cart.State, revision int64, err error) {
 	err = s.ViewCart(ctx, id, func(now cart.State, at int64) {
-		state, revision = now, at
-		state.Lines, state.Coupons = slices.Clone(now.Lines), slices.Clone(now.Coupons)
+		state, revision = copyOf(now), at
 	})
 	return state, revision, err
+}
+
+// copyOf is a copy of what pricing and holds need of a cart. It shares nothing that changes.
+func copyOf(state cart.State) cart.State {
+	return cart.State{
+		Phase: state.Phase, CartID: state.CartID, CustomerID: state.CustomerID, Currency: state.Currency, Country: state.Country, Channel: state.Channel,
+		Shipping: state.Shipping, Details: state.Details, OrderID: state.OrderID,
+		Coupons: slices.Clone(state.Coupons), Lines: slices.Clone(state.Lines), Refused: slices.Clone(state.Refused),
+	}
 }
 
 // likeCart is a cart as package pricing wants it, and the lines that the catalogue does not sell any
@@ -156,11 +164,10 @@ type Expectation struct {
 // price gives the command that begins a checkout the quote of the cart. It refuses the checkout if
 // the cart does not cost what the caller believes (checkout.ErrPriceChanged). A cart that is not
 // open has been priced before.
-func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, start *cart.StartCheckout) error {
+func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, start *cart.StartCheckout, state cart.State) error {
 	start.Quote, start.RoundedLines = nil, false
-	state, _, err := s.cartToPrice(ctx, ask.CartID)
-	if err != nil || state.Phase != cart.PhaseOpen || len(state.Lines) == 0 {
-		return err
+	if state.Phase != cart.PhaseOpen || len(state.Lines) == 0 {
+		return nil
 	}
 	if ask.Expect.Unpriced || slices.ContainsFunc(state.Lines, func(l cart.Line) bool { return l.Price.Sign() < 0 }) {
 		return nil

@@ -63,6 +63,7 @@ type wholeCheckout struct {
 	call  Call
 	ask   CheckoutRequest
 	start cart.StartCheckout
+	seen  int64       // the revision of the cart that the caller has looked at
 	taken atomic.Bool // by a batch, or by the caller when it gives up
 
 	result CheckoutResult
@@ -85,12 +86,13 @@ const (
 )
 
 // checkout carries out a checkout. It returns aggregate.ErrStepByStep if the checkout must go step
-// by step. Its other errors are those of Checkout.
-func (t *together) checkout(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
+// by step. seen is the revision of the cart that the caller has looked at. If the cart has changed
+// since, the checkout goes step by step, too. Its other errors are those of Checkout.
+func (t *together) checkout(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout, seen int64) (CheckoutResult, error) {
 	if t == nil || ask.OnReserved != nil { // in one append, OnReserved could not be called before the end
 		return CheckoutResult{}, aggregate.ErrStepByStep
 	}
-	whole := &wholeCheckout{ctx: ctx, call: call, ask: ask, start: start, done: make(chan struct{})}
+	whole := &wholeCheckout{ctx: ctx, call: call, ask: ask, start: start, seen: seen, done: make(chan struct{})}
 	t.add(whole)
 	select {
 	case <-whole.done:
@@ -199,7 +201,7 @@ func (t *together) carryOut(batch []*wholeCheckout, giveBack func()) {
 		}
 		decided = append(decided, w)
 		_ = joint.Do(w.ctx, func(ctx context.Context) (err error) { // Commit returns the error, too
-			w.result, err = s.checkoutAtOnce(ctx, w.call, w.ask, w.start)
+			w.result, err = s.checkoutAtOnce(ctx, w)
 			return err
 		})
 	}
@@ -240,8 +242,9 @@ func (t *together) refuse(ctx context.Context, claim aggregate.Request[order.Com
 
 // checkoutAtOnce decides a whole checkout. It first tries every step, so that a checkout that
 // cannot succeed at once changes nothing.
-func (s *Service) checkoutAtOnce(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
-	if err := s.trySteps(ctx, call, ask, start); err != nil {
+func (s *Service) checkoutAtOnce(ctx context.Context, w *wholeCheckout) (CheckoutResult, error) {
+	call, ask, start := w.call, w.ask, w.start
+	if err := s.trySteps(ctx, w); err != nil {
 		return CheckoutResult{}, err
 	}
 	begun, err := s.carts.Handle(ctx, s.beginning(call, ask.CartID, start))
@@ -262,10 +265,14 @@ func (s *Service) checkoutAtOnce(ctx context.Context, call Call, ask CheckoutReq
 
 // trySteps decides the steps of a checkout without changing anything. It returns an error if one
 // of them would be refused, and the checkout must then go step by step.
-func (s *Service) trySteps(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) error {
+func (s *Service) trySteps(ctx context.Context, w *wholeCheckout) error {
+	call, ask, start := w.call, w.ask, w.start
 	var started cart.CheckoutStarted
 	begins := false
-	err := s.carts.View(ctx, cart.Stream(ask.CartID), func(state cart.State, _ int64) {
+	err := s.carts.View(ctx, cart.Stream(ask.CartID), func(state cart.State, revision int64) {
+		if revision != w.seen {
+			return
+		}
 		if events, refusal := cart.Decide(start, state); refusal == nil && len(events) == 1 {
 			started, begins = events[0].(cart.CheckoutStarted)
 		}

@@ -33,9 +33,10 @@ type Config struct {
 	// such as an audit. It takes only leases that no node has, so a server beside it keeps
 	// its leases. It gives its own leases up when a server comes.
 	Guest bool
-	// Gap is the least time between two transactions of a view. Default 10 ms, and so readers see a
-	// write within 50 ms. With a longer gap, readers see writes later, and the views need less
-	// processor time, because each transaction has more events and changes a row only once.
+	// Gap is the least time between two transactions of a view while no reader waits for it in
+	// WaitFor. Default 30 ms, and so readers see a write within 50 ms. With a longer gap, readers
+	// who do not wait see writes later, and the views need less processor time, because each
+	// transaction has more events and changes a row only once.
 	Gap time.Duration
 	// Observe, if set, is told of each batch of events that a view has posted. It must not wait,
 	// and must not keep the events.

@@ -16,10 +16,40 @@ import (
 type progress struct {
 	mu       sync.Mutex
 	position eventstore.Position
-	moved    chan struct{} // closed when position moves
+	moved    chan struct{}       // closed when position moves
+	readers  int                 // how many readers of this process wait
+	wanted   eventstore.Position // the latest that one of them waits for
+	// hurry gets a signal when a reader begins to wait. A signal may be old, so the receiver calls
+	// isAwaited.
+	hurry chan struct{}
 }
 
-func newProgress() *progress { return &progress{moved: make(chan struct{})} }
+func newProgress() *progress {
+	return &progress{moved: make(chan struct{}), hurry: make(chan struct{}, 1)}
+}
+
+// await notes that a reader waits for a position, until done is called.
+func (p *progress) await(want eventstore.Position) (done func()) {
+	p.mu.Lock()
+	p.readers++
+	if p.readers == 1 || p.wanted.Before(want) {
+		p.wanted = want
+	}
+	p.mu.Unlock()
+	signal(p.hurry)
+	return func() {
+		p.mu.Lock()
+		p.readers--
+		p.mu.Unlock()
+	}
+}
+
+// isAwaited tells whether a reader waits for a later position.
+func (p *progress) isAwaited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.readers > 0 && p.position.Before(p.wanted)
+}
 
 func (p *progress) advance(to eventstore.Position) {
 	p.mu.Lock()
@@ -78,6 +108,10 @@ func (r *Runner) waitFor(ctx context.Context, want eventstore.Position, name str
 	if p == nil {
 		return fmt.Errorf("%w: %q", ErrUnknownView, name)
 	}
+	if position, _ := p.at(); !position.Before(want) {
+		return nil
+	}
+	defer p.await(want)()
 	for interval := firstPoll; ; interval = min(2*interval, lastPoll) {
 		position, moved := p.at()
 		if !position.Before(want) {

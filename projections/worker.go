@@ -143,12 +143,13 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 		got := q.take()
 		switch {
 		case len(got.events) > 0:
-			next := time.Now().Add(w.gap)
+			began := time.Now()
 			if err := w.commit(ctx, got); err != nil {
 				return err
 			}
+			w.advance(got.upTo) // nobody who waits for this should wait for the rest, too
 			if len(got.events) < q.live {
-				pause.For(ctx, time.Until(next))
+				w.rest(ctx, began)
 			}
 			flush = nil
 			unwritten.Stop()
@@ -185,10 +186,31 @@ func (w *worker) post(ctx context.Context, q *queue) error {
 	}
 }
 
-// liveGap is the usual least time between two transactions of a view. The first event after a pause
-// is posted at once. Under load, several events share the cost of a transaction. Readers should see
-// a write within 50 ms, and liveGap is a fifth of that.
-const liveGap = 10 * time.Millisecond
+const (
+	// liveGap is the usual least time between two transactions of a view. The first event after a
+	// pause is posted at once. Under load, several events share the cost of a transaction. Readers
+	// should see a write within 50 ms, and a transaction takes less than what is left of that.
+	liveGap = 30 * time.Millisecond
+	// awaitedGap takes its place while a reader of this process waits for the view.
+	awaitedGap = 10 * time.Millisecond
+)
+
+// rest waits until the next transaction may begin. began is when the last one did.
+func (w *worker) rest(ctx context.Context, began time.Time) {
+	progress := w.progress[w.view.Name]
+	timer := time.NewTimer(time.Until(began.Add(w.gap)))
+	defer timer.Stop()
+	for !progress.isAwaited() {
+		select {
+		case <-timer.C:
+			return
+		case <-progress.hurry:
+		case <-ctx.Done():
+			return
+		}
+	}
+	pause.For(ctx, time.Until(began.Add(awaitedGap)))
+}
 
 // advance notifies waiters in this process.
 func (w *worker) advance(position eventstore.Position) {
@@ -203,8 +225,10 @@ const (
 	//
 	// Views find rows by their keys. PostgreSQL may keep the plan of a statement that it made when
 	// the table was nearly empty, and would then read the whole table each time. So such plans are
-	// not allowed.
-	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true)`
+	// not allowed. All others are kept: PostgreSQL would plan a statement again for each batch of
+	// fewer than ten rows, because it counts them.
+	enterBuild = `SELECT set_config('search_path', $1, true), set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true),
+		set_config('plan_cache_mode', 'force_generic_plan', true)`
 
 	moveCheckpoint = `UPDATE projections.builds SET position = $4, anchor = $7, events = events + $5
 		WHERE view = $1 AND build = $2 AND position = $3 AND epoch = $6 AND state <> 'old'`
@@ -222,8 +246,10 @@ func (w *worker) commit(ctx context.Context, got taken) error {
 	var odd []Event
 	var claim pgx.Batch
 	claim.Queue(`BEGIN`)
-	claim.Queue(enterBuild, w.build.schema)
+	// It comes before enterBuild. After it, PostgreSQL would plan it again each time, because the
+	// connections of the views have another search path in each transaction.
 	claim.Queue(moveCheckpoint, w.view.Name, w.build.number, w.build.position.String(), upTo.String(), len(events), w.epoch, anchor.String())
+	claim.Queue(enterBuild, w.build.schema)
 	err := transact(ctx, w.pool, &claim, func(tx *Tx) error {
 		tx.again = w.readAgain(upTo)
 		readable, skipped := readable(events)

@@ -193,8 +193,12 @@ type transactionInput struct {
 
 func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*response[resource.Order], error) {
 	var bad check
+	newID := c.derive(unit.NewTransaction)
+	if in.Body.Provider != "" && in.Body.Reference != "" { // a client and the provider report one fact
+		newID = unit.ProviderTransaction.Of(in.Body.Provider, in.Body.Reference, in.Body.Type).ID()
+	}
 	record := order.RecordTransaction{
-		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
+		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, newID),
 		Type:          order.TransactionType(in.Body.Type), State: order.TransactionState(in.Body.State),
 		Amount:   money(&bad, "/amount", in.Body.Amount),
 		Parent:   optional(&bad, "/parent", in.Body.Parent, unit.ParseTransactionID),

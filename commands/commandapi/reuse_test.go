@@ -53,9 +53,9 @@ var keyedRequests = map[string]keyed{
 	"add-cart-coupon":      {path: "/v1/carts/ann/coupons/TEN", other: ""},
 	"remove-cart-coupon":   {path: "/v1/carts/ann/coupons/TEN", everyTime: true},
 	"choose-cart-shipping": {path: "/v1/carts/ann/shipping", body: `{"method_id":"post"}`, other: `{"method_id":"air"}`},
-	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
-	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
-	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
+	"list-product":         {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
+	"set-price":            {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
+	"retire-product":       {path: "/v1/products/MUG?reason=old", other: ""},
 
 	"define-price-list":      {path: "/v1/price-lists/new", body: `{"currency":"GBP","price_mode":"incl"}`, other: `{"currency":"GBP","price_mode":"incl","title":"a"}`},
 	"end-price-list":         {path: "/v1/price-lists/l?reason=old", first: withPrices},

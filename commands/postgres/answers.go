@@ -29,7 +29,7 @@ const (
 	// answersPause is the shortest time between two transactions that write answers. An answer that
 	// comes after a longer pause is written at once. With many requests a transaction writes all
 	// answers of this time, so there are fewer transactions.
-	answersPause = 10 * time.Millisecond
+	answersPause = 30 * time.Millisecond
 	// answersKept is how long an answer is kept under its key, unless Answers.Kept says otherwise.
 	answersKept     = 48 * time.Hour
 	answersPruning  = time.Hour
@@ -119,6 +119,13 @@ func (a *Answers) find() {
 	}
 }
 
+// findSQL keeps one plan, as storeSQL does.
+const findSQL = `
+	SELECT a.scope, a.key, a.request_hash, a.status, a.headers, a.body, a.answered_at
+	FROM (SELECT $1::text[] AS scopes, $2::text[] AS keys OFFSET 0) AS given
+	CROSS JOIN LATERAL unnest(given.scopes, given.keys) AS asked (scope, key)
+	JOIN commands.answers a USING (scope, key)`
+
 func (a *Answers) findAll(batch []*lookup) error {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
@@ -128,9 +135,7 @@ func (a *Answers) findAll(batch []*lookup) error {
 		scopes[i], keys[i] = asked.scope, asked.key
 		byKey[asked.answerKey] = append(byKey[asked.answerKey], asked)
 	}
-	rows, err := a.pool.Query(ctx, `
-		SELECT a.scope, a.key, a.request_hash, a.status, a.headers, a.body, a.answered_at
-		FROM unnest($1::text[], $2::text[]) AS asked (scope, key) JOIN commands.answers a USING (scope, key)`, scopes, keys)
+	rows, err := a.pool.Query(ctx, findSQL, scopes, keys)
 	if err != nil {
 		return fmt.Errorf("find kept answers: %w", err)
 	}
@@ -221,24 +226,30 @@ func (a *Answers) saveAll(batch []commands.KeptAnswer) error {
 		seen = a.Seen()
 	}
 	at, _ := seen.Position.Pair()
-	return pgx.BeginTxFunc(ctx, a.pool, pgx.TxOptions{BeginQuery: `BEGIN; SET LOCAL synchronous_commit = off`}, func(tx pgx.Tx) error {
-		// Several nodes write what they have seen. The latest stays.
-		_, err := tx.Exec(ctx, `
-			WITH seen AS (
-				INSERT INTO commands.checkpoints AS held (reader, position, anchor)
-				SELECT $7, $8, $9 WHERE $9 <> ''
-				ON CONFLICT (reader) DO UPDATE SET position = excluded.position, anchor = excluded.anchor
-				WHERE split_part(held.position, '/', 1)::numeric < $10::text::numeric)
-			INSERT INTO commands.answers (scope, key, request_hash, status, headers, body)
-			SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::json[], $6::bytea[])
-			ON CONFLICT (scope, key) DO UPDATE SET
-				request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers, body = excluded.body,
-				answered_at = excluded.answered_at
-			WHERE answers.status >= 400`, scopes, keys, hashes, statuses, headers, bodies,
-			answersReader, seen.Position.String(), seen.String(), strconv.FormatUint(at, 10))
-		return err
-	})
+	// Both statements are one transaction.
+	var both pgx.Batch
+	both.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
+	both.Queue(keepSQL, scopes, keys, hashes, statuses, headers, bodies, answersReader, seen.Position.String(), seen.String(), strconv.FormatUint(at, 10))
+	if err := a.pool.SendBatch(ctx, &both).Close(); err != nil {
+		return fmt.Errorf("keep answers: %w", err)
+	}
+	return nil
 }
+
+// keepSQL stores answers, and what this node has seen of the log. Several nodes write what they
+// have seen, and the latest stays.
+const keepSQL = `
+	WITH seen AS (
+		INSERT INTO commands.checkpoints AS held (reader, position, anchor)
+		SELECT $7, $8, $9 WHERE $9 <> ''
+		ON CONFLICT (reader) DO UPDATE SET position = excluded.position, anchor = excluded.anchor
+		WHERE split_part(held.position, '/', 1)::numeric < $10::text::numeric)
+	INSERT INTO commands.answers (scope, key, request_hash, status, headers, body)
+	SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::json[], $6::bytea[])
+	ON CONFLICT (scope, key) DO UPDATE SET
+		request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers, body = excluded.body,
+		answered_at = excluded.answered_at
+	WHERE answers.status >= 400`
 
 // Flush waits until each answer that was given to Keep so far is written or was given up.
 func (a *Answers) Flush(ctx context.Context) error {

@@ -176,7 +176,7 @@ func TestAnswersShareTransactions(t *testing.T) {
 	if err := one.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const pause = 10 * time.Millisecond
+	const pause = 30 * time.Millisecond
 	most := int(time.Since(began)/pause) + 1
 	var transactions int
 	if err := pool.QueryRow(t.Context(), `SELECT count(DISTINCT xmin::text) FROM commands.answers`).Scan(&transactions); err != nil {

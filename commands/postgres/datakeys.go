@@ -102,11 +102,14 @@ func (d DataKeys) notStored(ctx context.Context, missing []string, rows map[stri
 	return nil
 }
 
-// storeSQL stores keys and returns them. Like presentSQL, it looks for each subject by itself.
+// storeSQL stores keys and returns them. Like presentSQL, it looks for each subject by itself. The
+// arrays come out of a subquery, so that PostgreSQL does not count their elements and keeps one
+// plan. With few elements, it would otherwise plan the statement each time.
 const storeSQL = `
 	INSERT INTO commands.data_keys (id, subject, master, wrapped)
 	SELECT n.id, n.subject, n.master, n.wrapped
-	FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS n (id, subject, master, wrapped, place)
+	FROM (SELECT $1::text[] AS ids, $2::text[] AS subjects, $3::text[] AS masters, $4::bytea[] AS wrapped OFFSET 0) AS given
+	CROSS JOIN LATERAL unnest(given.ids, given.subjects, given.masters, given.wrapped) WITH ORDINALITY AS n (id, subject, master, wrapped, place)
 	WHERE n.master = (SELECT m.id FROM commands.master_key m)
 		AND (SELECT e.subject FROM commands.erased e WHERE e.subject = n.subject LIMIT 1) IS NULL
 	ORDER BY n.place

@@ -271,7 +271,7 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 // return. It returns nil if the return goes on in spite of the refusal: an order that does not
 // exist, or that has another currency, takes no share of a refund.
 func (a Ask) FinalRefusal(no *rule.Rejection) *rule.Rejection {
-	switch a.Command.(type) {
+	switch any(a.Command).(type) {
 	case order.Credit:
 		return nil
 	case order.RecordReturnRefund:

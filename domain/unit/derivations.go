@@ -26,21 +26,16 @@ var (
 	NewReturn      = derivation("return", "command id")
 	NewTransaction = derivation("transaction", "command id")
 	NewRefund      = derivation("refund", "command id")
-	// NewRefundRequest is the id of an order's refund.
-	NewRefundRequest = derivation("refund request", "command id")
 	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
 	// and the provider report it under the same id.
 	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
-	// PaymentStream names the stream of a provider's payment, so that its name has no number of a
-	// person's payment in it.
-	PaymentStream   = derivation("payment", "provider", "payment reference")
-	NewShipment     = derivation("shipment", "command id")
-	NewTransfer     = derivation("transfer", "command id")
-	NewDeallocation = derivation("deallocation", "command id")
-	NewCustomer     = derivation("customer", "command id")
-	NewAddress      = derivation("address", "command id")
-	NewWishList     = derivation("wish list", "command id")
-	NewNote         = derivation("note", "command id")
+	NewShipment         = derivation("shipment", "command id")
+	NewTransfer         = derivation("transfer", "command id")
+	NewDeallocation     = derivation("deallocation", "command id")
+	NewCustomer         = derivation("customer", "command id")
+	NewAddress          = derivation("address", "command id")
+	NewWishList         = derivation("wish list", "command id")
+	NewNote             = derivation("note", "command id")
 )
 
 // SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.

@@ -504,8 +504,8 @@ type (
 		Requested unit.Quantity `json:"requested"`
 	}
 	amountExceededFacts struct {
-		Limit     unit.Money `json:"limit" doc:"The largest amount that can still be voided or given back."`
-		Requested unit.Money `json:"requested" doc:"How much was asked for."`
+		Limit     *unit.Money `json:"limit,omitempty" doc:"The largest amount that can still be voided or given back. Left out if the refusal came after a return's refund was recorded, and the refund was taken back."`
+		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
 	}
 	amountLimitFacts struct {
 		Type   order.TransactionType `json:"transaction_type"`

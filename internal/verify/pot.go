@@ -134,7 +134,7 @@ func (p *pot) nowOf(part unit.TransactionID) unit.TransactionID {
 }
 
 func (p *pot) bookRefund(value order.Event) {
-	switch e := value.(type) {
+	switch e := any(value).(type) {
 	case order.RefundRequested:
 		for _, part := range e.Parts {
 			p.transactions[part.PartID] = &potTransaction{
@@ -147,7 +147,6 @@ func (p *pot) bookRefund(value order.Event) {
 		}
 	case order.RefundSettled:
 		p.settleRefund(e)
-	default:
 	}
 }
 
