@@ -108,7 +108,7 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			}
 		}
 	}
-	defaults, err := s.buyer(ctx, ask.CartID)
+	defaults, err := s.checkoutAccount(ctx, ask.CartID)
 	if err != nil {
 		return CheckoutResult{}, err
 	}

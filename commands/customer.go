@@ -78,10 +78,10 @@ func (s *Service) ownsCustomer(ctx context.Context, call Call, id unit.CustomerI
 // blocked.
 const blockAge = 5 * time.Second
 
-// buyer returns the account of the customer of an open cart, as far as a checkout needs it. It
-// returns customer.ErrBlocked if the customer is blocked. A checkout that has begun goes on,
+// checkoutAccount returns the account of the customer of an open cart, as far as a checkout needs
+// it. It returns customer.ErrBlocked if the customer is blocked. A checkout that has begun goes on,
 // because it may have reserved stock.
-func (s *Service) buyer(ctx context.Context, id unit.CartID) (defaults *contact.Details, err error) {
+func (s *Service) checkoutAccount(ctx context.Context, id unit.CartID) (defaults *contact.Details, err error) {
 	var who unit.CustomerID
 	viewed := s.ViewCart(ctx, id, func(state cart.State, _ int64) {
 		if state.Phase == cart.PhaseOpen {
@@ -132,4 +132,21 @@ func (s *Service) AbsorbedBy(ctx context.Context, who access.Principal, needs ac
 		absorbed = slices.Clone(state.Absorbed)
 	})
 	return absorbed, err
+}
+
+// Answering returns the account that answers for a customer: the customer's own, or the one into
+// which it was merged. A merge on another node shows up after at most blockAge.
+func (s *Service) Answering(ctx context.Context, id unit.CustomerID) (unit.CustomerID, error) {
+	for range maxChain {
+		var into unit.CustomerID
+		if err := s.customers.ViewAged(ctx, customer.Stream(id), blockAge, func(state customer.State, _ int64) { into = state.MergedInto }); err != nil || into == "" {
+			return id, err
+		}
+		taken := false
+		if err := s.customers.ViewAged(ctx, customer.Stream(into), blockAge, func(state customer.State, _ int64) { taken = state.StandsFor(id) }); err != nil || !taken {
+			return id, err // until the other account has taken this one, this one answers
+		}
+		id = into
+	}
+	return id, nil
 }

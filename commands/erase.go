@@ -137,7 +137,7 @@ func (s *Service) FinishErasure(ctx context.Context, command [16]byte, owner uni
 	if !is {
 		return nil
 	}
-	meta := eventstore.Metadata{CommandID: command, Actor: theErasure.ID}
+	meta := ErasureCall(command).Meta
 	if _, err := s.removeWishLists(ctx, meta, id); err != nil {
 		return err
 	}
@@ -147,6 +147,12 @@ func (s *Service) FinishErasure(ctx context.Context, command [16]byte, owner uni
 
 // theErasure does what follows from an erasure.
 var theErasure = access.System("erasure")
+
+// ErasureCall is a call in the name of the part of the program that finishes erasures. command is
+// the id of the command, which must be a new one.
+func ErasureCall(command [16]byte) Call {
+	return Call{Meta: eventstore.Metadata{CommandID: command, Actor: theErasure.ID}, Who: theErasure}
+}
 
 // revokeKeysOf revokes the active API keys that reach the things of a customer.
 func (s *Service) revokeKeysOf(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) error {
@@ -240,8 +246,7 @@ func (s *Service) eraseAlso(ctx context.Context, id unit.CustomerID, reason subj
 	if err != nil {
 		return err
 	}
-	call := Call{Meta: eventstore.Metadata{CommandID: command, Actor: theErasure.ID}, Who: theErasure}
-	_, err = s.Erase(ctx, call, subject.Erased{CustomerID: id, Reason: reason})
+	_, err = s.Erase(ctx, ErasureCall(command), subject.Erased{CustomerID: id, Reason: reason})
 	return err
 }
 

@@ -7,9 +7,7 @@ import (
 
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
-	"daybook/domain/customer"
 	"daybook/domain/staff"
-	"daybook/domain/unit"
 )
 
 // Staff carries out commands on one person who signs in, all or none: a person of the staff, or a
@@ -43,21 +41,4 @@ func (s *Service) Person(ctx context.Context, id staff.PersonID) (person staff.P
 		person.Recovery = slices.Clone(person.Recovery)
 	})
 	return person, err
-}
-
-// Answering returns the account that answers for a customer: the customer's own, or the one into
-// which it was merged. A merge on another node shows up after at most blockAge.
-func (s *Service) Answering(ctx context.Context, id unit.CustomerID) (unit.CustomerID, error) {
-	for range maxChain {
-		var into unit.CustomerID
-		if err := s.customers.ViewAged(ctx, customer.Stream(id), blockAge, func(state customer.State, _ int64) { into = state.MergedInto }); err != nil || into == "" {
-			return id, err
-		}
-		taken := false
-		if err := s.customers.ViewAged(ctx, customer.Stream(into), blockAge, func(state customer.State, _ int64) { taken = state.StandsFor(id) }); err != nil || !taken {
-			return id, err // until the other account has taken this one, this one answers
-		}
-		id = into
-	}
-	return id, nil
 }

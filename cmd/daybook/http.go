@@ -132,6 +132,9 @@ func (a nodeAccess) Authenticate(ctx context.Context, key string) (access.Princi
 		if unreachable, is := errors.AsType[*idtoken.UnreachableError](err); is {
 			return who, &httpapi.UnreadyError{Cause: problem.Starting("the issuer of tokens cannot be reached", unreachable)}
 		}
+		if err != nil && !errors.Is(err, idtoken.ErrRefused) && !errors.Is(err, idtoken.ErrNoRole) {
+			return who, &httpapi.UnreadyError{Cause: problem.Starting("the customer of a token cannot be read", err)}
+		}
 		return who, err
 	}
 	if keyring.IsToken(key) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"daybook/domain/unit"
 	"daybook/internal/idtoken"
 )
@@ -42,6 +44,9 @@ func (f oidcFlags) verifier(n *node) *idtoken.Verifier {
 	}
 	return idtoken.New(idtoken.Config{
 		Issuer: f.Issuer, Audience: f.Audience, RoleClaim: f.RoleClaim, CustomerClaim: f.CustomerClaim,
-		CustomerOf: func(subject string) unit.CustomerID { return n.desk.CustomerOfSubject(f.Issuer, subject) }, Grants: n.keys.Grants, Now: n.now,
+		CustomerOf: func(ctx context.Context, subject string) (unit.CustomerID, error) {
+			return n.desk.CustomerOfSubject(ctx, f.Issuer, subject)
+		},
+		Grants: n.keys.Grants, Now: n.now,
 	})
 }

@@ -125,6 +125,13 @@ func TestATokenOfTheIssuerIsACredential(t *testing.T) {
 	if status, text := s.ask(alice, http.MethodGet, "/v1/customers/"+id, ""); status != http.StatusNotFound {
 		t.Errorf("alice reads the account of carol: %d %s", status, text)
 	}
+	// Carol is erased and comes back: she is another customer, always the same one.
+	s.must(s.keys["admin"], http.MethodPost, "/v1/erasures", `{"customer_id":"`+id+`","reason":"requested"}`)
+	back := member(t, s.must(carol, http.MethodGet, "/v1/auth/me", ""), "customer_id")
+	if again := member(t, s.must(carol, http.MethodGet, "/v1/auth/me", ""), "customer_id"); back == id || again != back {
+		t.Errorf("carol was %q, and is %q and %q after her erasure", id, back, again)
+	}
+	s.must(carol, http.MethodPost, "/v1/customers", `{"name":"Carol"}`)
 	if status, text := s.ask(alice, http.MethodPost, "/v1/keys", `{"name":"a","role":"admin"}`); status != http.StatusForbidden {
 		t.Errorf("alice makes a key: %d %s", status, text)
 	}

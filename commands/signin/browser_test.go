@@ -112,11 +112,11 @@ func TestOneClientDoesNotFillTheQueueOfLinks(t *testing.T) {
 		}
 	}
 	flood()
-	if len(o.resets) != maxOfClient {
-		t.Errorf("%d requests of one client wait", len(o.resets))
+	if len(o.links) != maxOfClient {
+		t.Errorf("%d requests of one client wait", len(o.links))
 	}
 	o.link(mails, "eve@shop.example")
-	if flood(); len(o.resets) != maxOfClient {
-		t.Errorf("%d requests wait after the first were done", len(o.resets))
+	if flood(); len(o.links) != maxOfClient {
+		t.Errorf("%d requests wait after the first were done", len(o.links))
 	}
 }

@@ -2,8 +2,6 @@ package signin
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
@@ -114,7 +112,7 @@ func (d *Desk) ChangeEmail(ctx context.Context, call commands.Call, id staff.Per
 	if permission := call.Who.Lacks(d.grants(m.Role)); permission != "" {
 		return Member{}, Token{}, &access.LacksError{Permission: permission}
 	}
-	if _, err := d.holderOf(ctx, d.stored(kindOf(id), address)); err != nil && m.Email != address {
+	if _, err := d.holderOf(ctx, d.storedAddress(kindOf(id), address)); err != nil && m.Email != address {
 		return Member{}, Token{}, err
 	}
 	asked, err := d.askEmail(ctx, call, m, address, "")
@@ -153,7 +151,7 @@ func (d *Desk) sendMove(ctx context.Context, asked move) {
 		return
 	}
 	d.noteUnmoved(ctx, asked.person, d.send(ctx, m, Token{}, emailNotice))
-	if _, err := d.holderOf(ctx, d.stored(kindOf(asked.person), asked.address)); err != nil {
+	if _, err := d.holderOf(ctx, d.storedAddress(kindOf(asked.person), asked.address)); err != nil {
 		if !errors.Is(err, staff.ErrExists) {
 			d.noteUnmoved(ctx, asked.person, err)
 		}
@@ -192,9 +190,7 @@ func (d *Desk) emailToken(ctx context.Context, asked move) (Token, error) {
 }
 
 func (d *Desk) emailCode(id staff.PersonID, person staff.Person, address string, until int64) string {
-	mac := hmac.New(sha256.New, d.resetSecret)
-	fmt.Fprintf(mac, "email %s %s %d %s %d %s", id, person.Credential, person.Generation, person.Change, until, address) // none of them has a space
-	return hex.EncodeToString(mac.Sum(nil))
+	return macOf(d.resetSecret, fmt.Sprintf("email %s %s %d %s %d %s", id, person.Credential, person.Generation, person.Change, until, address)) // none of them has a space
 }
 
 // EmailToken is a token for a new address that somebody sends.
@@ -269,7 +265,7 @@ func (d *Desk) moveTo(ctx context.Context, id staff.PersonID, address string) (b
 	if err != nil {
 		return "", err
 	}
-	before, address = d.stored(kindOf(id), m.Email), d.stored(kindOf(id), address)
+	before, address = d.storedAddress(kindOf(id), m.Email), d.storedAddress(kindOf(id), address)
 	holder := id
 	if before != address {
 		if holder, err = d.holderOf(ctx, address); err != nil {

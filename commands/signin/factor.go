@@ -101,7 +101,7 @@ func (d *Desk) complete(ctx context.Context, from From, at step, signIn staff.Si
 	}
 	// These are the keys under which the password was counted. After begin, the browser has another
 	// token.
-	keys, err := d.keys(ctx, from, at.Person, sum(d.stored(kindOf(at.Person), contact.Email)))
+	keys, err := d.keys(ctx, from, at.Person, sum(d.storedAddress(kindOf(at.Person), contact.Email)))
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -2,10 +2,7 @@ package signin
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,9 +32,7 @@ func (d *Desk) resetToken(id staff.PersonID, person staff.Person) Token {
 }
 
 func (d *Desk) resetCode(id staff.PersonID, person staff.Person, until int64) string {
-	mac := hmac.New(sha256.New, d.resetSecret)
-	fmt.Fprintf(mac, "reset %s %s %d %d", id, person.Credential, person.Generation, until) // none of them has a space
-	return hex.EncodeToString(mac.Sum(nil))
+	return macOf(d.resetSecret, fmt.Sprintf("reset %s %s %d %d", id, person.Credential, person.Generation, until)) // none of them has a space
 }
 
 // parseResetToken reads the parts of a token that resetToken has made. It does not check that the

@@ -23,7 +23,6 @@ import (
 	"daybook/domain/staff"
 	"daybook/domain/subject"
 	"daybook/domain/unit"
-	"daybook/eventstore"
 )
 
 // Kind says among which people an address is looked up. A person of the staff who also buys has the
@@ -64,7 +63,7 @@ LINK
 
 The link is good once, until UNTIL. If you do not know what this mail is about, ignore it.
 `}
-	hasLogin = letter{subject: "You have an account already", text: `Hello NAME,
+	existingLoginLetter = letter{subject: "You have an account already", text: `Hello NAME,
 
 somebody wants to make an account with this address. If it was you: you have one already. If you
 have forgotten your password, set a new one here:
@@ -76,9 +75,9 @@ is.
 `}
 )
 
-// stored is how an address is written in the store: that of the staff as it is, and that of a login
-// as a keyed hash. Whoever reads the table cannot tell which customers the shop has.
-func (d *Desk) stored(kind Kind, address string) string {
+// storedAddress is how an address is written in the store: that of the staff as it is, and that of
+// a login as a keyed hash. Whoever reads the table cannot tell which customers the shop has.
+func (d *Desk) storedAddress(kind Kind, address string) string {
 	if kind != OfCustomer {
 		return address
 	}
@@ -86,16 +85,30 @@ func (d *Desk) stored(kind Kind, address string) string {
 }
 
 // mac is a keyed hash of a text for one use, in hex.
-func mac(secret []byte, use, text string) string {
+func mac(secret []byte, use, text string) string { return macOf(secret, use+"\x00"+text) }
+
+// macOf is a keyed hash of a text, in hex.
+func macOf(secret []byte, text string) string {
 	mac := hmac.New(sha256.New, secret)
-	fmt.Fprintf(mac, "%s\x00%s", use, text)
+	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // CustomerOfSubject returns the id of the customer who is a subject of an identity provider. It is
-// a keyed hash, so the log does not say who the subject is.
-func (d *Desk) CustomerOfSubject(issuer, subject string) unit.CustomerID {
-	return newCustomer(mac(d.loginSecret, "customer of a subject", fmt.Sprintf("%q %q", issuer, subject)))
+// a keyed hash, so the log does not say who the subject is. Somebody who was erased and comes back
+// is another customer, whose id is that of the next life.
+//
+// Errors: those of the log.
+func (d *Desk) CustomerOfSubject(ctx context.Context, issuer, subject string) (unit.CustomerID, error) {
+	of := fmt.Sprintf("%q %q", issuer, subject)
+	for life := 1; ; life++ {
+		id := newCustomer(mac(d.loginSecret, "customer of a subject", of))
+		err := d.refuseErased(ctx, id)
+		if !errors.Is(err, customer.ErrErased) {
+			return id, err
+		}
+		of = fmt.Sprintf("%q %q %d", issuer, subject, life+1)
+	}
 }
 
 // newCustomer makes the id of a customer of random digits in hex.
@@ -139,9 +152,9 @@ func (d *Desk) sendSignUp(ctx context.Context, address string) {
 	if d.limits.take([]key{{name: "sign-up mails " + sum(address), free: freeOfMails}}) > 0 {
 		return
 	}
-	holder, err := d.holderOf(ctx, d.stored(OfCustomer, address))
+	holder, err := d.holderOf(ctx, d.storedAddress(OfCustomer, address))
 	if errors.Is(err, staff.ErrExists) {
-		d.sendReset(ctx, OfCustomer, address, hasLogin)
+		d.sendReset(ctx, OfCustomer, address, existingLoginLetter)
 		return
 	}
 	if err != nil {
@@ -202,9 +215,9 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 		return SignedIn{}, staff.ErrTokenRefused
 	}
 	id := staff.NewLoginID(mac(d.resetSecret, "id of a login", token.code)[:24])
-	buyer := token.customer
-	if buyer == "" {
-		buyer = newCustomer(mac(d.resetSecret, "customer of a login", token.code))
+	customerID := token.customer
+	if customerID == "" {
+		customerID = newCustomer(mac(d.resetSecret, "customer of a login", token.code))
 	}
 	if used, err := d.person(ctx, id); err != nil || used.Status != "" {
 		return SignedIn{}, cmp.Or(err, error(staff.ErrTokenRefused))
@@ -212,28 +225,28 @@ func (d *Desk) ConfirmSignUp(ctx context.Context, from From, text, password, nam
 	if name != "" && !unit.FitsLine(name, unit.MaxReference) {
 		return SignedIn{}, &FieldError{Field: "name", Detail: "want one line of 1 to 100 characters"}
 	}
-	if err := d.refuseErased(ctx, buyer); err != nil {
+	if err := d.refuseErased(ctx, customerID); err != nil {
 		return SignedIn{}, orTokenIsOld(err)
 	}
 	if fault := passwordFault(password, Contact{Email: token.address}); fault != "" {
 		return SignedIn{}, &FieldError{Field: "password", Detail: fault}
 	}
-	if err := d.takeLogin(ctx, id, buyer, token.address); err != nil {
+	if err := d.takeLogin(ctx, id, customerID, token.address); err != nil {
 		return SignedIn{}, err
 	}
 	credential, err := d.newCredential(ctx, id, "password", password)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if err := d.register(ctx, id, buyer, customer.Profile{Name: name, Email: token.address}); err != nil {
+	if err := d.register(ctx, id, customerID, customer.Profile{Name: name, Email: token.address}); err != nil {
 		return SignedIn{}, err
 	}
-	_, err = d.service.Staff(ctx, d.callOf(id), id, staff.SignUp{Person: id, Customer: buyer, Email: token.address, Credential: credential})
+	_, err = d.service.Staff(ctx, d.callOf(id), id, staff.SignUp{Person: id, Customer: customerID, Email: token.address, Credential: credential})
 	if err != nil {
 		return SignedIn{}, err
 	}
 	// The customer may have been erased at this moment, and the erasure did not see the login.
-	if err := d.refuseErased(ctx, buyer); err != nil {
+	if err := d.refuseErased(ctx, customerID); err != nil {
 		return SignedIn{}, cmp.Or(d.endLogin(ctx, id), orTokenIsOld(err))
 	}
 	person, err := d.person(ctx, id)
@@ -249,7 +262,7 @@ const claimFor = 3 * time.Second
 
 // claimOrders gives a customer the orders that they made as a guest with their confirmed address.
 // If it fails, the next sign-in does it.
-func (d *Desk) claimOrders(ctx context.Context, id staff.PersonID, buyer unit.CustomerID, address string) {
+func (d *Desk) claimOrders(ctx context.Context, id staff.PersonID, customerID unit.CustomerID, address string) {
 	if d.ordersOf == nil {
 		return
 	}
@@ -257,7 +270,7 @@ func (d *Desk) claimOrders(ctx context.Context, id staff.PersonID, buyer unit.Cu
 	call.Needs = access.ClaimOrders
 	limited, stop := context.WithTimeout(ctx, claimFor)
 	defer stop()
-	if _, err := d.ordersOf(limited, call, buyer, address); err != nil && ctx.Err() == nil {
+	if _, err := d.ordersOf(limited, call, customerID, address); err != nil && ctx.Err() == nil {
 		d.logger.WarnContext(ctx, "the orders that a customer made as a guest are not claimed yet", "person_id", id, "error", err)
 	}
 }
@@ -281,8 +294,8 @@ func orTokenIsOld(err error) error {
 
 // takeLogin stores the address of a login that is about to be made. Its rules are those of
 // takeAddress, and a customer has one login.
-func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.CustomerID, address string) error {
-	if err := d.noOther(ctx, buyer, id); err != nil {
+func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, customerID unit.CustomerID, address string) error {
+	if err := d.noOther(ctx, customerID, id); err != nil {
 		if errors.Is(err, staff.ErrExists) {
 			return staff.ErrTokenRefused
 		}
@@ -290,7 +303,7 @@ func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.Cust
 	}
 	// What is stored of an earlier login of this customer, which has ended or was never made, would
 	// be in the way, because a customer has one login.
-	earlier, err := d.store.LoginsOf(ctx, buyer)
+	earlier, err := d.store.LoginsOf(ctx, customerID)
 	if err != nil {
 		return err
 	}
@@ -302,7 +315,7 @@ func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.Cust
 			return err
 		}
 	}
-	stored := d.stored(OfCustomer, address)
+	stored := d.storedAddress(OfCustomer, address)
 	holder, err := d.holderOf(ctx, stored)
 	if errors.Is(err, staff.ErrExists) {
 		if holder, _, err = d.store.ByEmail(ctx, stored); err == nil && holder != id {
@@ -312,7 +325,7 @@ func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.Cust
 	if err != nil {
 		return err
 	}
-	taken, err := d.store.AddLogin(ctx, id, buyer, stored, holder, d.service.Now())
+	taken, err := d.store.AddLogin(ctx, id, customerID, stored, holder, d.service.Now())
 	if err == nil && !taken {
 		err = staff.ErrTokenRefused
 	}
@@ -320,14 +333,14 @@ func (d *Desk) takeLogin(ctx context.Context, id staff.PersonID, buyer unit.Cust
 }
 
 // register makes the account of a customer who has none.
-func (d *Desk) register(ctx context.Context, id staff.PersonID, buyer unit.CustomerID, profile customer.Profile) error {
+func (d *Desk) register(ctx context.Context, id staff.PersonID, customerID unit.CustomerID, profile customer.Profile) error {
 	registered := false
-	if err := d.service.ViewCustomer(ctx, buyer, func(_ customer.State, revision int64) { registered = revision >= 0 }); err != nil || registered {
+	if err := d.service.ViewCustomer(ctx, customerID, func(_ customer.State, revision int64) { registered = revision >= 0 }); err != nil || registered {
 		return err
 	}
 	call := d.callOf(id)
 	call.Needs, call.New = access.WriteCustomers, true
-	_, err := d.service.Customer(ctx, call, buyer, customer.Register{CustomerID: buyer, Profile: profile})
+	_, err := d.service.Customer(ctx, call, customerID, customer.Register{CustomerID: customerID, Profile: profile})
 	if errors.Is(err, customer.ErrExists) {
 		return nil // another request with the link has done it
 	}
@@ -338,7 +351,8 @@ func (d *Desk) register(ctx context.Context, id staff.PersonID, buyer unit.Custo
 // have. The mail goes to the address that the caller gives, for example that of the profile.
 //
 // Errors: *FieldError, ErrNoMail, *access.LacksError, staff.ErrExists if the customer or the
-// address has a login, customer.ErrNotFound, and those of the log and the store.
+// address has a login, customer.ErrNotFound, customer.ErrErased, and those of the log and the
+// store.
 func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.CustomerID, email string) (Token, error) {
 	if call.Who.IsZero() {
 		return Token{}, commands.ErrNobody
@@ -366,7 +380,7 @@ func (d *Desk) InviteCustomer(ctx context.Context, call commands.Call, id unit.C
 	if err := d.noOther(ctx, id, ""); err != nil {
 		return Token{}, err
 	}
-	if _, err := d.holderOf(ctx, d.stored(OfCustomer, address)); err != nil {
+	if _, err := d.holderOf(ctx, d.storedAddress(OfCustomer, address)); err != nil {
 		return Token{}, err
 	}
 	d.logger.InfoContext(ctx, "a customer is invited to sign in", "subject", subject.Stream(id.Owner()), "actor", call.Who.ID)
@@ -442,8 +456,7 @@ func (d *Desk) endLogin(ctx context.Context, id staff.PersonID) error {
 		return err
 	}
 	if person.Status == staff.Active {
-		who := access.System("erasure")
-		call := commands.Call{Who: who, Meta: eventstore.Metadata{CommandID: uuid.New(), Actor: who.ID}}
+		call := commands.ErasureCall(uuid.New())
 		if _, err := d.service.Staff(ctx, call, id, staff.Disable{Person: id, Reason: "the customer was erased"}); err != nil {
 			return fmt.Errorf("end the login of an erased customer: %w", err)
 		}

@@ -87,11 +87,11 @@ func (d *Desk) requestLink(ctx context.Context, from From, email string, asked l
 	if err != nil {
 		return err
 	}
-	keys, err := d.resetKeys(ctx, from, sum(d.stored(asked.kind, address)))
+	keys, err := d.resetKeys(ctx, from, sum(d.storedAddress(asked.kind, address)))
 	if err != nil {
 		return err
 	}
-	queue := d.resets
+	queue := d.links
 	if asked.signUp { // a mail goes to every address, so a client may ask for few, and has a queue apart
 		keys = append(keys, key{name: "sign-ups " + from.Client, free: freeOfSignUp})
 		queue = d.signUps
@@ -135,7 +135,7 @@ func (d *Desk) sendResets(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case asked := <-d.resets:
+		case asked := <-d.links:
 			d.waiting.leave(asked.client)
 			d.sendReset(ctx, asked.kind, asked.address, resetLink)
 		case asked := <-d.moves:
@@ -161,7 +161,7 @@ func (d *Desk) sendSignUps(ctx context.Context) {
 // to this person lately, it sends none. The links in those mails are still good, so nobody can keep
 // the person from a new password by asking for many.
 func (d *Desk) sendReset(ctx context.Context, kind Kind, address string, of letter) {
-	id, _, err := d.store.ByEmail(ctx, d.stored(kind, address))
+	id, _, err := d.store.ByEmail(ctx, d.storedAddress(kind, address))
 	if err != nil || id == "" {
 		d.noteUnsent(ctx, id, err)
 		return

@@ -27,8 +27,8 @@ func (o *office) work() {
 		o.waiting.leave(asked.client)
 		o.sendSignUp(o.t.Context(), asked.address)
 	}
-	for len(o.resets) > 0 {
-		asked := <-o.resets
+	for len(o.links) > 0 {
+		asked := <-o.links
 		o.waiting.leave(asked.client)
 		o.sendReset(o.t.Context(), asked.kind, asked.address, resetLink)
 	}
@@ -188,8 +188,8 @@ func TestEveryRequestForALinkCostsTheSame(t *testing.T) {
 		if calls := store.taken(); calls != "Session" {
 			t.Errorf("%s: the store is asked %q", email, calls)
 		}
-		if len(o.resets) != n+1 || mails.count() != sent {
-			t.Errorf("%s: %d requests wait, %d mails were sent", email, len(o.resets), mails.count()-sent)
+		if len(o.links) != n+1 || mails.count() != sent {
+			t.Errorf("%s: %d requests wait, %d mails were sent", email, len(o.links), mails.count()-sent)
 		}
 	}
 	o.work()
@@ -302,8 +302,8 @@ func TestOneAddressAsksForFewLinks(t *testing.T) {
 			t.Error("a request is refused because others wait")
 		}
 	}
-	if len(o.resets) != maxResets {
-		t.Errorf("%d requests wait", len(o.resets))
+	if len(o.links) != maxResets {
+		t.Errorf("%d requests wait", len(o.links))
 	}
 }
 

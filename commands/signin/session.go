@@ -74,7 +74,7 @@ func (d *Desk) SignIn(ctx context.Context, from From, kind Kind, email, password
 	email, err := ParseAddress(email)
 	var id staff.PersonID
 	if err == nil { // a text that is no address is nobody's, but costs the same work
-		email = d.stored(kind, email)
+		email = d.storedAddress(kind, email)
 		account = sum(email)
 		if id, _, err = d.store.ByEmail(ctx, email); err != nil {
 			return SignedIn{}, err
@@ -271,7 +271,7 @@ func (d *Desk) HasAddress(ctx context.Context, id staff.PersonID, text string) (
 	if err != nil {
 		return false, nil //nolint:nilerr // it is nobody's
 	}
-	found, _, err := d.store.ByEmail(ctx, d.stored(kindOf(id), email))
+	found, _, err := d.store.ByEmail(ctx, d.storedAddress(kindOf(id), email))
 	return err == nil && found == id && id != "", err
 }
 

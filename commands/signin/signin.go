@@ -106,7 +106,7 @@ type Desk struct {
 	publicURL string
 	logger    *slog.Logger
 	guesses   chan guess // to be recorded by Run
-	resets    chan linkRequest
+	links     chan linkRequest
 	signUps   chan linkRequest
 	waiting   *waiting
 	moves     chan move // new addresses of people, to which Run sends links
@@ -124,7 +124,7 @@ func New(service *commands.Service, options Options) *Desk {
 		service: service, store: options.Store, grants: options.Grants, factorFor: options.FactorFor,
 		hasher: newHasher(options.Cost), limits: newLimits(service.Now), logger: options.Logger,
 		mailer: options.Mailer, publicURL: options.PublicURL,
-		guesses: make(chan guess, maxGuesses), resets: make(chan linkRequest, maxResets), signUps: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, loginSecret: options.LoginSecret, ordersOf: options.ClaimOrders,
+		guesses: make(chan guess, maxGuesses), links: make(chan linkRequest, maxResets), signUps: make(chan linkRequest, maxResets), waiting: &waiting{by: map[string]int{}}, moves: make(chan move, maxResets), resetSecret: options.ResetSecret, loginSecret: options.LoginSecret, ordersOf: options.ClaimOrders,
 		watches: watches{by: map[string]*watch{}}, tallies: newTallies(service.Now),
 	}
 	for _, secret := range []*[]byte{&d.resetSecret, &d.loginSecret} {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 )
 
 // Command is what can be asked about people.
@@ -164,6 +165,15 @@ type CountTries struct {
 	Links     int64
 }
 
+// SignUp makes a login. The caller has checked the link that went to the address, and that nobody
+// else has the address.
+type SignUp struct {
+	Person     PersonID
+	Customer   unit.CustomerID
+	Email      string
+	Credential string
+}
+
 func (Invite) staffCommand()         {}
 func (GiveToken) staffCommand()      {}
 func (RedeemToken) staffCommand()    {}
@@ -181,3 +191,4 @@ func (AskEmail) staffCommand()       {}
 func (ConfirmEmail) staffCommand()   {}
 func (KnowBrowser) staffCommand()    {}
 func (CountTries) staffCommand()     {}
+func (SignUp) staffCommand()         {}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"daybook/domain/access"
+	"daybook/domain/unit"
 )
 
 // Category starts the name of the stream.
@@ -169,6 +170,15 @@ type TriesCounted struct {
 	Links int64 `json:"links_asked,omitzero"`
 }
 
+// SignedUp makes a login of a customer, who has confirmed an e-mail address with a link.
+type SignedUp struct {
+	Person   PersonID        `json:"person_id"`
+	Customer unit.CustomerID `json:"customer_id"`
+	// Email is the confirmed address, in lower case.
+	Email      string `json:"email" class:"personal"`
+	Credential string `json:"credential_id" class:"open"` // the stored hash of the password
+}
+
 func (Invited) staffEvent()         {}
 func (TokenGiven) staffEvent()      {}
 func (Joined) staffEvent()          {}
@@ -185,3 +195,4 @@ func (EmailAsked) staffEvent()      {}
 func (EmailChanged) staffEvent()    {}
 func (BrowserKnown) staffEvent()    {}
 func (TriesCounted) staffEvent()    {}
+func (SignedUp) staffEvent()        {}

@@ -56,28 +56,6 @@ func OfActor(name string) PersonID {
 	return ""
 }
 
-// SignedUp makes a login of a customer, who has confirmed an e-mail address with a link.
-type SignedUp struct {
-	Person   PersonID        `json:"person_id"`
-	Customer unit.CustomerID `json:"customer_id"`
-	// Email is the confirmed address, in lower case.
-	Email      string `json:"email" class:"personal"`
-	Credential string `json:"credential_id" class:"open"` // the stored hash of the password
-}
-
-func (SignedUp) staffEvent() {}
-
-// SignUp makes a login. The caller has checked the link that went to the address, and that nobody
-// else has the address.
-type SignUp struct {
-	Person     PersonID
-	Customer   unit.CustomerID
-	Email      string
-	Credential string
-}
-
-func (SignUp) staffCommand() {}
-
 // signUp refuses a link that has made a login before.
 func signUp(cmd SignUp, s State) ([]Event, error) {
 	switch {

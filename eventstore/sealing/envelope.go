@@ -83,8 +83,8 @@ func (p place) bind(fields []string) []byte {
 	return data
 }
 
-// bindAlone is bind for an envelope of the first version, which has one value.
-func (p place) bindAlone(field string) []byte {
+// bindFirstVersion is bind for an envelope of the first version, which has one value.
+func (p place) bindFirstVersion(field string) []byte {
 	return append(p.begin(nil, "daybook field 1 "), field...)
 }
 
@@ -137,8 +137,8 @@ func split(data []byte) (in sealed, rest []byte, err error) {
 	return in, rest, nil
 }
 
-// parseAlone reads an envelope of the first version.
-func parseAlone(value []byte) (sealed, error) {
+// parseFirstVersion reads an envelope of the first version.
+func parseFirstVersion(value []byte) (sealed, error) {
 	var e envelope
 	if err := json.Unmarshal(value, &e, json.RejectUnknownMembers(true)); err != nil {
 		return sealed{}, fmt.Errorf("an envelope: %w", err)

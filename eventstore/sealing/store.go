@@ -141,9 +141,9 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 	var whole bool // no field is erased
 	var err error
 	if isEnvelope(e.Data) {
-		data, whole, err = s.openTogether(ctx, e)
+		data, whole, err = s.openEnvelope(ctx, e)
 	} else {
-		data, whole, err = s.openAlone(ctx, e)
+		data, whole, err = s.openFirstVersion(ctx, e)
 	}
 	if tampered, is := errors.AsType[*TamperedError](err); is {
 		tampered.Stream, tampered.Revision = e.Stream, e.Revision
@@ -158,9 +158,9 @@ func (s *Store) open(ctx context.Context, e *eventstore.Recorded) error {
 	return nil
 }
 
-// openTogether returns the data of an event that begins with an envelope. whole means that no field
+// openEnvelope returns the data of an event that begins with an envelope. whole means that no field
 // is erased. It sets only the field and the cause of a *TamperedError.
-func (s *Store) openTogether(ctx context.Context, e *eventstore.Recorded) (data []byte, whole bool, err error) {
+func (s *Store) openEnvelope(ctx context.Context, e *eventstore.Recorded) (data []byte, whole bool, err error) {
 	in, rest, err := split(e.Data)
 	if err != nil {
 		return nil, false, &TamperedError{Field: allFields, Cause: err}
@@ -194,12 +194,12 @@ func (s *Store) openTogether(ctx context.Context, e *eventstore.Recorded) (data 
 // allFields is the JSON pointer of the envelope with which an event begins.
 const allFields = "/sealed"
 
-// openAlone is openTogether for an event of the first version, which has an envelope in place of
-// each field.
-func (s *Store) openAlone(ctx context.Context, e *eventstore.Recorded) (data []byte, whole bool, err error) {
+// openFirstVersion is openEnvelope for an event of the first version, which has an envelope in
+// place of each field.
+func (s *Store) openFirstVersion(ctx context.Context, e *eventstore.Recorded) (data []byte, whole bool, err error) {
 	whole = true
 	data, err = replaceBeginning(openingBytes, e.Data, "", func(at string, value []byte) ([]byte, error) {
-		in, err := parseAlone(value)
+		in, err := parseFirstVersion(value)
 		if err != nil {
 			return nil, &TamperedError{Field: at, Cause: err}
 		}
@@ -211,7 +211,7 @@ func (s *Store) openAlone(ctx context.Context, e *eventstore.Recorded) (data []b
 			whole = false
 			return s.erased(e.Type, at), nil
 		}
-		clear, err := in.open(key, place{e.Stream, e.ID}.bindAlone(at))
+		clear, err := in.open(key, place{e.Stream, e.ID}.bindFirstVersion(at))
 		if err != nil {
 			return nil, &TamperedError{Field: at, Cause: err}
 		}

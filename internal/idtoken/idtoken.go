@@ -59,9 +59,10 @@ type Config struct {
 	Audience string // the issuer's name for this shop
 	// RoleClaim and CustomerClaim name the members of a token that have the role and the customer.
 	RoleClaim, CustomerClaim string
-	// CustomerOf returns the customer of a subject whose tokens name none. It is always the same
-	// one, and nobody can compute the subject from it. nil: such tokens are refused.
-	CustomerOf func(subject string) unit.CustomerID
+	// CustomerOf returns the customer of a subject whose tokens name none. Nobody can compute the
+	// subject from it. It is always the same one until that customer is erased. nil: such tokens
+	// are refused.
+	CustomerOf func(ctx context.Context, subject string) (unit.CustomerID, error)
 	// Grants returns the grants of a role. A role that does not exist has none.
 	Grants func(access.Role) access.Grants
 	Now    func() time.Time
@@ -110,7 +111,7 @@ func Looks(text string) bool { return strings.Count(text, ".") == 2 }
 
 // Authenticate tells who holds a token.
 //
-// Errors: ErrRefused with its reason, ErrNoRole, *UnreachableError.
+// Errors: ErrRefused with its reason, ErrNoRole, *UnreachableError, and those of Config.CustomerOf.
 func (v *Verifier) Authenticate(ctx context.Context, text string) (access.Principal, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -135,8 +136,8 @@ func (v *Verifier) Authenticate(ctx context.Context, text string) (access.Princi
 	}
 	claimed, named := claims[v.config.CustomerClaim]
 	if !named && role == access.Customer && v.config.CustomerOf != nil {
-		who.Customer = v.config.CustomerOf(token.Subject)
-		return who, nil
+		who.Customer, err = v.config.CustomerOf(ctx, token.Subject)
+		return who, err
 	}
 	customer, _ := claimed.(string)
 	if who.Customer, err = unit.ParseCustomerID(customer); err != nil {
