@@ -13,15 +13,15 @@ import (
 	"daybook/eventstore"
 )
 
-// providerMax bounds one question to a provider. It is longer than a client's own limit, and shorter
-// than the time that a request has.
+// providerMax bounds one question to a provider. It is longer than a client's own limit, and
+// shorter than the time that a request has.
 const providerMax = 15 * time.Second
 
 // checkMax bounds the question of CheckRefund, because other deadlines wait for it.
 const checkMax = 5 * time.Second
 
-// RefundUnknownError means that a provider was told to give money back, and nobody knows what became
-// of it. The part stays open: the provider is asked again under the same key.
+// RefundUnknownError means that a provider was told to give money back, and nobody knows what
+// became of it. The part stays open: the provider is asked again under the same key.
 type RefundUnknownError struct {
 	OrderID unit.OrderID
 	PartID  unit.TransactionID
@@ -87,16 +87,16 @@ func providersNames(of order.Transaction) (payment, transaction string) {
 	return of.Payment, of.Reference
 }
 
-// FinishRefund gives the money of a part of a refund back, through the provider of its payment. Each
-// step is recorded before the next one, so it can be called again after any of them:
+// FinishRefund gives the money of a part of a refund back, through the provider of its payment.
+// Each step is recorded before the next one, so it can be called again after any of them:
 //
 //  1. It records that the part is about to be sent (order.RefundSubmitted).
 //  2. It tells the provider, under the key of the part and the attempt. If the part was about to be
 //     sent before, it first asks the provider what became of the key.
 //  3. It records how the attempt ended.
 //
-// If nobody knows the outcome, it records that and returns *RefundUnknownError. If the provider
-// has accepted the refund and will report its end later, or if no provider of this name is known, it
+// If nobody knows the outcome, it records that and returns *RefundUnknownError. If the provider has
+// accepted the refund and will report its end later, or if no provider of this name is known, it
 // returns nil: then the provider reports the end, or a person records it. After a failure people
 // decide what to do.
 func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error {

@@ -642,8 +642,8 @@ func TestAPersonRefundsWhatNoProviderCan(t *testing.T) {
 	}
 }
 
-// A refund that somebody makes at the provider's own desk, while the executor makes the same one, is
-// a fact of its own: the customer has got the money twice, and the log says so.
+// A refund that somebody makes at the provider's own desk, while the executor makes the same one,
+// is a fact of its own: the customer has got the money twice, and the log says so.
 func TestARefundAtTheDeskIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := openBank(t)

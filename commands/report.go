@@ -180,8 +180,8 @@ func withAttempt(part order.Part, attempt int) order.Part {
 	return part
 }
 
-// settlementOf is the command that records how an attempt ended. ended is false if that is known, or
-// if the attempt has not ended.
+// settlementOf is the command that records how an attempt ended. ended is false if that is known,
+// or if the attempt has not ended.
 func settlementOf(of openRefund, reported payments.Transaction) (settle order.SettleRefund, ended bool) {
 	if !of.part.Open() || reported.State == payments.Pending {
 		return settle, false

@@ -133,8 +133,8 @@ type op struct {
 	cookies bool
 	// others are further codes of problems that the route may return.
 	others []string
-	// foreign means that the body is in somebody else's words, so only its size is checked. Its type
-	// has the member RawBody.
+	// foreign means that the body is in somebody else's words, so only its size is checked. Its
+	// type has the member RawBody.
 	foreign bool
 	// secret means that the response has a secret, which no cache may keep. A response with
 	// cookies, or with a member that has the tag secret, counts as one, too.

@@ -438,7 +438,8 @@ type attempt struct {
 	err  error
 }
 
-// tryAll yields each work after it was tried. Work of the queue of refunds is tried several at once.
+// tryAll yields each work after it was tried. Work of the queue of refunds is tried several at
+// once.
 func (r *Reactor) tryAll(ctx context.Context, due []Work) iter.Seq2[int, attempt] {
 	return func(yield func(int, attempt) bool) {
 		for at := 0; at < len(due) && ctx.Err() == nil; {

@@ -30,8 +30,8 @@ func Listed(of map[string]any) []string {
 // foreign is the key under which an operation's metadata says that its body is foreign.
 const foreign = "foreign body"
 
-// TakingForeign adds to the metadata of an operation that its body is in somebody else's words, such
-// as a message that another program has signed. Then only its size is checked.
+// TakingForeign adds to the metadata of an operation that its body is in somebody else's words,
+// such as a message that another program has signed. Then only its size is checked.
 func TakingForeign(of map[string]any) map[string]any {
 	of[foreign] = true
 	return of

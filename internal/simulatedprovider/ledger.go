@@ -392,9 +392,9 @@ type closeBody struct {
 	Outcome string `json:"outcome"` // won or lost, as the shop sees it
 }
 
-// closeDispute ends a dispute. A dispute that was won can still be lost, and the other way round. Its
-// status is that of its first end: it has succeeded if the shop has lost it, and failed if the shop
-// has won it. What happens after that is told by chargebacks and reversals.
+// closeDispute ends a dispute. A dispute that was won can still be lost, and the other way round.
+// Its status is that of its first end: it has succeeded if the shop has lost it, and failed if the
+// shop has won it. What happens after that is told by chargebacks and reversals.
 func (l *ledger) closeDispute(p *Payment, id string, b closeBody, now time.Time) (Transaction, error) {
 	i := slices.IndexFunc(p.Transactions, func(t Transaction) bool { return t.ID == id && t.Kind == kindDispute })
 	if i < 0 {

@@ -1,7 +1,7 @@
 // Package simulatedprovider is a provider of payments whose money is not real: an HTTP service in
 // the shape of Stripe's (payment intents, idempotency keys, signed webhooks), for tests and for
-// trying the shop. It does what real providers do on bad days: it is slow, refuses, carries out what
-// it then does not answer, and sends its webhooks late, twice and in any order.
+// trying the shop. It does what real providers do on bad days: it is slow, refuses, carries out
+// what it then does not answer, and sends its webhooks late, twice and in any order.
 //
 //   - ledger.go has the payments and what may happen to them; it does no I/O.
 //   - http.go has the routes and the idempotency keys.
