@@ -13,8 +13,11 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/customer"
 	"daybook/domain/filestest"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -118,6 +121,9 @@ func TestEveryEventHasBounds(t *testing.T) {
 		"pricelist": codec(pricelist.Types, pricelist.Decode),
 		"shipping":  codec(shipping.Types, shipping.Decode),
 		"entity":    codec(entity.Types, entity.Decode),
+		"promotion": codec(promotion.Types, promotion.Decode),
+		"coupon":    codec(coupon.Types, coupon.Decode),
+		"giftcard":  codec(giftcard.Types, giftcard.Decode),
 	}
 	for _, file := range filestest.OfAggregates(t, "../domain", "codec.go") {
 		name := filepath.Base(filepath.Dir(file))

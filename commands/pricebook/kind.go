@@ -34,6 +34,9 @@ type kind[S, E any] struct {
 	evolve   func(S, E) S
 	clone    func(S) S // a copy that evolve does not change
 
+	// same tells whether an event has changed nothing that rules depend on; nil: each changes them.
+	same func(before, after S) bool
+
 	folded map[string]*Definition[S]
 	frozen map[string]Definition[S] // copies; one is missing if the definition has changed
 	all    []Definition[S]          // the copies, sorted by id; the list itself is never changed
@@ -61,8 +64,11 @@ func (k *kind[S, E]) fold(id string, recorded *eventstore.Recorded) error {
 	if recorded.Revision <= held.Revision {
 		return nil
 	}
-	held.State, held.Revision, held.ChangedAt = k.evolve(held.State, event), recorded.Revision, recorded.RecordedAt
-	delete(k.frozen, id)
+	after := k.evolve(held.State, event)
+	if k.same == nil || held.Revision < 0 || !k.same(held.State, after) {
+		delete(k.frozen, id)
+	}
+	held.State, held.Revision, held.ChangedAt = after, recorded.Revision, recorded.RecordedAt
 	return nil
 }
 

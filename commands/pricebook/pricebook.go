@@ -1,7 +1,7 @@
-// Package pricebook knows the rules of prices: price lists, shipping methods and legal entities
-// with their taxes. Each node has one Book. It reads all definitions when it starts, and follows
-// their streams from then on. So a price that was changed on one node counts on all nodes within
-// milliseconds, and no cart that is priced asks a database.
+// Package pricebook knows the rules of prices: price lists, promotions with their codes, shipping
+// methods and legal entities with their taxes. Each node has one Book. It reads all definitions
+// when it starts, and follows their streams from then on. So a price that was changed on one node
+// counts on all nodes within milliseconds, and no cart that is priced asks a database.
 //
 // It does not price anything (package pricing does), and it changes no definition.
 package pricebook
@@ -15,9 +15,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricelist"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/eventstore"
 	"daybook/internal/pause"
@@ -34,8 +36,11 @@ type Book struct {
 	lists    *kind[pricelist.State, pricelist.Event]
 	methods  *kind[shipping.State, shipping.Event]
 	entities *kind[entity.State, entity.Event]
-	at       eventstore.Position // everything up to here was folded
-	trouble  error               // why this node does not hear of changes; nil: it does
+	// promotions are not changed by their uses, which are in the same streams.
+	promotions *kind[promotion.State, promotion.Event]
+	coupons    *kind[coupon.State, coupon.Event]
+	at         eventstore.Position // everything up to here was folded
+	trouble    error               // why this node does not hear of changes; nil: it does
 
 	publishing sync.Mutex // one goroutine publishes at a time
 	current    atomic.Pointer[Edition]
@@ -51,6 +56,9 @@ type Edition struct {
 	Lists    []Definition[pricelist.State]
 	Methods  []Definition[shipping.State]
 	Entities []Definition[entity.State]
+	// Promotions may lack their latest uses. The ids of Coupons say nothing.
+	Promotions []Definition[promotion.State]
+	Coupons    []Definition[coupon.State]
 
 	classes map[string]bool // the tax classes of all entities
 	changed chan struct{}   // closed when there is a later edition
@@ -66,12 +74,17 @@ func New(store eventstore.Store, logger *slog.Logger) *Book {
 		methods:  newKind(shipping.Category, shipping.Decode, shipping.Evolve, func(s shipping.State) shipping.State { return s }),
 		entities: newKind(entity.Category, entity.Decode, entity.Evolve, func(s entity.State) entity.State { return s }),
 	}
+	b.promotions = newKind(promotion.Category, promotion.Decode, promotion.Evolve, promotion.State.Clone)
+	b.promotions.same = func(before, after promotion.State) bool { return before.Version == after.Version }
+	b.coupons = newKind(coupon.Category, coupon.Decode, coupon.Evolve, func(s coupon.State) coupon.State { return s })
 	b.current.Store(&Edition{Rules: pricing.Compile(pricing.Book{}), classes: map[string]bool{}, changed: make(chan struct{})})
 	return b
 }
 
 // definitions are the kinds of streams that a book follows.
-func (b *Book) definitions() []definitions { return []definitions{b.lists, b.methods, b.entities} }
+func (b *Book) definitions() []definitions {
+	return []definitions{b.lists, b.methods, b.entities, b.promotions, b.coupons}
+}
 
 func (b *Book) filter() (f eventstore.Filter) {
 	for _, kind := range b.definitions() {
@@ -144,6 +157,7 @@ func (b *Book) publish() {
 		changed = kind.freeze() || changed
 	}
 	next.Position, next.Lists, next.Methods, next.Entities = b.at, b.lists.all, b.methods.all, b.entities.all
+	next.Promotions, next.Coupons = b.promotions.all, b.coupons.all
 	b.mu.Unlock()
 	if changed {
 		next.compile()
@@ -163,6 +177,17 @@ func (e *Edition) compile() {
 	for _, method := range e.Methods {
 		if method.State.Exists() {
 			book.Methods = append(book.Methods, method.State.Method())
+		}
+	}
+	codes := make(map[string][]string)
+	for _, given := range e.Coupons {
+		if of := given.State.Promotion; of != "" {
+			codes[of] = append(codes[of], given.State.Code)
+		}
+	}
+	for _, one := range e.Promotions {
+		if one.State.Exists() {
+			book.Promotions = append(book.Promotions, one.State.Promotion(codes[one.State.ID]))
 		}
 	}
 	e.classes = make(map[string]bool)

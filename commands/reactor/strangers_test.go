@@ -25,8 +25,11 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/customer"
 	"daybook/domain/filestest"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -86,6 +89,12 @@ func (w strangerCase) stream() string {
 		return shipping.Stream(string(w.cart()))
 	case entity.Category:
 		return entity.Stream(string(w.cart()))
+	case promotion.Category:
+		return promotion.Stream(string(w.cart()))
+	case coupon.Category:
+		return coupon.Stream(string(w.cart()))
+	case giftcard.Category:
+		return giftcard.Category + "-" + string(w.cart())
 	case subject.Category:
 		return subject.Stream(unit.CustomerID(w.cart()).Owner())
 	}
@@ -110,6 +119,9 @@ var tried = map[string]struct {
 	pricelist.Category: {pricelist.Types(), []string{"not there"}},
 	shipping.Category:  {shipping.Types(), []string{"not there"}},
 	entity.Category:    {entity.Types(), []string{"not there"}},
+	promotion.Category: {promotion.Types(), []string{"not there"}},
+	coupon.Category:    {coupon.Types(), []string{"not there"}},
+	giftcard.Category:  {giftcard.Types(), []string{"not there"}},
 	stock.Category:     {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
@@ -243,7 +255,7 @@ func allWritten(t *testing.T) []strangerCase {
 	}
 	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
 	var all []strangerCase
-	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category, pricelist.Category, shipping.Category, entity.Category} {
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category, pricelist.Category, shipping.Category, entity.Category, promotion.Category, coupon.Category, giftcard.Category} {
 		for _, eventType := range append(tried[category].types, category+".teleported.v1", category+".shipped") {
 			samples := slices.DeleteFunc(filestest.OfAggregates(t, "../../domain", "testdata/*.json"), func(file string) bool { return !strings.HasPrefix(filepath.Base(file), eventType) })
 			for _, state := range tried[category].states {

@@ -19,8 +19,11 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/customer"
 	"daybook/domain/filestest"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -182,6 +185,18 @@ var aggregates = []aggregate{
 	{
 		entity.Category, entity.Types(), func(t string, d []byte) (any, error) { return entity.Decode(t, d) },
 		"legalentity.created.v1", "legalentity.ended.v1", nil,
+	},
+	{
+		promotion.Category, promotion.Types(), func(t string, d []byte) (any, error) { return promotion.Decode(t, d) },
+		"promotion.created.v1", "promotion.ended.v1", nil,
+	},
+	{
+		coupon.Category, coupon.Types(), func(t string, d []byte) (any, error) { return coupon.Decode(t, d) },
+		"coupon.given.v1", "coupon.withdrawn.v1", nil,
+	},
+	{
+		giftcard.Category, giftcard.Types(), func(t string, d []byte) (any, error) { return giftcard.Decode(t, d) },
+		"giftcard.issued.v1", "giftcard.disabled.v1", nil,
 	},
 }
 
