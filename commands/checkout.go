@@ -31,7 +31,7 @@ type CheckoutRequest struct {
 	OrderID   unit.OrderID
 	Reference string
 	// Details, if it is set, are the order's in place of those of the cart.
-	Details      *contact.Details
+	Details *contact.Details
 	// Expect is what the caller believes that the cart costs.
 	Expect       Expectation
 	Sourcing     *cart.Sourcing
