@@ -189,7 +189,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 	switch {
 	case errors.Is(err, pricing.ErrPriceMissing):
 		for _, l := range state.Lines {
-			if !l.Overridden {
+			if !l.Overridden && !slices.ContainsFunc(changed, func(r checkout.Reason) bool { return r.Line == l.Number }) {
 				one := like
 				one.Lines, one.Method = slices.DeleteFunc(slices.Clone(like.Lines), func(i pricing.Item) bool { return i.Number != l.Number }), ""
 				if _, missing := rules.Price(one, at); errors.Is(missing, pricing.ErrPriceMissing) {

@@ -24,6 +24,9 @@ func (b *Book) checkOrders() *Check {
 				wanted[l.SKU] += l.Open()
 			}
 		}
+		if state.pot != nil && state.pot.priced {
+			total = state.pot.charged()
+		}
 		if !total.Equal(state.Total.Amount) {
 			check.differ("order %s: total %s, but the sum of its lines is %s", id, state.Total, unit.Money{Amount: total, Currency: state.Total.Currency})
 		}

@@ -124,6 +124,9 @@ func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
 // worth adds up the lines without their canceled units.
 func (o *Order) worth() (total decimal.Decimal) {
+	if o.pot != nil && o.pot.priced {
+		return o.pot.charged()
+	}
 	for _, l := range o.Lines {
 		total = total.Add(times(l.Price, l.Quantity-l.Canceled))
 	}

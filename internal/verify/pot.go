@@ -17,6 +17,9 @@ type pot struct {
 	now map[unit.TransactionID]unit.TransactionID
 	// credits are the explicit credits of returns and reductions, by return.
 	credits    []potCredit
+	priced     bool            // each line has an amount
+	charges    decimal.Decimal // of a priced order, such as shipping
+	sent       bool            // a parcel has left
 	writtenOff decimal.Decimal
 	lost       decimal.Decimal
 	gain       decimal.Decimal
@@ -25,6 +28,11 @@ type pot struct {
 type potLine struct {
 	price                       unit.Money
 	quantity, canceled, shipped unit.Quantity
+	// amount is what a line of a priced order cost, and off what its canceled units were worth. The
+	// worth is the difference of rounded running totals: taken units have left so far. A price
+	// reduction would change what is left; this code does not follow that.
+	amount, off decimal.Decimal
+	taken       unit.Quantity
 }
 
 type potTransaction struct {
@@ -49,9 +57,36 @@ func newPot(placed order.Placed) *pot {
 		transactions: map[unit.TransactionID]*potTransaction{}, now: map[unit.TransactionID]unit.TransactionID{},
 	}
 	for _, l := range placed.Lines {
-		p.lines[l.Number] = &potLine{price: l.Price, quantity: l.Quantity}
+		p.lines[l.Number] = &potLine{price: l.Price, quantity: l.Quantity, amount: times(l.Price, l.Quantity).Round(p.currency.Digits())}
+	}
+	p.priced = placed.RoundedLines || placed.Quote != nil
+	if placed.Quote != nil {
+		for _, l := range placed.Quote.Lines {
+			p.lines[l.Line].amount = l.Gross.Amount
+		}
+		for _, c := range placed.Quote.Charges {
+			p.charges = p.charges.Add(c.Gross.Amount)
+		}
 	}
 	return p
+}
+
+// take lets units of a line leave it, and returns what they are worth.
+func (l *potLine) take(units unit.Quantity, digits int32) decimal.Decimal {
+	until := func(taken unit.Quantity) decimal.Decimal {
+		if l.quantity == 0 {
+			return decimal.Zero
+		}
+		return l.amount.Mul(decimal.NewFromInt(int64(taken))).DivRound(decimal.NewFromInt(int64(l.quantity)), digits)
+	}
+	before := until(l.taken)
+	l.taken += units
+	return until(l.taken).Sub(before)
+}
+
+func (p *pot) cancel(l *potLine, units unit.Quantity) {
+	l.canceled += units
+	l.off = l.off.Add(l.take(units, p.currency.Digits()))
 }
 
 // book adds an event of the order.
@@ -60,17 +95,22 @@ func (p *pot) book(value order.Event) {
 	case order.LinesCanceled:
 		for _, l := range e.Lines {
 			if line := p.lines[l.Line]; line != nil {
-				line.canceled += l.Quantity
+				p.cancel(line, l.Quantity)
 			}
 		}
 	case order.Canceled, order.Expired:
 		for _, line := range p.lines {
-			line.canceled = line.quantity - line.shipped
+			p.cancel(line, line.quantity-line.shipped-line.canceled)
+		}
+		if !p.sent {
+			p.charges = decimal.Zero
 		}
 	case order.Shipped:
+		p.sent = true
 		for _, l := range e.Lines {
 			if line := p.lines[l.Line]; line != nil {
 				line.shipped += l.Quantity
+				line.take(l.Quantity, p.currency.Digits())
 			}
 		}
 	case order.TransactionRecorded:
@@ -198,9 +238,13 @@ func (p *pot) writeOff(balance decimal.Decimal) {
 // charged is the exact worth of everything that was not canceled.
 func (p *pot) charged() (sum decimal.Decimal) {
 	for _, l := range p.lines {
+		if p.priced {
+			sum = sum.Add(l.amount).Sub(l.off)
+			continue
+		}
 		sum = sum.Add(times(l.price, l.quantity-l.canceled))
 	}
-	return sum
+	return sum.Add(p.charges)
 }
 
 func (p *pot) credited() (sum decimal.Decimal) {
