@@ -37,6 +37,8 @@ type CheckoutRequest struct {
 	ReserveUntil time.Time
 	// GiftCards pay for the order, in this order, as far as their money goes.
 	GiftCards []giftcard.ID
+	// UseCredit lets the credit account of the customer pay, too, after the gift cards.
+	UseCredit bool
 	// Uses are the promotions that take something off the order, if it has no quote that says so.
 	Uses []Use
 	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
@@ -161,7 +163,7 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	if start.Quote != nil {
 		uses = usesOf(*start.Quote)
 	}
-	if len(ask.GiftCards) == 0 && len(uses) == 0 {
+	if len(ask.GiftCards) == 0 && !ask.UseCredit && len(uses) == 0 {
 		return nil, nil
 	}
 	var due unit.Money
@@ -191,7 +193,19 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	if err != nil || repeats {
 		return nil, err
 	}
-	holds, err := s.holdsFor(ctx, uses, ask.GiftCards, due, of)
+	cards := ask.GiftCards
+	if ask.UseCredit && of.customer != "" {
+		account := giftcard.AccountID(of.customer, due.Currency)
+		usable := false
+		err := s.ViewGiftCard(ctx, account, func(state giftcard.State, _ int64) { usable = state.Exists() && state.Available(s.now()).Sign() > 0 })
+		if err != nil {
+			return nil, err
+		}
+		if usable {
+			cards = append(slices.Clone(cards), account)
+		}
+	}
+	holds, err := s.holdsFor(ctx, uses, cards, due, of)
 	if err != nil || len(holds) == 0 {
 		return nil, err
 	}

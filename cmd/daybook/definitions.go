@@ -11,6 +11,7 @@ import (
 	"daybook/commands/pricebook"
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/unit"
 	"daybook/internal/live"
@@ -71,6 +72,18 @@ func (d definitions) ShippingMethods() []resource.ShippingMethod {
 // LegalEntities implements readapi.Definitions.
 func (d definitions) LegalEntities() []resource.LegalEntity {
 	return shown(d.book.Edition().Entities, resource.LegalEntityOf, func(s entity.State) string { return s.ID })
+}
+
+// Promotions implements readapi.Definitions.
+func (d definitions) Promotions() []resource.Promotion {
+	return shown(d.book.Edition().Promotions, resource.PromotionOf, func(s promotion.State) string { return s.ID })
+}
+
+// Codes implements readapi.Definitions.
+func (d definitions) Codes(of string) (codes []string, found bool) {
+	edition := d.book.Edition()
+	found = slices.ContainsFunc(edition.Promotions, func(held pricebook.Held[promotion.State]) bool { return held.State.ID == of && of != "" })
+	return edition.Codes[of], found
 }
 
 // shown leaves out streams whose first event is no definition.

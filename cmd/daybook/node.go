@@ -13,8 +13,8 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/keyring"
-	"daybook/commands/pricebook"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/pricebook"
 	"daybook/commands/reactor"
 	"daybook/commands/signin"
 	"daybook/eventstore"
@@ -354,6 +354,11 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			if err != nil {
 				return err
 			}
+			codes, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfCodes)
+			if err != nil {
+				return err
+			}
+			n.service.Secrets = commands.NewSecrets(codes)
 			n.desk = signin.New(n.service, signin.Options{
 				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
 				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, LoginSecret: logins, ClaimOrders: n.service.ClaimGuestOrders,

@@ -10,14 +10,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricelist"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/eventstore"
 	"daybook/internal/pause"
@@ -33,8 +36,12 @@ type Book struct {
 	lists    *kind[pricelist.State, pricelist.Event]
 	methods  *kind[shipping.State, shipping.Event]
 	entities *kind[entity.State, entity.Event]
-	at       eventstore.Position // everything up to here was folded
-	trouble  error               // why this node does not hear of changes; nil: it does
+
+	promotions *kind[promotion.State, promotion.Event]
+	coupons    *kind[coupon.State, coupon.Event]
+
+	at      eventstore.Position // everything up to here was folded
+	trouble error               // why this node does not hear of changes; nil: it does
 
 	publishing sync.Mutex // one goroutine publishes at a time
 	current    atomic.Pointer[Edition]
@@ -51,6 +58,10 @@ type Edition struct {
 	Methods  []Held[shipping.State]
 	Entities []Held[entity.State]
 
+	Promotions []Held[promotion.State]
+	// Codes are the codes of coupons of each promotion, sorted.
+	Codes map[string][]string
+
 	classes map[string]bool // the tax classes of all entities
 	changed chan struct{}   // closed when there is a later edition
 }
@@ -65,12 +76,17 @@ func New(store eventstore.Store, logger *slog.Logger) *Book {
 		methods:  newKind(shipping.Category, shipping.Decode, shipping.Evolve, func(s shipping.State) shipping.State { return s }),
 		entities: newKind(entity.Category, entity.Decode, entity.Evolve, func(s entity.State) entity.State { return s }),
 	}
+	b.promotions = newKind(promotion.Category, promotion.Decode, promotion.Evolve, promotion.State.Clone)
+	b.promotions.quiet = usesOnly
+	b.coupons = newKind(coupon.Category, coupon.Decode, coupon.Evolve, func(s coupon.State) coupon.State { return s })
 	b.current.Store(&Edition{Rules: pricing.Compile(pricing.Book{}), classes: map[string]bool{}, changed: make(chan struct{})})
 	return b
 }
 
 // definitions are the kinds of streams that a book follows.
-func (b *Book) definitions() []definitions { return []definitions{b.lists, b.methods, b.entities} }
+func (b *Book) definitions() []definitions {
+	return []definitions{b.lists, b.methods, b.entities, b.promotions, b.coupons}
+}
 
 func (b *Book) filter() (f eventstore.Filter) {
 	for _, kind := range b.definitions() {
@@ -136,24 +152,51 @@ func (b *Book) publish() {
 	b.publishing.Lock()
 	defer b.publishing.Unlock()
 	before := b.current.Load()
-	next := &Edition{Rules: before.Rules, classes: before.classes, changed: make(chan struct{})}
+	next := &Edition{Rules: before.Rules, Codes: before.Codes, classes: before.classes, changed: make(chan struct{})}
 	b.mu.Lock()
 	changed := false
 	for _, kind := range b.definitions() {
 		changed = kind.freeze() || changed
 	}
 	next.Position, next.Lists, next.Methods, next.Entities = b.at, b.lists.all, b.methods.all, b.entities.all
+	next.Promotions = b.promotions.all
+	coupons := b.coupons.all
 	b.mu.Unlock()
 	if changed {
-		next.compile()
+		next.compile(coupons)
 	}
 	b.current.Store(next)
 	close(before.changed)
 }
 
+// usesOnly tells whether an event is about the uses of a promotion, and not about what it does. Such
+// events are frequent, and prices do not depend on them.
+func usesOnly(e promotion.Event) bool {
+	switch e.(type) {
+	case promotion.UseHeld, promotion.UseCommitted, promotion.UseReleased, promotion.UseExpired:
+		return true
+	case promotion.Created, promotion.Changed, promotion.Activated, promotion.Deactivated, promotion.Ended:
+	}
+	return false
+}
+
 // compile makes the rules of the definitions that have not ended.
-func (e *Edition) compile() {
+func (e *Edition) compile(coupons []Held[coupon.State]) {
 	var book pricing.Book
+	e.Codes = map[string][]string{}
+	for _, code := range coupons {
+		if of := code.State.Promotion; of != "" {
+			e.Codes[of] = append(e.Codes[of], code.State.Code)
+		}
+	}
+	for _, codes := range e.Codes {
+		slices.Sort(codes)
+	}
+	for _, promo := range e.Promotions {
+		if promo.State.Exists() {
+			book.Promotions = append(book.Promotions, promo.State.Promotion(e.Codes[promo.State.ID]))
+		}
+	}
 	for _, list := range e.Lists {
 		if list.State.Exists() {
 			book.Lists = append(book.Lists, list.State.List())
