@@ -10,8 +10,11 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -75,6 +78,7 @@ func Catalogue() []Entry {
 	for _, rejections := range [][]*rule.Rejection{
 		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
 		pricelist.Rejections, shipping.Rejections, entity.Rejections,
+		promotion.Rejections, coupon.Rejections, giftcard.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))
