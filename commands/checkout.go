@@ -183,6 +183,11 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	}
 	if start.Quote != nil {
 		due = start.Quote.Total
+		for _, line := range start.Quote.Lines {
+			if line.GiftCard { // a gift card is not paid with a gift card
+				due = due.Minus(line.Gross)
+			}
+		}
 	}
 	for _, use := range uses {
 		if use.Amount.Currency != due.Currency {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"daybook/domain/money/coupon"
 	"daybook/domain/money/giftcard"
 	"daybook/domain/money/promotion"
+	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -87,8 +89,8 @@ func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes
 	return done, nil
 }
 
-// askCoupon sends a command to a code. The result has the events of those before, too, and the latest
-// position.
+// askCoupon sends a command to a code. The result has the events of those before, too, and the
+// latest position.
 func (s *Service) askCoupon(ctx context.Context, call Call, code string, command coupon.Command, before aggregate.Result[coupon.Event]) (aggregate.Result[coupon.Event], error) {
 	ask := request(call, coupon.Stream(code), []coupon.Command{command})
 	ask.Meta = derivedMeta(call.Meta, unit.StepCommand.Of("coupon "+code, call.Meta.CommandID.String()))
@@ -197,6 +199,44 @@ func (s *Service) ShowGiftCardCode(ctx context.Context, call Call, id giftcard.I
 // soldCode is the code of a gift card that was sold as one unit of an order's line.
 func (s *Service) soldCode(sold giftcard.Sold) string {
 	return s.Secrets.Code("sold", string(sold.OrderID), strconv.Itoa(sold.Line), strconv.Itoa(sold.Unit))
+}
+
+// soldCard is a gift card that an order has sold.
+type soldCard struct {
+	giftcard.Sold
+	amount unit.Money
+}
+
+// soldCards are the gift cards that an order has sold. There are none before the order is
+// confirmed and paid. A card is worth its list price.
+func soldCards(of order.State) (cards []soldCard) {
+	if of.Quote == nil || of.Status != order.StatusConfirmed && of.Status != order.StatusCompleted {
+		return nil
+	}
+	for _, line := range of.Quote.Lines {
+		if !line.GiftCard {
+			continue
+		}
+		i := slices.IndexFunc(of.Lines, func(l order.Line) bool { return l.Number == line.Line })
+		if i < 0 || of.PaymentState() != order.Paid {
+			continue
+		}
+		for n := range int(of.Lines[i].Quantity - of.Lines[i].Canceled) {
+			cards = append(cards, soldCard{giftcard.Sold{OrderID: of.OrderID, Line: line.Line, Unit: n + 1}, line.Price.Charge()})
+		}
+	}
+	return cards
+}
+
+// issueAll issues gift cards that were sold. Those that were issued before stay as they are. It
+// comes before the order's steps are settled, so a driver that is cut off leaves an open step.
+func (s *Service) issueAll(ctx context.Context, meta eventstore.Metadata, sold []soldCard) error {
+	for _, card := range sold {
+		if err := s.IssueSold(ctx, meta, card.Sold, card.amount); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // IssueSold issues a gift card that was sold as one unit of an order's line. It is issued once,

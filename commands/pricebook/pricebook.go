@@ -1,6 +1,6 @@
-// Package pricebook knows the rules of prices: price lists, shipping methods and legal entities with
-// their taxes. Each node has one Book. It reads all definitions when it starts, and follows their
-// streams from then on. So a price that was changed on one node counts on all nodes within
+// Package pricebook knows the rules of prices: price lists, shipping methods and legal entities
+// with their taxes. Each node has one Book. It reads all definitions when it starts, and follows
+// their streams from then on. So a price that was changed on one node counts on all nodes within
 // milliseconds, and no cart that is priced asks a database.
 //
 // It does not price anything (package pricing does), and it changes no definition.
@@ -169,8 +169,8 @@ func (b *Book) publish() {
 	close(before.changed)
 }
 
-// usesOnly tells whether an event is about the uses of a promotion, and not about what it does. Such
-// events are frequent, and prices do not depend on them.
+// usesOnly tells whether an event is about the uses of a promotion, and not about what it does.
+// Such events are frequent, and prices do not depend on them.
 func usesOnly(e promotion.Event) bool {
 	switch e.(type) {
 	case promotion.UseHeld, promotion.UseCommitted, promotion.UseReleased, promotion.UseExpired:
@@ -219,8 +219,8 @@ func (e *Edition) compile(coupons []Held[coupon.State]) {
 	e.Rules = pricing.Compile(book)
 }
 
-// Run follows the definitions until ctx ends. While the log does not answer, the node uses the rules
-// that it read last.
+// Run follows the definitions until ctx ends. While the log does not answer, the node uses the
+// rules that it read last.
 func (b *Book) Run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	defer wait.Wait()
