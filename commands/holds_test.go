@@ -466,3 +466,24 @@ func TestAGiftCardThatWasSoldIsIssuedOncePerUnit(t *testing.T) {
 		}
 	}
 }
+
+// Two orders that were paid with one card have refunds with the same id. Each comes back once.
+func TestMoneyComesBackToAGiftCardOncePerRefund(t *testing.T) {
+	t.Parallel()
+	s := withCodes(t, memory.New())
+	s.Sell("MUG", 10)
+	id := s.issue("20")
+	for _, of := range []string{"a", "b"} {
+		s.fill(unit.CartID(of), 2)
+		ask := commands.CheckoutRequest{CartID: unit.CartID(of), OrderID: unit.OrderID(of), GiftCards: []giftcard.ID{id}, After: &commands.AfterPlacing{Call: shoptest.NewCall(), Confirm: true}}
+		if result, err := s.Checkout(t.Context(), shoptest.NewCall(), ask); err != nil || !result.Placed {
+			t.Fatal(result, err)
+		}
+		for range 2 {
+			s.Must(s.CreditBack(t.Context(), shoptest.NewCall().Meta, id, giftcard.CreditBack{RefundID: "r", OrderID: unit.OrderID(of), Amount: gbp("2")}))
+		}
+	}
+	if now := s.card(id); !now.Balance.Equal(gbp("14")) || !now.Back.Equal(gbp("4")) {
+		t.Errorf("balance %s, came back %s", now.Balance, now.Back)
+	}
+}
