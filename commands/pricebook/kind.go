@@ -34,8 +34,8 @@ type kind[S, E any] struct {
 	evolve   func(S, E) S
 	clone    func(S) S // a copy that evolve does not change
 
-	// quiet tells whether an event changes what the definition shows, and not which prices follow from
-	// it. nil: no event is quiet.
+	// quiet tells whether an event changes what the definition shows, and not which prices follow
+	// from it. nil: no event is quiet.
 	quiet func(E) bool
 
 	folded map[string]*Held[S]

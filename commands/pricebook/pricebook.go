@@ -31,7 +31,8 @@ type Book struct {
 	store  eventstore.Store
 	logger *slog.Logger
 
-	// mu protects the definitions as they are folded. Readers do not take it: they read the edition.
+	// mu protects the definitions as they are folded. Readers do not take it: they read the
+	// edition.
 	mu       sync.Mutex
 	lists    *kind[pricelist.State, pricelist.Event]
 	methods  *kind[shipping.State, shipping.Event]

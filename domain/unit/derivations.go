@@ -28,8 +28,8 @@ var (
 	NewRefund      = derivation("refund", "command id")
 	// NewRefundRequest is the id of an order's refund.
 	NewRefundRequest = derivation("refund request", "command id")
-	// ProviderTransaction is the id of a transaction that its provider has a number for. A client and
-	// the provider report it under the same id.
+	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
+	// and the provider report it under the same id.
 	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
 	// PaymentStream names the stream of a provider's payment, so that its name has no number of a
 	// person's payment in it.
@@ -85,7 +85,8 @@ var (
 	HoldCommit  = derivation("hold commit", "order id", "holder")
 	HoldRelease = derivation("hold release", "cart id", "order id", "holder")
 	HoldReturn  = derivation("hold return", "order id", "holder")
-	// HoldPayment is the id of the transaction with which an order records what a gift card has paid.
+	// HoldPayment is the id of the transaction with which an order records what a gift card has
+	// paid.
 	HoldPayment = derivation("hold payment", "order id", "holder")
 )
 
@@ -119,7 +120,8 @@ var (
 	MoveShipForced = derivation("ship by force", "order id", "step", "SKU", "location")
 	// RemedyTransaction is the id of a void or refund.
 	RemedyTransaction = derivation("remedy", "order id", "transaction id")
-	// EndRefund is the id of the refund that an order's end, or money that comes after it, leads to.
+	// EndRefund is the id of the refund that an order's end, or money that comes after it, leads
+	// to.
 	EndRefund = derivation("refund of ended order", "order id", "cause", "transaction id")
 	// RefundPart is the id of a part of a refund that somebody asked for.
 	RefundPart = derivation("refund part", "order id", "refund id", "transaction id")
