@@ -43,9 +43,12 @@ type keyed struct {
 // The requests for each route, by operation id. The shop sells mugs. Cart c, order o and return r
 // are about the same goods.
 var keyedRequests = map[string]keyed{
-	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
-	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
-	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
+	"add-cart-coupon":      {path: "/v1/carts/ann/coupons/TEN", other: ""},
+	"remove-cart-coupon":   {path: "/v1/carts/ann/coupons/TEN", everyTime: true},
+	"choose-cart-shipping": {path: "/v1/carts/ann/shipping", body: `{"method_id":"post"}`, other: `{"method_id":"air"}`},
+	"list-product":         {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
+	"set-price":            {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
+	"retire-product":       {path: "/v1/products/MUG?reason=old", other: ""},
 
 	"retry-process":   {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/retry", everyTime: true},
 	"dismiss-process": {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/dismiss", body: `{"reason":"a"}`, other: `{"reason":"b"}`, everyTime: true},

@@ -55,11 +55,11 @@ type Edition struct {
 	Position eventstore.Position // everything up to here is in it
 	// The definitions, sorted by id. Those that have ended are in the lists, too, and not in the
 	// rules.
-	Lists    []Held[pricelist.State]
-	Methods  []Held[shipping.State]
-	Entities []Held[entity.State]
+	Lists    []Definition[pricelist.State]
+	Methods  []Definition[shipping.State]
+	Entities []Definition[entity.State]
 
-	Promotions []Held[promotion.State]
+	Promotions []Definition[promotion.State]
 	// Codes are the codes of coupons of each promotion, sorted.
 	Codes map[string][]string
 
@@ -182,7 +182,7 @@ func usesOnly(e promotion.Event) bool {
 }
 
 // compile makes the rules of the definitions that have not ended.
-func (e *Edition) compile(coupons []Held[coupon.State]) {
+func (e *Edition) compile(coupons []Definition[coupon.State]) {
 	var book pricing.Book
 	e.Codes = map[string][]string{}
 	for _, code := range coupons {

@@ -14,6 +14,7 @@ import (
 	"daybook/domain/money/entity"
 	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/pricing"
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
@@ -77,7 +78,7 @@ func Catalogue() []Entry {
 	}
 	for _, rejections := range [][]*rule.Rejection{
 		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
-		pricelist.Rejections, shipping.Rejections, entity.Rejections,
+		pricelist.Rejections, pricing.Rejections, shipping.Rejections, entity.Rejections,
 		promotion.Rejections, coupon.Rejections, giftcard.Rejections,
 	} {
 		for _, r := range rejections {

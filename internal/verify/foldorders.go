@@ -34,6 +34,7 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 			b.report(e, "its lines cannot be written: "+err.Error())
 		}
 		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
+		o.pot = newPot(placed)
 		o.lines = maphash.Bytes(b.seed, lines)
 	}
 	if retried, ok := value.(order.AllocationRetried); ok {
@@ -42,6 +43,7 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	// This comes before the order's state changes, because the ledger needs the state before the
 	// event.
 	b.Sales.bookOrder(e, o, value)
+	o.pot.book(value)
 	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at

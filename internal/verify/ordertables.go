@@ -47,6 +47,8 @@ type orderRow struct {
 	status, payment, fulfillment, guestEmail                  string
 	onHold, archived, attention                               bool
 	placedTotal, total, owed, captured, refunded              decimal.Decimal
+	toReturn, toCollect                                       decimal.Decimal
+	reasons                                                   []string
 	lineCount                                                 int
 	units, revision                                           int64
 	placedAt, changedAt                                       time.Time
@@ -75,13 +77,14 @@ func (r *orderRow) columns() []column[*Order] {
 		equals("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
 		equals("archived", &r.archived, func(o *Order) bool { return o.Archived }),
 		equals("needs_attention", &r.attention, func(o *Order) bool {
-			return o.AllocationFailed || o.keepsTooMuch()
+			return o.AllocationFailed || o.NeedsAttention()
 		}),
 		equals("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
 		equals("total", &r.total, (*Order).worth),
-		equals("owed", &r.owed, func(o *Order) decimal.Decimal {
-			return decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits()))
-		}),
+		equals("owed", &r.owed, func(o *Order) decimal.Decimal { return o.pot.owed() }),
+		equals("to_return", &r.toReturn, func(o *Order) decimal.Decimal { return o.pot.terms(o.State)[8].want }),
+		equals("to_collect", &r.toCollect, func(o *Order) decimal.Decimal { return o.pot.terms(o.State)[9].want }),
+		equals("attention", &r.reasons, func(o *Order) []string { return attentionOf(o.Attention()) }),
 		comparedBy("captured", &r.captured, func(o *Order, d *rowDifference) {
 			captured, _, foreign := o.payments()
 			d.columns = append(d.columns, foreign...)
@@ -143,26 +146,20 @@ func (o *Order) payments() (captured, back decimal.Decimal, foreign []string) {
 			captured = captured.Add(t.Amount.Amount)
 		case order.Refund, order.Chargeback:
 			back = back.Add(t.Amount.Amount)
-		case order.Authorize, order.Void:
+		case order.Reversal:
+			back = back.Sub(t.Amount.Amount)
+		case order.Authorize, order.Void, order.Dispute:
 		}
 	}
 	return captured, back, foreign
 }
 
-// keepsTooMuch tells whether an order has ended, and more money was kept than it owes for what was
-// shipped. Refunds for goods that came back do not count, because they lower nothing that is owed.
-func (o *Order) keepsTooMuch() bool {
-	if o.Status != order.StatusExpired && o.Status != order.StatusCanceled {
-		return false
+func attentionOf(reasons []order.Attention) []string {
+	texts := make([]string, len(reasons))
+	for i, reason := range reasons {
+		texts[i] = string(reason)
 	}
-	kept, back, _ := o.payments()
-	kept = kept.Sub(back)
-	for _, t := range o.Transactions {
-		if t.Type == order.Refund && t.State == order.Succeeded && t.ReturnID != "" && t.Amount.Currency == o.Currency() {
-			kept = kept.Add(t.Amount.Amount)
-		}
-	}
-	return kept.GreaterThan(decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits())))
+	return texts
 }
 
 // foldDocument is the JSON document that the view of orders keeps of an order or a return.

@@ -29,7 +29,7 @@ var indexes string
 func View() projections.View {
 	return projections.View{
 		Name:    "orders",
-		Version: 10, // 10 finds the orders of a guest by their e-mail address, and shows money that is kept
+		Version: 11, // 11 says what is to be returned and collected, and why somebody has to look at an order
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
 		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
 		Claims:  []string{order.Category + ".", returns.Category + ".", subject.Category + "."},
