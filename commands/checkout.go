@@ -40,6 +40,8 @@ type CheckoutRequest struct {
 	ReserveUntil time.Time
 	// GiftCards pay for the order, in this order, as far as their money goes.
 	GiftCards []giftcard.ID
+	// UseCredit lets the credit account of the customer pay, too, after the gift cards.
+	UseCredit bool
 	// Uses are the promotions that take something off the order, if it has no quote that says so.
 	Uses []Use
 	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
@@ -270,7 +272,7 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 		uses = usesOf(*start.Quote)
 	}
 	open := state.Phase == cart.PhaseOpen && !slices.Contains(state.Refused, start.OrderID)
-	if len(ask.GiftCards) == 0 && len(uses) == 0 || !open {
+	if len(ask.GiftCards) == 0 && !ask.UseCredit && len(uses) == 0 || !open {
 		return nil, nil
 	}
 	due, of := state.Total().Charge(), buyerOf{customer: state.CustomerID}
@@ -281,6 +283,11 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	}
 	if start.Quote != nil {
 		due = start.Quote.Total
+		for _, line := range start.Quote.Lines {
+			if line.GiftCard { // a gift card is not paid with a gift card
+				due = due.Minus(line.Gross)
+			}
+		}
 	}
 	for _, use := range uses {
 		if use.Amount.Currency != due.Currency {
@@ -291,7 +298,19 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 	if err != nil || repeats {
 		return nil, err
 	}
-	holds, err := s.holdsFor(ctx, uses, ask.GiftCards, due, of)
+	cards := ask.GiftCards
+	if ask.UseCredit && of.customer != "" {
+		account := giftcard.AccountID(of.customer, due.Currency)
+		usable := false
+		err := s.ViewGiftCard(ctx, account, func(state giftcard.State, _ int64) { usable = state.Exists() && state.Available(s.now()).Sign() > 0 })
+		if err != nil {
+			return nil, err
+		}
+		if usable {
+			cards = append(slices.Clone(cards), account)
+		}
+	}
+	holds, err := s.holdsFor(ctx, uses, cards, due, of)
 	if err != nil || len(holds) == 0 {
 		return nil, err
 	}

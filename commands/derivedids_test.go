@@ -60,6 +60,12 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.RefuseRefund:        "../domain/fulfilment/returnprocess_test.go:TestARefusalForLackOfMoneyIsMadeFinal",
 	unit.ProviderTransaction: "commandapi/payments_test.go:TestAClientAndAProviderReportOnePayment",
 	unit.MoveTakeBack:        "return", unit.SubjectStream: "erasure",
+	unit.CustomerUses: "holds_test.go:TestACustomerUsesAPromotionOnce", unit.FirstOrder: "holds_test.go:TestTwoFirstOrdersAtOnceCannotBothWin",
+	unit.CouponCode: "../domain/money/coupon/coupon_test.go:TestFold", unit.CreditAccount: "../domain/money/giftcard/giftcard_test.go:TestIDs",
+	unit.HoldTake: "holds_test.go:TestOnlyAsManyBuyersUseAPromotionAsItHasUses", unit.HoldCommit: "holds_test.go:TestAGiftCardNeverPaysMoreThanItHas",
+	unit.HoldRelease: "holds_test.go:TestOnlyAsManyBuyersUseAPromotionAsItHasUses", unit.HoldReturn: "holds_test.go:TestOnlyAsManyBuyersUseAPromotionAsItHasUses",
+	unit.HoldPayment: "holds_test.go:TestTwoGiftCardsPayWhatIsDue", unit.CreditBack: "holds_test.go:TestMoneyComesBackToAGiftCardOncePerRefund",
+	unit.IssueGiftCard: "holds_test.go:TestAGiftCardThatWasSoldIsIssuedOncePerUnit",
 }
 
 func (s *shop) stockUp(o owner, units unit.Quantity) {

@@ -3,11 +3,15 @@ package commands_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"daybook/commands"
+	"daybook/commands/aggregate"
 	"daybook/commands/internal/shoptest"
 	"daybook/domain/cart"
 	"daybook/domain/contact"
@@ -404,5 +408,82 @@ func holdsAgree(t *testing.T, s *shop, id giftcard.ID) {
 	}
 	if c := s.CartState("c"); c.Phase == cart.Completing {
 		t.Fatal("the checkout has no outcome")
+	}
+}
+
+// A gift card that was sold is issued once per unit, wherever a driver dies. Its code is shown
+// once, and finds it.
+func TestAGiftCardThatWasSoldIsIssuedOncePerUnit(t *testing.T) {
+	t.Parallel()
+	for appends := 1; appends <= 3; appends++ {
+		store := memory.New()
+		line := cart.Line{Number: 1, SKU: "CARD", Kind: unit.Service, Quantity: 2, Price: gbp("25")}
+		priced := pricing.PricedLine{Line: 1, SKU: "CARD", Quantity: 2, Price: gbp("25"), GiftCard: true}
+		priced.List, priced.Amount, priced.Net, priced.Gross = gbp("50"), gbp("50"), gbp("50"), gbp("50")
+		command := uuid.New()
+		var events []eventstore.Event
+		for i, event := range []order.Event{
+			order.Placed{
+				OrderID: "o", CartID: "c", Currency: "GBP", Lines: []cart.Line{line}, Total: gbp("50"), Charge: gbp("50"), ConfirmBy: time.Now().Add(time.Hour),
+				Quote: &pricing.Quote{Currency: "GBP", Mode: pricing.Inclusive, Lines: []pricing.PricedLine{priced}, Net: gbp("50"), Total: gbp("50")},
+			},
+			order.TransactionRecorded{TransactionID: "t", Type: order.Capture, State: order.Succeeded, Amount: gbp("50")},
+			order.Confirmed{},
+		} {
+			typ, data, err := order.Encode(event)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, eventstore.Event{ID: aggregate.EventID(command, i), Type: typ, Data: data})
+		}
+		if _, err := store.Append(t.Context(), order.Stream("o"), eventstore.NoStream, events); err != nil {
+			t.Fatal(err)
+		}
+		dying := withCodes(t, &shoptest.Mortal{Store: stepwise(store), Left: appends})
+		if err := dying.FinishOrder(t.Context(), shoptest.NewCall().Meta, "o"); appends < 3 != errors.Is(err, shoptest.ErrDead) {
+			t.Fatalf("after %d appends: %v", appends, err)
+		}
+		s := withCodes(t, store)
+		recoverFrom(t, s)
+		s.Must(s.FinishOrder(t.Context(), shoptest.NewCall().Meta, "o"))
+		var issued []giftcard.ID
+		for e, err := range store.ReadAll(t.Context(), eventstore.Start, eventstore.Filter{TypePrefixes: []string{"giftcard.issued"}}, 0) {
+			s.Must(err)
+			issued = append(issued, giftcard.ID(strings.TrimPrefix(e.Stream, giftcard.Stream(""))))
+		}
+		if len(issued) != 2 || issued[0] == issued[1] {
+			t.Fatalf("%d cards are issued: %v", len(issued), issued)
+		}
+		for _, id := range issued {
+			code, _, err := s.ShowGiftCardCode(t.Context(), shoptest.NewCall(), id)
+			s.Must(err)
+			if found, err := s.FindGiftCard(t.Context(), strings.ToLower(code)); err != nil || found != id || !s.card(id).Balance.Equal(gbp("25")) {
+				t.Errorf("the code finds %s, %v, with %s", found, err, s.card(id).Balance)
+			}
+			if _, _, err := s.ShowGiftCardCode(t.Context(), shoptest.NewCall(), id); !errors.Is(err, giftcard.ErrCodeShown) {
+				t.Errorf("the second time: %v", err)
+			}
+		}
+	}
+}
+
+// Two orders that were paid with one card have refunds with the same id. Each comes back once.
+func TestMoneyComesBackToAGiftCardOncePerRefund(t *testing.T) {
+	t.Parallel()
+	s := withCodes(t, memory.New())
+	s.Sell("MUG", 10)
+	id := s.issue("20")
+	for _, of := range []string{"a", "b"} {
+		s.fill(unit.CartID(of), 2)
+		ask := commands.CheckoutRequest{CartID: unit.CartID(of), OrderID: unit.OrderID(of), GiftCards: []giftcard.ID{id}, After: &commands.AfterPlacing{Call: shoptest.NewCall(), Confirm: true}}
+		if result, err := s.Checkout(t.Context(), shoptest.NewCall(), ask); err != nil || !result.Placed {
+			t.Fatal(result, err)
+		}
+		for range 2 {
+			s.Must(s.CreditBack(t.Context(), shoptest.NewCall().Meta, id, giftcard.CreditBack{RefundID: "r", OrderID: unit.OrderID(of), Amount: gbp("2")}))
+		}
+	}
+	if now := s.card(id); !now.Balance.Equal(gbp("14")) || !now.Back.Equal(gbp("4")) {
+		t.Errorf("balance %s, came back %s", now.Balance, now.Back)
 	}
 }

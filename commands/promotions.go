@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"daybook/domain/money/coupon"
 	"daybook/domain/money/giftcard"
 	"daybook/domain/money/promotion"
+	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -41,58 +43,64 @@ func (s *Service) ViewCoupon(ctx context.Context, code string, read func(coupon.
 // A repetition goes on.
 //
 // Errors: promotion.ErrNotFound, promotion.ErrEnded, coupon.ErrInvalid, coupon.ErrTaken.
-func (s *Service) GiveCodes(ctx context.Context, call Call, id string, codes []string) (at eventstore.Position, err error) {
+func (s *Service) GiveCodes(ctx context.Context, call Call, id string, codes []string) (done aggregate.Result[coupon.Event], err error) {
 	if err := s.admit(call, access.WritePromotions); err != nil {
-		return at, err
+		return done, err
 	}
 	if err := s.hasPromotion(ctx, id); err != nil {
-		return at, err
+		return done, err
 	}
 	wanted := make([]coupon.Give, len(codes))
 	for i, code := range codes {
 		wanted[i] = coupon.Give{Code: code, Promotion: id}
 		var has string
 		if err := s.ViewCoupon(ctx, code, func(state coupon.State, _ int64) { has = state.Promotion }); err != nil {
-			return at, err
+			return done, err
 		}
 		if has != "" && has != id && errors.Is(s.hasPromotion(ctx, has), promotion.ErrEnded) {
 			wanted[i].Ended = has
 		}
 		if _, err := coupon.Decide(wanted[i], coupon.State{Code: code, Promotion: has}); err != nil {
-			return at, err
+			return done, err
 		}
 	}
 	for _, give := range wanted {
-		if at, err = s.askCoupon(ctx, call, give.Code, give, at); err != nil {
-			return at, err
+		if done, err = s.askCoupon(ctx, call, give.Code, give, done); err != nil {
+			return done, err
 		}
 	}
-	return at, nil
+	return done, nil
 }
 
 // WithdrawCodes takes codes back from a promotion. A code that the promotion does not have stays
 // as it is.
-func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes []string) (at eventstore.Position, err error) {
+func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes []string) (done aggregate.Result[coupon.Event], err error) {
 	if err := s.admit(call, access.WritePromotions); err != nil {
-		return at, err
+		return done, err
 	}
 	if err := s.hasPromotion(ctx, id); err != nil && !errors.Is(err, promotion.ErrEnded) {
-		return at, err
+		return done, err
 	}
 	for _, code := range codes {
-		if at, err = s.askCoupon(ctx, call, code, coupon.Withdraw{Code: code, Promotion: id}, at); err != nil {
-			return at, err
+		if done, err = s.askCoupon(ctx, call, code, coupon.Withdraw{Code: code, Promotion: id}, done); err != nil {
+			return done, err
 		}
 	}
-	return at, nil
+	return done, nil
 }
 
-func (s *Service) askCoupon(ctx context.Context, call Call, code string, command coupon.Command, before eventstore.Position) (eventstore.Position, error) {
+// askCoupon sends a command to a code. The result has the events of those before, too, and the
+// latest position.
+func (s *Service) askCoupon(ctx context.Context, call Call, code string, command coupon.Command, before aggregate.Result[coupon.Event]) (aggregate.Result[coupon.Event], error) {
 	ask := request(call, coupon.Stream(code), []coupon.Command{command})
 	ask.Meta = derivedMeta(call.Meta, unit.StepCommand.Of("coupon "+code, call.Meta.CommandID.String()))
 	ask.If, ask.Redecide = nil, true
 	done, err := s.coupons.Handle(ctx, ask)
-	return later(before, done.Position), err
+	if err != nil {
+		return before, err
+	}
+	done.Events, done.Position = append(before.Events, done.Events...), later(before.Position, done.Position)
+	return done, nil
 }
 
 // hasPromotion returns an error if there is no such promotion, or if it has ended for good.
@@ -160,9 +168,9 @@ func (s *Service) FindGiftCard(ctx context.Context, code string) (giftcard.ID, e
 	if !ok {
 		return "", giftcard.ErrNotFound
 	}
-	known := false
-	err := s.ViewGiftCard(ctx, id, func(state giftcard.State, _ int64) { known = state.Exists() })
-	if err == nil && !known {
+	exists := false
+	err := s.ViewGiftCard(ctx, id, func(state giftcard.State, _ int64) { exists = state.Exists() })
+	if err == nil && !exists {
 		err = giftcard.ErrNotFound
 	}
 	return id, err
@@ -191,6 +199,44 @@ func (s *Service) ShowGiftCardCode(ctx context.Context, call Call, id giftcard.I
 // soldCode is the code of a gift card that was sold as one unit of an order's line.
 func (s *Service) soldCode(sold giftcard.Sold) string {
 	return s.Secrets.Code("sold", string(sold.OrderID), strconv.Itoa(sold.Line), strconv.Itoa(sold.Unit))
+}
+
+// soldCard is a gift card that an order has sold.
+type soldCard struct {
+	giftcard.Sold
+	amount unit.Money
+}
+
+// soldCards are the gift cards that an order has sold. There are none before the order is
+// confirmed and paid. A card is worth its list price.
+func soldCards(of order.State) (cards []soldCard) {
+	if of.Quote == nil || of.Status != order.StatusConfirmed && of.Status != order.StatusCompleted {
+		return nil
+	}
+	for _, line := range of.Quote.Lines {
+		if !line.GiftCard {
+			continue
+		}
+		i := slices.IndexFunc(of.Lines, func(l order.Line) bool { return l.Number == line.Line })
+		if i < 0 || of.PaymentState() != order.Paid {
+			continue
+		}
+		for n := range int(of.Lines[i].Quantity - of.Lines[i].Canceled) {
+			cards = append(cards, soldCard{giftcard.Sold{OrderID: of.OrderID, Line: line.Line, Unit: n + 1}, line.Price.Charge()})
+		}
+	}
+	return cards
+}
+
+// issueAll issues gift cards that were sold. Those that were issued before stay as they are. It
+// comes before the order's steps are settled, so a driver that is cut off leaves an open step.
+func (s *Service) issueAll(ctx context.Context, meta eventstore.Metadata, sold []soldCard) error {
+	for _, card := range sold {
+		if err := s.IssueSold(ctx, meta, card.Sold, card.amount); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // IssueSold issues a gift card that was sold as one unit of an order's line. It is issued once,

@@ -13,6 +13,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricing"
 	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -290,6 +291,9 @@ func (s *Service) trySteps(ctx context.Context, w *wholeCheckout) error {
 	}
 	if err != nil {
 		return err
+	}
+	if started.Quote != nil && slices.ContainsFunc(started.Quote.Lines, func(l pricing.PricedLine) bool { return l.GiftCard }) {
+		return aggregate.ErrStepByStep // the cards that are sold are issued after the order is recorded
 	}
 	process := checkout.Begin(started)
 	asks := process.Asks()

@@ -24,6 +24,10 @@ type Definitions interface {
 	PriceLists() []resource.PriceList
 	ShippingMethods() []resource.ShippingMethod
 	LegalEntities() []resource.LegalEntity
+	// Promotions are sorted by id. Codes are the codes of a promotion, sorted; found is false if
+	// there is no such promotion.
+	Promotions() []resource.Promotion
+	Codes(promotion string) (codes []string, found bool)
 	// Prices are those of a price list whose SKUs come after a given one, sorted by SKU, and at
 	// most limit of them. Only SKUs that begin with prefix are among them. found is false if there
 	// is no such list.
@@ -39,6 +43,9 @@ func (a *api) priceRoutes() {
 	get(a, apidoc.TagPrices, route{path: "/v1/price-lists", id: "list-price-lists", needs: access.ReadPrices, summary: "List price lists", views: in, about: "By id, without their prices. What has happened to a list is in its stream, `pricelist-` and its id."}, nil, a.priceLists)
 	get(a, apidoc.TagPrices, route{path: "/v1/price-lists/{price_list_id}", id: "get-price-list", needs: access.ReadPrices, summary: "Show the terms of a price list", views: in, about: "Without its prices (list-list-prices).", problems: missing}, func(l resource.PriceList) int64 { return l.Revision }, a.priceList)
 	get(a, apidoc.TagPrices, route{path: "/v1/price-lists/{price_list_id}/prices", id: "list-list-prices", needs: access.ReadPrices, summary: "List the prices of a price list", views: in, about: "By SKU. If prices change between two pages, a page shows those of its own moment.", problems: missing}, nil, a.listPrices)
+	get(a, apidoc.TagPromotions, route{path: "/v1/promotions", id: "list-promotions", needs: access.ReadPromotions, summary: "List promotions", views: in, about: "By id. What has happened to a promotion, with each of its uses, is in its stream, `promotion-` and its id."}, nil, a.promotions)
+	get(a, apidoc.TagPromotions, route{path: "/v1/promotions/{promotion_id}", id: "get-promotion", needs: access.ReadPromotions, summary: "Show a promotion", views: in, about: "With its limits and how often it was used. Its codes are in list-codes.", problems: missing}, func(p resource.Promotion) int64 { return p.Revision }, a.promotion)
+	get(a, apidoc.TagPromotions, route{path: "/v1/promotions/{promotion_id}/codes", id: "list-codes", needs: access.ReadPromotions, summary: "List the codes of a coupon", views: in, about: "In alphabetical order.", problems: missing}, nil, a.codes)
 	get(a, apidoc.TagPrices, route{path: "/v1/shipping-methods", id: "list-shipping-methods", needs: access.ReadPrices, summary: "List shipping methods", views: in, about: "By id. What has happened to a method is in its stream, `shippingmethod-` and its id."}, nil, a.methods)
 	get(a, apidoc.TagPrices, route{path: "/v1/shipping-methods/{method_id}", id: "get-shipping-method", needs: access.ReadPrices, summary: "Show a shipping method", views: in, about: "With all its rates.", problems: missing}, func(m resource.ShippingMethod) int64 { return m.Revision }, a.method)
 	get(a, apidoc.TagPrices, route{path: "/v1/legal-entities", id: "list-legal-entities", needs: access.ReadPrices, summary: "List legal entities", views: in, about: "By id. What has happened to an entity is in its stream, `legalentity-` and its id."}, nil, a.entities)
@@ -88,6 +95,46 @@ func oneOf[B any](all []B, id string, of func(B) string) (found B, err error) {
 func idOfList(l resource.PriceList) string        { return l.PriceListID }
 func idOfMethod(m resource.ShippingMethod) string { return m.MethodID }
 func idOfEntity(e resource.LegalEntity) string    { return e.EntityID }
+
+func idOfPromotion(p resource.Promotion) string { return p.PromotionID }
+
+func (a *api) promotions(_ context.Context, in *listDefinitionsInput) (query.List[resource.Promotion], error) {
+	return pageOf(in, a.Definitions.Promotions(), idOfPromotion, func(p resource.Promotion) string { return p.Status }), nil
+}
+
+type promotionInput struct {
+	Reading
+	PromotionID string `path:"promotion_id" maxLength:"64"`
+}
+
+func (a *api) promotion(_ context.Context, in *promotionInput) (resource.Promotion, error) {
+	return oneOf(a.Definitions.Promotions(), in.PromotionID, idOfPromotion)
+}
+
+type listCodesInput struct {
+	Reading
+	Paging
+	PromotionID string `path:"promotion_id" maxLength:"64"`
+}
+
+func (a *api) codes(_ context.Context, in *listCodesInput) (query.List[resource.CouponCode], error) {
+	all, found := a.Definitions.Codes(in.PromotionID)
+	if !found {
+		return query.List[resource.CouponCode]{}, query.ErrNotFound
+	}
+	from, exact := slices.BinarySearch(all, in.Cursor)
+	if exact {
+		from++
+	}
+	list := query.List[resource.CouponCode]{Items: []resource.CouponCode{}}
+	for _, code := range all[from:min(from+in.Limit, len(all))] {
+		list.Items = append(list.Items, resource.CouponCode{Code: code})
+	}
+	if len(all) > from+in.Limit {
+		list.Next = list.Items[in.Limit-1].Code
+	}
+	return list, nil
+}
 
 func (a *api) priceLists(_ context.Context, in *listDefinitionsInput) (query.List[resource.PriceList], error) {
 	return pageOf(in, a.Definitions.PriceLists(), idOfList, func(l resource.PriceList) string { return l.Status }), nil
@@ -150,6 +197,8 @@ func (a *api) entity(_ context.Context, in *entityInput) (resource.LegalEntity, 
 // noDefinitions are those of a program without any.
 type noDefinitions struct{}
 
+func (noDefinitions) Promotions() []resource.Promotion           { return nil }
+func (noDefinitions) Codes(string) ([]string, bool)              { return nil, false }
 func (noDefinitions) Position() string                           { return "0" }
 func (noDefinitions) Wait(context.Context, string) error         { return nil }
 func (noDefinitions) PriceLists() []resource.PriceList           { return nil }

@@ -357,6 +357,11 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			if err != nil {
 				return err
 			}
+			codes, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfCodes)
+			if err != nil {
+				return err
+			}
+			n.service.Secrets = commands.NewSecrets(codes)
 			n.desk = signin.New(n.service, signin.Options{
 				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
 				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, LoginSecret: logins, ClaimOrders: n.service.ClaimGuestOrders,

@@ -42,6 +42,7 @@ func (a *api) routes() {
 	add(a, apidoc.TagProducts, op{method: remove, path: aProduct, id: "retire-product", needs: access.WriteCatalogue, summary: "Take a product off sale", about: "It can no longer be put into a cart. A line that is in a cart already keeps its price.", refusals: refusals{product.ErrNotFound, product.ErrTextTooLong}}, a.retireProduct)
 
 	a.priceRoutes()
+	a.promotionRoutes()
 	a.cartRoutes()
 
 	add(a, apidoc.TagStock, op{method: post, path: aStock + "/receipts", id: "receive-stock", needs: access.WriteStock, summary: "Receive goods", key: true, about: "Adds units to what is on hand, such as a delivery.", refusals: refusals{stock.ErrLimit, stock.ErrTextTooLong}}, a.receiveStock)

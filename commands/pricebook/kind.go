@@ -34,16 +34,18 @@ type kind[S, E any] struct {
 	evolve   func(S, E) S
 	clone    func(S) S // a copy that evolve does not change
 
-	// same tells whether an event has changed nothing that rules depend on; nil: each changes them.
-	same func(before, after S) bool
+	// quiet tells whether an event changes what the definition shows, and not which prices follow
+	// from it. nil: no event is quiet.
+	quiet func(E) bool
 
 	folded map[string]*Definition[S]
 	frozen map[string]Definition[S] // copies; one is missing if the definition has changed
+	moved  map[string]bool          // definitions with quiet events since the last copy
 	all    []Definition[S]          // the copies, sorted by id; the list itself is never changed
 }
 
 func newKind[S, E any](category string, decode func(string, []byte) (E, error), evolve func(S, E) S, clone func(S) S) *kind[S, E] {
-	return &kind[S, E]{category: category, decode: decode, evolve: evolve, clone: clone, folded: map[string]*Definition[S]{}, frozen: map[string]Definition[S]{}}
+	return &kind[S, E]{category: category, decode: decode, evolve: evolve, clone: clone, folded: map[string]*Definition[S]{}, frozen: map[string]Definition[S]{}, moved: map[string]bool{}}
 }
 
 func (k *kind[S, E]) prefix() string { return k.category + "-" }
@@ -64,28 +66,31 @@ func (k *kind[S, E]) fold(id string, recorded *eventstore.Recorded) error {
 	if recorded.Revision <= held.Revision {
 		return nil
 	}
-	after := k.evolve(held.State, event)
-	if k.same == nil || held.Revision < 0 || !k.same(held.State, after) {
+	held.State, held.Revision, held.ChangedAt = k.evolve(held.State, event), recorded.Revision, recorded.RecordedAt
+	if _, copied := k.frozen[id]; copied && k.quiet != nil && k.quiet(event) {
+		k.moved[id] = true
+	} else {
 		delete(k.frozen, id)
 	}
-	held.State, held.Revision, held.ChangedAt = after, recorded.Revision, recorded.RecordedAt
 	return nil
 }
 
 func (k *kind[S, E]) freeze() (changed bool) {
-	if len(k.frozen) == len(k.folded) {
+	changed = len(k.frozen) != len(k.folded)
+	if !changed && len(k.moved) == 0 {
 		return false
 	}
 	all := make([]Definition[S], 0, len(k.folded))
 	for _, id := range slices.Sorted(maps.Keys(k.folded)) {
 		copied, same := k.frozen[id]
-		if !same {
+		if !same || k.moved[id] {
 			copied = *k.folded[id]
 			copied.State = k.clone(copied.State)
 			k.frozen[id] = copied
 		}
 		all = append(all, copied)
 	}
+	clear(k.moved)
 	k.all = all
-	return true
+	return changed
 }

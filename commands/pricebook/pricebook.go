@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,11 +37,12 @@ type Book struct {
 	lists    *kind[pricelist.State, pricelist.Event]
 	methods  *kind[shipping.State, shipping.Event]
 	entities *kind[entity.State, entity.Event]
-	// promotions are not changed by their uses, which are in the same streams.
+
 	promotions *kind[promotion.State, promotion.Event]
 	coupons    *kind[coupon.State, coupon.Event]
-	at         eventstore.Position // everything up to here was folded
-	trouble    error               // why this node does not hear of changes; nil: it does
+
+	at      eventstore.Position // everything up to here was folded
+	trouble error               // why this node does not hear of changes; nil: it does
 
 	publishing sync.Mutex // one goroutine publishes at a time
 	current    atomic.Pointer[Edition]
@@ -56,9 +58,10 @@ type Edition struct {
 	Lists    []Definition[pricelist.State]
 	Methods  []Definition[shipping.State]
 	Entities []Definition[entity.State]
-	// Promotions may lack their latest uses. The ids of Coupons say nothing.
+
 	Promotions []Definition[promotion.State]
-	Coupons    []Definition[coupon.State]
+	// Codes are the codes of coupons of each promotion, sorted.
+	Codes map[string][]string
 
 	classes map[string]bool // the tax classes of all entities
 	changed chan struct{}   // closed when there is a later edition
@@ -75,7 +78,7 @@ func New(store eventstore.Store, logger *slog.Logger) *Book {
 		entities: newKind(entity.Category, entity.Decode, entity.Evolve, func(s entity.State) entity.State { return s }),
 	}
 	b.promotions = newKind(promotion.Category, promotion.Decode, promotion.Evolve, promotion.State.Clone)
-	b.promotions.same = func(before, after promotion.State) bool { return before.Version == after.Version }
+	b.promotions.quiet = usesOnly
 	b.coupons = newKind(coupon.Category, coupon.Decode, coupon.Evolve, func(s coupon.State) coupon.State { return s })
 	b.current.Store(&Edition{Rules: pricing.Compile(pricing.Book{}), classes: map[string]bool{}, changed: make(chan struct{})})
 	return b
@@ -150,25 +153,51 @@ func (b *Book) publish() {
 	b.publishing.Lock()
 	defer b.publishing.Unlock()
 	before := b.current.Load()
-	next := &Edition{Rules: before.Rules, classes: before.classes, changed: make(chan struct{})}
+	next := &Edition{Rules: before.Rules, Codes: before.Codes, classes: before.classes, changed: make(chan struct{})}
 	b.mu.Lock()
 	changed := false
 	for _, kind := range b.definitions() {
 		changed = kind.freeze() || changed
 	}
 	next.Position, next.Lists, next.Methods, next.Entities = b.at, b.lists.all, b.methods.all, b.entities.all
-	next.Promotions, next.Coupons = b.promotions.all, b.coupons.all
+	next.Promotions = b.promotions.all
+	coupons := b.coupons.all
 	b.mu.Unlock()
 	if changed {
-		next.compile()
+		next.compile(coupons)
 	}
 	b.current.Store(next)
 	close(before.changed)
 }
 
+// usesOnly tells whether an event is about the uses of a promotion, and not about what it does.
+// Such events are frequent, and prices do not depend on them.
+func usesOnly(e promotion.Event) bool {
+	switch e.(type) {
+	case promotion.UseHeld, promotion.UseCommitted, promotion.UseReleased, promotion.UseExpired:
+		return true
+	case promotion.Created, promotion.Changed, promotion.Activated, promotion.Deactivated, promotion.Ended:
+	}
+	return false
+}
+
 // compile makes the rules of the definitions that have not ended.
-func (e *Edition) compile() {
+func (e *Edition) compile(coupons []Definition[coupon.State]) {
 	var book pricing.Book
+	e.Codes = map[string][]string{}
+	for _, code := range coupons {
+		if of := code.State.Promotion; of != "" {
+			e.Codes[of] = append(e.Codes[of], code.State.Code)
+		}
+	}
+	for _, codes := range e.Codes {
+		slices.Sort(codes)
+	}
+	for _, promo := range e.Promotions {
+		if promo.State.Exists() {
+			book.Promotions = append(book.Promotions, promo.State.Promotion(e.Codes[promo.State.ID]))
+		}
+	}
 	for _, list := range e.Lists {
 		if list.State.Exists() {
 			book.Lists = append(book.Lists, list.State.List())
@@ -177,17 +206,6 @@ func (e *Edition) compile() {
 	for _, method := range e.Methods {
 		if method.State.Exists() {
 			book.Methods = append(book.Methods, method.State.Method())
-		}
-	}
-	codes := make(map[string][]string)
-	for _, given := range e.Coupons {
-		if of := given.State.Promotion; of != "" {
-			codes[of] = append(codes[of], given.State.Code)
-		}
-	}
-	for _, one := range e.Promotions {
-		if one.State.Exists() {
-			book.Promotions = append(book.Promotions, one.State.Promotion(codes[one.State.ID]))
 		}
 	}
 	e.classes = make(map[string]bool)

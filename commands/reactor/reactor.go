@@ -86,8 +86,8 @@ type Finisher interface {
 	// ExpireCart ends a cart that was not changed for long enough. If the last change is too
 	// recent, postponed is the cart's new deadline. Otherwise it is zero.
 	ExpireCart(ctx context.Context, meta eventstore.Metadata, id unit.CartID, now time.Time) (postponed time.Time, err error)
-	// FollowHold looks at what a stream holds for an order, and ends it if the order or its checkout
-	// has ended. Otherwise postponed is when to look again.
+	// FollowHold looks at what a stream holds for an order, and ends it if the order or its
+	// checkout has ended. Otherwise postponed is when to look again.
 	FollowHold(ctx context.Context, meta eventstore.Metadata, stream string, id unit.OrderID, now time.Time) (postponed time.Time, err error)
 	// ExpireGiftCard ends the gift card of a stream, if its time is over.
 	ExpireGiftCard(ctx context.Context, meta eventstore.Metadata, stream string, now time.Time) error

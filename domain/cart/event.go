@@ -147,8 +147,8 @@ type CheckoutStarted struct {
 	// Quote is what the lines and charges cost, and why. It is absent if each line costs its price
 	// times its units.
 	Quote *pricing.Quote `json:"quote,omitempty"`
-	// RoundedLines means that there is no quote and that each line is rounded by itself. Checkouts of
-	// older programs and of imports have neither: only their sum is rounded.
+	// RoundedLines means that there is no quote and that each line is rounded by itself. Checkouts
+	// of older programs and of imports have neither: only their sum is rounded.
 	RoundedLines bool `json:"rounded_lines,omitzero"`
 	// OrderIDFrom says who chose the order id. It is empty in checkouts that older
 	// programs began; the ids of their reservations leave the cart out.
@@ -158,8 +158,9 @@ type CheckoutStarted struct {
 	Holds []Hold `json:"holds,omitempty"`
 }
 
-// Hold is something that a checkout holds for its order besides stock. The confirmation of the order
-// makes it final. If the checkout is refused or the order ends before that, it is given back.
+// Hold is something that a checkout holds for its order besides stock. The confirmation of the
+// order makes it final. If the checkout is refused or the order ends before that, it is given
+// back.
 type Hold struct {
 	Kind HoldKind `json:"kind"`
 	ID   HoldID   `json:"id"`

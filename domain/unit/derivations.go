@@ -80,7 +80,8 @@ var (
 	HoldCommit  = derivation("hold commit", "order id", "holder")
 	HoldRelease = derivation("hold release", "cart id", "order id", "holder")
 	HoldReturn  = derivation("hold return", "order id", "holder")
-	// HoldPayment is the id of the transaction with which an order records what a gift card has paid.
+	// HoldPayment is the id of the transaction with which an order records what a gift card has
+	// paid.
 	HoldPayment = derivation("hold payment", "order id", "holder")
 )
 

@@ -11,6 +11,7 @@ import (
 	"daybook/commands/pricebook"
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
@@ -54,6 +55,18 @@ func (d Definitions) ShippingMethods() []resource.ShippingMethod {
 // LegalEntities implements readapi.Definitions.
 func (d Definitions) LegalEntities() []resource.LegalEntity {
 	return shown(d.Book.Edition().Entities, resource.LegalEntityOf, func(s entity.State) string { return s.ID })
+}
+
+// Promotions implements readapi.Definitions.
+func (d Definitions) Promotions() []resource.Promotion {
+	return shown(d.Book.Edition().Promotions, resource.PromotionOf, func(s promotion.State) string { return s.ID })
+}
+
+// Codes implements readapi.Definitions.
+func (d Definitions) Codes(of string) (codes []string, found bool) {
+	edition := d.Book.Edition()
+	found = slices.ContainsFunc(edition.Promotions, func(held pricebook.Definition[promotion.State]) bool { return held.State.ID == of && of != "" })
+	return edition.Codes[of], found
 }
 
 // shown leaves out streams whose first event is no definition.

@@ -10,9 +10,12 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -78,6 +81,7 @@ func Catalogue() []Entry {
 	for _, rejections := range [][]*rule.Rejection{
 		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
 		pricelist.Rejections, pricing.Rejections, shipping.Rejections, entity.Rejections,
+		promotion.Rejections, coupon.Rejections, giftcard.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

@@ -8,9 +8,12 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -74,6 +77,15 @@ var facts = rows(
 	nothing(pricelist.ErrNotFound, pricelist.ErrEnded, pricelist.ErrLimit, shipping.ErrNotFound, shipping.ErrEnded, entity.ErrNotFound, entity.ErrEnded),
 	facing[fieldFacts](pricelist.ErrInvalid, pricelist.ErrFixed, shipping.ErrInvalid, entity.ErrInvalid),
 	facing[taxClassFacts](entity.ErrClassUnknown),
+
+	// Of promotions and gift cards. A checkout that could not hold one has holds.
+	facing[holdsFacts](promotion.ErrNotFound, promotion.ErrEnded, promotion.ErrExhausted, promotion.ErrUsedByCustomer,
+		giftcard.ErrNotFound, giftcard.ErrInsufficient, giftcard.ErrExpired, giftcard.ErrDisabled, giftcard.ErrCurrency),
+	facing[promotionFacts](promotion.ErrCustomerUnknown),
+	facing[fieldFacts](promotion.ErrInvalid, promotion.ErrFixed, giftcard.ErrInvalid, coupon.ErrInvalid),
+	facing[codeFacts](coupon.ErrTaken),
+	facing[backFacts](giftcard.ErrBackTooMuch),
+	nothing(giftcard.ErrExists, giftcard.ErrCodeShown),
 
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,

@@ -22,8 +22,8 @@ type State struct {
 	Expired    bool            `json:"expired,omitzero"`
 	Disabled   bool            `json:"disabled,omitzero"`
 
-	// Balance is what the shop owes: all money that came in and was neither redeemed nor taken away.
-	// A part of it may be held.
+	// Balance is what the shop owes: all money that came in and was neither redeemed nor taken
+	// away. A part of it may be held.
 	Balance unit.Money `json:"balance,omitzero"`
 	// Held is what is set aside, by order.
 	Held map[unit.OrderID]HeldFor `json:"held,omitempty"`

@@ -93,8 +93,8 @@ type UseHeld struct {
 	OrderID unit.OrderID `json:"order_id"`
 	CartID  unit.CartID  `json:"cart_id"` // whose checkout holds it
 	Amount  unit.Money   `json:"amount"`  // what the promotion takes off; it counts for the budget
-	// ExpiresAt is the deadline of the order. Then the program looks at the order; see FollowHold in
-	// package commands.
+	// ExpiresAt is the deadline of the order. Then the program looks at the order; see FollowHold
+	// in package commands.
 	ExpiresAt time.Time `json:"expires_at"`
 }
 

@@ -21,10 +21,10 @@ func (cmd Define) Faults() (found faults.List) {
 	found.If(cmd.ID == "", "/promotion_id", "it is missing")
 	found.Code("/promotion_id", cmd.ID)
 	found.If(cmd.Kind != pricing.Automatic && cmd.Kind != pricing.Coupon, "/kind", "want automatic or coupon")
-	known := slices.Contains([]pricing.Class{pricing.ItemClass, pricing.OrderClass, pricing.ShippingClass}, cmd.Class)
-	found.If(!known, "/class", "want item, order or shipping")
+	classKnown := slices.Contains([]pricing.Class{pricing.ItemClass, pricing.OrderClass, pricing.ShippingClass}, cmd.Class)
+	found.If(!classKnown, "/class", "want item, order or shipping")
 	found.Line("/title", cmd.Title, unit.MaxTitle, true)
-	if known {
+	if classKnown {
 		found = append(found, actionFaults(cmd.Class, cmd.Action)...)
 		found = append(found, conditionFaults(cmd.Class, cmd.Conditions)...)
 	}

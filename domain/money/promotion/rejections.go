@@ -15,7 +15,7 @@ var (
 	ErrUsedByCustomer = &rule.Rejection{Code: "promotion-used-by-customer", Detail: "The customer has used the promotion as often as one customer may."}
 	// ErrCustomerUnknown means that a promotion with a limit for each customer was asked for by
 	// somebody who is not known.
-	ErrCustomerUnknown = &rule.Rejection{Code: "promotion-customer-unknown", Detail: "The promotion may be used a limited number of times by each customer, so it needs a customer or an e-mail address."}
+	ErrCustomerUnknown = &rule.Rejection{Code: "promotion-customer-missing", Detail: "The promotion may be used a limited number of times by each customer, so it needs a customer or an e-mail address."}
 )
 
 // Rejections are all refusals of this package.
