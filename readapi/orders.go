@@ -22,7 +22,7 @@ type listOrdersInput struct {
 	Counting
 	Period
 	Status         []string `query:"status" maxItems:"10" enum:"pending,confirmed,completed,canceled,expired"`
-	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
+	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overpaid,due,voided"`
 	Fulfillment    []string `query:"fulfillment_state" maxItems:"20" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
 	CustomerID     []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
 	Reference      []string `query:"reference" class:"personal" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number for the order."`

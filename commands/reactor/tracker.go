@@ -431,9 +431,16 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 		t.end(workReturn, id, ordersStep(event.Step, event.Ref))
 	case returns.Received:
 		t.begin(workKey{workReturn, id, strconv.Itoa(event.Receipt)}, e)
+		if len(event.Credits) > 0 {
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepCredit, returns.CreditRef(event.Receipt))}, e)
+		}
+	case returns.Approved:
+		if len(event.Credits) > 0 {
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepCredit, returns.CreditRef(0))}, e)
+		}
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
-	case returns.Approved, returns.Closed, returns.TakenOver, returns.CreditNoted:
+	case returns.Closed, returns.TakenOver, returns.CreditNoted:
 		// These move no goods and ask no order.
 	}
 	return nil

@@ -439,7 +439,7 @@ func (m *machine) transaction() RecordTransaction {
 		Type:  []TransactionType{Authorize, Capture, Void, Refund, Chargeback, Dispute, Reversal}[m.pick(7)],
 		State: []TransactionState{Pending, Succeeded, Succeeded, Failed}[m.pick(4)],
 	}
-	if m.pick(2) == 0 {
+	if m.pick(3) == 0 || cmd.Type == Reversal {
 		cmd.Parent = ids[m.pick(len(ids))]
 	}
 	return cmd
@@ -477,7 +477,7 @@ func (m *machine) settleOldest() Command {
 func (m *machine) step() {
 	parcels := []unit.ShipmentID{"p1", "p2", "p3", "p4"}
 	places := []unit.LocationID{"main", "east", "west"}
-	switch m.pick(38) {
+	switch m.pick(44) {
 	case 27, 28:
 		m.ask(m.refundRequest())
 	case 29, 30, 31:
@@ -500,7 +500,7 @@ func (m *machine) step() {
 		}
 	case 8:
 		m.ask(Expire{Now: m.now})
-	case 9, 10:
+	case 9, 10, 38, 39, 40, 41, 42, 43:
 		m.ask(m.transaction())
 	case 11:
 		m.ask(SettleTransaction{TransactionID: []unit.TransactionID{"t1", "t2", "t3", "t4"}[m.pick(4)], State: []TransactionState{Succeeded, Failed}[m.pick(2)]})
@@ -597,7 +597,7 @@ func (m *machine) refundStep() Command {
 // difference explains a refund, writes a difference off, reports what cannot be read, or gives more
 // time.
 func (m *machine) difference() Command {
-	switch m.pick(4) {
+	switch m.pick(6) {
 	case 0:
 		return WriteOff{Reason: "x", Tolerance: []*unit.Money{nil, amountOf("1")}[m.pick(2)]}
 	case 1:
@@ -606,7 +606,7 @@ func (m *machine) difference() Command {
 		return Extend{Until: m.state.ConfirmBy.Add(time.Minute), Now: m.now, Latest: later.Add(5 * time.Minute), Reason: "x"}
 	}
 	for _, t := range m.state.Transactions {
-		if t.Unexplained != nil {
+		if t.Unexplained != nil && t.State == Succeeded {
 			return ExplainRefund{TransactionID: t.ID, Purpose: []RefundPurpose{Settlement, Compensation}[m.pick(2)], Reason: "x"}
 		}
 	}

@@ -204,7 +204,7 @@ func approve(s State) ([]Event, error) {
 	if s.Admission == AdmissionAsked {
 		return nil, ErrNotAdmitted
 	}
-	return []Event{Approved{}}, nil
+	return []Event{Approved{Credits: s.creditsOfServices()}}, nil
 }
 
 func decline(cmd Decline, s State) ([]Event, error) {
@@ -260,7 +260,7 @@ func receive(cmd Receive, s State) ([]Event, error) {
 		}
 		awaited[l.Line-1] -= l.Quantity
 	}
-	return []Event{Received{Receipt: next, Lines: cmd.Lines}}, nil
+	return []Event{Received{Receipt: next, Lines: cmd.Lines, Credits: s.creditsOf(cmd.Lines)}}, nil
 }
 
 func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejection {

@@ -112,6 +112,8 @@ var (
 	ReturnRefund  = derivation("record return refund", "return id", "order id", "transaction id")
 	ReturnCredit  = derivation("credit of return", "return id", "step")
 	CreditReturn  = derivation("credit return", "return id", "order id", "step")
-	ReturnSettle  = derivation("settle return", "return id", "receipt")
-	MoveTakeBack  = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
+	// RefuseRefund makes an order's refusal of a return's refund final.
+	RefuseRefund = derivation("refuse return refund", "return id", "order id", "transaction id", "amount")
+	ReturnSettle = derivation("settle return", "return id", "receipt")
+	MoveTakeBack = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
 )

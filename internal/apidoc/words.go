@@ -69,7 +69,7 @@ func eventsOf(aggregates ...string) (types []any) {
 var (
 	kinds          = []any{"stocked", "service"}
 	conditions     = []any{"available", "damaged", "quality_control", "other"}
-	payStates      = []any{"unpaid", "authorized", "partially_authorized", "partially_paid", "paid", "partially_refunded", "refunded", "overcharged", "voided"}
+	payStates      = []any{"unpaid", "authorized", "partially_authorized", "partially_paid", "paid", "partially_refunded", "refunded", "overpaid", "due", "voided"}
 	shipStates     = []any{"unfulfilled", "partially_fulfilled", "fulfilled", "partially_delivered", "delivered", "backordered", "not_required"}
 	transactions   = []any{"authorize", "capture", "void", "refund", "chargeback"}
 	settled        = []any{"pending", "succeeded", "failed"}

@@ -16,7 +16,7 @@ type OrderCommon struct {
 	Currency         string `json:"currency"`
 	Country          string `json:"country,omitempty"`
 	Status           string `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
-	PaymentState     string `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
+	PaymentState     string `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overpaid,due,voided"`
 	FulfillmentState string `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
 	OnHold           bool   `json:"on_hold"`
 	Archived         bool   `json:"archived"`
@@ -26,6 +26,8 @@ type OrderCommon struct {
 	Owed             Money  `json:"owed"`
 	Captured         Money  `json:"captured"`
 	Refunded         Money  `json:"refunded"`
+	ToReturn         Money  `json:"to_return" doc:"What has to be given back, and for which no refund is under way."`
+	ToCollect        Money  `json:"to_collect" doc:"What is still to be paid."`
 	LineCount        int    `json:"line_count"`
 	Units            int64  `json:"units" doc:"How many units in all, as placed."`
 	Revision         int64  `json:"revision"`
@@ -94,7 +96,7 @@ type OrderReservation struct {
 // Payment is a payment transaction.
 type Payment struct {
 	TransactionID string `json:"transaction_id"`
-	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback" doc:"What the transaction does."`
+	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback,dispute,reversal" doc:"What the transaction does."`
 	State         string `json:"state" enum:"pending,succeeded,failed" doc:"The state of the transaction."`
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
@@ -161,6 +163,7 @@ func OrderOf(s order.State, revision int64) Order {
 			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention(),
 			PlacedTotal: MoneyOf(placed), Total: MoneyOf(s.Total), Owed: MoneyOf(s.Owed()),
 			Captured: MoneyOf(s.Captured()), Refunded: MoneyOf(s.Returned()),
+			ToReturn: MoneyOf(s.ToReturn()), ToCollect: MoneyOf(s.ToCollect()),
 			LineCount: len(s.Lines), Units: int64(units), Revision: revision,
 		},
 		HoldReason: s.HoldReason, Details: detailsOf(s.Details), ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),

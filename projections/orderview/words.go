@@ -120,8 +120,12 @@ func ReturnWords(e returns.Event) string {
 	case returns.RefundWithdrawn:
 		return because(fmt.Sprintf("%s of refund %s taken back, refused by order %s", e.Amount, e.TransactionID, e.OrderID), e.Reason)
 	case returns.OrdersSettled:
-		if e.Step == returns.StepRefund {
+		switch e.Step {
+		case returns.StepRefund:
 			return fmt.Sprintf("refund %s recorded at its orders", e.Ref)
+		case returns.StepCredit:
+			return fmt.Sprintf("credit for %s recorded at its orders", e.Ref)
+		case returns.StepRelease:
 		}
 		return "units released at its orders"
 	case returns.Closed:
