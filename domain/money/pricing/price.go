@@ -204,7 +204,7 @@ func (p *pricing) refuse(no *rule.Rejection, l *Item, why string) error {
 func (p *pricing) quote() (Quote, error) {
 	q := Quote{
 		PricedAt: p.at.UTC(), Currency: p.cart.Currency, Mode: p.mode, Channel: p.cart.Channel, ShipTo: p.cart.ShipTo,
-		Lines: make([]PricedLine, len(p.lines)),
+		Groups: slices.Sorted(slices.Values(p.cart.Groups)), Lines: make([]PricedLine, len(p.lines)),
 	}
 	if e := p.entity; e != nil {
 		q.Entity, q.EntityVersion = e.ID, e.Version
