@@ -3,8 +3,6 @@ package moneyview
 import (
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"daybook/domain/order"
 )
 
@@ -53,26 +51,26 @@ type paymentKey struct {
 // Ledger adds up the differences that the events of a batch make.
 type Ledger struct {
 	days       *time.Location
-	items      map[itemKey]*amounts
-	promotions map[promotionKey]*decimal.Decimal
-	taxes      map[taxKey]*taxAmount
-	payments   map[paymentKey]*moved
+	items      map[itemKey]amounts
+	promotions map[promotionKey]off
+	taxes      map[taxKey]taxAmount
+	payments   map[paymentKey]moved
 }
 
 // NewLedger is an empty ledger. days is the time zone of the merchant's days.
 func NewLedger(days *time.Location) *Ledger {
 	return &Ledger{
-		days: days, items: map[itemKey]*amounts{}, promotions: map[promotionKey]*decimal.Decimal{},
-		taxes: map[taxKey]*taxAmount{}, payments: map[paymentKey]*moved{},
+		days: days, items: map[itemKey]amounts{}, promotions: map[promotionKey]off{},
+		taxes: map[taxKey]taxAmount{}, payments: map[paymentKey]moved{},
 	}
 }
 
 // Before is what an order amounted to before an event.
 type Before struct {
-	kind                     string // empty: the event changes no money
-	goods                    goods
-	payments                 []row[payment, moved]
-	writtenOff, gain, beyond decimal.Decimal
+	kind        string // empty: the event changes no money
+	goods       goods
+	payments    []row[payment, moved]
+	differences []row[string, amounts]
 }
 
 // Note is called before an event is folded. A nil ledger notes and books nothing.
@@ -85,7 +83,7 @@ func (l *Ledger) Note(s order.State, event order.Event) Before {
 		return b
 	}
 	b.goods, b.payments = goodsOf(s), paymentsOf(s)
-	b.writtenOff, b.gain, b.beyond = differencesOf(s)
+	b.differences = differencesOf(s)
 	return b
 }
 
@@ -120,50 +118,34 @@ func (l *Ledger) Book(b Before, s order.State, channel string, when time.Time) {
 		return
 	}
 	of, day := partyOf(s, channel), when.In(l.days).Format(time.DateOnly)
-	l.bookGoods(day, b.kind, of, goodsOf(s), 1)
-	l.bookGoods(day, b.kind, of, b.goods, -1)
-	l.bookPayments(day, of, paymentsOf(s), 1)
-	l.bookPayments(day, of, b.payments, -1)
-	writtenOff, gain, beyond := differencesOf(s)
-	for _, d := range []row[string, decimal.Decimal]{
-		{WrittenOff, writtenOff.Sub(b.writtenOff)}, {Gain, gain.Sub(b.gain)}, {Beyond, beyond.Sub(b.beyond)},
-	} {
-		if !d.value.IsZero() {
-			entry(l.items, itemKey{day, d.key, of, item{charge: Difference}}).add(amounts{net: d.value})
+	goods := goodsOf(s)
+	change(l.items, goods.items, b.goods.items, func(k item) itemKey { return itemKey{day, b.kind, of, k} })
+	change(l.promotions, goods.promotions, b.goods.promotions, func(k promoted) promotionKey { return promotionKey{day, b.kind, of, k} })
+	change(l.taxes, goods.taxes, b.goods.taxes, func(k taxed) taxKey { return taxKey{day, b.kind, of.entity, of.country, of.currency, k} })
+	change(l.payments, paymentsOf(s), b.payments, func(k payment) paymentKey { return paymentKey{day, of.entity, of.channel, of.currency, k} })
+	change(l.items, differencesOf(s), b.differences, func(kind string) itemKey { return itemKey{day, kind, of, item{charge: Difference}} })
+}
+
+// quantity is what a row adds up.
+type quantity[V any] interface {
+	plus(V) V
+	negated() V
+	isZero() bool
+}
+
+// change adds the difference between after and before to the sums, for each key that an event
+// changes. So which rows there are does not depend on the batches in which events come.
+func change[K, R comparable, V quantity[V]](sums map[R]V, after, before []row[K, V], under func(K) R) {
+	changes := make(map[K]V, len(after))
+	for _, r := range after {
+		changes[r.key] = changes[r.key].plus(r.value)
+	}
+	for _, r := range before {
+		changes[r.key] = changes[r.key].plus(r.value.negated())
+	}
+	for key, value := range changes {
+		if !value.isZero() {
+			sums[under(key)] = sums[under(key)].plus(value)
 		}
 	}
-}
-
-// bookGoods adds goods to the sums, or takes them off with sign -1.
-func (l *Ledger) bookGoods(day, kind string, of party, g goods, sign int64) {
-	factor := decimal.NewFromInt(sign)
-	for _, r := range g.items {
-		a := r.value
-		if sign < 0 {
-			a = a.negated()
-		}
-		entry(l.items, itemKey{day, kind, of, r.key}).add(a)
-	}
-	for _, r := range g.promotions {
-		sum := entry(l.promotions, promotionKey{day, kind, of, r.key})
-		*sum = sum.Add(r.value.Mul(factor))
-	}
-	for _, r := range g.taxes {
-		entry(l.taxes, taxKey{day, kind, of.entity, of.country, of.currency, r.key}).add(taxAmount{r.value.base.Mul(factor), r.value.tax.Mul(factor)})
-	}
-}
-
-func (l *Ledger) bookPayments(day string, of party, all []row[payment, moved], sign int64) {
-	for _, r := range all {
-		entry(l.payments, paymentKey{day, of.entity, of.channel, of.currency, r.key}).
-			add(moved{sign * r.value.count, r.value.amount.Mul(decimal.NewFromInt(sign))})
-	}
-}
-
-// entry returns the sum under a key, which it adds if it is missing.
-func entry[K comparable, V any](sums map[K]*V, key K) *V {
-	if sums[key] == nil {
-		sums[key] = new(V)
-	}
-	return sums[key]
 }

@@ -53,10 +53,8 @@ type amounts struct {
 	list, discount, net, tax decimal.Decimal
 }
 
-func (a *amounts) add(b amounts) {
-	a.units += b.units
-	a.list, a.discount = a.list.Add(b.list), a.discount.Add(b.discount)
-	a.net, a.tax = a.net.Add(b.net), a.tax.Add(b.tax)
+func (a amounts) plus(b amounts) amounts {
+	return amounts{a.units + b.units, a.list.Add(b.list), a.discount.Add(b.discount), a.net.Add(b.net), a.tax.Add(b.tax)}
 }
 
 func (a amounts) negated() amounts {
@@ -79,12 +77,23 @@ type taxed struct{ component, place, rate, treatment string }
 // taxAmount is a tax and what it is a tax of.
 type taxAmount struct{ base, tax decimal.Decimal }
 
-func (t *taxAmount) add(u taxAmount) { t.base, t.tax = t.base.Add(u.base), t.tax.Add(u.tax) }
+func (t taxAmount) plus(u taxAmount) taxAmount {
+	return taxAmount{t.base.Add(u.base), t.tax.Add(u.tax)}
+}
+func (t taxAmount) negated() taxAmount { return taxAmount{t.base.Neg(), t.tax.Neg()} }
+func (t taxAmount) isZero() bool       { return t.base.IsZero() && t.tax.IsZero() }
+
+// off is what was taken off.
+type off struct{ amount decimal.Decimal }
+
+func (o off) plus(p off) off { return off{o.amount.Add(p.amount)} }
+func (o off) negated() off   { return off{o.amount.Neg()} }
+func (o off) isZero() bool   { return o.amount.IsZero() }
 
 // goods is what an order's lines and charges amount to. The lists may name a key several times.
 type goods struct {
 	items      []row[item, amounts]
-	promotions []row[promoted, decimal.Decimal]
+	promotions []row[promoted, off]
 	taxes      []row[taxed, taxAmount]
 }
 
@@ -130,10 +139,10 @@ func (g *goods) priced(currency unit.Currency, of item, units int64, left shares
 		net: minor(left.Money-tax, currency), tax: minor(tax, currency),
 	}
 	for _, adjustment := range p.Adjustments {
-		off := share(adjustment.Amount.Amount, left.Units, units, currency)
-		a.discount = a.discount.Add(off)
-		g.promotions = append(g.promotions, row[promoted, decimal.Decimal]{
-			promoted{of, projections.Key(adjustment.Promotion), projections.Key(adjustment.Code)}, off,
+		taken := share(adjustment.Amount.Amount, left.Units, units, currency)
+		a.discount = a.discount.Add(taken)
+		g.promotions = append(g.promotions, row[promoted, off]{
+			promoted{of, projections.Key(adjustment.Promotion), projections.Key(adjustment.Code)}, off{taken},
 		})
 	}
 	g.items = append(g.items, row[item, amounts]{of, a})
@@ -233,7 +242,9 @@ type moved struct {
 	amount decimal.Decimal
 }
 
-func (m *moved) add(n moved) { m.count, m.amount = m.count+n.count, m.amount.Add(n.amount) }
+func (m moved) plus(n moved) moved { return moved{m.count + n.count, m.amount.Add(n.amount)} }
+func (m moved) negated() moved     { return moved{-m.count, m.amount.Neg()} }
+func (m moved) isZero() bool       { return m.count == 0 && m.amount.IsZero() }
 
 // paymentsOf are the transactions of an order that moved money.
 func paymentsOf(s order.State) (all []row[payment, moved]) {
@@ -264,11 +275,12 @@ func purposeOf(t order.Transaction) string {
 	return string(order.Settlement)
 }
 
-// differencesOf is what makes what an order owes differ from what its items amount to.
-func differencesOf(s order.State) (writtenOff, gain, beyond decimal.Decimal) {
+// differencesOf is what makes what an order owes differ from what its items amount to, by kind.
+func differencesOf(s order.State) []row[string, amounts] {
 	if !s.Exists() {
-		return writtenOff, gain, beyond
+		return nil
 	}
-	writtenOff, gain = s.WrittenOff.Amount.Neg(), s.KeptAsGain.Amount
-	return writtenOff, gain, s.Owed().Amount.Sub(goodsOf(s).sum()).Sub(writtenOff).Sub(gain)
+	writtenOff, gain := s.WrittenOff.Amount.Neg(), s.KeptAsGain.Amount
+	beyond := s.Owed().Amount.Sub(goodsOf(s).sum()).Sub(writtenOff).Sub(gain)
+	return []row[string, amounts]{{WrittenOff, amounts{net: writtenOff}}, {Gain, amounts{net: gain}}, {Beyond, amounts{net: beyond}}}
 }

@@ -69,7 +69,7 @@ type record struct {
 // orders folds the orders of one batch.
 type orders struct {
 	records map[string]*record
-	inOrder []*record // in the order of their first events, so that a batch always writes in the same order
+	inOrder []*record         // in the order of their first events, so that a batch always writes in the same order
 	money   *moneyview.Ledger // nil: what is folded again was counted before
 }
 
