@@ -31,6 +31,8 @@ type CheckoutRequest struct {
 	Reference string
 	// Details, if it is set, are the order's in place of those of the cart.
 	Details      *contact.Details
+	// Expect is what the caller believes that the cart costs.
+	Expect       Expectation
 	Sourcing     *cart.Sourcing
 	Shortage     cart.Policy
 	ReserveUntil time.Time
@@ -123,11 +125,25 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		}
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
+	for try := 1; ; try++ {
+		if err := s.price(ctx, call, ask, &start); err != nil {
+			return CheckoutResult{}, err
+		}
+		result, err := s.checkoutPriced(ctx, call, ask, start)
+		if try == maxTries || !errors.Is(err, cart.ErrQuoteStale) {
+			return result, err
+		}
+	}
+}
+
+// checkoutPriced carries out a checkout with the quote in start. If the cart has changed since it was
+// priced, the error is cart.ErrQuoteStale, and nothing is recorded.
+func (s *Service) checkoutPriced(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout) (CheckoutResult, error) {
 	for range maxTries {
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
 			return result, err
 		}
-		s.bringKey(ctx, ask, defaults != nil)
+		s.bringKey(ctx, ask, start.Defaults != nil)
 		result, err := s.together.checkout(ctx, call, ask, start)
 		if !errors.Is(err, aggregate.ErrStepByStep) {
 			return result, err

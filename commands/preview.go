@@ -31,8 +31,8 @@ type Preview struct {
 // PreviewPrice says what a cart would cost at a time. It changes nothing. The groups of the
 // customer's account are added to those of the cart. Its lines are made from lines.
 //
-// Errors: *LinesError with product.ErrNotFound or product.ErrRetired for each line that the catalogue
-// refuses, and those of the log.
+// Errors: *LinesError with product.ErrNotFound or product.ErrRetired for each line that the
+// catalogue refuses, and those of the log.
 func (s *Service) PreviewPrice(ctx context.Context, call Call, like pricing.Cart, lines []PreviewLine, at time.Time) (Preview, error) {
 	if err := s.admit(call, access.ReadPrices); err != nil {
 		return Preview{}, err

@@ -32,8 +32,8 @@ const (
 // PriceImport is an import of prices into a list.
 type PriceImport struct {
 	// File is CSV in UTF-8. Its header names the columns sku and price, and may name from, the
-	// quantity from which a price counts (1 if it is left out). Several rows of a SKU are its tiers.
-	// A row without a price removes its SKU.
+	// quantity from which a price counts (1 if it is left out). Several rows of a SKU are its
+	// tiers. A row without a price removes its SKU.
 	File io.Reader
 	// Replace removes the SKUs that the file does not name.
 	Replace bool
@@ -81,10 +81,10 @@ func (e *RowsError) add(line int, what string, args ...any) {
 	e.Faults = append(e.Faults, RowFault{line, fmt.Sprintf(what, args...)})
 }
 
-// ImportPrices sets the prices of a list from a file. If a row is wrong, nothing is changed. A large
-// file is recorded in several appends. If the import is cut off between two of them, it can be
-// repeated: what is recorded already stays as it is. If the call has a condition, the first append
-// checks it.
+// ImportPrices sets the prices of a list from a file. If a row is wrong, nothing is changed. A
+// large file is recorded in several appends. If the import is cut off between two of them, it can
+// be repeated: what is recorded already stays as it is. If the call has a condition, the first
+// append checks it.
 //
 // Errors: *RowsError, and those of PriceList.
 func (s *Service) ImportPrices(ctx context.Context, call Call, id string, in PriceImport) (PriceImportResult, aggregate.Result[pricelist.Event], error) {

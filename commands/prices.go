@@ -26,9 +26,9 @@ type Prices interface {
 	KnowsTaxClass(class string) bool
 }
 
-// knowsTaxClass refuses a tax class that no legal entity has. Entities are in streams of their own,
-// so an entity that loses the class at the same moment is not noticed here. Then the price of a cart
-// is refused (tax-unknown).
+// knowsTaxClass refuses a tax class that no legal entity has. Entities are in streams of their
+// own, so an entity that loses the class at the same moment is not noticed here. Then the price
+// of a cart is refused (tax-unknown).
 func (s *Service) knowsTaxClass(class string) error {
 	if class == "" || s.Prices == nil || s.Prices.KnowsTaxClass(class) {
 		return nil

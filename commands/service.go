@@ -400,7 +400,7 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	var commands []cart.Command
 	if open != nil {
 		opening := *open
-		opening.Lines = priced
+		opening.Lines, opening.Channel = priced, call.Meta.Channel
 		commands = append(commands, opening)
 	} else {
 		for _, line := range priced {

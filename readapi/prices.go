@@ -12,8 +12,8 @@ import (
 	"daybook/projections/query"
 )
 
-// Definitions are the price lists, shipping methods and legal entities. The node has them in memory,
-// because it prices carts by them, so there is no read model of them.
+// Definitions are the price lists, shipping methods and legal entities. The node has them in
+// memory, because it prices carts by them, so there is no read model of them.
 type Definitions interface {
 	// Position is that of the latest event that is in the definitions.
 	Position() string
@@ -24,9 +24,9 @@ type Definitions interface {
 	PriceLists() []resource.PriceList
 	ShippingMethods() []resource.ShippingMethod
 	LegalEntities() []resource.LegalEntity
-	// Prices are those of a price list whose SKUs come after a given one, sorted by SKU, and at most
-	// limit of them. Only SKUs that begin with prefix are among them. found is false if there is no
-	// such list.
+	// Prices are those of a price list whose SKUs come after a given one, sorted by SKU, and at
+	// most limit of them. Only SKUs that begin with prefix are among them. found is false if there
+	// is no such list.
 	Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, found bool)
 }
 

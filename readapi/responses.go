@@ -39,7 +39,8 @@ func orderSummary(s orderview.Summary) resource.OrderSummary {
 		OrderCommon: resource.OrderCommon{
 			OrderID: s.OrderID, Reference: s.Reference, CustomerID: s.CustomerID, CartID: s.CartID, Currency: s.Currency, Country: s.Country,
 			Status: s.Status, PaymentState: s.PaymentState, FulfillmentState: s.FulfillmentState,
-			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention,
+			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention, Attention: s.Attention,
+			ToReturn: resource.MoneyIn(s.Currency, s.ToReturn), ToCollect: resource.MoneyIn(s.Currency, s.ToCollect),
 			PlacedTotal: resource.MoneyIn(s.Currency, s.PlacedTotal), Total: resource.MoneyIn(s.Currency, s.Total), Owed: resource.MoneyIn(s.Currency, s.Owed),
 			Captured: resource.MoneyIn(s.Currency, s.Captured), Refunded: resource.MoneyIn(s.Currency, s.Refunded),
 			LineCount: s.LineCount, Units: s.Units, Revision: s.Revision,

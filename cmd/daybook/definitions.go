@@ -2,20 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"daybook/commands/pricebook"
-	"daybook/domain/money/entity"
-	"daybook/domain/money/pricelist"
-	"daybook/domain/money/shipping"
-	"daybook/domain/unit"
-	"daybook/internal/live"
-	"daybook/internal/resource"
-	"daybook/readapi"
 )
 
 // bookPart is the part that knows the rules of prices.
@@ -32,74 +20,4 @@ func (n *node) bookPart() part {
 		},
 		run: func(ctx context.Context) error { return n.book.Run(ctx) },
 	}
-}
-
-// definitions shows what the price book knows, for the read API.
-type definitions struct {
-	book    *pricebook.Book
-	cluster bool // the positions are those of KurrentDB
-}
-
-// Position implements readapi.Definitions.
-func (d definitions) Position() string { return d.book.Edition().Position.String() }
-
-// Wait implements readapi.Definitions.
-func (d definitions) Wait(ctx context.Context, position string) error {
-	want, err := live.Place(position, d.cluster)
-	if err != nil {
-		return &readapi.PositionError{In: "header", Name: "Daybook-Min-Position", Text: position}
-	}
-	began := time.Now()
-	if err := d.book.Has(ctx, want); errors.Is(err, context.DeadlineExceeded) {
-		return &readapi.BehindError{Want: position, Reached: d.Position(), Waited: time.Since(began)}
-	} else if err != nil {
-		return err
-	}
-	return nil
-}
-
-// PriceLists implements readapi.Definitions.
-func (d definitions) PriceLists() (all []resource.PriceList) {
-	return shown(d.book.Edition().Lists, resource.PriceListOf, func(s pricelist.State) string { return s.ID })
-}
-
-// ShippingMethods implements readapi.Definitions.
-func (d definitions) ShippingMethods() []resource.ShippingMethod {
-	return shown(d.book.Edition().Methods, resource.ShippingMethodOf, func(s shipping.State) string { return s.ID })
-}
-
-// LegalEntities implements readapi.Definitions.
-func (d definitions) LegalEntities() []resource.LegalEntity {
-	return shown(d.book.Edition().Entities, resource.LegalEntityOf, func(s entity.State) string { return s.ID })
-}
-
-// shown leaves out streams whose first event is no definition.
-func shown[S, B any](held []pricebook.Held[S], show func(S, int64) B, id func(S) string) (all []B) {
-	for _, one := range held {
-		if id(one.State) != "" {
-			all = append(all, show(one.State, one.Revision))
-		}
-	}
-	return all
-}
-
-// Prices implements readapi.Definitions.
-func (d definitions) Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, found bool) {
-	lists := d.book.Edition().Lists
-	i := slices.IndexFunc(lists, func(held pricebook.Held[pricelist.State]) bool { return held.ID == list && held.State.ID != "" })
-	if i < 0 {
-		return nil, false
-	}
-	of := lists[i].State.Prices
-	var skus []unit.SKU
-	for sku := range maps.Keys(of) {
-		if string(sku) > after && strings.HasPrefix(string(sku), prefix) {
-			skus = append(skus, sku)
-		}
-	}
-	slices.Sort(skus)
-	for _, sku := range skus[:min(limit, len(skus))] {
-		prices = append(prices, resource.ListPriceOf(sku, of[sku]))
-	}
-	return prices, true
 }

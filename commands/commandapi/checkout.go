@@ -27,6 +27,9 @@ type checkoutInput struct {
 		ReserveSeconds int64          `json:"hold_seconds,omitzero" needs:"fields.trusted" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
 		Payment        *PaymentInput  `json:"payment,omitempty" needs:"fields.trusted" doc:"A payment transaction to record with the order."`
 		Details        *DetailsInput  `json:"details,omitempty" doc:"Where the order goes and how to reach its buyer, in place of the details of the cart. The cart keeps its own."`
+		QuoteHash      string         `json:"quote_hash,omitempty" maxLength:"64" doc:"The hash of the quote that the customer has seen (quote-cart). If the cart costs something else by now, the checkout is refused (price-changed)."`
+		ExpectedTotal  *MoneyInput    `json:"expected_total,omitempty" doc:"What the customer expects to pay. If neither this nor quote_hash is given, that is what the lines of the cart show."`
+		AcceptLower    bool           `json:"accept_lower,omitzero" doc:"Go on if the cart costs less than expected."`
 		Confirm        bool           `json:"confirm,omitzero" needs:"fields.trusted" doc:"Confirm the order at once: its reservations become allocations."`
 	}
 }
@@ -70,6 +73,10 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	if in.Body.ReserveSeconds > 0 {
 		ask.ReserveUntil = a.service.Now().Add(time.Duration(in.Body.ReserveSeconds) * time.Second)
 	}
+	ask.Expect = commands.Expectation{Quote: in.Body.QuoteHash, AcceptLower: in.Body.AcceptLower}
+	if given := in.Body.ExpectedTotal; given != nil {
+		ask.Expect.Total = new(money(&bad, "/expected_total", *given))
+	}
 	pay := payment(&bad, in.Body.Payment)
 	if in.Body.Details != nil {
 		ask.Details = new(details(&bad, "/details", *in.Body.Details))
@@ -85,7 +92,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 		return nil, withOrder(ctx, err, result.OrderID)
 	}
 	if err != nil {
-		return nil, err
+		return nil, priceChanged(err)
 	}
 	if err := result.Refusal(); err != nil {
 		return nil, withPosition(ctx, err, result.Cart.Position)

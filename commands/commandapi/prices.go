@@ -46,13 +46,13 @@ const (
 	aboutDefineList   = "The body is all terms of the list: it replaces what was there. The prices of the list stay (set-list-prices and import-list-prices change them). Kind, currency and price mode of a list stay as they are. Empty filters match every cart."
 	aboutImportPrices = "`csv` is a file in CSV with at most 20,000 rows. Its first line names the columns `sku`, `from` (from which quantity on; 1 if it is left out) and `price`. Several rows of a SKU are its tiers. A row without a price removes its SKU. SKUs that the file does not name stay, unless `replace` is true. " +
 		"If a row is wrong, nothing is changed, and the problem names the first 100 faults with their lines. With `dry_run` nothing is changed, and the response says what would change. A large file is recorded in parts; if the request is cut off, repeat it. A file of more than 512 KiB is for `daybook prices import`."
-	aboutPreview      = "Prices a cart that does not exist. The response has the quote with every part of it, and every rule that applied or did not apply, with its reason. Nothing is recorded, and nothing is held: not the price, no stock, and no use of a coupon."
+	aboutPreview      = "Prices a cart that does not exist. The response has the quote with every part of it, and every rule that applied or did not apply, with its reason. Nothing is recorded, and nothing is set aside: no stock, and no use of a coupon. The price may be another one a moment later."
 	aboutDefineEntity = "The body is the whole entity with all its taxes: it replaces what was there. Two taxes of the same class, component and place must not count at the same time."
 )
 
-// reflected waits until the price book of this node reflects a change, so that its sender sees it in
-// the next price. If this takes longer than maxKeysWait, it goes on, because the change is recorded
-// and the node will hear of it.
+// reflected waits until the price book of this node reflects a change, so that its sender sees it
+// in the next price. If this takes longer than maxKeysWait, it goes on, because the change is
+// recorded and the node will hear of it.
 func reflected[E any](ctx context.Context, a *api, done aggregate.Result[E]) {
 	if a.service.Prices == nil {
 		return
@@ -62,8 +62,8 @@ func reflected[E any](ctx context.Context, a *api, done aggregate.Result[E]) {
 	_ = a.service.Prices.Has(ctx, done.Position)
 }
 
-// faulty notes what is wrong with a definition. The faults of ids are about the path of the request,
-// which is checked before.
+// faulty notes what is wrong with a definition. The faults of ids are about the path of the
+// request, which is checked before.
 func faulty(bad *check, found faults.List) {
 	for _, fault := range found {
 		bad.fault(problem.InBody(bodyPaths.Replace(fault.Path), fault.What))
@@ -75,7 +75,7 @@ var bodyPaths = strings.NewReplacer("/groups", "/customer_groups", "/customers",
 
 // ZoneInput is a set of places in a request.
 type ZoneInput struct {
-	Country  string `json:"country,omitempty" maxLength:"2" example:"NL" doc:"ISO 3166, two letters. Left out: everywhere."`
+	Country  string `json:"country,omitempty" minLength:"2" maxLength:"2" example:"NL" doc:"ISO 3166, two letters. Left out: everywhere."`
 	Region   string `json:"region,omitempty" maxLength:"16" example:"QC" doc:"Such as a state. An asterisk at the end stands for any text."`
 	Postcode string `json:"postcode,omitempty" maxLength:"16" example:"10*" doc:"An asterisk at the end stands for any text."`
 }
@@ -120,7 +120,7 @@ type definePriceListInput struct {
 		Channels       []string  `json:"channels,omitempty" maxItems:"200" maxLength:"32" doc:"Left out: all."`
 		CustomerGroups []string  `json:"customer_groups,omitempty" maxItems:"200" maxLength:"64" doc:"Left out: everybody."`
 		CustomerIDs    []string  `json:"customer_ids,omitempty" maxItems:"200" maxLength:"64" doc:"Left out: everybody."`
-		Countries      []string  `json:"countries,omitempty" maxItems:"200" maxLength:"2" doc:"Left out: all."`
+		Countries      []string  `json:"countries,omitempty" maxItems:"200" minLength:"2" maxLength:"2" doc:"Left out: all."`
 	}
 }
 

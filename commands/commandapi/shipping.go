@@ -32,7 +32,7 @@ type ShippingRateInput struct {
 
 // ShippingStepInput is the price from a weight, an amount or a quantity on, in a request.
 type ShippingStepInput struct {
-	From     string `json:"from,omitempty" maxLength:"26" default:"0" example:"2000" doc:"Grams, an amount of the currency, or units."`
+	From     string `json:"from,omitempty" maxLength:"64" default:"0" example:"2000" doc:"Grams, an amount of the currency, or units."`
 	Price    string `json:"price" maxLength:"26" example:"6.95" doc:"In the currency of the rate."`
 	PerExtra string `json:"per_extra,omitempty" maxLength:"26" example:"0.001" doc:"On top, for each whole gram, unit of the currency or unit above from."`
 }
@@ -158,7 +158,7 @@ type defineEntityInput struct {
 		Rounding      string                 `json:"rounding,omitempty" enum:"order,line" default:"order" doc:"What tax is rounded for: each component over the order, or over each line."`
 		UntaxedBuyer  string                 `json:"untaxed_buyer,omitempty" enum:"net,same" default:"net" doc:"What a buyer pays who owes no tax, where prices contain tax: the price without the tax of the home, or the same price."`
 		DefaultClass  string                 `json:"default_class,omitempty" maxLength:"64" doc:"The tax class of products without one."`
-		HonorQuotes   int                    `json:"honor_quotes_seconds,omitzero" minimum:"0" maximum:"86400" doc:"For how long the prices of a quote hold at a checkout."`
+		HonorQuotes   int                    `json:"honor_quotes_seconds,omitzero" minimum:"0" maximum:"86400" doc:"For how many seconds the prices of a quote are good at a checkout."`
 		Taxes         []TaxRateInput         `json:"taxes,omitempty" maxItems:"2000"`
 	}
 }

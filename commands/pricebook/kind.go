@@ -18,8 +18,8 @@ type definitions interface {
 	freeze() (changed bool)
 }
 
-// Held is a definition as the log has it.
-type Held[S any] struct {
+// Definition is a definition as the log has it.
+type Definition[S any] struct {
 	ID        string
 	State     S
 	Revision  int64     // of its last event
@@ -34,13 +34,13 @@ type kind[S, E any] struct {
 	evolve   func(S, E) S
 	clone    func(S) S // a copy that evolve does not change
 
-	folded map[string]*Held[S]
-	frozen map[string]Held[S] // copies; one is missing if the definition has changed
-	all    []Held[S]          // the copies, sorted by id; the list itself is never changed
+	folded map[string]*Definition[S]
+	frozen map[string]Definition[S] // copies; one is missing if the definition has changed
+	all    []Definition[S]          // the copies, sorted by id; the list itself is never changed
 }
 
 func newKind[S, E any](category string, decode func(string, []byte) (E, error), evolve func(S, E) S, clone func(S) S) *kind[S, E] {
-	return &kind[S, E]{category: category, decode: decode, evolve: evolve, clone: clone, folded: map[string]*Held[S]{}, frozen: map[string]Held[S]{}}
+	return &kind[S, E]{category: category, decode: decode, evolve: evolve, clone: clone, folded: map[string]*Definition[S]{}, frozen: map[string]Definition[S]{}}
 }
 
 func (k *kind[S, E]) prefix() string { return k.category + "-" }
@@ -55,7 +55,7 @@ func (k *kind[S, E]) fold(id string, recorded *eventstore.Recorded) error {
 	}
 	held := k.folded[id]
 	if held == nil {
-		held = &Held[S]{ID: id, Revision: -1, CreatedAt: recorded.RecordedAt}
+		held = &Definition[S]{ID: id, Revision: -1, CreatedAt: recorded.RecordedAt}
 		k.folded[id] = held
 	}
 	if recorded.Revision <= held.Revision {
@@ -70,7 +70,7 @@ func (k *kind[S, E]) freeze() (changed bool) {
 	if len(k.frozen) == len(k.folded) {
 		return false
 	}
-	all := make([]Held[S], 0, len(k.folded))
+	all := make([]Definition[S], 0, len(k.folded))
 	for _, id := range slices.Sorted(maps.Keys(k.folded)) {
 		copied, same := k.frozen[id]
 		if !same {

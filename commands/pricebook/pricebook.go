@@ -1,6 +1,6 @@
-// Package pricebook knows the rules of prices: price lists, shipping methods and legal entities with
-// their taxes. Each node has one Book. It reads all definitions when it starts, and follows their
-// streams from then on. So a price that was changed on one node counts on all nodes within
+// Package pricebook knows the rules of prices: price lists, shipping methods and legal entities
+// with their taxes. Each node has one Book. It reads all definitions when it starts, and follows
+// their streams from then on. So a price that was changed on one node counts on all nodes within
 // milliseconds, and no cart that is priced asks a database.
 //
 // It does not price anything (package pricing does), and it changes no definition.
@@ -28,7 +28,8 @@ type Book struct {
 	store  eventstore.Store
 	logger *slog.Logger
 
-	// mu protects the definitions as they are folded. Readers do not take it: they read the edition.
+	// mu protects the definitions as they are folded. Readers do not take it: they read the
+	// edition.
 	mu       sync.Mutex
 	lists    *kind[pricelist.State, pricelist.Event]
 	methods  *kind[shipping.State, shipping.Event]
@@ -47,9 +48,9 @@ type Edition struct {
 	Position eventstore.Position // everything up to here is in it
 	// The definitions, sorted by id. Those that have ended are in the lists, too, and not in the
 	// rules.
-	Lists    []Held[pricelist.State]
-	Methods  []Held[shipping.State]
-	Entities []Held[entity.State]
+	Lists    []Definition[pricelist.State]
+	Methods  []Definition[shipping.State]
+	Entities []Definition[entity.State]
 
 	classes map[string]bool // the tax classes of all entities
 	changed chan struct{}   // closed when there is a later edition
@@ -176,8 +177,8 @@ func (e *Edition) compile() {
 	e.Rules = pricing.Compile(book)
 }
 
-// Run follows the definitions until ctx ends. While the log does not answer, the node uses the rules
-// that it read last.
+// Run follows the definitions until ctx ends. While the log does not answer, the node uses the
+// rules that it read last.
 func (b *Book) Run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	defer wait.Wait()
@@ -282,4 +283,3 @@ func (b *Book) KnowsTaxClass(class string) bool {
 	edition := b.current.Load()
 	return len(edition.classes) == 0 || edition.classes[class]
 }
-

@@ -76,6 +76,9 @@ func open(cmd Open, s State) ([]Event, error) {
 	if err := textFault("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
+	if err := textFault("channel", unit.LineFault(cmd.Channel, unit.MaxReference), unit.MaxReference); err != nil {
+		return nil, err
+	}
 	event := Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Channel: cmd.Channel, Opening: opening}
 	opened := Evolve(State{}, event)
 	for _, line := range cmd.Lines {

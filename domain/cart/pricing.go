@@ -31,6 +31,8 @@ func removeCoupon(cmd RemoveCoupon, s State) ([]Event, error) {
 	switch {
 	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
+	case !unit.FitsLine(code, unit.MaxName):
+		return nil, ErrCouponInvalid
 	case !slices.Contains(s.Coupons, code):
 		return nil, nil
 	}

@@ -39,7 +39,7 @@ type State struct {
 	Coupons []string `json:"coupons,omitempty"`
 	// Shipping is the method that was chosen.
 	Shipping string `json:"shipping,omitempty"`
-	Opening    string          `json:"opening,omitempty"` // as in Opened
+	Opening  string `json:"opening,omitempty"` // as in Opened
 	// FirstRecipient is the recipient for whom the cart was opened, if the recipient has changed
 	// since.
 	FirstRecipient *Recipient `json:"first,omitzero"`

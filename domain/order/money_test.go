@@ -15,7 +15,7 @@ func amountOf(text string) *unit.Money {
 // creditOf is the event that lowers what is owed by a return.
 func creditOf(id unit.ReturnID, amount string, lines ...CreditedLine) Credited {
 	return Credited{
-		CreditID: unit.CreditID("credit of " + string(id)), Cause: CreditForReturn, ReturnID: id, Lines: lines,
+		CreditID: unit.CreditID("credit-" + string(id)), Cause: CreditForReturn, ReturnID: id, Lines: lines,
 		Worth: pounds(amount), Amount: pounds(amount),
 	}
 }
@@ -179,12 +179,12 @@ var goingBack = map[string]row{
 var crediting = map[string]row{
 	"units that came back lower what is owed":              {Given: shippedAll(captured("17.47"), twoOfA), When: creditTwo(), Then: []Event{creditOf("r1", "8.95", CreditedLine{1, 2, pounds("5")}, CreditedLine{5, 1, pounds("3.95")})}},
 	"crediting again changes nothing":                      {Given: shippedAll(captured("17.47"), creditOf("r1", "8.95")), When: creditTwo(), Nothing: true},
-	"another return cannot have the same credit":           {Given: shippedAll(creditOf("r1", "8.95")), When: Credit{CreditID: "credit of r1", Cause: CreditForReturn, ReturnID: "r2", Currency: "GBP"}, Refused: ErrCreditDiffers},
+	"another return cannot have the same credit":           {Given: shippedAll(creditOf("r1", "8.95")), When: Credit{CreditID: "credit-r1", Cause: CreditForReturn, ReturnID: "r2", Currency: "GBP"}, Refused: ErrCreditDiffers},
 	"a unit is worth at most its price":                    {Given: shippedAll(), When: creditLine(CreditedLine{1, 1, pounds("99")}), Then: []Event{creditOf("r1", "2.50", CreditedLine{1, 1, pounds("2.50")})}},
 	"a return may give less":                               {Given: shippedAll(), When: creditLine(CreditedLine{1, 1, pounds("2")}), Then: []Event{creditOf("r1", "2", CreditedLine{1, 1, pounds("2")})}},
-	"no more is credited than is owed":                     {Given: shippedAll(creditOf("r0", "17")), When: creditLine(CreditedLine{1, 1, pounds("2.50")}), Then: []Event{Credited{CreditID: "credit of r1", Cause: CreditForReturn, ReturnID: "r1", Worth: pounds("2.50"), Amount: pounds("0.47"), Lines: []CreditedLine{{1, 1, pounds("2.50")}}}}},
-	"the last unit takes what is left, to the cent":        {Given: shippedAll(creditOf("r0", "13.45")), When: creditLine(CreditedLine{2, 1, pounds("1.005")}), Then: []Event{Credited{CreditID: "credit of r1", Cause: CreditForReturn, ReturnID: "r1", Worth: pounds("1.005"), Amount: pounds("1"), Lines: []CreditedLine{{2, 1, pounds("1.005")}}}}},
-	"units of no line have the worth that the return says": {Given: shippedAll(), When: Credit{CreditID: "credit of r1", Cause: CreditForReturn, ReturnID: "r1", Currency: "GBP", Worth: pounds("3")}, Then: []Event{creditOf("r1", "3")}},
+	"no more is credited than is owed":                     {Given: shippedAll(creditOf("r0", "17")), When: creditLine(CreditedLine{1, 1, pounds("2.50")}), Then: []Event{Credited{CreditID: "credit-r1", Cause: CreditForReturn, ReturnID: "r1", Worth: pounds("2.50"), Amount: pounds("0.47"), Lines: []CreditedLine{{1, 1, pounds("2.50")}}}}},
+	"the last unit takes what is left, to the cent":        {Given: shippedAll(creditOf("r0", "13.45")), When: creditLine(CreditedLine{2, 1, pounds("1.005")}), Then: []Event{Credited{CreditID: "credit-r1", Cause: CreditForReturn, ReturnID: "r1", Worth: pounds("1.005"), Amount: pounds("1"), Lines: []CreditedLine{{2, 1, pounds("1.005")}}}}},
+	"units of no line have the worth that the return says": {Given: shippedAll(), When: Credit{CreditID: "credit-r1", Cause: CreditForReturn, ReturnID: "r1", Currency: "GBP", Worth: pounds("3")}, Then: []Event{creditOf("r1", "3")}},
 	"a credit of an unknown line is refused":               {Given: shippedAll(), When: creditLine(CreditedLine{3, 1, pounds("1")}), Refused: facts(ErrLineUnknown, map[string]any{"line": 3})},
 	"a credit in another currency is refused":              {Given: shippedAll(), When: Credit{CreditID: "c", Cause: CreditForReturn, ReturnID: "r1", Currency: "EUR"}, Refused: ErrCurrencyDiffers},
 	"a return that was released is not credited":           {Given: shippedAll(givenUp), When: creditLine(CreditedLine{1, 1, pounds("1")}), Refused: ErrReturnReleased},
@@ -262,7 +262,7 @@ func creditTwo() Credit {
 }
 
 func creditLine(lines ...CreditedLine) Credit {
-	return Credit{CreditID: "credit of r1", Cause: CreditForReturn, ReturnID: "r1", Currency: "GBP", Lines: lines}
+	return Credit{CreditID: "credit-r1", Cause: CreditForReturn, ReturnID: "r1", Currency: "GBP", Lines: lines}
 }
 
 func reducing(amount string) Credit {

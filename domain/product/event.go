@@ -52,8 +52,8 @@ type Description struct {
 	TaxClass   string   `json:"tax_class,omitempty" class:"open"` // empty: the default class of the legal entity
 	Categories []string `json:"categories,omitempty" class:"open"`
 	Grams      int64    `json:"weight_grams,omitzero"` // of one unit
-	// GiftCard: the product is a gift card. It has no tax and no discount, because it pays for other
-	// things.
+	// GiftCard: the product is a gift card. It has no tax and no discount, because it pays for
+	// other things.
 	GiftCard bool `json:"gift_card,omitzero"`
 }
 

@@ -74,8 +74,8 @@ func ParseCustomerID(text string) (CustomerID, error) {
 	return parseName[CustomerID]("customer id", text)
 }
 
-// ParseCode reads the name that a shop gives to a thing of its own, such as a price list, a tax class
-// or a category of products.
+// ParseCode reads the name that a shop gives to a thing of its own, such as a price list, a tax
+// class or a category of products.
 func ParseCode(text string) (string, error) { return parseName[string]("name", text) }
 
 // parseName allows what needs no escaping in a URL, a stream name or a shell: 1 to 64

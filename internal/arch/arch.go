@@ -56,12 +56,12 @@ var mayImport = map[string][]string{
 	"internal/httpapi/contracttest": {"domain/unit"},                       // money's digits
 	"internal/httpapi/needstest":    {"domain/access", "internal/httpapi"}, // a test that two packages share
 	"internal/proxytest":            {},
-	"internal/racetest":             {},                                                                                                             // which tests the race detector runs
-	"internal/mailer":               {},                                                                                                             // sends mail
-	"internal/smtptest":             {},                                                                                                             // a mail server for tests
-	"internal/pause":                {},                                                                                                             // waits, at most until a context ends
-	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                               // checks JSON web tokens of OpenID Connect
-	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
+	"internal/racetest":             {},                                                                                                                                                        // which tests the race detector runs
+	"internal/mailer":               {},                                                                                                                                                        // sends mail
+	"internal/smtptest":             {},                                                                                                                                                        // a mail server for tests
+	"internal/pause":                {},                                                                                                                                                        // waits, at most until a context ends
+	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                                                                          // checks JSON web tokens of OpenID Connect
+	"internal/live":                 {"domain", "eventstore", "commands/pricebook", "internal/pause", "internal/resource", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
 	"internal/personal":             {"domain", "eventstore", "internal/eventtypes"}, // which texts of events are personal data
 	"internal/pgmigrate":            {"internal/pgpool"},

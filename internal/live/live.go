@@ -51,7 +51,7 @@ func (p Progress) Position(ctx context.Context, views ...string) (string, error)
 
 // Wait implements readapi.Progress.
 func (p Progress) Wait(ctx context.Context, position string, views ...string) error {
-	want, err := Place(position, p.Cluster)
+	want, err := place(position, p.Cluster)
 	if err != nil {
 		return &readapi.PositionError{In: "header", Name: "Daybook-Min-Position", Text: position}
 	}
@@ -190,7 +190,7 @@ func (l Log) Components() []readapi.Component {
 
 // Page implements readapi.Log.
 func (l Log) Page(ctx context.Context, after string, types []string, limit int) iter.Seq2[readapi.Event, error] {
-	from, err := Place(after, l.Cluster)
+	from, err := place(after, l.Cluster)
 	if err != nil {
 		return failedRead(&readapi.PositionError{In: "query", Name: "after", Text: after})
 	}
@@ -210,8 +210,8 @@ func (l Log) Page(ctx context.Context, after string, types []string, limit int) 
 	}
 }
 
-// Place reads a position. Only a position of KurrentDB may have two numbers, such as "1042/1040".
-func Place(text string, cluster bool) (eventstore.Position, error) {
+// place reads a position. Only a position of KurrentDB may have two numbers, such as "1042/1040".
+func place(text string, cluster bool) (eventstore.Position, error) {
 	if !cluster && strings.Contains(text, "/") {
 		return eventstore.Start, fmt.Errorf("position %q: this log has only positions of one number", text)
 	}
@@ -275,7 +275,7 @@ func (l Log) Stream(ctx context.Context, stream string, from int64, limit int) i
 
 // Follow implements readapi.Log.
 func (l Log) Follow(ctx context.Context, after string, types []string) (iter.Seq2[readapi.Event, error], error) {
-	from, err := Place(after, l.Cluster)
+	from, err := place(after, l.Cluster)
 	if err != nil {
 		return nil, &readapi.PositionError{In: "query", Name: "after", Text: after}
 	}

@@ -6,6 +6,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/pricing"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -55,4 +56,12 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[returns.OrderStep]():      "open",
 	reflect.TypeFor[stock.Reason]():           "open",
 	reflect.TypeFor[stock.Condition]():        "open",
+	reflect.TypeFor[unit.Percent]():           "open",
+	reflect.TypeFor[pricing.Mode]():           "open",
+	reflect.TypeFor[pricing.ListKind]():       "open",
+	reflect.TypeFor[pricing.Measure]():        "open",
+	reflect.TypeFor[pricing.Basis]():          "open",
+	reflect.TypeFor[pricing.RoundTax]():       "open",
+	reflect.TypeFor[pricing.UntaxedBuyer]():   "open",
+	reflect.TypeFor[pricing.Treatment]():      "open",
 }

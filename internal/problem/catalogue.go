@@ -12,6 +12,7 @@ import (
 	"daybook/domain/customer"
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/pricing"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -74,7 +75,7 @@ func Catalogue() []Entry {
 	}
 	for _, rejections := range [][]*rule.Rejection{
 		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
-		pricelist.Rejections, shipping.Rejections, entity.Rejections,
+		pricelist.Rejections, pricing.Rejections, shipping.Rejections, entity.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

@@ -10,6 +10,7 @@ import (
 	"daybook/domain/customer"
 	"daybook/domain/money/entity"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/pricing"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -94,6 +95,13 @@ var facts = rows(
 	facing[outcomeFacts](cart.ErrCheckoutDecided),
 	facing[shortagesFacts](checkout.ErrRefused),
 	facing[spentFacts](checkout.ErrOrderIDSpent),
+	facing[priceChangedFacts](checkout.ErrPriceChanged),
+	nothing(cart.ErrCouponInvalid, cart.ErrMethodInvalid, cart.ErrQuoteStale, cart.ErrQuoteInvalid),
+	facing[couponLimitFacts](cart.ErrCouponLimit),
+	// Of what a cart costs.
+	facing[pricedLineFacts](pricing.ErrPriceMissing, pricing.ErrAmount),
+	facing[taxUnknownFacts](pricing.ErrTaxUnknown),
+	facing[methodFacts](pricing.ErrShipping),
 
 	// Of stock.
 	facing[insufficientFacts](stock.ErrInsufficient),
@@ -115,10 +123,16 @@ var facts = rows(
 
 	// Of orders.
 	nothing(order.ErrStockUnsettled, order.ErrAllocationFailed, order.ErrNotFound, order.ErrExists, order.ErrIDTaken, order.ErrEmpty,
-		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
+		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrQuoteInvalid, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
 		order.ErrCompleted, order.ErrOnHold, order.ErrHasCustomer, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
-		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers),
+		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers,
+		order.ErrRefundUnknown, order.ErrRefundDiffers, order.ErrRefundParts, order.ErrRefundUnplaced, order.ErrNothingToExplain, order.ErrCreditDiffers,
+		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed),
+	facing[refundUnderWayFacts](order.ErrRefundUnderWay),
+	facing[writeOffFacts](order.ErrWriteOffLimit),
+	facing[deadlineFacts](order.ErrDeadlineEarlier),
+	facing[latestFacts](order.ErrDeadlineTooLate),
 	facing[orderTextFacts](order.ErrTextInvalid),
 	facing[unfinishedFacts](order.ErrNotFinished),
 	facing[returnExceededFacts](order.ErrReturnExceeded),
@@ -289,7 +303,7 @@ type (
 		OrderID unit.OrderID `json:"order_id" doc:"One of the orders that are not finished."`
 	}
 	cartTextFacts struct {
-		Field string `json:"field" enum:"country,reason,reference,sku_text,title" doc:"Which text it is."`
+		Field string `json:"field" enum:"channel,country,reason,reference,sku_text,title" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	stockTextFacts struct {
@@ -297,7 +311,7 @@ type (
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	orderTextFacts struct {
-		Field string `json:"field" enum:"carrier,provider,reason,reference,tracking" doc:"Which text it is."`
+		Field string `json:"field" enum:"carrier,code,payment,provider,reason,reference,tracking" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	returnTextFacts struct {
@@ -370,6 +384,29 @@ type (
 	}
 	totalFacts struct {
 		Total unit.Money `json:"total" doc:"The total of the cart, below zero."`
+	}
+	priceChangedFacts struct {
+		Quote   *resource.Quote        `json:"quote,omitempty" doc:"What the cart costs now. Left out if it has no price."`
+		Reasons []resource.PriceReason `json:"reasons" doc:"In what that differs from what the lines of the cart show."`
+	}
+	couponLimitFacts struct {
+		Most int `json:"max_codes" example:"10"`
+	}
+	pricedLineFacts struct {
+		Line     int      `json:"line,omitempty"`
+		SKU      unit.SKU `json:"sku,omitempty"`
+		Discount string   `json:"discount,omitempty" doc:"The discount that is refused."`
+	}
+	taxUnknownFacts struct {
+		TaxClass string   `json:"tax_class" example:"books"`
+		Country  string   `json:"country" example:"NL"`
+		Region   string   `json:"region"`
+		Line     int      `json:"line,omitempty"`
+		SKU      unit.SKU `json:"sku,omitempty"`
+	}
+	methodFacts struct {
+		Method string `json:"method" example:"post"`
+		Reason string `json:"reason" example:"too-heavy" doc:"Why it does not fit."`
 	}
 	outcomeFacts struct {
 		Outcome string `json:"outcome" example:"refused" doc:"How the checkout ended."`
@@ -491,6 +528,20 @@ type (
 	}
 	nextFacts struct {
 		Next int `json:"next" example:"2" doc:"The number that the next receipt must have."`
+	}
+	refundUnderWayFacts struct {
+		Attempt int               `json:"attempt,omitzero" doc:"The last attempt; left out if there was none."`
+		State   order.RefundState `json:"state,omitempty" enum:"requested,submitted,unknown,failed,succeeded" doc:"How it stands."`
+	}
+	writeOffFacts struct {
+		Limit     unit.Money `json:"limit" doc:"The largest difference that the caller may write off."`
+		Requested unit.Money `json:"requested" doc:"The difference of the order."`
+	}
+	deadlineFacts struct {
+		ConfirmBy time.Time `json:"confirm_by" doc:"The present deadline."`
+	}
+	latestFacts struct {
+		Latest time.Time `json:"latest" doc:"The latest deadline that the shop allows."`
 	}
 	refundLimitFacts struct {
 		Limit     *unit.Money `json:"limit,omitempty" doc:"The most that the caller may give back in all. Left out if the refusal came after the refund was recorded, and the refund was taken back."`

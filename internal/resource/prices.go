@@ -30,18 +30,18 @@ func definitionStatus(active, ended bool) string {
 // PriceList is a price list without its prices.
 type PriceList struct {
 	PriceListID    string    `json:"price_list_id"`
-	Title          string    `json:"title,omitempty"`
+	Title          string    `json:"title,omitempty" doc:"What the list is called."`
 	Kind           string    `json:"kind" enum:"regular,sale" doc:"A sale counts only where it is cheaper than the best regular list."`
 	Currency       string    `json:"currency"`
 	PriceMode      string    `json:"price_mode" enum:"incl,excl" doc:"Whether the prices contain tax."`
 	Priority       int       `json:"priority" doc:"Of the lists that fit a cart, the one with the highest priority wins."`
-	Status         string    `json:"status" enum:"active,inactive,ended"`
-	ValidFrom      time.Time `json:"valid_from,omitzero"`
+	Status         string    `json:"status" enum:"active,inactive,ended" doc:"Only an active one counts."`
+	ValidFrom      time.Time `json:"valid_from,omitzero" doc:"The first moment at which it counts."`
 	ValidUntil     time.Time `json:"valid_until,omitzero" doc:"The first moment at which it does not count any more."`
-	Channels       []string  `json:"channels,omitzero"`
-	CustomerGroups []string  `json:"customer_groups,omitzero"`
-	CustomerIDs    []string  `json:"customer_ids,omitzero" class:"customer"`
-	Countries      []string  `json:"countries,omitzero"`
+	Channels       []string  `json:"channels,omitempty" doc:"Left out: all."`
+	CustomerGroups []string  `json:"customer_groups,omitempty" doc:"Left out: everybody."`
+	CustomerIDs    []string  `json:"customer_ids,omitempty" class:"customer" doc:"Left out: everybody."`
+	Countries      []string  `json:"countries,omitempty" doc:"Left out: all."`
 	SKUCount       int       `json:"sku_count" doc:"How many SKUs have a price in the list."`
 	Version        int64     `json:"version" doc:"How many changes there were. A quote names it."`
 	Revision       int64     `json:"revision"`
@@ -88,12 +88,12 @@ func zoneOf(z pricing.Zone) Zone {
 // ShippingMethod is a way to send an order.
 type ShippingMethod struct {
 	MethodID  string         `json:"method_id"`
-	Title     string         `json:"title"`
+	Title     string         `json:"title" doc:"What it is called."`
 	Carrier   string         `json:"carrier,omitempty"`
 	PriceMode string         `json:"price_mode" enum:"incl,excl" doc:"Whether the rates contain tax."`
 	TaxClass  string         `json:"tax_class,omitempty" doc:"Left out: the charge is taxed in proportion to the goods."`
-	Status    string         `json:"status" enum:"active,inactive,ended"`
-	Channels  []string       `json:"channels,omitzero"`
+	Status    string         `json:"status" enum:"active,inactive,ended" doc:"Only an active one counts."`
+	Channels  []string       `json:"channels,omitempty" doc:"Left out: all."`
 	Measure   string         `json:"measure" enum:"list,after_order" doc:"Which amount of the goods free_above and by_amount look at: before or after discounts."`
 	MaxGrams  int64          `json:"max_weight_grams,omitzero"`
 	Rates     []ShippingRate `json:"rates"`
@@ -148,16 +148,16 @@ func shippingRateOf(r pricing.RateTable) ShippingRate {
 // LegalEntity is a legal entity with its taxes.
 type LegalEntity struct {
 	EntityID      string            `json:"entity_id"`
-	Title         string            `json:"title"`
-	Status        string            `json:"status" enum:"active,ended"`
+	Title         string            `json:"title" doc:"What it is called."`
+	Status        string            `json:"status" enum:"active,ended" doc:"Only an active one counts."`
 	Home          Zone              `json:"home" doc:"Where it sends from."`
 	PriceMode     string            `json:"price_mode" enum:"incl,excl" doc:"Whether the prices of the catalogue contain tax on its channels."`
-	Channels      []string          `json:"channels,omitzero" doc:"Left out: all channels that no other entity names."`
+	Channels      []string          `json:"channels,omitempty" doc:"Left out: all channels that no other entity names."`
 	Registrations []TaxRegistration `json:"registrations"`
 	Rounding      string            `json:"rounding" enum:"order,line" doc:"What tax is rounded for: each component over the order, or over each line."`
 	UntaxedBuyer  string            `json:"untaxed_buyer" enum:"net,same" doc:"What a buyer pays who owes no tax, where prices contain tax: the price without the tax of the home, or the same price."`
 	DefaultClass  string            `json:"default_class,omitempty" doc:"The tax class of products without one."`
-	HonorQuotes   int               `json:"honor_quotes_seconds" doc:"For how long the prices of a quote hold at a checkout."`
+	HonorQuotes   int               `json:"honor_quotes_seconds" doc:"For how many seconds the prices of a quote are good at a checkout."`
 	Taxes         []TaxRate         `json:"taxes" doc:"For each component, the row with the most specific place counts."`
 	Version       int64             `json:"version" doc:"How many changes there were. A quote names it."`
 	Revision      int64             `json:"revision"`
@@ -176,7 +176,7 @@ type TaxRate struct {
 	Component  string    `json:"component"`
 	Rate       string    `json:"rate" doc:"Percent."`
 	Treatment  string    `json:"treatment" enum:"standard,zero,exempt,reverse_charge,export,outside"`
-	ValidFrom  time.Time `json:"valid_from,omitzero"`
+	ValidFrom  time.Time `json:"valid_from,omitzero" doc:"The first moment at which it counts."`
 	ValidUntil time.Time `json:"valid_until,omitzero" doc:"The first moment at which it does not count any more."`
 }
 

@@ -19,7 +19,7 @@ type Product struct {
 	Prices []Money `json:"prices"`
 
 	TaxClass    string   `json:"tax_class,omitempty" doc:"How the product is taxed. Left out: by the default class of the legal entity."`
-	Categories  []string `json:"categories,omitzero" doc:"Promotions may be for categories."`
+	Categories  []string `json:"categories,omitempty" doc:"Promotions may be for categories."`
 	WeightGrams int64    `json:"weight_grams,omitzero" doc:"The weight of one unit in grams, for shipping."`
 	GiftCard    bool     `json:"gift_card,omitzero" doc:"It is a gift card: without tax and discounts."`
 

@@ -3,6 +3,7 @@ package resource
 import (
 	"time"
 
+	"daybook/domain/checkout"
 	"daybook/domain/money/pricing"
 )
 
@@ -53,6 +54,59 @@ type QuoteCharge struct {
 	MethodID string `json:"method_id,omitempty"`
 	Title    string `json:"title,omitempty"`
 	QuotePart
+}
+
+// CartQuote is what a cart costs now, and how it can be sent.
+type CartQuote struct {
+	CartID   string           `json:"cart_id"`
+	Revision int64            `json:"revision" doc:"Of the cart that was priced."`
+	Quote    *Quote           `json:"quote,omitempty" doc:"Left out if the cart has no price."`
+	Refused  *Refused         `json:"refused,omitempty" doc:"Why the cart has no price."`
+	Reasons  []PriceReason    `json:"reasons" doc:"In what the quote differs from the prices that the lines of the cart show."`
+	Shipping []ShippingOption `json:"shipping_options" doc:"The shipping methods, and what each would cost."`
+}
+
+// PriceReason is one difference between an expected price and the price now.
+type PriceReason struct {
+	Code     string `json:"code" enum:"price-changed,price-missing,product-retired,promotion-ended,coupon-invalid,shipping-changed,tax-changed"`
+	Line     int    `json:"line,omitempty"`
+	SKU      string `json:"sku,omitempty"`
+	MethodID string `json:"method_id,omitempty"`
+	Coupon   string `json:"coupon,omitempty"`
+	Why      string `json:"why,omitempty" doc:"Why a coupon takes nothing off, as in a preview."`
+	Was      *Money `json:"was,omitempty"`
+	Is       *Money `json:"is,omitempty"`
+}
+
+// ShippingOption is a shipping method and what it would cost.
+type ShippingOption struct {
+	MethodID  string `json:"method_id"`
+	Title     string `json:"title"`
+	Carrier   string `json:"carrier,omitempty"`
+	Available bool   `json:"available"`
+	Reason    string `json:"reason,omitempty" doc:"Why it is not available."`
+	Price     Money  `json:"price" doc:"With tax, after discounts."`
+}
+
+// ReasonsOf shows why a price differs.
+func ReasonsOf(reasons []checkout.Reason) []PriceReason {
+	return listed(reasons, func(r checkout.Reason) PriceReason {
+		shown := PriceReason{Code: string(r.Code), Line: r.Line, SKU: string(r.SKU), MethodID: r.Method, Coupon: r.Coupon, Why: r.Why}
+		if r.Was != nil {
+			shown.Was = new(MoneyOf(*r.Was))
+		}
+		if r.Is != nil {
+			shown.Is = new(MoneyOf(*r.Is))
+		}
+		return shown
+	})
+}
+
+// ShippingOptionsOf shows shipping options.
+func ShippingOptionsOf(options []pricing.Option) []ShippingOption {
+	return listed(options, func(o pricing.Option) ShippingOption {
+		return ShippingOption{MethodID: o.Method, Title: o.Title, Carrier: o.Carrier, Available: o.Available, Reason: o.Reason, Price: MoneyOf(o.Price)}
+	})
 }
 
 // Adjustment is what one promotion or person took off.

@@ -11,6 +11,9 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -24,21 +27,23 @@ import (
 // Book is what the whole log folds to: every product, cart, order, return and stock level, and
 // the ledger of sales. It also has the checks that are made while the log is read.
 type Book struct {
-	Position  eventstore.Position
-	Now       time.Time
-	Products  map[unit.SKU]*Product
-	Carts     map[unit.CartID]*Cart
-	Orders    map[unit.OrderID]*Order
-	Returns   map[unit.ReturnID]*Return
-	Stock     map[stock.Key]*StockLevel
-	Sales     *Ledger
-	reports   *reports // about the money of orders
-	Customers map[unit.CustomerID]*Customer
-	Access    access.State             // API keys and roles
-	actors    *Actors                  // nil: no event is about keys or roles
-	Staff     staff.State              // people who sign in
-	erased    map[unit.Owner]bool      // whose texts were erased
-	subjects  map[string]subject.State // by stream: what was erased
+	Position eventstore.Position
+	Now      time.Time
+	Products map[unit.SKU]*Product
+
+	definitions map[string]*definition // by stream
+	Carts       map[unit.CartID]*Cart
+	Orders      map[unit.OrderID]*Order
+	Returns     map[unit.ReturnID]*Return
+	Stock       map[stock.Key]*StockLevel
+	Sales       *Ledger
+	reports     *reports // about the money of orders
+	Customers   map[unit.CustomerID]*Customer
+	Access      access.State             // API keys and roles
+	actors      *Actors                  // nil: no event is about keys or roles
+	Staff       staff.State              // people who sign in
+	erased      map[unit.Owner]bool      // whose texts were erased
+	subjects    map[string]subject.State // by stream: what was erased
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -107,11 +112,11 @@ type Order struct {
 	channel      string
 	placedAt     time.Time // effective
 	placedTotal  decimal.Decimal
-	lines        uint64 // hash of the lines as placed
-	money        *purse
-	moneyDiffers bool                 // a difference of its money was reported
+	lines        uint64               // hash of the lines as placed
 	times        map[string]time.Time // effective times, see timeOf
 	last         lastEvent
+	pot          *pot
+	moneyDiffers bool // a difference of its money was reported
 }
 
 // Return is a return or a credit note, with what the view shows and the domain's fold does not
@@ -128,20 +133,22 @@ type Return struct {
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 	return &Book{
-		Now:       now,
-		Products:  map[unit.SKU]*Product{},
-		Carts:     map[unit.CartID]*Cart{},
-		Orders:    map[unit.OrderID]*Order{},
-		Returns:   map[unit.ReturnID]*Return{},
-		Stock:     map[stock.Key]*StockLevel{},
-		Sales:     newLedger(shop),
-		reports:   newReports(),
-		Customers: map[unit.CustomerID]*Customer{},
-		grace:     grace,
-		checkouts: map[unit.OrderID][]*checkoutAttempt{},
-		claimed:   map[unit.OrderID]unit.CartID{},
-		restocked: map[returnAtStock]unit.Quantity{},
-		merges:    map[merge]*merging{},
+		Now:      now,
+		Products: map[unit.SKU]*Product{},
+
+		definitions: map[string]*definition{},
+		Carts:       map[unit.CartID]*Cart{},
+		Orders:      map[unit.OrderID]*Order{},
+		Returns:     map[unit.ReturnID]*Return{},
+		Stock:       map[stock.Key]*StockLevel{},
+		Sales:       newLedger(shop),
+		reports:     newReports(),
+		Customers:   map[unit.CustomerID]*Customer{},
+		grace:       grace,
+		checkouts:   map[unit.OrderID][]*checkoutAttempt{},
+		claimed:     map[unit.OrderID]unit.CartID{},
+		restocked:   map[returnAtStock]unit.Quantity{},
+		merges:      map[merge]*merging{},
 
 		accountMerges: map[accountMerge]*accountMerging{},
 
@@ -164,7 +171,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 // checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkMoney, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
 	for _, of := range []func() *Check{b.checkKept, b.checkAccountMerges, b.checkWishLists} {
@@ -248,6 +255,8 @@ func (b *Book) foldEvent(e *event) {
 		b.foldCustomer(e, unit.CustomerID(id), value)
 	case subject.Event:
 		b.foldSubject(e, value)
+	case pricelist.Event, shipping.Event, entity.Event:
+		b.foldDefinition(e, id)
 	}
 }
 

@@ -22,7 +22,7 @@ func (b *Book) checkOrders() *Check {
 				wanted[l.SKU] += l.Open()
 			}
 		}
-		if total := state.money.total; !total.Equal(state.Total.Amount) {
+		if total := state.pot.goods.total; !total.Equal(state.Total.Amount) {
 			check.differ("order %s: total %s, but the sum of its lines is %s", id, state.Total, unit.Money{Amount: total, Currency: state.Total.Currency})
 		}
 		for _, h := range state.Holdings {

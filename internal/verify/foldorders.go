@@ -34,6 +34,7 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 			b.report(e, "its lines cannot be written: "+err.Error())
 		}
 		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
+		o.pot = newPot(placed)
 		o.lines = maphash.Bytes(b.seed, lines)
 	}
 	if retried, ok := value.(order.AllocationRetried); ok {

@@ -170,18 +170,16 @@ func moneyKind(value order.Event) string {
 // foldMoney folds the money of an order by an event, and books what changes. before is what
 // moneyBefore returned before the order was folded.
 func (b *Book) foldMoney(e *event, o *Order, value order.Event, before *reports) {
+	fault := o.pot.book(value)
 	if placed, is := value.(order.Placed); is {
-		o.money = newPurse(placed)
 		b.money.Examined++
-		if fault := o.money.checkPlaced(placed); fault != "" {
-			b.money.differ("order %s, placed: %s", o.OrderID, fault)
-		}
+		fault = o.pot.goods.checkPlaced(placed)
 	}
 	kind := moneyKind(value)
-	if _, shipped := value.(order.Shipped); kind == "" && !shipped || o.money == nil {
-		return
+	if kind != "" {
+		fault = firstOf(fault, o.pot.goods.compare(o.State))
 	}
-	if fault := o.money.fold(value, o.State); fault != "" && !o.moneyDiffers {
+	if fault != "" && !o.moneyDiffers {
 		o.moneyDiffers = true // the terms that follow from it are not reported
 		b.money.differ("order %s, %s at revision %d: %s", o.OrderID, lastWord(e.Type), e.Revision, fault)
 	}
@@ -189,21 +187,21 @@ func (b *Book) foldMoney(e *event, o *Order, value order.Event, before *reports)
 		return
 	}
 	of, day := o.reportParty(), e.at.In(b.Sales.shop.Location).Format(time.DateOnly)
-	b.reports.book(day, kind, of, o.money.position(o.State), before)
+	b.reports.book(day, kind, of, o.pot.goods.position(o.State), before)
 }
 
 // moneyBefore is what an order's money amounts to before an event; nil: nothing, or the event changes
 // no money.
 func (o *Order) moneyBefore(value order.Event) *reports {
-	if o.money == nil || moneyKind(value) == "" {
+	if _, placed := value.(order.Placed); placed || moneyKind(value) == "" {
 		return nil
 	}
-	return o.money.position(o.State)
+	return o.pot.goods.position(o.State)
 }
 
 func (o *Order) reportParty() reportParty {
 	p := reportParty{channel: projections.Key(o.channel), country: projections.Key(o.Country), currency: string(o.Currency())}
-	if q := o.money.quote; q != nil {
+	if q := o.pot.goods.quote; q != nil {
 		p.entity, p.groups = projections.Key(q.entity), projections.Key(q.groups)
 		if q.country != "" {
 			p.country = projections.Key(q.country)
@@ -285,14 +283,14 @@ func (m *purse) still(amount decimal.Decimal, left, of int64) decimal.Decimal {
 // bases splits what is left of a net amount over the tax classes of a line or charge, by what was
 // taxed when the order was placed.
 func (m *purse) bases(net int64, taxes []taxEntry) map[string]decimal.Decimal {
-	var pots []*pot
+	var pots []*pool
 	var classes []string
 	var all int64
 	seen := map[string]bool{}
 	for _, t := range taxes {
 		if !seen[t.class] {
 			seen[t.class] = true
-			classes, pots = append(classes, t.class), append(pots, &pot{left: share{money: m.minor(t.base)}})
+			classes, pots = append(classes, t.class), append(pots, &pool{left: share{money: m.minor(t.base)}})
 			all += m.minor(t.base)
 		}
 	}

@@ -51,6 +51,8 @@ type orderRow struct {
 	status, payment, fulfillment, guestEmail                  string
 	onHold, archived, attention                               bool
 	placedTotal, total, owed, captured, refunded              decimal.Decimal
+	toReturn, toCollect                                       decimal.Decimal
+	reasons                                                   []string
 	lineCount                                                 int
 	units, revision                                           int64
 	placedAt, changedAt                                       time.Time
@@ -79,11 +81,14 @@ func (r *orderRow) columns() []column[*Order] {
 		equals("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
 		equals("archived", &r.archived, func(o *Order) bool { return o.Archived }),
 		equals("needs_attention", &r.attention, func(o *Order) bool {
-			return o.AllocationFailed || o.moneyWantsAttention()
+			return o.AllocationFailed || o.NeedsAttention()
 		}),
 		equals("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
 		equals("total", &r.total, (*Order).worth),
-		equals("owed", &r.owed, func(o *Order) decimal.Decimal { return o.money.owed() }),
+		equals("owed", &r.owed, func(o *Order) decimal.Decimal { return o.pot.owed() }),
+		equals("to_return", &r.toReturn, func(o *Order) decimal.Decimal { return o.pot.terms(o.State)[8].want }),
+		equals("to_collect", &r.toCollect, func(o *Order) decimal.Decimal { return o.pot.terms(o.State)[9].want }),
+		equals("attention", &r.reasons, func(o *Order) []string { return attentionOf(o.Attention()) }),
 		comparedBy("captured", &r.captured, func(o *Order, d *rowDifference) {
 			captured, _, foreign := o.payments()
 			d.columns = append(d.columns, foreign...)
@@ -122,7 +127,7 @@ func (r *orderRow) columns() []column[*Order] {
 func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
 // worth is the sum of the lines and charges without what was canceled.
-func (o *Order) worth() decimal.Decimal { return o.money.total }
+func (o *Order) worth() decimal.Decimal { return o.pot.goods.total }
 
 // payments adds up what was captured and what was paid back. foreign describes transactions in
 // another currency, which cannot be added up.
@@ -148,25 +153,12 @@ func (o *Order) payments() (captured, back decimal.Decimal, foreign []string) {
 	return captured, back, foreign
 }
 
-// moneyWantsAttention tells whether a person has to look at an order because of its money.
-func (o *Order) moneyWantsAttention() bool {
-	if len(o.Unreadable) > 0 || o.PaymentState() == order.Due {
-		return true
+func attentionOf(reasons []order.Attention) []string {
+	texts := make([]string, len(reasons))
+	for i, reason := range reasons {
+		texts[i] = string(reason)
 	}
-	toReturn := o.money.toReturn(o.State).Sign() > 0
-	for _, t := range o.Transactions {
-		if t.Type == order.Dispute && t.State == order.Pending {
-			return true
-		}
-	}
-	for _, refund := range o.Refunds {
-		for _, part := range refund.Parts {
-			if part.State == order.RefundIsUnknown {
-				return true
-			}
-		}
-	}
-	return toReturn || o.money.unexplained(o.State).Sign() > 0
+	return texts
 }
 
 // foldDocument is the JSON document that the view of orders keeps of an order or a return.

@@ -246,7 +246,8 @@ func (s *shop) returns() {
 		returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{part(1, 1, returns.Restocked), part(1, 1, returns.Damaged)}}))
 	s.must(s.Return(ctx, callAt(summer), "r1",
 		returns.Receive{Receipt: 2, Lines: []returns.ReceivedLine{part(1, 1, returns.Lost)}},
-		returns.RecordRefund{TransactionID: "rt1", Amount: gbp("5.10")}, returns.RecordRefund{TransactionID: "rt2", Amount: gbp("2.55")}, returns.Close{}))
+		returns.RecordRefund{TransactionID: "rt1", Amount: gbp("5.10")}, returns.Close{}))
+	// The gift was not paid, so nothing of it is given back. The postage belongs to no order.
 	s.must(s.Return(ctx, callAt(summer), "r2", request("r2", line("POST", unit.Service, 2)), returns.Approve{}))
 	s.must(s.Return(ctx, callAt(autumn), "r2", returns.Cancel{Reason: "kept"}))
 	s.must(s.Return(ctx, callAt(autumn), "r3", request("r3", line("MUG", unit.Stocked, 1, returns.Link{OrderID: "36365", Line: 1, Quantity: 1}))))

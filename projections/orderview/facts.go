@@ -51,7 +51,7 @@ func OrderFacts(e order.Event) Facts {
 	case order.Canceled:
 		return Facts{Reason: e.Reason}
 	case order.TransactionRecorded:
-		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID, ReturnID: e.ReturnID}
+		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID, ReturnID: e.ReturnID, Reason: e.Reason}
 	case order.TransactionSettled:
 		return Facts{State: string(e.State), TransactionID: e.TransactionID}
 	case order.Shipped:
@@ -77,7 +77,7 @@ func OrderFacts(e order.Event) Facts {
 	case order.RefundClaimed:
 		return Facts{TransactionID: e.TransactionID, ReturnID: e.ReturnID}
 	case order.TransactionUnreadable:
-		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID, Reason: e.Code}
+		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID}
 	case order.Credited:
 		return Facts{
 			Amount: &e.Amount, ReturnID: e.ReturnID, Reason: e.Reason,
@@ -88,7 +88,7 @@ func OrderFacts(e order.Event) Facts {
 	case order.RefundSubmitted:
 		return Facts{RefundID: e.RefundID, TransactionID: e.PartID, Attempt: e.Attempt}
 	case order.RefundSettled:
-		return Facts{RefundID: e.RefundID, TransactionID: e.PartID, Attempt: e.Attempt, State: string(e.State), Reason: e.Code}
+		return Facts{RefundID: e.RefundID, TransactionID: e.PartID, Attempt: e.Attempt, State: string(e.State)}
 	case order.ReturnRefundRefused:
 		return Facts{Amount: &e.Amount, ReturnID: e.ReturnID, TransactionID: e.TransactionID}
 	case order.RefundExplained:

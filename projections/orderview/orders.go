@@ -187,6 +187,10 @@ func skus(lines []cart.Line) []string {
 	return slices.Compact(codes)
 }
 
+func reasons(all []order.Attention) []string {
+	return each(all, func(reason order.Attention) string { return string(reason) })
+}
+
 // guestEmailKey is the e-mail address of an order that no customer has, in the form in which it is
 // searched. It is empty for the order of a customer, so that the address is not kept longer than it
 // is needed.

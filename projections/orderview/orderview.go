@@ -36,7 +36,7 @@ func ViewIn(days *time.Location) projections.View {
 	columns[orderTable.Name()], columns[returnTable.Name()], columns[returnOrders.Name()] = orderTable.Names(), returnTable.Names(), returnOrders.Names()
 	return projections.View{
 		Name:    "orders",
-		Version: 11, // 11 has the reports about money
+		Version: 11, // 11 has the reports about money, says what is to be returned and collected, and why somebody has to look at an order
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
 		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion) + "|" + days.String(),
 		Claims:   []string{order.Category + ".", returns.Category + ".", subject.Category + "."},

@@ -105,7 +105,8 @@ func withComponent(t testing.TB) []pricing.TaxRow {
 func TestEntity(t *testing.T) { entities.Run(t, rows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	// A class that no entity has is the answer about a product or a method; package commands decides it.
+	// A class that no entity has is the answer about a product or a method; package commands
+	// decides it.
 	decided := slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrClassUnknown })
 	entities.EveryRefusalHasARow(t, decided, rows(t))
 }

@@ -118,7 +118,7 @@ func (p *pricing) minor(m unit.Money, what string, facts map[string]any) (int64,
 		return 0, ErrAmount.With(what+" is "+m.String()+"; want an amount of "+string(p.cart.Currency)+", 0 or more.", facts)
 	}
 	if m.TooFine() {
-		return 0, ErrTooFine.With(what+" is "+m.String()+", which is finer than its currency.", facts)
+		return 0, ErrTooFine.With(what+" is "+m.String()+", which is finer than its currency.", nil)
 	}
 	minor, ok := m.Minor()
 	if !ok {
@@ -203,8 +203,11 @@ func (p *pricing) refuse(no *rule.Rejection, l *Item, why string) error {
 // quote writes down the result.
 func (p *pricing) quote() (Quote, error) {
 	q := Quote{
-		PricedAt: p.at.UTC(), Currency: p.cart.Currency, Mode: p.mode, Channel: p.cart.Channel, ShipTo: p.cart.ShipTo,
-		Groups: slices.Sorted(slices.Values(p.cart.Groups)), Lines: make([]PricedLine, len(p.lines)),
+		PricedAt: p.at.UTC(), Currency: p.cart.Currency, Mode: p.mode, Channel: p.cart.Channel,
+		// The postcode stays with the address of the order, because it may tell who the buyer is.
+		ShipTo: Zone{Country: p.cart.ShipTo.Country, Region: p.cart.ShipTo.Region},
+		Groups: slices.Sorted(slices.Values(p.cart.Groups)),
+		Lines:  make([]PricedLine, len(p.lines)),
 	}
 	if e := p.entity; e != nil {
 		q.Entity, q.EntityVersion = e.ID, e.Version

@@ -2,6 +2,7 @@ package pricing
 
 import (
 	"slices"
+	"time"
 
 	"daybook/domain/money/shares"
 	"daybook/domain/unit"
@@ -266,6 +267,21 @@ func (p *pricing) onShipping(by source) int64 {
 	off = min(off, c.amount)
 	p.takeOff(c, off, c.amount, by)
 	return off
+}
+
+// CodeFault says why a code takes nothing off a cart: "unknown", or the reason of its promotion. It
+// is "" if the cart itself has no price.
+func (r *Rules) CodeFault(cart Cart, at time.Time, code string) string {
+	promo := r.codes[code]
+	if promo == nil {
+		return "unknown"
+	}
+	_, considered, err := r.Explain(cart, at)
+	i := slices.IndexFunc(considered, func(c Considered) bool { return c.What == "promotion" && c.ID == promo.ID })
+	if err != nil || i < 0 {
+		return ""
+	}
+	return considered[i].Reason
 }
 
 // unusedCodes tells of the codes that took nothing off, in a preview.

@@ -57,7 +57,7 @@ type Manual struct {
 
 // TaxStatus is what the law says of the buyer.
 type TaxStatus struct {
-	Kind  BuyerKind `json:"kind,omitempty"` // empty: consumer
+	Kind  BuyerKind `json:"kind,omitempty" class:"open"` // empty: consumer
 	TaxID string    `json:"tax_id,omitempty" class:"personal"`
 	Proof string    `json:"proof,omitempty" class:"open"` // of the check of the tax id, or the certificate
 	Until time.Time `json:"until,omitzero"`               // the certificate's end
@@ -79,12 +79,12 @@ type Quote struct {
 	PricedAt      time.Time     `json:"priced_at"`
 	ValidUntil    time.Time     `json:"valid_until,omitzero"`
 	Currency      unit.Currency `json:"currency"`
-	Mode          Mode          `json:"price_mode"`
+	Mode          Mode          `json:"price_mode" class:"open"`
 	Channel       string        `json:"channel,omitempty" class:"open"`
 	Entity        string        `json:"entity,omitempty" class:"open"`
 	EntityVersion int64         `json:"entity_version,omitzero"`
-	Rounding      RoundTax      `json:"rounding,omitempty"`
-	Untaxed       UntaxedBuyer  `json:"untaxed_buyer,omitempty"`
+	Rounding      RoundTax      `json:"rounding,omitempty" class:"open"`
+	Untaxed       UntaxedBuyer  `json:"untaxed_buyer,omitempty" class:"open"`
 	Status        *TaxStatus    `json:"tax_status,omitempty"`
 	Groups        []string      `json:"customer_groups,omitempty" class:"open"` // all of the buyer's, sorted
 	ShipTo        Zone          `json:"ship_to,omitzero"`
@@ -140,8 +140,8 @@ type Adjustment struct {
 	Version   int64         `json:"version,omitzero"`
 	Title     string        `json:"title,omitempty" class:"open"`
 	Code      string        `json:"code,omitempty" class:"open"`
-	Class     Class         `json:"class"`
-	Action    ActionType    `json:"action,omitempty"`
+	Class     Class         `json:"class" class:"open"`
+	Action    ActionType    `json:"action,omitempty" class:"open"`
 	Base      unit.Money    `json:"base"`   // what it saw
 	Amount    unit.Money    `json:"amount"` // > 0
 	Sets      unit.Quantity `json:"sets,omitzero"`
@@ -154,8 +154,8 @@ type TaxEntry struct {
 	Component string       `json:"component" class:"open"`
 	Place     string       `json:"place,omitempty" class:"open"` // country and region of the rate
 	Class     string       `json:"class,omitempty" class:"open"`
-	Rate      unit.Percent `json:"rate"`
-	Treatment Treatment    `json:"treatment"`
+	Rate      unit.Percent `json:"rate" class:"open"`
+	Treatment Treatment    `json:"treatment" class:"open"`
 	Base      unit.Money   `json:"base"`   // net amount that the rate applies to
 	Amount    unit.Money   `json:"amount"` // >= 0
 }
@@ -163,8 +163,8 @@ type TaxEntry struct {
 // TaxTotal is one component over the whole order.
 type TaxTotal struct {
 	Component string       `json:"component" class:"open"`
-	Rate      unit.Percent `json:"rate"`
-	Treatment Treatment    `json:"treatment"`
+	Rate      unit.Percent `json:"rate" class:"open"`
+	Treatment Treatment    `json:"treatment" class:"open"`
 	Base      unit.Money   `json:"base"`
 	Amount    unit.Money   `json:"amount"`
 }
