@@ -16,7 +16,7 @@ func addCoupon(cmd AddCoupon, s State) ([]Event, error) {
 	switch {
 	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
-	case !unit.FitsLine(code, unit.MaxName):
+	case !unit.FitsLine(cmd.Code, unit.MaxName) || code == "":
 		return nil, ErrCouponInvalid
 	case slices.Contains(s.Coupons, code):
 		return nil, nil
@@ -31,7 +31,7 @@ func removeCoupon(cmd RemoveCoupon, s State) ([]Event, error) {
 	switch {
 	case s.Phase != PhaseOpen:
 		return nil, notOpen(s)
-	case !unit.FitsLine(code, unit.MaxName):
+	case !unit.FitsLine(cmd.Code, unit.MaxName) || code == "":
 		return nil, ErrCouponInvalid
 	case !slices.Contains(s.Coupons, code):
 		return nil, nil
