@@ -131,15 +131,21 @@ func (p *priced) sameCurrency(currency unit.Currency, amounts ...unit.Money) {
 // checkPlaced checks what an order was placed for. The result names the first term that differs;
 // empty: none does.
 func (m *purse) checkPlaced(p order.Placed) string {
+	if m.quote != nil {
+		if fault := m.checkQuote(p); fault != "" {
+			return fault
+		}
+	}
 	if !p.Total.Amount.Equal(m.total) {
 		return fmt.Sprintf("total is %s, want %s", p.Total, m.total)
 	}
 	if !p.Charge.Amount.Equal(m.round(m.total)) {
 		return fmt.Sprintf("charge is %s, want %s", p.Charge, m.round(m.total))
 	}
-	if m.quote == nil {
-		return ""
-	}
+	return ""
+}
+
+func (m *purse) checkQuote(p order.Placed) string {
 	q := m.quote
 	if len(q.lines) != len(p.Lines) {
 		return fmt.Sprintf("the quote has %d lines, the order %d", len(q.lines), len(p.Lines))
