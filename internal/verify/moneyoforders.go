@@ -12,8 +12,8 @@ import (
 )
 
 // This file folds the money of an order with code of its own: what each line and charge is worth,
-// what a cancel or a credit takes from it, and what is owed. Amounts of lines and charges are in the
-// currency's smallest units.
+// what a cancel or a credit takes from it, and what is owed. Amounts of lines and charges are in
+// the currency's smallest units.
 
 // share is some units with their money. Money contains the tax.
 type share struct {
@@ -109,8 +109,8 @@ type earning struct {
 
 func (e *earning) left() share { return e.open.left.plus(e.received.left, 1) }
 
-// purse is the money of an order.
-type purse struct {
+// orderAmounts is the money of an order.
+type orderAmounts struct {
 	currency unit.Currency
 	quote    *quote
 	pots     bool
@@ -120,18 +120,17 @@ type purse struct {
 	total                             decimal.Decimal // of what was not canceled, not rounded
 	credited, writtenOff, gain, given decimal.Decimal // given: written off, and never owed
 	credits                           map[string][]order.Credited
-	implied                           int // credits that no event records by itself
 }
 
-func (m *purse) round(amount decimal.Decimal) decimal.Decimal {
+func (m *orderAmounts) round(amount decimal.Decimal) decimal.Decimal {
 	return amount.Round(m.currency.Digits())
 }
 
-// largest bounds what pots have, in the currency's smallest units. An order with a larger amount, or
-// with one that is finer, has nothing in its pots.
+// largest bounds what pots have, in the currency's smallest units. An order with a larger amount,
+// or with one that is finer, has nothing in its pots.
 var largest = decimal.New(1, 15)
 
-func (m *purse) minor(amount decimal.Decimal) int64 {
+func (m *orderAmounts) minor(amount decimal.Decimal) int64 {
 	units := amount.Shift(m.currency.Digits())
 	if !units.IsInteger() || units.Abs().GreaterThan(largest) {
 		return 0
@@ -139,17 +138,17 @@ func (m *purse) minor(amount decimal.Decimal) int64 {
 	return units.IntPart()
 }
 
-func (m *purse) amount(minor int64) decimal.Decimal {
+func (m *orderAmounts) amount(minor int64) decimal.Decimal {
 	return decimal.New(minor, -m.currency.Digits())
 }
 
 // owed is what the order owes.
-func (m *purse) owed() decimal.Decimal {
+func (m *orderAmounts) owed() decimal.Decimal {
 	return decimal.Max(decimal.Zero, m.round(m.total).Sub(m.credited).Sub(m.writtenOff)).Add(m.gain)
 }
 
-func newPurse(p order.Placed) *purse {
-	m := &purse{currency: p.Currency, pots: p.Quote != nil || p.RoundedLines, credits: map[string][]order.Credited{}}
+func newAmounts(p order.Placed) *orderAmounts {
+	m := &orderAmounts{currency: p.Currency, pots: p.Quote != nil || p.RoundedLines, credits: map[string][]order.Credited{}}
 	if p.Quote != nil {
 		m.quote = quoteOf(p)
 	}
@@ -167,7 +166,7 @@ func newPurse(p order.Placed) *purse {
 	return m
 }
 
-func (m *purse) add(i int, l cart.Line) {
+func (m *orderAmounts) add(i int, l cart.Line) {
 	e := &earning{line: l.Number, sku: string(l.SKU), units: int64(l.Quantity), price: l.Price, exact: times(l.Price, l.Quantity)}
 	e.list = e.exact
 	switch {
@@ -186,7 +185,7 @@ func (m *purse) add(i int, l cart.Line) {
 	m.earnings = append(m.earnings, e)
 }
 
-func (m *purse) shareOf(units int64, p priced) share {
+func (m *orderAmounts) shareOf(units int64, p priced) share {
 	s := share{units: units, money: m.minor(p.gross)}
 	for _, t := range p.taxes {
 		s.tax = append(s.tax, m.minor(t.amount))
@@ -194,7 +193,7 @@ func (m *purse) shareOf(units int64, p priced) share {
 	return s
 }
 
-func (m *purse) lineOf(number int) *earning {
+func (m *orderAmounts) lineOf(number int) *earning {
 	for _, e := range m.earnings {
 		if e.line == number && number != 0 {
 			return e
@@ -205,7 +204,7 @@ func (m *purse) lineOf(number int) *earning {
 
 // fold changes the money by an event. The result names the first term of the event that differs;
 // empty: none does.
-func (m *purse) fold(value order.Event) (fault string) {
+func (m *orderAmounts) fold(value order.Event) (fault string) {
 	switch value := value.(type) { //nolint:gochecksumtype // only these change what is owed
 	case order.LinesCanceled:
 		for _, l := range value.Lines {
@@ -250,7 +249,7 @@ func (e *earning) openUnits(pots bool) int64 {
 	return e.units - e.canceled - e.received.left.units
 }
 
-func (m *purse) cancel(e *earning, units int64) {
+func (m *orderAmounts) cancel(e *earning, units int64) {
 	if !m.pots {
 		units = min(units, e.openUnits(false))
 		worth := times(e.price, unit.Quantity(units))
@@ -262,7 +261,7 @@ func (m *purse) cancel(e *earning, units int64) {
 }
 
 // deliver moves the units of a parcel from open to received, and all charges with the first one.
-func (m *purse) deliver(parcel order.Shipped) {
+func (m *orderAmounts) deliver(parcel order.Shipped) {
 	for _, l := range parcel.Lines {
 		e := m.lineOf(l.Line)
 		switch {
@@ -286,7 +285,7 @@ func (m *purse) deliver(parcel order.Shipped) {
 }
 
 // credit takes a credit off the pots, and compares what it says of each with what it takes.
-func (m *purse) credit(c order.Credited) (fault string) {
+func (m *orderAmounts) credit(c order.Credited) (fault string) {
 	m.credits[string(c.ReturnID)] = append(m.credits[string(c.ReturnID)], c)
 	owed := m.owed()
 	if c.Amount.Sign() < 0 || c.Amount.Amount.GreaterThan(owed) {
@@ -327,7 +326,7 @@ func (m *purse) credit(c order.Credited) (fault string) {
 }
 
 // comparePart compares a part of a credit with what it takes.
-func (m *purse) comparePart(c order.Credited, part order.CreditPart, want share) string {
+func (m *orderAmounts) comparePart(c order.Credited, part order.CreditPart, want share) string {
 	of := fmt.Sprintf("credit %s, line %d", c.CreditID, part.Line)
 	if part.Charge != 0 {
 		of = fmt.Sprintf("credit %s, charge %d", c.CreditID, part.Charge)
@@ -352,7 +351,7 @@ func (m *purse) comparePart(c order.Credited, part order.CreditPart, want share)
 
 // reduce takes an amount off all pots, in proportion to their money: of each line and charge first
 // what is received, then what is open. The largest remainders get the units that are left over.
-func (m *purse) reduce(c order.Credited) (fault string) {
+func (m *orderAmounts) reduce(c order.Credited) (fault string) {
 	amount := m.minor(c.Amount.Amount)
 	if c.Cause == order.CreditForReduction {
 		amount = 0 // what was written off is not owed, but it is in the pots
@@ -418,7 +417,7 @@ func split(amount int64, pots []*pool, all int64) []int64 {
 }
 
 // giveBack undoes the credits of a return that brings nothing back.
-func (m *purse) giveBack(id string) {
+func (m *orderAmounts) giveBack(id string) {
 	for _, c := range m.credits[id] {
 		m.credited = m.credited.Sub(c.Amount.Amount)
 		for _, part := range c.Parts {
@@ -444,7 +443,7 @@ func (m *purse) giveBack(id string) {
 
 // imply books the refund of a return for which an older program has recorded no credit: the order
 // owes that much less.
-func (m *purse) imply(id unit.ReturnID, refund decimal.Decimal) {
+func (m *orderAmounts) imply(id unit.ReturnID, refund decimal.Decimal) {
 	if len(m.credits[string(id)]) > 0 {
 		return
 	}
@@ -456,7 +455,7 @@ func (m *purse) imply(id unit.ReturnID, refund decimal.Decimal) {
 }
 
 // writeOff ends a difference: money that the shop does not get, or that it keeps.
-func (m *purse) writeOff(balance decimal.Decimal) {
+func (m *orderAmounts) writeOff(balance decimal.Decimal) {
 	if balance.Sign() > 0 {
 		m.gain = m.gain.Add(balance)
 		return
@@ -467,7 +466,7 @@ func (m *purse) writeOff(balance decimal.Decimal) {
 }
 
 // compare compares the money with the order's own fold.
-func (m *purse) compare(s order.State) string {
+func (m *orderAmounts) compare(s order.State) string {
 	for _, term := range []struct {
 		name      string
 		got, want decimal.Decimal

@@ -190,8 +190,8 @@ func (b *Book) foldMoney(e *event, o *Order, value order.Event, before *reports)
 	b.reports.book(day, kind, of, o.pot.goods.position(o.State), before)
 }
 
-// moneyBefore is what an order's money amounts to before an event; nil: nothing, or the event changes
-// no money.
+// moneyBefore is what an order's money amounts to before an event; nil: nothing, or the event
+// changes no money.
 func (o *Order) moneyBefore(value order.Event) *reports {
 	if _, placed := value.(order.Placed); placed || moneyKind(value) == "" {
 		return nil
@@ -211,7 +211,7 @@ func (o *Order) reportParty() reportParty {
 }
 
 // position is what the money of an order amounts to, in the form of the reports.
-func (m *purse) position(s order.State) *reports {
+func (m *orderAmounts) position(s order.State) *reports {
 	r := newReports()
 	sum := decimal.Zero
 	for _, e := range m.earnings {
@@ -273,7 +273,7 @@ func (m *purse) position(s order.State) *reports {
 }
 
 // still is the part of an amount that belongs to the units that are left.
-func (m *purse) still(amount decimal.Decimal, left, of int64) decimal.Decimal {
+func (m *orderAmounts) still(amount decimal.Decimal, left, of int64) decimal.Decimal {
 	if left == of || of <= 0 || amount.Sign() < 0 || amount.Shift(m.currency.Digits()).Abs().GreaterThan(largest) {
 		return amount
 	}
@@ -282,7 +282,7 @@ func (m *purse) still(amount decimal.Decimal, left, of int64) decimal.Decimal {
 
 // bases splits what is left of a net amount over the tax classes of a line or charge, by what was
 // taxed when the order was placed.
-func (m *purse) bases(net int64, taxes []taxEntry) map[string]decimal.Decimal {
+func (m *orderAmounts) bases(net int64, taxes []taxEntry) map[string]decimal.Decimal {
 	var pots []*pool
 	var classes []string
 	var all int64

@@ -20,8 +20,8 @@ import (
 	"daybook/projections/viewtest"
 )
 
-// moneyChecks are the checks of verify that the tests here look at. The orders here have no carts and
-// no returns, so other checks find differences.
+// moneyChecks are the checks of verify that the tests here look at. The orders here have no carts
+// and no returns, so other checks find differences.
 var moneyChecks = []string{
 	"orders: prices, what is left of them, and money follow from the events", "orders: what is owed and the money that moved add up",
 	"read.orders", "read.report_items", "read.report_promotions", "read.report_taxes", "read.report_payments",
@@ -208,7 +208,8 @@ func (w *walker) command() order.Command {
 	return order.WriteOff{Reason: "small"}
 }
 
-// Whatever happens to orders: the reports are what the orders amount to, and verify agrees with them.
+// Whatever happens to orders: the reports are what the orders amount to, and verify agrees with
+// them.
 func TestTheReportsEqualTheOrders(t *testing.T) {
 	s := newShop(t)
 	random := rand.New(rand.NewPCG(12, 8))

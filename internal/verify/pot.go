@@ -11,7 +11,7 @@ import (
 // domain: what was charged, what is owed, and what moved.
 type pot struct {
 	currency     unit.Currency
-	goods        *purse // what is owed
+	goods        *orderAmounts // what is owed
 	transactions map[unit.TransactionID]*potTransaction
 	// now tells under which id the transaction of a refund's part is recorded.
 	now map[unit.TransactionID]unit.TransactionID
@@ -29,14 +29,14 @@ type potTransaction struct {
 
 func newPot(placed order.Placed) *pot {
 	p := &pot{
-		currency: placed.Total.Currency, goods: newPurse(placed),
+		currency: placed.Total.Currency, goods: newAmounts(placed),
 		transactions: map[unit.TransactionID]*potTransaction{}, now: map[unit.TransactionID]unit.TransactionID{},
 	}
 	return p
 }
 
-// book adds an event of the order. The result names the first term of the event that differs; empty:
-// none does.
+// book adds an event of the order. The result names the first term of the event that differs;
+// empty: none does.
 func (p *pot) book(value order.Event) (fault string) {
 	switch e := value.(type) {
 	case order.LinesCanceled, order.Canceled, order.Expired, order.Shipped, order.Credited, order.ReturnReleased, order.DifferenceWrittenOff:
@@ -91,7 +91,7 @@ func (p *pot) nowOf(part unit.TransactionID) unit.TransactionID {
 }
 
 func (p *pot) bookRefund(value order.Event) {
-	switch e := value.(type) {
+	switch e := value.(type) { //nolint:gochecksumtype // book has chosen these
 	case order.RefundRequested:
 		for _, part := range e.Parts {
 			p.transactions[part.PartID] = &potTransaction{

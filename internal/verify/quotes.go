@@ -130,7 +130,7 @@ func (p *priced) sameCurrency(currency unit.Currency, amounts ...unit.Money) {
 
 // checkPlaced checks what an order was placed for. The result names the first term that differs;
 // empty: none does.
-func (m *purse) checkPlaced(p order.Placed) string {
+func (m *orderAmounts) checkPlaced(p order.Placed) string {
 	if m.quote != nil {
 		if fault := m.checkQuote(p); fault != "" {
 			return fault
@@ -145,7 +145,7 @@ func (m *purse) checkPlaced(p order.Placed) string {
 	return ""
 }
 
-func (m *purse) checkQuote(p order.Placed) string {
+func (m *orderAmounts) checkQuote(p order.Placed) string {
 	q := m.quote
 	if len(q.lines) != len(p.Lines) {
 		return fmt.Sprintf("the quote has %d lines, the order %d", len(q.lines), len(p.Lines))
@@ -183,11 +183,11 @@ func (m *purse) checkQuote(p order.Placed) string {
 }
 
 // whole tells whether an amount is possible: whole units of the currency, and not below zero.
-func (m *purse) whole(amount decimal.Decimal) bool {
+func (m *orderAmounts) whole(amount decimal.Decimal) bool {
 	return amount.Sign() >= 0 && amount.Equal(m.round(amount))
 }
 
-func (m *purse) checkPriced(p priced) string {
+func (m *orderAmounts) checkPriced(p priced) string {
 	if p.foreign != "" {
 		return fmt.Sprintf("%s is in an order in %s", p.foreign, m.currency)
 	}
@@ -225,7 +225,7 @@ func (m *purse) checkPriced(p priced) string {
 		return fmt.Sprintf("amount is %s, want %s", p.amount, amount)
 	case untaxed && m.quote.inclusive && p.net.GreaterThan(amount):
 		return fmt.Sprintf("net is %s, which is more than the amount %s", p.net, amount)
-	case !(untaxed && m.quote.inclusive) && !p.net.Equal(net):
+	case (!untaxed || !m.quote.inclusive) && !p.net.Equal(net):
 		return fmt.Sprintf("net is %s, want %s", p.net, net)
 	case !p.gross.Equal(p.net.Add(tax)):
 		return fmt.Sprintf("gross is %s, want %s", p.gross, p.net.Add(tax))
@@ -238,13 +238,14 @@ func (m *purse) checkPriced(p priced) string {
 // checkRates compares each tax with the exact one. It may differ by one and a half of the smallest
 // unit: by half a unit because the tax of the order is rounded, and by less than one because it is
 // then split over lines.
-func (m *purse) checkRates(p priced) string {
+func (m *orderAmounts) checkRates(p priced) string {
 	most := decimal.New(15, -1-m.currency.Digits())
 	for _, t := range p.taxes {
 		if t.treatment != standardRate && t.amount.Sign() != 0 {
 			return fmt.Sprintf("tax %s is %s, but the amount is not taxed (%s)", t.component, t.amount, t.treatment)
 		}
-		// Of prices with tax, the base is what is left after rounding. So its own error counts, too.
+		// Of prices with tax, the base is what is left after rounding. So its own error counts,
+		// too.
 		exact := t.base.Mul(t.percent).Shift(-2)
 		if m.quote.inclusive {
 			all, rates := t.base, decimal.Zero
@@ -263,7 +264,7 @@ func (m *purse) checkRates(p priced) string {
 }
 
 // checkTaxTotals adds up each component over the lines and charges.
-func (m *purse) checkTaxTotals() string {
+func (m *orderAmounts) checkTaxTotals() string {
 	sums := map[[3]string]taxEntry{}
 	var keys [][3]string
 	add := func(p priced) {

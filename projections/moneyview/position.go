@@ -36,8 +36,8 @@ func partyOf(s order.State, channel string) party {
 
 // Charges that are not of a quote.
 const (
-	// Unassigned is what belongs to no line: the rounding of an order whose sum alone is rounded, and
-	// credits that name no line.
+	// Unassigned is what belongs to no line: the rounding of an order whose sum alone is rounded,
+	// and credits that name no line.
 	Unassigned = "unassigned"
 	// Difference is what was written off or kept.
 	Difference = "difference"
@@ -159,9 +159,9 @@ func (g *goods) priced(currency unit.Currency, of item, units int64, left shares
 	}
 }
 
-// basesOf splits what is left of a net amount over the tax classes of a line or charge, by what they
-// were taxed on when the order was placed. Lines have one class. A charge that is taxed as the goods
-// may have several.
+// basesOf splits what is left of a net amount over the tax classes of a line or charge, by what
+// they were taxed on when the order was placed. Lines have one class. A charge that is taxed as
+// the goods may have several.
 func basesOf(net int64, p pricing.Priced, currency unit.Currency) map[string]decimal.Decimal {
 	var classes []string
 	var weights []int64

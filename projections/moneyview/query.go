@@ -23,14 +23,26 @@ type Report struct {
 
 // The reports.
 var (
-	Items = Report{"report_items", []Dimension{"day", "month", "kind", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency"},
-		"sum(units)::bigint AS units, sum(list) AS list, sum(discount) AS discount, sum(net) AS net, sum(tax) AS tax, sum(net + tax) AS gross"}
-	Promotions = Report{"report_promotions", []Dimension{"day", "month", "kind", "promotion", "code", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency"},
-		"sum(discount) AS discount"}
-	Taxes = Report{"report_taxes", []Dimension{"day", "month", "kind", "entity", "country", "component", "place", "rate", "treatment", "currency"},
-		"sum(base) AS base, sum(tax) AS tax"}
-	Payments = Report{"report_payments", []Dimension{"day", "month", "entity", "channel", "provider", "tender", "type", "purpose", "currency"},
-		"sum(transactions)::bigint AS transactions, sum(amount) AS amount"}
+	Items = Report{
+		"report_items",
+		[]Dimension{"day", "month", "kind", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency"},
+		"sum(units)::bigint AS units, sum(list) AS list, sum(discount) AS discount, sum(net) AS net, sum(tax) AS tax, sum(net + tax) AS gross",
+	}
+	Promotions = Report{
+		"report_promotions",
+		[]Dimension{"day", "month", "kind", "promotion", "code", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency"},
+		"sum(discount) AS discount",
+	}
+	Taxes = Report{
+		"report_taxes",
+		[]Dimension{"day", "month", "kind", "entity", "country", "component", "place", "rate", "treatment", "currency"},
+		"sum(base) AS base, sum(tax) AS tax",
+	}
+	Payments = Report{
+		"report_payments",
+		[]Dimension{"day", "month", "entity", "channel", "provider", "tender", "type", "purpose", "currency"},
+		"sum(transactions)::bigint AS transactions, sum(amount) AS amount",
+	}
 )
 
 // Filter chooses what is added up; its zero value chooses all. Days have the form YYYY-MM-DD, and
@@ -98,8 +110,8 @@ func (d Dimension) expression() string {
 }
 
 // Totals adds up a report, for each value of the dimensions and always for each currency. The rows
-// are sorted by the dimensions, in their order. It returns *TooManyError if there are more than f.Max
-// rows.
+// are sorted by the dimensions, in their order. It returns *TooManyError if there are more than
+// f.Max rows.
 func (r Report) Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Row, error) {
 	if !slices.Contains(by, "currency") {
 		by = append(slices.Clone(by), "currency")
@@ -204,11 +216,4 @@ func Bridges(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Bri
 		return nil, &TooManyError{f.Max}
 	}
 	return rows, nil
-}
-
-// Open is the money of orders that is not settled, in one currency and of one age.
-type Open struct {
-	Currency, Age                              string
-	Orders                                     int64
-	ToReturn, ToCollect, Unplaced, Unexplained decimal.Decimal
 }

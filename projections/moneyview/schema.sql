@@ -2,8 +2,8 @@
 -- The tables of the reports about money. Each row is a sum over orders. Amounts are above zero if
 -- they raise what orders owe or what was paid, and below zero if they lower it.
 
--- What was ordered and what was taken off, by day and SKU or charge. The sum of net and tax over all
--- rows is what all orders owe.
+-- What was ordered and what was taken off, by day and SKU or charge. The sum of net and tax over
+-- all rows is what all orders owe.
 CREATE TABLE report_items (
     day             date    NOT NULL, -- of the event, in the merchant's time zone
     kind            text    NOT NULL, -- placed, canceled, returned, reduced; written_off, kept_as_gain, beyond_owed

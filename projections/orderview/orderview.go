@@ -30,7 +30,8 @@ var indexes string
 // View returns the view, for the runner. The days of its reports are those of UTC.
 func View() projections.View { return ViewIn(time.UTC) }
 
-// ViewIn returns the view. days is the time zone of the merchant's days, in which its reports count.
+// ViewIn returns the view. days is the time zone of the merchant's days, in which its reports
+// count.
 func ViewIn(days *time.Location) projections.View {
 	columns := moneyview.Columns()
 	columns[orderTable.Name()], columns[returnTable.Name()], columns[returnOrders.Name()] = orderTable.Names(), returnTable.Names(), returnOrders.Names()
