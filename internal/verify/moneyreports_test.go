@@ -20,10 +20,13 @@ import (
 	"daybook/projections/viewtest"
 )
 
+// moneyFollows is the check that folds prices and pools.
+const moneyFollows = "orders: prices, what is left of them, and money follow from the events"
+
 // moneyChecks are the checks of verify that the tests here look at. The orders here have no carts
 // and no returns, so other checks find differences.
 var moneyChecks = []string{
-	"orders: prices, what is left of them, and money follow from the events", "orders: what is owed and the money that moved add up",
+	moneyFollows, "orders: what is owed and the money that moved add up",
 	"read.orders", "read.report_items", "read.report_promotions", "read.report_taxes", "read.report_payments",
 }
 
