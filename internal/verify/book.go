@@ -37,6 +37,7 @@ type Book struct {
 	Returns     map[unit.ReturnID]*Return
 	Stock       map[stock.Key]*StockLevel
 	Sales       *Ledger
+	reports     *reports // about the money of orders
 	Customers   map[unit.CustomerID]*Customer
 	Access      access.State             // API keys and roles
 	actors      *Actors                  // nil: no event is about keys or roles
@@ -66,6 +67,7 @@ type Book struct {
 	promises     *Check // each reservation and allocation is within what can be sold
 	reservations *Check // each reservation begins once and ends at most once
 	readable     *Check // each event can be read, and comes after the event that begins its stream
+	money        *Check // prices, pots and money of each order follow from its events
 	outOfBounds  *Check // counts the events with values out of bounds; it has no differences
 }
 
@@ -107,13 +109,14 @@ type Cart struct {
 // Order is an order, with what the view shows and the domain's fold does not keep.
 type Order struct {
 	order.State
-	channel     string
-	placedAt    time.Time // effective
-	placedTotal decimal.Decimal
-	lines       uint64               // hash of the lines as placed
-	times       map[string]time.Time // effective times, see timeOf
-	last        lastEvent
-	pot         *pot
+	channel      string
+	placedAt     time.Time // effective
+	placedTotal  decimal.Decimal
+	lines        uint64               // hash of the lines as placed
+	times        map[string]time.Time // effective times, see timeOf
+	last         lastEvent
+	pot          *pot
+	moneyDiffers bool // a difference of its money was reported
 }
 
 // Return is a return or a credit note, with what the view shows and the domain's fold does not
@@ -139,6 +142,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		Returns:     map[unit.ReturnID]*Return{},
 		Stock:       map[stock.Key]*StockLevel{},
 		Sales:       newLedger(shop),
+		reports:     newReports(),
 		Customers:   map[unit.CustomerID]*Customer{},
 		grace:       grace,
 		checkouts:   map[unit.OrderID][]*checkoutAttempt{},
@@ -159,6 +163,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		promises:     &Check{Name: "stock: never promised beyond policy, never below zero"},
 		reservations: &Check{Name: "reservations: one beginning, at most one end"},
 		readable:     &Check{Name: "log: every event can be read and follows from those before it"},
+		money:        &Check{Name: "orders: prices, what is left of them, and money follow from the events"},
 		outOfBounds:  &Check{Name: "log: values out of bounds, each read as the nearest value within bounds (examined: how many)"},
 	}
 }
@@ -179,7 +184,7 @@ func (b *Book) checks() []*Check {
 
 // eventChecks returns the checks that were made while the log was read.
 func (b *Book) eventChecks() []*Check {
-	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations}
+	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations, b.money}
 	if b.outOfBounds.Examined > 0 { // the report has this check only if there are such events
 		checks = append(checks, b.outOfBounds)
 	}

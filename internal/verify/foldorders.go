@@ -43,8 +43,9 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	// This comes before the order's state changes, because the ledger needs the state before the
 	// event.
 	b.Sales.bookOrder(e, o, value)
-	o.pot.book(value)
+	before := o.moneyBefore(value)
 	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
+	b.foldMoney(e, o, value, before)
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}

@@ -37,7 +37,11 @@ func compareOrders(ctx context.Context, b *Book, from build) ([]*Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []*Check{orders, returned, linked}, nil
+	reports, err := compareReports(ctx, b, from)
+	if err != nil {
+		return nil, err
+	}
+	return append(reports, orders, returned, linked), nil
 }
 
 type orderRow struct {
@@ -122,16 +126,8 @@ func (r *orderRow) columns() []column[*Order] {
 
 func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
-// worth adds up the lines without their canceled units.
-func (o *Order) worth() (total decimal.Decimal) {
-	if o.pot != nil && o.pot.priced {
-		return o.pot.charged()
-	}
-	for _, l := range o.Lines {
-		total = total.Add(times(l.Price, l.Quantity-l.Canceled))
-	}
-	return total
-}
+// worth is the sum of the lines and charges without what was canceled.
+func (o *Order) worth() decimal.Decimal { return o.pot.goods.total }
 
 // payments adds up what was captured and what was paid back. foreign describes transactions in
 // another currency, which cannot be added up.

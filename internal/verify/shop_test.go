@@ -175,6 +175,7 @@ func wantedLine(sku unit.SKU, quantity unit.Quantity) commands.WantedLine {
 func (s *shop) trade() {
 	s.Helper()
 	ctx := s.Context()
+	viewtest.Fact(s.Bench, order.Stream("quoted"), eventstore.Metadata{Channel: "web", OccurredAt: noon}, order.Encode, order.Event(placedWithQuote(s.TB, "quoted")))
 	s.list("MUG", unit.Stocked, "2.55", 40)
 	s.list("TRAY", unit.Stocked, "3.333", 20)
 	s.list("POST", unit.Service, "18.00", 0)

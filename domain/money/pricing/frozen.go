@@ -9,7 +9,7 @@ import (
 // Plain tells whether the quote says nothing that the lines do not say: each line costs its price
 // times its units, rounded. An order then does not keep the quote.
 func (q Quote) Plain() bool {
-	if q.Entity != "" || len(q.Charges) > 0 || len(q.Taxes) > 0 || q.Status != nil {
+	if q.Entity != "" || len(q.Charges) > 0 || len(q.Taxes) > 0 || q.Status != nil || len(q.Groups) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(q.Lines, func(l PricedLine) bool {

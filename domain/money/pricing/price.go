@@ -206,6 +206,7 @@ func (p *pricing) quote() (Quote, error) {
 		PricedAt: p.at.UTC(), Currency: p.cart.Currency, Mode: p.mode, Channel: p.cart.Channel,
 		// The postcode stays with the address of the order, because it may tell who the buyer is.
 		ShipTo: Zone{Country: p.cart.ShipTo.Country, Region: p.cart.ShipTo.Region},
+		Groups: slices.Sorted(slices.Values(p.cart.Groups)),
 		Lines:  make([]PricedLine, len(p.lines)),
 	}
 	if e := p.entity; e != nil {

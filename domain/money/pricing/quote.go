@@ -86,6 +86,7 @@ type Quote struct {
 	Rounding      RoundTax      `json:"rounding,omitempty" class:"open"`
 	Untaxed       UntaxedBuyer  `json:"untaxed_buyer,omitempty" class:"open"`
 	Status        *TaxStatus    `json:"tax_status,omitempty"`
+	Groups        []string      `json:"customer_groups,omitempty" class:"open"` // all of the buyer's, sorted
 	ShipTo        Zone          `json:"ship_to,omitzero"`
 	Lines         []PricedLine  `json:"lines"`
 	Charges       []Charge      `json:"charges,omitempty"`
