@@ -135,8 +135,8 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 }
 
-// checkoutSeen carries out a checkout of a cart as it was seen. If the cart has changed since it was
-// priced, the error is cart.ErrQuoteStale, and nothing is recorded.
+// checkoutSeen carries out a checkout of a cart as it was seen. If the cart has changed since it
+// was priced, the error is cart.ErrQuoteStale, and nothing is recorded.
 func (s *Service) checkoutSeen(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout, seen seenCart) (CheckoutResult, error) {
 	for range maxTries {
 		if err := s.offerSeen(ctx, call, ask, &start, &seen); err != nil {

@@ -102,7 +102,7 @@ func TestOnlyAsManyBuyersUseAPromotionAsItHasUses(t *testing.T) {
 		s := withCodes(t, store)
 		s.Sell("MUG", 1000)
 		s.promote("few", pricing.Limits{Uses: 3}, nil)
-		buyers := buyAtOnce(t, s, 64, func(i int, ask *commands.CheckoutRequest) { ask.Uses = uses("few", "0.25") })
+		buyers := buyAtOnce(t, s, 64, func(i int, ask *commands.CheckoutRequest) { ask.Uses, ask.Expect.Unpriced = uses("few", "0.25"), true })
 		placed := buyers.placed()
 		if len(placed) != 3 {
 			t.Fatalf("%d orders were placed, want 3", len(placed))
@@ -283,7 +283,7 @@ func TestTwoFirstOrdersAtOnceCannotBothWin(t *testing.T) {
 			s.promote(id, pricing.Limits{}, func(d *promotion.Define) { d.Conditions.FirstOrder = true })
 		}
 		buyers := buyAtOnce(t, s, 64, func(i int, ask *commands.CheckoutRequest) {
-			ask.Uses, ask.Details = uses([]string{"a", "b"}[i%2], "0.25"), &ann
+			ask.Uses, ask.Expect.Unpriced, ask.Details = uses([]string{"a", "b"}[i%2], "0.25"), true, &ann
 		})
 		if n := len(buyers.placed()); n != 1 {
 			t.Errorf("%d first orders, want 1", n)
@@ -296,7 +296,7 @@ var ann = contact.Details{Email: "Ann@Example.com"}
 func checkOutAs(t *testing.T, s *shop, id unit.CartID, details contact.Details, of []commands.Use) error {
 	t.Helper()
 	s.fill(id, 1)
-	result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: id, Details: &details, Uses: of})
+	result, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: id, Details: &details, Uses: of, Expect: commands.Expectation{Unpriced: true}})
 	if err == nil {
 		err = result.Refusal()
 	}
@@ -341,7 +341,7 @@ func TestHoldsFollowTheirOrderWhereverADriverDies(t *testing.T) {
 				s.fill("c", 2)
 				mortal := &shoptest.Mortal{Store: stepwise(store), Left: appends}
 				dying := withCodes(t, mortal)
-				ask := commands.CheckoutRequest{CartID: "c", OrderID: "o", Details: &ann, Uses: uses("few", "0.50"), GiftCards: []giftcard.ID{id}}
+				ask := commands.CheckoutRequest{CartID: "c", OrderID: "o", Details: &ann, Uses: uses("few", "0.50"), Expect: commands.Expectation{Unpriced: true}, GiftCards: []giftcard.ID{id}}
 				_, err := dying.Checkout(t.Context(), shoptest.NewCall(), ask)
 				if err == nil {
 					err = end(dying)

@@ -89,8 +89,8 @@ func copyOf(state cart.State) cart.State {
 	}
 }
 
-// likeCart is a cart as package pricing wants it, and the lines that the catalogue does not sell any
-// more. Details, if they are set, are used in place of those of the cart.
+// likeCart is a cart as package pricing wants it, and the lines that the catalogue does not sell
+// any more. Details, if they are set, are used in place of those of the cart.
 func (s *Service) likeCart(ctx context.Context, state cart.State, details *contact.Details, channel string) (pricing.Cart, []checkout.Reason, error) {
 	like := pricing.Cart{
 		Currency: state.Currency, Channel: channel, Customer: state.CustomerID, Codes: state.Coupons, Method: state.Shipping,
@@ -156,8 +156,8 @@ type Expectation struct {
 	Total *unit.Money
 	// AcceptLower takes a quote that is lower than expected.
 	AcceptLower bool
-	// Unpriced takes the lines as they are: their prices come from the source, and only their sum is
-	// rounded. Imports do so, and carts with lines below zero.
+	// Unpriced takes the lines as they are: their prices come from the source, and only their sum
+	// is rounded. Imports do so, and carts with lines below zero.
 	Unpriced bool
 }
 

@@ -50,9 +50,9 @@ type Deadline struct {
 	// Target is what the timer is fired at: an order's id, or the name of a
 	// stream.
 	Target string
-	// Item is a reservation's id, because a stock stream can have several deadlines. For a hold it is
-	// the order's id, and for a refund the id of its part. It is empty if the target itself has the
-	// deadline.
+	// Item is a reservation's id, because a stock stream can have several deadlines. For a hold it
+	// is the order's id, and for a refund the id of its part. It is empty if the target itself has
+	// the deadline.
 	Item string
 }
 

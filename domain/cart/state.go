@@ -211,13 +211,7 @@ func Evolve(s State, e Event) State {
 		if len(e.Lines) > 0 { // the cart lost its lines at CheckedOut
 			s.setLines(e.Lines)
 		}
-		s.Refused = append(s.Refused, e.OrderID)
-		if excess := len(s.Refused) - maxRefused; excess > 0 {
-			for _, id := range s.Refused[:excess] {
-				s.Forgotten.Add(string(id))
-			}
-			s.Refused = slices.Delete(s.Refused, 0, excess)
-		}
+		s.noteRefused(e.OrderID)
 	case CheckedOut:
 		// No rule asks for the lines any more.
 		s.Phase, s.Lines, s.TextBytes, s.Units, s.AbsoluteTotal = Completed, nil, 0, 0, unit.Zero(s.Currency)
@@ -235,6 +229,19 @@ func Evolve(s State, e Event) State {
 		// Nothing changes.
 	}
 	return s
+}
+
+// noteRefused notes an order id whose checkout was refused.
+func (s *State) noteRefused(id unit.OrderID) {
+	s.Refused = append(s.Refused, id)
+	excess := len(s.Refused) - maxRefused
+	if excess <= 0 {
+		return
+	}
+	for _, id := range s.Refused[:excess] {
+		s.Forgotten.Add(string(id))
+	}
+	s.Refused = slices.Delete(s.Refused, 0, excess)
 }
 
 // addToTotals adds units of a line to the sums.

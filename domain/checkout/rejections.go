@@ -55,8 +55,8 @@ const (
 	TaxChanged       ReasonCode = "tax-changed"
 )
 
-// PriceChanged is the refusal of a checkout whose cart costs something else than was expected. quote
-// is nil if the cart has no price.
+// PriceChanged is the refusal of a checkout whose cart costs something else than was expected.
+// quote is nil if the cart has no price.
 func PriceChanged(quote *pricing.Quote, reasons []Reason) *rule.Rejection {
 	facts := map[string]any{"reasons": reasons}
 	detail := "The cart cannot be sold as it is. The member reasons says why."

@@ -204,8 +204,8 @@ func (s State) sumOf(parts []CreditPart) unit.Money {
 	return sum
 }
 
-// takeCredit takes a credit's money off the accounts. A credit without parts, of an older program or
-// of units that belong to no line, is taken off all accounts, as a price reduction is.
+// takeCredit takes a credit's money off the accounts. A credit without parts, of an older program
+// or of units that belong to no line, is taken off all accounts, as a price reduction is.
 func (s *State) takeCredit(c CreditState) {
 	if !s.Accounts {
 		return

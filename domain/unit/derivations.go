@@ -118,8 +118,8 @@ var (
 	// EndRefund is the id of the refund that an order's end, or money that comes after it, leads
 	// to.
 	EndRefund = derivation("refund of ended order", "order id", "cause", "transaction id")
-	// SubmitRefund and SettleRefund are the commands that record an attempt of a part of a refund, and
-	// its end.
+	// SubmitRefund and SettleRefund are the commands that record an attempt of a part of a refund,
+	// and its end.
 	SubmitRefund = derivation("submit refund", "order id", "part id", "attempt")
 	SettleRefund = derivation("settle refund", "order id", "part id", "attempt", "state")
 	// ReportTransaction is the command that records what a provider has reported of a transaction.

@@ -193,6 +193,8 @@ var words = map[string]word{
 	"Refused.detail":                 text("What is wrong, in a sentence.", "A line has no price in the currency of the cart."),
 	"first_order":                    text("true: the customer has no order yet.", false),
 	"tax_id":                         text("The tax id of a business.", "DE123456789"),
+	"GiftcardIssued.kind":            one("What it is: a gift card that pays for whoever has its code, or the credit account of a customer.", "gift_card", "credit"),
+	"PromotionCreated.kind":          one("An automatic promotion counts for every cart, one of coupons only with a code.", "automatic", "coupon"),
 	"PricelistCreated.kind":          one("A sale counts only where it is cheaper than the best regular list.", "regular", "sale"),
 
 	// API keys and roles.

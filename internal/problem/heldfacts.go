@@ -21,5 +21,5 @@ type backFacts struct {
 
 // holdsFacts are those of a checkout that could not hold a promotion or a gift card.
 type holdsFacts struct {
-	Holds []cart.HoldRefusal `json:"holds,omitempty"`
+	Unheld []cart.HoldRefusal `json:"holds,omitempty"`
 }

@@ -18,8 +18,8 @@ func (q Quote) Plain() bool {
 }
 
 // Without is what is left of a quote if stock has dropped some lines. They are treated as if they
-// were canceled at once: every other line keeps its amounts, and so does shipping. Nothing is priced
-// again.
+// were canceled at once: every other line keeps its amounts, and so does shipping. Nothing is
+// priced again.
 func (q Quote) Without(dropped []int) Quote {
 	if len(dropped) == 0 {
 		return q

@@ -13,6 +13,6 @@ var (
 	ErrAmount       = &rule.Rejection{Code: "price-invalid", Detail: "A price or a discount is not a possible amount of the cart's currency."}
 )
 
-// Rejections are the refusals of this package. ErrTooFine is not among them, because it has the code
-// of the refusal of orders.
+// Rejections are the refusals of this package. ErrTooFine is not among them, because it has the
+// code of the refusal of orders.
 var Rejections = []*rule.Rejection{ErrPriceMissing, ErrTaxUnknown, ErrShipping, ErrAmount}

@@ -310,8 +310,8 @@ func alike(group []slot, rate int64) {
 	}
 }
 
-// mixed is for prices with tax where one part has this component alone and another has further ones:
-// then different parts of their amounts are net.
+// mixed is for prices with tax where one part has this component alone and another has further
+// ones: then different parts of their amounts are net.
 func mixed(group []slot, rate int64) {
 	common := big.NewInt(1)
 	for _, s := range group {

@@ -138,10 +138,32 @@ func TestEveryTextIsChecked(t *testing.T) {
 
 func TestWireForm(t *testing.T) {
 	d := spring()
-	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
-		created(d), created(ship()), Changed{d.Terms}, Activated{}, Deactivated{}, Ended{Reason: "sold out"},
-		held("o-1", "3.50"), UseCommitted{"o-1", eur("3.50")}, UseReleased{"o-1", eur("3.50"), true, Canceled}, UseReleased{"o-1", eur("3.50"), false, NotPlaced}, UseExpired{"o-1", eur("3.50")},
-	})
+	uses := []Event{held("o-1", "3.50"), UseCommitted{"o-1", eur("3.50")}, UseReleased{"o-1", eur("3.50"), true, Canceled}, UseReleased{"o-1", eur("3.50"), false, NotPlaced}, UseExpired{"o-1", eur("3.50")}}
+	samples := append([]Event{created(d), created(ship()), Changed{d.Terms}, Activated{}, Deactivated{}, Ended{Reason: "sold out"}}, uses...)
+	for _, use := range uses {
+		samples = append(samples, ofCustomer{use})
+	}
+	decidertest.Codec[Event]{Encode: encodeAny, Decode: decodeAny}.Golden(t, samples)
+}
+
+// ofCustomer is an event about the uses of one customer, which has another wire name.
+type ofCustomer struct {
+	Event `json:"event"`
+}
+
+func encodeAny(e Event) (string, []byte, error) {
+	if of, is := e.(ofCustomer); is {
+		return EncodeCustomer(of.Event)
+	}
+	return Encode(e)
+}
+
+func decodeAny(typ string, data []byte) (Event, error) {
+	if !slices.Contains(CustomerTypes(), typ) {
+		return Decode(typ, data)
+	}
+	e, err := DecodeCustomer(typ, data)
+	return ofCustomer{e}, err
 }
 
 func TestUsesOfCustomersHaveNamesOfTheirOwn(t *testing.T) {
