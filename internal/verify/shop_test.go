@@ -181,6 +181,7 @@ func (s *shop) trade() {
 	s.list("POST", unit.Service, "18.00", 0)
 	s.list("GONE", unit.Stocked, "1.00", 0)
 	s.must(s.Product(ctx, callAt(summer), "GONE", product.Retire{}))
+	s.must(s.Product(ctx, callAt(spring), "TRAY", product.Describe{TaxClass: new("standard"), Categories: &[]string{"kitchen"}, Grams: new(int64(300)), GiftCard: new(false)}))
 	s.must(s.MoveStock(ctx, callAt(spring), key("MUG"),
 		stock.SetPolicy{At: s.At(key("MUG")), Policy: stock.Policy{SafetyStock: 2, BackorderLimit: 1, ReorderPoint: 30}},
 		stock.Adjust{At: s.At(key("MUG")), Change: -2, Reason: stock.DamagedGoods, Document: "536800", Note: "broken"},
