@@ -219,7 +219,6 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.found != "" {
 		defer a.alsoFinds(operation, o.found)
 	}
-	defer a.dropHeaders(operation, o)
 	guarded := guardedFields(reflect.TypeFor[I]())
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*response[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
@@ -247,6 +246,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		}
 		return nil, problem.From(ctx, typedProblem(ctx, err))
 	})
+	a.dropHeaders(operation, o)
 }
 
 // openCartID is the operation whose response may have a guest's token.

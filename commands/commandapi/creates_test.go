@@ -85,6 +85,7 @@ var creates = map[string]create{
 	"define-price-list":      {path: "/v1/price-lists/new", body: `{"currency":"GBP","price_mode":"incl"}`, others: []string{`{"currency":"GBP","price_mode":"incl","title":"a"}`}},
 	"define-shipping-method": {path: "/v1/shipping-methods/new", body: `{"title":"A","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`, others: []string{`{"title":"B","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`}},
 	"define-legal-entity":    {path: "/v1/legal-entities/new", body: `{"title":"A","home":{"country":"GB"},"price_mode":"incl"}`, others: []string{`{"title":"B","home":{"country":"GB"},"price_mode":"incl"}`}},
+	"define-promotion":       {path: "/v1/promotions/new", body: aPromotion("Spring"), others: []string{aPromotion("Summer")}},
 	"set-stock-policy":       {path: "/v1/stock/MUG/main/policy", body: `{"safety_stock":1,"backorder_limit":1,"reorder_point":1}`, others: []string{`{"safety_stock":2,"backorder_limit":1,"reorder_point":1}`}},
 }
 
@@ -167,7 +168,7 @@ func TestEveryCreateIsInTheTable(t *testing.T) {
 	// things that exist already.
 	refers := []string{"customer_id"}
 	// A role has no stream of its own.
-	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer", "preview-price"}
+	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer", "preview-price", "add-cart-coupon", "choose-cart-shipping"}
 	paths := commandsOf(document)
 	for path, methods := range paths {
 		for method, value := range methods.(map[string]any) {
