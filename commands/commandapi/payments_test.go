@@ -117,3 +117,44 @@ func TestACancelRequestsTheRefundOfWhatWasPaid(t *testing.T) {
 	}
 	s.verify("after the refund")
 }
+
+// What is given for trouble lowers neither what the order owes nor what it was paid.
+func TestACompensationIsNotDueAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	s.sold("o", "5.00")
+	got := s.post("/v1/orders/o/transactions", `{"transaction_id":"sorry","type":"refund","purpose":"compensation","amount":{"amount":"2.00","currency":"GBP"}}`)
+	if got.at("payment_state") != "paid" || got.at("to_collect", "amount") != "0.00" || got.at("needs_attention") != false {
+		t.Errorf("%s, want the order still paid", got.text)
+	}
+	name, value := key()
+	s.ask("POST", "/v1/orders/o/transactions", `{"type":"capture","purpose":"compensation","amount":{"amount":"2.00","currency":"GBP"}}`, name, value).problem(t, 422, "request-invalid")
+	s.verify("after the compensation")
+}
+
+// A bank asks, takes the money, and gives it back because the shop was right.
+func TestADisputeThatTheShopWins(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.sell("MUG", 10)
+	s.sold("o", "5.00")
+	record := func(id, typ, state, parent, want string) {
+		t.Helper()
+		got := s.post("/v1/orders/o/transactions", fmt.Sprintf(`{"transaction_id":%q,"type":%q,"state":%q,"parent":%q,"amount":{"amount":"5.00","currency":"GBP"}}`, id, typ, state, parent))
+		if got.at("payment_state") != want || got.at("needs_attention") != true {
+			t.Errorf("after the %s: %s, want %s", typ, got.text, want)
+		}
+	}
+	record("ask", "dispute", "pending", "cap", "paid")
+	name, value := key()
+	s.ask("POST", "/v1/orders/o/transactions", `{"type":"refund","purpose":"compensation","amount":{"amount":"1.00","currency":"GBP"}}`, name, value).problem(t, 409, "amount-exceeded")
+	record("taken", "chargeback", "succeeded", "cap", "due")
+	record("back", "reversal", "succeeded", "taken", "paid")
+	name, value = key()
+	got := s.must("PATCH", "/v1/orders/o/transactions/ask", `{"state":"failed"}`, name, value)
+	if got.at("payment_state") != "paid" || got.at("needs_attention") != false {
+		t.Errorf("%s, want nothing left to do", got.text)
+	}
+	s.verify("after the dispute")
+}

@@ -98,14 +98,19 @@ var goingBack = map[string]row{
 	"a refund in another currency is refused":                    {Given: paidTwice(), When: RequestRefund{RefundID: "rf1", Purpose: Settlement, Amount: euros.Amount}, Refused: ErrCurrencyDiffers},
 	"a refund without a purpose is refused":                      {Given: paidTwice(), When: asking("", "1"), Refused: ErrTransactionInvalid},
 	"a refund above the limit of its sender is refused":          {Given: paidTwice(), When: RequestRefund{RefundID: "rf1", Purpose: Settlement, Amount: pounds("10.01"), Limit: amountOf("10")}, Refused: facts(ErrRefundLimit, map[string]any{"limit": pounds("10"), "given_back": pounds("0"), "requested": pounds("10.01")})},
-	"the sender can choose the parts":                            {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"cap", pounds("2")}, RefundShare{"c2", pounds("3")}), Then: []Event{refunding(Settlement, "5", part("cap", "2"), part("c2", "3"))}},
-	"parts that do not add up are refused":                       {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"cap", pounds("2")}), Refused: ErrRefundParts},
-	"parts that name a payment twice are refused":                {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"cap", pounds("2")}, RefundShare{"cap", pounds("3")}), Refused: ErrRefundParts},
-	"a part of an unknown payment is refused":                    {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"x", pounds("5")}), Refused: ErrTransactionUnknown},
-	"a part of more than its payment is refused":                 {Given: paidTwice(tx("r", Refund, Succeeded, "17", "cap"), tx("c3", Capture, Succeeded, "17.47", "")), When: asking(Settlement, "1", RefundShare{"cap", pounds("1")}), Refused: facts(ErrAmountExceeded, map[string]any{"limit": pounds("0.47"), "requested": pounds("1")})},
-	"a part of a refund is refused":                              {Given: paidTwice(tx("r", Refund, Succeeded, "17", "cap")), When: asking(Settlement, "0.47", RefundShare{"r", pounds("0.47")}), Refused: ErrParentMismatch},
-	"the newest card is refunded first, and a gift card last":    {Given: given(append(tenders(), creditOf("r1", "15"))...), When: asking(Settlement, "15"), Then: []Event{refunding(Settlement, "15", part("new", "8.47"), part("old", "5"), part("gift", "1.53"))}},
-	"a payment that takes no refunds is left out":                {Given: inFlight(final()), When: RequestRefund{RefundID: "rf2", Purpose: Settlement, Amount: pounds("17.47")}, Then: []Event{RefundRequested{RefundID: "rf2", Purpose: Settlement, Cause: RefundAsked, Amount: pounds("17.47"), Parts: []RefundPart{{PartID: unit.TransactionID(unit.RefundPart.Of("o1", "rf2", "cap").ID()), Payment: "cap", Amount: pounds("17.47")}}}}},
+	"a refund that followed a cancel needs the limit of whoever settles it": {Given: given(captured("17.47"), func() Event {
+		e := refunding(Settlement, "17.47", part("cap", "17.47"))
+		e.Cause = RefundOfCanceled
+		return e
+	}()), When: SettleTransaction{TransactionID: part("cap", "17.47").PartID, State: Succeeded, Limit: amountOf("10")}, Refused: ErrRefundLimit},
+	"the sender can choose the parts":                         {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"cap", pounds("2")}, RefundShare{"c2", pounds("3")}), Then: []Event{refunding(Settlement, "5", part("cap", "2"), part("c2", "3"))}},
+	"parts that do not add up are refused":                    {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"cap", pounds("2")}), Refused: ErrRefundParts},
+	"parts that name a payment twice are refused":             {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"cap", pounds("2")}, RefundShare{"cap", pounds("3")}), Refused: ErrRefundParts},
+	"a part of an unknown payment is refused":                 {Given: paidTwice(), When: asking(Settlement, "5", RefundShare{"x", pounds("5")}), Refused: ErrTransactionUnknown},
+	"a part of more than its payment is refused":              {Given: paidTwice(tx("r", Refund, Succeeded, "17", "cap"), tx("c3", Capture, Succeeded, "17.47", "")), When: asking(Settlement, "1", RefundShare{"cap", pounds("1")}), Refused: facts(ErrAmountExceeded, map[string]any{"limit": pounds("0.47"), "requested": pounds("1")})},
+	"a part of a refund is refused":                           {Given: paidTwice(tx("r", Refund, Succeeded, "17", "cap")), When: asking(Settlement, "0.47", RefundShare{"r", pounds("0.47")}), Refused: ErrParentMismatch},
+	"the newest card is refunded first, and a gift card last": {Given: given(append(tenders(), creditOf("r1", "15"))...), When: asking(Settlement, "15"), Then: []Event{refunding(Settlement, "15", part("new", "8.47"), part("old", "5"), part("gift", "1.53"))}},
+	"a payment that takes no refunds is left out":             {Given: inFlight(final()), When: RequestRefund{RefundID: "rf2", Purpose: Settlement, Amount: pounds("17.47")}, Then: []Event{RefundRequested{RefundID: "rf2", Purpose: Settlement, Cause: RefundAsked, Amount: pounds("17.47"), Parts: []RefundPart{{PartID: unit.TransactionID(unit.RefundPart.Of("o1", "rf2", "cap").ID()), Payment: "cap", Amount: pounds("17.47")}}}}},
 	"what fits no payment is unplaced": {Given: given(captured("17.47"), compensated("10"), creditOf("r1", "12")), When: asking(Settlement, "12"), Then: []Event{func() Event {
 		e := refunding(Settlement, "12", part("cap", "7.47"))
 		e.Unplaced = amountOf("4.53")

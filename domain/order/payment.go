@@ -246,12 +246,19 @@ func settleTransaction(cmd SettleTransaction, s State) ([]Event, error) {
 			return nil, err
 		}
 	}
-	if t.Type == Refund && t.State == Succeeded && t.ID == RemedyTransactionID(s.OrderID, t.Parent) {
+	if t.Type == Refund && t.State == Succeeded && s.nobodyAskedFor(t) {
 		if err := withinRefundLimit(s.GivenBack().Minus(t.Amount), t.Amount, cmd.Limit); err != nil {
 			return nil, err
 		}
 	}
 	return s.orphaned(t, TransactionSettled{TransactionID: cmd.TransactionID, State: cmd.State, Reference: cmd.Reference}), nil
+}
+
+// nobodyAskedFor tells whether the program itself has begun a refund, because the order ended. An
+// older program has recorded such a refund without a request.
+func (s State) nobodyAskedFor(t Transaction) bool {
+	refund, requested := s.Refund(t.RefundID)
+	return requested && refund.Cause != RefundAsked || t.ID == RemedyTransactionID(s.OrderID, t.Parent)
 }
 
 func (s *State) applyTransactionRecorded(e TransactionRecorded) {
