@@ -66,7 +66,9 @@ func newIssuer(t *testing.T) (i *issuer, key *ecdsa.PrivateKey) {
 	i.has("one", key.Public())
 	i.Verifier = New(Config{
 		Issuer: i.url, Audience: "daybook", RoleClaim: "role", CustomerClaim: "customer", Now: i.now, Client: server.Client(),
-		CustomerOf: func(_ context.Context, subject string) (unit.CustomerID, error) { return unit.CustomerID("of-" + subject), nil },
+		CustomerOf: func(_ context.Context, subject string) (unit.CustomerID, error) {
+			return unit.CustomerID("of-" + subject), nil
+		},
 		Grants: func(role access.Role) access.Grants {
 			grants, _ := access.BuiltIn(role)
 			return grants
