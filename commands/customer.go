@@ -79,7 +79,7 @@ const blockAge = 5 * time.Second
 
 // checkoutAccount returns the account of the customer of an open cart, as far as a checkout needs
 // it. It returns customer.ErrBlocked if the customer is blocked. A checkout that has begun goes on,
-// because it may have reserved stock. A guest has no account.
+// because it may have reserved stock. A guest has no account, and who is then empty.
 func (s *Service) checkoutAccount(ctx context.Context, who unit.CustomerID) (defaults *contact.Details, err error) {
 	if who == "" {
 		return nil, nil

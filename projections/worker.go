@@ -191,7 +191,7 @@ const (
 	// pause is posted at once. Under load, several events share the cost of a transaction. Readers
 	// should see a write within 50 ms, and a transaction takes less than what is left of that.
 	liveGap = 30 * time.Millisecond
-	// awaitedGap takes its place while a reader of this process waits for the view.
+	// awaitedGap takes the place of a longer gap while a reader of this process waits for the view.
 	awaitedGap = 10 * time.Millisecond
 )
 
@@ -209,7 +209,7 @@ func (w *worker) rest(ctx context.Context, began time.Time) {
 			return
 		}
 	}
-	pause.For(ctx, time.Until(began.Add(awaitedGap)))
+	pause.For(ctx, time.Until(began.Add(min(w.gap, awaitedGap))))
 }
 
 // advance notifies waiters in this process.

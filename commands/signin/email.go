@@ -190,7 +190,7 @@ func (d *Desk) emailToken(ctx context.Context, asked move) (Token, error) {
 }
 
 func (d *Desk) emailCode(id staff.PersonID, person staff.Person, address string, until int64) string {
-	return macOf(d.resetSecret, fmt.Sprintf("email %s %s %d %s %d %s", id, person.Credential, person.Generation, person.Change, until, address)) // none of them has a space
+	return hexMAC(d.resetSecret, fmt.Sprintf("email %s %s %d %s %d %s", id, person.Credential, person.Generation, person.Change, until, address)) // none of them has a space
 }
 
 // EmailToken is a token for a new address that somebody sends.

@@ -32,7 +32,7 @@ func (d *Desk) resetToken(id staff.PersonID, person staff.Person) Token {
 }
 
 func (d *Desk) resetCode(id staff.PersonID, person staff.Person, until int64) string {
-	return macOf(d.resetSecret, fmt.Sprintf("reset %s %s %d %d", id, person.Credential, person.Generation, until)) // none of them has a space
+	return hexMAC(d.resetSecret, fmt.Sprintf("reset %s %s %d %d", id, person.Credential, person.Generation, until)) // none of them has a space
 }
 
 // parseResetToken reads the parts of a token that resetToken has made. It does not check that the

@@ -85,10 +85,10 @@ func (d *Desk) storedAddress(kind Kind, address string) string {
 }
 
 // mac is a keyed hash of a text for one use, in hex.
-func mac(secret []byte, use, text string) string { return macOf(secret, use+"\x00"+text) }
+func mac(secret []byte, use, text string) string { return hexMAC(secret, use+"\x00"+text) }
 
-// macOf is a keyed hash of a text, in hex.
-func macOf(secret []byte, text string) string {
+// hexMAC is a keyed hash of a text, in hex.
+func hexMAC(secret []byte, text string) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
