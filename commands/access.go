@@ -69,6 +69,10 @@ var (
 	theReactor = access.System("reactor") // finishes processes that were cut off
 	theTimer   = access.System("timer")   // acts on deadlines
 	theRemedy  = access.System("remedy")  // gives back the money of lost stock, or that came too late
+	// theExecutor sends refunds to the providers of payments.
+	theExecutor = access.System("refunds")
+	// theProvider is a provider of payments that reports by itself.
+	theProvider = access.System("payment-provider")
 )
 
 // by returns the metadata of work that a part of the program carries out by itself. The actor is

@@ -15,6 +15,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/contact"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -31,10 +32,18 @@ type CheckoutRequest struct {
 	OrderID   unit.OrderID
 	Reference string
 	// Details, if it is set, are the order's in place of those of the cart.
-	Details      *contact.Details
+	Details *contact.Details
+	// Expect is what the caller believes that the cart costs.
+	Expect       Expectation
 	Sourcing     *cart.Sourcing
 	Shortage     cart.Policy
 	ReserveUntil time.Time
+	// GiftCards pay for the order, in this order, as far as their money goes.
+	GiftCards []giftcard.ID
+	// UseCredit lets the credit account of the customer pay, too, after the gift cards.
+	UseCredit bool
+	// Uses are the promotions that take something off the order, if it has no quote that says so.
+	Uses []Use
 	// OnReserved, if set, is called as soon as all stock is reserved, if no stock refused before.
 	// From then on, the checkout changes no stock any more and ends with an order, unless its order
 	// id is taken. If stock refuses something first, OnReserved is never called. A checkout with
@@ -57,7 +66,9 @@ type CheckoutResult struct {
 	// this call. This call decided nothing. Shortages are those of the earlier refusal.
 	Spent     bool
 	Shortages []cart.Shortage
-	Dropped   []int // lines left out under cart.LineByLine
+	// Unheld are the uses of promotions and the gift cards that could not be held.
+	Unheld  []cart.HoldRefusal
+	Dropped []int // lines left out under cart.LineByLine
 	// BegunBy is the command id of another call that began this checkout. It is zero if
 	// this call did.
 	BegunBy uuid.UUID
@@ -79,7 +90,7 @@ func (r CheckoutResult) Refusal() error {
 	case r.Spent:
 		return checkout.ErrOrderIDSpent.With(checkout.ErrOrderIDSpent.Detail, map[string]any{"order_id": r.OrderID, "shortages": r.Shortages})
 	}
-	return checkout.Refusal(r.Shortages)
+	return checkout.Refusal(r.Shortages, r.Unheld)
 }
 
 // Checkout turns a cart into an order, or says which stock was short. If the cart itself refuses
@@ -113,8 +124,24 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 		}
 	}
 	defer s.drive(cart.Stream(ask.CartID))()
+	for try := 1; ; try++ {
+		result, err := s.checkoutSeen(ctx, call, ask, start, seen)
+		if try == maxTries || !errors.Is(err, cart.ErrQuoteStale) {
+			return result, err
+		}
+		if seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err != nil {
+			return CheckoutResult{}, err
+		}
+	}
+}
+
+// checkoutSeen carries out a checkout of a cart as it was seen. If the cart has changed since it
+// was priced, the error is cart.ErrQuoteStale, and nothing is recorded.
+func (s *Service) checkoutSeen(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout, seen seenCart) (CheckoutResult, error) {
 	for range maxTries {
-		start.Defaults = seen.defaults
+		if err := s.offerSeen(ctx, call, ask, &start, &seen); err != nil {
+			return CheckoutResult{}, err
+		}
 		if result, done, err := s.refuseAtOnce(ctx, call, ask.CartID, start); done || err != nil {
 			return result, err
 		}
@@ -128,11 +155,13 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 			if seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err != nil {
 				return CheckoutResult{}, err
 			}
-			start.Defaults = seen.defaults
 		}
 		if !again {
 			break
 		}
+	}
+	if err := s.offerSeen(ctx, call, ask, &start, &seen); err != nil {
+		return CheckoutResult{}, err
 	}
 	result, err := s.checkoutStepByStep(ctx, call, ask, start)
 	if err != nil {
@@ -140,6 +169,33 @@ func (s *Service) Checkout(ctx context.Context, call Call, ask CheckoutRequest) 
 	}
 	result.Final, err = s.afterPlacing(ctx, call, result, ask.After)
 	return result, err
+}
+
+// offerSeen gives the command that begins a checkout what follows from the cart that was seen: the
+// texts of the account, the quote and the holds. If the cart from memory is refused, the present
+// cart is read, because only it may refuse.
+func (s *Service) offerSeen(ctx context.Context, call Call, ask CheckoutRequest, start *cart.StartCheckout, seen *seenCart) error {
+	if seen.offered {
+		return nil
+	}
+	err := s.offerFor(ctx, call, ask, start, *seen)
+	if err != nil && seen.remembered {
+		if *seen, err = s.seeCartAged(ctx, call, ask.CartID, 0); err == nil {
+			err = s.offerFor(ctx, call, ask, start, *seen)
+		}
+	}
+	seen.offered = err == nil
+	return err
+}
+
+// offerFor is offerSeen for one cart.
+func (s *Service) offerFor(ctx context.Context, call Call, ask CheckoutRequest, start *cart.StartCheckout, seen seenCart) error {
+	start.Defaults, start.Holds = seen.defaults, nil
+	err := s.price(ctx, call, ask, start, seen.cart)
+	if err == nil {
+		start.Holds, err = s.holdsOf(ctx, call, ask, *start, seen.cart)
+	}
+	return err
 }
 
 // admitCheckout compares a checkout with what its caller may do.
@@ -160,11 +216,12 @@ func (s *Service) admitCheckout(call Call, ask CheckoutRequest) error {
 
 // seenCart is what a checkout knows of its cart before it begins.
 type seenCart struct {
-	revision int64           // of the cart that was seen; -1: there is none
-	subject  string          // whose key seals the texts of the cart's people
-	details  bool            // the cart has such texts
-	customer unit.CustomerID // of an open cart
-	defaults *contact.Details
+	revision   int64      // of the cart that was seen; -1: there is none
+	cart       cart.State // as a copy; see copyOf
+	remembered bool       // the cart is as this node had it in memory, and may be old
+	offered    bool       // the quote and the holds are those of this cart
+	subject    string     // whose key seals the texts of the cart's people
+	defaults   *contact.Details
 }
 
 // seeCart looks at the cart of a checkout, in the name of the caller. A checkout in one append
@@ -184,24 +241,83 @@ func (s *Service) seeCart(ctx context.Context, call Call, id unit.CartID) (seenC
 // seeCartAged is seeCart with a state that may be as old as maxAge. Its errors are
 // access.Hide(cart.ErrNotFound) and customer.ErrBlocked, and those of reading.
 func (s *Service) seeCartAged(ctx context.Context, call Call, id unit.CartID, maxAge time.Duration) (seen seenCart, err error) {
+	seen.remembered = maxAge > 0
+	var who unit.CustomerID
 	viewed := s.carts.ViewAged(ctx, cart.Stream(id), maxAge, func(state cart.State, revision int64) {
 		seen.revision = revision
 		if call.Owner() != "" && !call.owns(state) {
 			err = hidden(revision, cart.ErrNotFound)
 			return
 		}
+		seen.cart = copyOf(state)
 		if revision >= 0 {
-			seen.subject, seen.details = subjectOf(state.CustomerID, state.CartID, ""), state.Details != nil
+			seen.subject = subjectOf(state.CustomerID, state.CartID, "")
 		}
 		if state.Phase == cart.PhaseOpen {
-			seen.customer = state.CustomerID
+			who = state.CustomerID
 		}
 	})
 	if err = cmp.Or(viewed, err); err != nil {
 		return seen, err
 	}
-	seen.defaults, err = s.checkoutAccount(ctx, seen.customer)
+	seen.defaults, err = s.checkoutAccount(ctx, who)
 	return seen, err
+}
+
+// holdsOf is what a checkout has to hold besides stock. A checkout that has begun keeps its holds.
+// So if the cart is not open, nothing is worked out.
+func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, start cart.StartCheckout, state cart.State) ([]cart.Hold, error) {
+	uses := ask.Uses
+	if start.Quote != nil {
+		uses = usesOf(*start.Quote)
+	}
+	open := state.Phase == cart.PhaseOpen && !slices.Contains(state.Refused, start.OrderID)
+	if len(ask.GiftCards) == 0 && !ask.UseCredit && len(uses) == 0 || !open {
+		return nil, nil
+	}
+	due, of := state.Total().Charge(), buyerOf{customer: state.CustomerID}
+	for _, details := range []*contact.Details{start.Defaults, state.Details, ask.Details} {
+		if details != nil && details.Email != "" {
+			of.email = details.Email
+		}
+	}
+	if start.Quote != nil {
+		due = start.Quote.Total
+		for _, line := range start.Quote.Lines {
+			if line.GiftCard { // a gift card is not paid with a gift card
+				due = due.Minus(line.Gross)
+			}
+		}
+	}
+	for _, use := range uses {
+		if use.Amount.Currency != due.Currency {
+			return nil, cart.ErrCurrencyMismatch
+		}
+	}
+	repeats, err := s.carts.Repeats(ctx, cart.Stream(ask.CartID), call.Meta)
+	if err != nil || repeats {
+		return nil, err
+	}
+	cards := ask.GiftCards
+	if ask.UseCredit && of.customer != "" {
+		account := giftcard.AccountID(of.customer, due.Currency)
+		usable := false
+		err := s.ViewGiftCard(ctx, account, func(state giftcard.State, _ int64) { usable = state.Exists() && state.Available(s.now()).Sign() > 0 })
+		if err != nil {
+			return nil, err
+		}
+		if usable {
+			cards = append(slices.Clone(cards), account)
+		}
+	}
+	holds, err := s.holdsFor(ctx, uses, cards, due, of)
+	if err != nil || len(holds) == 0 {
+		return nil, err
+	}
+	// Now the streams of all holds are in memory, so that together need not read them. Whether the
+	// holds are refused is decided later.
+	_, err = s.tryHolds(ctx, cart.CheckoutStarted{OrderID: start.OrderID, CartID: ask.CartID, ReserveUntil: start.ReserveUntil, Holds: holds})
+	return holds, err
 }
 
 // keyBringer is a log that encrypts texts of people with a key for each subject.
@@ -215,7 +331,7 @@ type keyBringer interface {
 // checkouts of a batch would wait for the keys of all.
 func (s *Service) bringKey(ctx context.Context, ask CheckoutRequest, seen seenCart) {
 	keys, sealing := s.store.(keyBringer)
-	if sealing && seen.subject != "" && (seen.defaults != nil || ask.Details != nil || seen.details) {
+	if sealing && seen.subject != "" && (seen.defaults != nil || ask.Details != nil || seen.cart.Details != nil) {
 		keys.BringKey(ctx, seen.subject)
 	}
 }
@@ -377,7 +493,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 	}
 	var keep []cart.Reservation
 	switch outcome := outcome.(type) {
-	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
+	case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.CheckoutStarted, cart.Abandoned, cart.Expired,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		panic(fmt.Sprintf("commands: %T is not an outcome of a checkout", outcome))
 	case cart.CheckedOut:
@@ -397,7 +513,7 @@ func (s *Service) finishCheckout(ctx context.Context, meta eventstore.Metadata, 
 			return result, err
 		}
 	case cart.CheckoutRefused:
-		result.Shortages, result.OrderIDTaken = outcome.Shortages, outcome.OrderIDTaken
+		result.Shortages, result.Unheld, result.OrderIDTaken = outcome.Shortages, outcome.Holds, outcome.OrderIDTaken
 	}
 	return result, s.releaseUnkept(ctx, meta, started, result, keep)
 }
@@ -442,6 +558,13 @@ func (s *Service) decideCheckout(ctx context.Context, meta eventstore.Metadata, 
 		}
 		noRefusal = noRefusal && !slices.ContainsFunc(replies, func(reply checkout.StockReply) bool { return reply.Err != nil })
 		process = process.Reply(replies)
+	}
+	if holds := process.Holds(); len(holds) > 0 {
+		refused, err := s.takeHolds(ctx, meta, started, holds)
+		if err != nil {
+			return nil, aggregate.Result[cart.Event]{}, err
+		}
+		process, noRefusal = process.ReplyHolds(refused), noRefusal && len(refused) == 0
 	}
 	decision, _ := process.Outcome()
 	if noRefusal && by.onReserved != nil {
@@ -499,6 +622,13 @@ func (s *Service) releaseUnkept(ctx context.Context, meta eventstore.Metadata, s
 			})
 			return err
 		})
+	}
+	if !result.Placed {
+		for _, h := range started.Holds {
+			steps = append(steps, func(ctx context.Context) error {
+				return s.releaseHold(ctx, meta, started.CartID, started.OrderID, h.Kind, h.ID)
+			})
+		}
 	}
 	if claim, chosen := checkout.Claim(started); chosen && !result.Placed && !result.OrderIDTaken {
 		steps = append(steps, func(ctx context.Context) error {
@@ -595,7 +725,7 @@ func (s *Service) readCheckouts(ctx context.Context, id unit.CartID) (map[unit.O
 				checkouts[event.OrderID] = pastCheckout{started: started, meta: eventstore.MetadataOrNone(recorded.Meta)}
 			}
 			ended(event.OrderID, event)
-		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.Abandoned, cart.Expired,
+		case cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.Abandoned, cart.Expired,
 			cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 		}
 	}

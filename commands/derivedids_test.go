@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"context"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -10,6 +11,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/internal/shoptest"
+	"daybook/commands/payments"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/returns"
@@ -51,9 +53,19 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.AccountMergeOutcome: "merge of accounts", unit.AccountMergeRefuse: "mergecustomer_test.go:TestAccountsMergedIntoEachOtherDoNotGetLost",
 	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation",
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
+	unit.SubmitRefund: "refund at a provider", unit.SettleRefund: "refund at a provider", unit.ReportTransaction: "refund at a provider",
 	unit.RemedyTransaction: "lost stock", unit.FollowCart: "claim", unit.FollowReturn: "claim",
 	unit.ReturnOutcome: "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
-	unit.MoveTakeBack: "return", unit.SubjectStream: "erasure",
+	unit.ReturnCredit: "return", unit.CreditReturn: "return", unit.RefundPart: "return", unit.EndRefund: "lost stock",
+	unit.RefuseRefund:        "../domain/fulfilment/returnprocess_test.go:TestARefusalForLackOfMoneyIsMadeFinal",
+	unit.ProviderTransaction: "commandapi/payments_test.go:TestAClientAndAProviderReportOnePayment",
+	unit.MoveTakeBack:        "return", unit.SubjectStream: "erasure",
+	unit.CustomerUses: "holds_test.go:TestACustomerUsesAPromotionOnce", unit.FirstOrder: "holds_test.go:TestTwoFirstOrdersAtOnceCannotBothWin",
+	unit.CouponCode: "../domain/money/coupon/coupon_test.go:TestFold", unit.CreditAccount: "../domain/money/giftcard/giftcard_test.go:TestIDs",
+	unit.HoldTake: "holds_test.go:TestOnlyAsManyBuyersUseAPromotionAsItHasUses", unit.HoldCommit: "holds_test.go:TestAGiftCardNeverPaysMoreThanItHas",
+	unit.HoldRelease: "holds_test.go:TestOnlyAsManyBuyersUseAPromotionAsItHasUses", unit.HoldReturn: "holds_test.go:TestOnlyAsManyBuyersUseAPromotionAsItHasUses",
+	unit.HoldPayment: "holds_test.go:TestTwoGiftCardsPayWhatIsDue", unit.CreditBack: "holds_test.go:TestMoneyComesBackToAGiftCardOncePerRefund",
+	unit.IssueGiftCard: "holds_test.go:TestAGiftCardThatWasSoldIsIssuedOncePerUnit",
 }
 
 func (s *shop) stockUp(o owner, units unit.Quantity) {
@@ -160,6 +172,22 @@ var derivations = map[string]func(s *shop, o owner){
 		s.ask(more, order.CancelLines{Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}})
 		s.ask(more, order.Cancel{Reason: "no"})
 	},
+	"refund at a provider": func(s *shop, o owner) {
+		s.buy(o, 2, o.order)
+		bank, err := payments.NewProviders(map[string]payments.Provider{"bank": generousBank{}})
+		s.Must(err)
+		s.Payments = bank
+		report := payments.Report{Payment: "pi", OrderID: o.order, Transactions: []payments.Transaction{
+			{Kind: payments.Capture, State: payments.Succeeded, Reference: "ca", Amount: s.OrderState(o.order).Owed()},
+		}}
+		s.Must(s.RecordReport(s.T.Context(), shoptest.NewCall().Meta, "bank", report))
+		s.ask(o, order.Cancel{Reason: "no"})
+		part := s.OrderState(o.order).Refunds[0].Parts[0]
+		s.Must(s.FinishRefund(s.T.Context(), shoptest.NewCall().Meta, o.order, part.ID))
+		if part = s.OrderState(o.order).Refunds[0].Parts[0]; part.State != order.RefundSucceeded {
+			s.T.Fatalf("the part is %+v", part)
+		}
+	},
 	"lost stock": func(s *shop, o owner) {
 		s.buy(o, 2, o.order)
 		held := s.OrderState(o.order).Holdings[0]
@@ -195,7 +223,15 @@ var derivations = map[string]func(s *shop, o owner){
 			returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 1, Disposition: returns.Restocked, Location: o.location}}},
 			returns.RecordRefund{TransactionID: "refund", Amount: line.Price})
 		s.Must(err)
+		s.ask(o, order.RequestRefund{RefundID: "sorry", Purpose: order.Compensation, Amount: line.Price})
 	},
+}
+
+// generousBank is a provider that gives back all that it is asked for.
+type generousBank struct{ payments.Manual }
+
+func (generousBank) Refund(context.Context, payments.Instruction) payments.Outcome {
+	return payments.Outcome{State: payments.Succeeded, Reference: "re"}
 }
 
 const twoCallers = "commandapi/reuse_test.go:TestTwoCallersUnderOneKeyHaveIDsOfTheirOwn"

@@ -30,7 +30,8 @@ var withoutCall = []string{
 	"ViewProduct", "ViewCart", "ViewStock", "ViewOrder", "ViewReturn", "ViewAccess", "ViewStaff", "Person", "Answering",
 	"ViewCustomer", "AbsorbedBy", "Subject", "EraseLater", "ForgetStates",
 	"StockRepeats", "Now", "TimeBounds", "At", "CheckLog", "Follow", "Close", "Driving",
-	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishCustomerMerge", "FinishErasure", "ExpireOrder", "ExpireReservations", "ExpireCart",
+	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishCustomerMerge", "FinishErasure", "FinishRefund", "CheckRefund", "RecordReport", "ExpireOrder", "ExpireReservations", "ExpireCart",
+	"ViewPriceList", "ViewShippingMethod", "ViewLegalEntity", "ViewPromotion", "ViewCoupon", "ViewGiftCard", "FindGiftCard", "FollowHold", "ExpireGiftCard", "IssueSold", "CreditBack",
 	"LastShortages", "Outcomes", "ReturnHandler", "StockHandler", "WaitingTogether", // of this package's tests only
 }
 

@@ -179,10 +179,17 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 	var last aggregate.Result[order.Event]
 	for range maxFulfilRounds {
 		var process fulfilment.Process
+		var of order.State
+		var sold []soldCard
 		err := s.orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
+			of.CartID, of.OrderID = state.CartID, state.OrderID
+			sold = soldCards(state)
 		})
 		if err != nil {
+			return last, err
+		}
+		if err := errors.Join(s.moveHolds(ctx, meta, process, of), s.issueAll(ctx, meta, sold)); err != nil {
 			return last, err
 		}
 		for moves := process.Moves(); len(moves) > 0; moves = process.Moves() {

@@ -116,10 +116,20 @@ func (s *Service) refusalByOrder(ctx context.Context, call Call, id unit.ReturnI
 	if err != nil {
 		return err
 	}
+	asked := map[unit.OrderID]order.State{} // as the orders are after the asks before
 	for _, ask := range asks {
 		var refusal error
 		err := s.orders.View(ctx, order.Stream(ask.OrderID), func(state order.State, _ int64) {
-			_, refusal = order.Decide(ask.Command, state)
+			if after, before := asked[ask.OrderID]; before {
+				state = after
+			}
+			var events []order.Event
+			events, refusal = order.Decide(ask.Command, state)
+			state = state.Clone()
+			for _, event := range events {
+				state = order.Evolve(state, event)
+			}
+			asked[ask.OrderID] = state
 		})
 		no, refused := refusedBy(cmp.Or(err, refusal))
 		if err != nil && !refused {
@@ -205,8 +215,8 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 			})
 			replies[i] = fulfilment.Reply{Ask: ask}
 			if refusal, refused := refusedBy(err); refused {
-				replies[i].Refusal = refusal
-				return nil
+				replies[i].Refusal, err = s.finally(ctx, meta, ask, refusal)
+				return err
 			}
 			if err != nil {
 				return err
@@ -227,6 +237,27 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 			return last, fmt.Errorf("return %s: %w", id, err)
 		}
 	}
+}
+
+// finally makes an order's refusal final, and returns it. It returns nil if another driver has got
+// the share recorded meanwhile.
+func (s *Service) finally(ctx context.Context, meta eventstore.Metadata, ask fulfilment.Ask, no *rule.Rejection) (*rule.Rejection, error) {
+	refuse := ask.Finally(no)
+	if refuse == nil {
+		return no, nil
+	}
+	_, err := s.orders.Handle(ctx, aggregate.Request[order.Command]{
+		Stream: order.Stream(ask.OrderID), Meta: derivedMeta(meta, ask.RefusalID()), Commands: []order.Command{refuse}, Redecide: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.orders.View(ctx, order.Stream(ask.OrderID), func(state order.State, _ int64) {
+		if ask.RecordedBy(state) {
+			no = nil
+		}
+	})
+	return no, err
 }
 
 func (s *Service) takeBack(ctx context.Context, meta eventstore.Metadata, id unit.ReturnID) (aggregate.Result[returns.Event], error) {

@@ -7,6 +7,12 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -28,11 +34,23 @@ type Rules struct {
 	Logins    aggregate.Definition[staff.State, staff.Command, staff.Event]
 	Customers aggregate.Definition[customer.State, customer.Command, customer.Event]
 	Subjects  aggregate.Definition[subject.State, subject.Command, subject.Event]
+
+	Promotions   aggregate.Definition[promotion.State, promotion.Command, promotion.Event]
+	CustomerUses aggregate.Definition[promotion.State, promotion.Command, promotion.Event]
+	Coupons      aggregate.Definition[coupon.State, coupon.Command, coupon.Event]
+	GiftCards    aggregate.Definition[giftcard.State, giftcard.Command, giftcard.Event]
+	PriceLists   aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]
+	Methods      aggregate.Definition[shipping.State, shipping.Command, shipping.Event]
+	Entities     aggregate.Definition[entity.State, entity.Command, entity.Event]
 }
 
 // ShopRules are the rules of the packages under domain.
 func ShopRules() Rules {
-	return Rules{Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules()}
+	return Rules{
+		Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules(),
+		PriceLists: PriceListRules(), Methods: MethodRules(), Entities: EntityRules(),
+		Promotions: PromotionRules(), CustomerUses: CustomerUseRules(), Coupons: CouponRules(), GiftCards: GiftCardRules(),
+	}
 }
 
 // within makes an aggregate.Definition.Within. of returns the locations that a command reaches.
@@ -149,5 +167,67 @@ func SubjectRules() aggregate.Definition[subject.State, subject.Command, subject
 	return aggregate.Definition[subject.State, subject.Command, subject.Event]{
 		Category: subject.Category, FoldVersion: subject.FoldVersion,
 		Decide: subject.Decide, Evolve: subject.Evolve, Encode: subject.Encode, Decode: subject.Decode,
+	}
+}
+
+// PromotionRules are those of promotions. The stream of a limited promotion grows with each use,
+// so it has snapshots.
+func PromotionRules() aggregate.Definition[promotion.State, promotion.Command, promotion.Event] {
+	return aggregate.Definition[promotion.State, promotion.Command, promotion.Event]{
+		Category: promotion.Category, FoldVersion: promotion.FoldVersion, SnapshotEvery: 500,
+		Decide: promotion.Decide, Evolve: promotion.Evolve, Encode: promotion.Encode, Decode: promotion.Decode,
+	}
+}
+
+// CustomerUseRules are those of the uses of one customer.
+func CustomerUseRules() aggregate.Definition[promotion.State, promotion.Command, promotion.Event] {
+	return aggregate.Definition[promotion.State, promotion.Command, promotion.Event]{
+		Category: promotion.CustomerCategory, FoldVersion: promotion.FoldVersion,
+		Decide: promotion.Decide, Evolve: promotion.Evolve, Encode: promotion.EncodeCustomer, Decode: promotion.DecodeCustomer,
+	}
+}
+
+// CouponRules are those of the codes of coupons.
+func CouponRules() aggregate.Definition[coupon.State, coupon.Command, coupon.Event] {
+	return aggregate.Definition[coupon.State, coupon.Command, coupon.Event]{
+		Category: coupon.Category, FoldVersion: coupon.FoldVersion,
+		Decide: coupon.Decide, Evolve: coupon.Evolve, Encode: coupon.Encode, Decode: coupon.Decode,
+	}
+}
+
+// GiftCardRules are those of gift cards and credit accounts.
+func GiftCardRules() aggregate.Definition[giftcard.State, giftcard.Command, giftcard.Event] {
+	return aggregate.Definition[giftcard.State, giftcard.Command, giftcard.Event]{
+		Category: giftcard.Category, FoldVersion: giftcard.FoldVersion,
+		Owned: func(s giftcard.State, owner string) bool { return s.OwnedBy(unit.Owner(owner)) }, NotOwned: access.Hide(giftcard.ErrNotFound),
+		Subject: func(s giftcard.State) string {
+			return subjectOf(s.CustomerID, "", giftcard.Stream(s.ID))
+		},
+		Decide: giftcard.Decide, Evolve: giftcard.Evolve, Encode: giftcard.Encode, Decode: giftcard.Decode,
+	}
+}
+
+// PriceListRules are those of price lists. A list of many SKUs is folded from many large events, so
+// it has snapshots.
+func PriceListRules() aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event] {
+	return aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]{
+		Category: pricelist.Category, FoldVersion: pricelist.FoldVersion, SnapshotEvery: 100,
+		Decide: pricelist.Decide, Evolve: pricelist.Evolve, Encode: pricelist.Encode, Decode: pricelist.Decode,
+	}
+}
+
+// MethodRules are those of shipping methods.
+func MethodRules() aggregate.Definition[shipping.State, shipping.Command, shipping.Event] {
+	return aggregate.Definition[shipping.State, shipping.Command, shipping.Event]{
+		Category: shipping.Category, FoldVersion: shipping.FoldVersion,
+		Decide: shipping.Decide, Evolve: shipping.Evolve, Encode: shipping.Encode, Decode: shipping.Decode,
+	}
+}
+
+// EntityRules are those of legal entities.
+func EntityRules() aggregate.Definition[entity.State, entity.Command, entity.Event] {
+	return aggregate.Definition[entity.State, entity.Command, entity.Event]{
+		Category: entity.Category, FoldVersion: entity.FoldVersion,
+		Decide: entity.Decide, Evolve: entity.Evolve, Encode: entity.Encode, Decode: entity.Decode,
 	}
 }

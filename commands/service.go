@@ -20,9 +20,16 @@ import (
 	"github.com/google/uuid"
 
 	"daybook/commands/aggregate"
+	"daybook/commands/payments"
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -57,6 +64,13 @@ type (
 	staffHandler    = handler[staff.State, staff.Command, staff.Event]
 	customerHandler = handler[customer.State, customer.Command, customer.Event]
 	subjectHandler  = handler[subject.State, subject.Command, subject.Event]
+
+	promotionHandler = handler[promotion.State, promotion.Command, promotion.Event]
+	couponHandler    = handler[coupon.State, coupon.Command, coupon.Event]
+	giftCardHandler  = handler[giftcard.State, giftcard.Command, giftcard.Event]
+	priceListHandler = handler[pricelist.State, pricelist.Command, pricelist.Event]
+	methodHandler    = handler[shipping.State, shipping.Command, shipping.Event]
+	entityHandler    = handler[entity.State, entity.Command, entity.Event]
 )
 
 // Policy is what the shop decides about its processes.
@@ -123,8 +137,23 @@ type Service struct {
 	customers customerHandler
 	subjects  subjectHandler
 
+	promotions   promotionHandler
+	customerUses promotionHandler
+	coupons      couponHandler
+	giftCards    giftCardHandler
+
+	// Secrets makes the codes of gift cards.
+	Secrets    Secrets
+	priceLists priceListHandler
+	methods    methodHandler
+	entities   entityHandler
+
+	// Prices has the rules of prices. nil: there are none, as in a program that prices nothing.
+	Prices Prices
 	// Eraser does the part of an erasure that is not in the log. nil: there is nothing to do.
 	Eraser Eraser
+	// Payments are the providers that move money. The zero value: only people do.
+	Payments payments.Providers
 	// GuestOrders finds orders of guests. nil: there are none to be found.
 	GuestOrders GuestOrders
 
@@ -162,7 +191,9 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 	}
 	options.News = new(aggregate.News)
 	carts, stocks, orders := aggregate.NewHandler(store, rules.Carts, options), aggregate.NewHandler(store, rules.Stock, options), aggregate.NewHandler(store, rules.Orders, options)
+	promotions, customerUses, giftCards := aggregate.NewHandler(store, rules.Promotions, options), aggregate.NewHandler(store, rules.CustomerUses, options), aggregate.NewHandler(store, rules.GiftCards, options)
 	s := &Service{
+		promotions: promotions, customerUses: customerUses, giftCards: giftCards, coupons: aggregate.NewHandler(store, rules.Coupons, options),
 		products:  aggregate.NewHandler(store, rules.Products, options),
 		carts:     carts,
 		stock:     stocks,
@@ -174,9 +205,13 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 		customers: aggregate.NewHandler(store, rules.Customers, options),
 		store:     store, news: options.News, policy: policy, now: now, logger: options.Logger, driving: &driving{by: map[string]int{}},
 		subjects: aggregate.NewHandler(store, rules.Subjects, options),
+
+		priceLists: aggregate.NewHandler(store, rules.PriceLists, options),
+		methods:    aggregate.NewHandler(store, rules.Methods, options),
+		entities:   aggregate.NewHandler(store, rules.Entities, options),
 	}
 	if log, can := eventstore.MultiAppenderOf(store); can {
-		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, news: options.News}
+		s.together = &together{service: s, log: log, options: options, carts: carts, stock: stocks, orders: orders, promotions: promotions, customerUses: customerUses, giftCards: giftCards, news: options.News}
 		s.together.turns, _ = eventstore.TurnTakerOf(store)
 	}
 	return s
@@ -243,7 +278,8 @@ func (s *Service) Follow(ctx context.Context) error {
 
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
-	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx))
+	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx),
+		s.priceLists.Close(ctx), s.methods.Close(ctx), s.entities.Close(ctx), s.promotions.Close(ctx), s.customerUses.Close(ctx), s.coupons.Close(ctx), s.giftCards.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.
@@ -307,6 +343,13 @@ func request[C any](call Call, stream string, commands []C) aggregate.Request[C]
 func (s *Service) Product(ctx context.Context, call Call, sku unit.SKU, commands ...product.Command) (aggregate.Result[product.Event], error) {
 	if err := s.admit(call, access.WriteCatalogue); err != nil {
 		return aggregate.Result[product.Event]{}, err
+	}
+	for _, command := range commands {
+		if describe, is := command.(product.Describe); is && describe.TaxClass != nil {
+			if err := s.knowsTaxClass(*describe.TaxClass); err != nil {
+				return aggregate.Result[product.Event]{}, err
+			}
+		}
 	}
 	return s.products.Handle(ctx, request(call, product.Stream(sku), commands))
 }
@@ -376,7 +419,7 @@ func (s *Service) AddLines(ctx context.Context, call Call, id unit.CartID, open 
 	var commands []cart.Command
 	if open != nil {
 		opening := *open
-		opening.Lines = priced
+		opening.Lines, opening.Channel = priced, call.Meta.Channel
 		commands = append(commands, opening)
 	} else {
 		for _, line := range priced {

@@ -5,6 +5,7 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 )
@@ -28,6 +29,7 @@ func isStep(command any) bool {
 		customer.MergeInto, customer.Absorb, customer.DeclineMerge, customer.RefuseMerge,
 		order.Claim, order.Place, order.SettleStock, order.FailAllocation, order.RecoverAllocation,
 		order.AdmitReturn, order.ReleaseReturn, order.RecordReturnRefund, order.TakeOver,
+		promotion.HoldUse, promotion.CommitUse, promotion.ReleaseUse,
 		cart.FollowOrder, returns.TakeOver,
 		returns.Admit, returns.RefuseAdmission, returns.SettleStock, returns.SettleOrders, returns.WithdrawRefund:
 		return true

@@ -12,6 +12,9 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -41,6 +44,9 @@ type together struct {
 	carts  *aggregate.Handler[cart.State, cart.Command, cart.Event]
 	stock  *aggregate.Handler[stock.State, stock.Command, stock.Event]
 	orders *aggregate.Handler[order.State, order.Command, order.Event]
+
+	promotions, customerUses *aggregate.Handler[promotion.State, promotion.Command, promotion.Event]
+	giftCards                *aggregate.Handler[giftcard.State, giftcard.Command, giftcard.Event]
 
 	turns eventstore.TurnTaker // nil: the log has no turns
 	news  *aggregate.News
@@ -186,6 +192,7 @@ func (t *together) carryOut(batch []*wholeCheckout, giveBack func()) {
 	carts, orders := aggregate.Join(joint, t.carts), aggregate.Join(joint, t.orders)
 	s := &Service{
 		carts: carts, stock: aggregate.Join(joint, t.stock), orders: orders,
+		promotions: aggregate.Join(joint, t.promotions), customerUses: aggregate.Join(joint, t.customerUses), giftCards: aggregate.Join(joint, t.giftCards),
 		store: t.service.store, policy: t.service.policy, now: t.service.now, logger: t.service.logger, driving: t.service.driving, joined: true,
 	}
 	var decided []*wholeCheckout
@@ -285,6 +292,9 @@ func (s *Service) trySteps(ctx context.Context, w *wholeCheckout) error {
 	if err != nil {
 		return err
 	}
+	if started.Quote != nil && slices.ContainsFunc(started.Quote.Lines, func(l pricing.PricedLine) bool { return l.GiftCard }) {
+		return aggregate.ErrStepByStep // the cards that are sold are issued after the order is recorded
+	}
 	process := checkout.Begin(started)
 	asks := process.Asks()
 	replies := make([]checkout.StockReply, len(asks))
@@ -298,7 +308,15 @@ func (s *Service) trySteps(ctx context.Context, w *wholeCheckout) error {
 			return err
 		}
 	}
-	outcome, known := process.Reply(replies).Outcome()
+	process = process.Reply(replies)
+	if len(process.Holds()) > 0 {
+		refused, err := s.tryHolds(ctx, started)
+		if err != nil {
+			return err
+		}
+		process = process.ReplyHolds(refused)
+	}
+	outcome, known := process.Outcome()
 	complete, ok := outcome.(cart.CompleteCheckout)
 	if !known || !ok {
 		return aggregate.ErrStepByStep

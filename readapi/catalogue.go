@@ -30,17 +30,23 @@ type listProductsInput struct {
 	Paging
 	Counting
 	Including
-	SKU    []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
-	Kind   []string `query:"kind" maxItems:"2" enum:"stocked,service"`
-	Status []string `query:"status" maxItems:"2" enum:"on_sale,retired"`
-	Text   string   `query:"q" maxLength:"100" doc:"Words, in any order. A product must match each word: its SKU begins with the word, or its title contains it. Upper and lower case are the same."`
-	Sort   string   `query:"sort" enum:"sku,-sku,title,-title,listed_at,-listed_at" default:"sku"`
+	SKU      []string `query:"sku" maxItems:"500" minLength:"1" maxLength:"64"`
+	Kind     []string `query:"kind" maxItems:"2" enum:"stocked,service"`
+	Status   []string `query:"status" maxItems:"2" enum:"on_sale,retired"`
+	TaxClass []string `query:"tax_class" maxItems:"50" minLength:"1" maxLength:"64"`
+	Category []string `query:"category" maxItems:"50" minLength:"1" maxLength:"64" doc:"A product must be in one of them."`
+	GiftCard string   `query:"gift_card" enum:"true,false" doc:"Only gift cards, or only other products."`
+	Text     string   `query:"q" maxLength:"100" doc:"Words, in any order. A product must match each word: its SKU begins with the word, or its title contains it. Upper and lower case are the same."`
+	Sort     string   `query:"sort" enum:"sku,-sku,title,-title,listed_at,-listed_at" default:"sku"`
 }
 
 func (a *api) listProducts(ctx context.Context, in *listProductsInput) (query.List[resource.Product], error) {
-	f := productview.Filter{SKUs: skus(in.SKU), Kinds: in.Kind, Text: in.Text}
+	f := productview.Filter{SKUs: skus(in.SKU), Kinds: in.Kind, Text: in.Text, TaxClasses: values(in.TaxClass), Categories: values(in.Category)}
 	if len(in.Status) > 0 && !slices.ContainsFunc(in.Status, func(status string) bool { return status != in.Status[0] }) { // on_sale and retired together choose all products
 		f.Retired = new(in.Status[0] == resource.ProductStatus(true))
+	}
+	if in.GiftCard != "" {
+		f.GiftCard = new(in.GiftCard == "true")
 	}
 	rows, err := productview.List(ctx, a.DB, f, in.listing(in.Counting, in.Sort))
 	list, err := page(rows, err, productOf)

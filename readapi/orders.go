@@ -22,7 +22,7 @@ type listOrdersInput struct {
 	Counting
 	Period
 	Status         []string `query:"status" maxItems:"10" enum:"pending,confirmed,completed,canceled,expired"`
-	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
+	Payment        []string `query:"payment_state" maxItems:"20" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overpaid,due,voided"`
 	Fulfillment    []string `query:"fulfillment_state" maxItems:"20" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
 	CustomerID     []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64"`
 	Reference      []string `query:"reference" class:"personal" maxItems:"100" minLength:"1" maxLength:"100" doc:"The caller's own number for the order."`
@@ -33,7 +33,10 @@ type listOrdersInput struct {
 	Currency       []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
 	OnHold         string   `query:"on_hold" enum:"true,false"`
 	Archived       string   `query:"archived" enum:"true,false"`
-	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"true: only orders whose stock was lost, or that have ended while the shop keeps money that they do not owe. false: only the others."`
+	NeedsAttention string   `query:"needs_attention" enum:"true,false" doc:"true: only orders that somebody has to look at. false: only the others."`
+	Attention      []string `query:"attention" maxItems:"20" enum:"stock_lost,to_return,due,refund_failed,refund_unknown,refund_unplaced,refund_unexplained,dispute_open,transaction_unreadable" doc:"Orders that somebody has to look at for any of these reasons."`
+	ToReturn       string   `query:"to_return" enum:"true,false" doc:"true: only orders of which money has to be given back, and for which no refund is under way. false: only the others."`
+	ToCollect      string   `query:"to_collect" enum:"true,false" doc:"true: only orders for which money is still to be paid. false: only the others."`
 	Sort           string   `query:"sort" enum:"placed_at,-placed_at,changed_at,-changed_at,total,-total" default:"-placed_at" doc:"The newest first by default. Totals in different currencies are compared as plain numbers, so choose a currency, too."`
 }
 
@@ -47,6 +50,7 @@ func (a *api) listOrders(ctx context.Context, in *listOrdersInput) (query.List[r
 		CustomerIDs: customers, References: values(in.Reference), CartIDs: values(in.CartID), SKUs: skus(in.SKU),
 		Countries: values(in.Country), Channels: values(in.Channel), Currencies: upper(in.Currency), From: in.From, To: in.To,
 		OnHold: yesOrNo(in.OnHold), Archived: yesOrNo(in.Archived), NeedsAttention: yesOrNo(in.NeedsAttention),
+		Attention: values(in.Attention), ToReturn: yesOrNo(in.ToReturn), ToCollect: yesOrNo(in.ToCollect),
 	}, in.listing(in.Counting, in.Sort))
 	return page(rows, err, orderSummary)
 }

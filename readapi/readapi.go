@@ -46,6 +46,8 @@ type Config struct {
 	SharedList func(token string) (list SharedList, good bool)
 	// Access lists API keys and roles. It is nil in a program without them.
 	Access Access
+	// Definitions are price lists, shipping methods and legal entities. By default there are none.
+	Definitions Definitions
 	// Erasures tells what was erased. It is nil in a program that erases nothing.
 	Erasures Erasures
 	// Watch answers probes. By default it is a new Watch whose Run is not called.
@@ -111,6 +113,9 @@ func newAPI(to huma.API, config Config) *api {
 	}
 	if config.Withhold == nil {
 		config.Withhold = personal.NewWithholder(nil)
+	}
+	if config.Definitions == nil {
+		config.Definitions = noDefinitions{}
 	}
 	if config.Watch == nil {
 		config.Watch = NewWatch(config.Progress, config.Log, config.Processes)
@@ -237,6 +242,14 @@ func viewsOf(r route, in any) []string {
 	return r.views
 }
 
+// waitFor waits until what a route reads has reached a position.
+func (a *api) waitFor(ctx context.Context, position string, views []string) error {
+	if slices.Contains(views, definitions) {
+		return a.Definitions.Wait(ctx, position)
+	}
+	return a.Progress.Wait(ctx, position, views...)
+}
+
 // waitForPosition waits until the views have reached the position in the request. It returns the
 // position that the views have before the query is made. So the response reflects at least this
 // position.
@@ -250,12 +263,15 @@ func (a *api) waitForPosition(ctx context.Context, r *Reading, views []string) (
 		defer leave()
 		waiting, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if err := a.Progress.Wait(waiting, r.MinPosition, views...); err != nil {
+		if err := a.waitFor(waiting, r.MinPosition, views); err != nil {
 			return "", err
 		}
 		if err := problem.RequestOf(ctx).StillAllowed(); err != nil {
 			return "", err
 		}
+	}
+	if slices.Contains(views, definitions) {
+		return a.Definitions.Position(), nil
 	}
 	return a.Progress.Position(ctx, views...)
 }

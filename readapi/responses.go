@@ -39,7 +39,8 @@ func orderSummary(s orderview.Summary) resource.OrderSummary {
 		OrderCommon: resource.OrderCommon{
 			OrderID: s.OrderID, Reference: s.Reference, CustomerID: s.CustomerID, CartID: s.CartID, Currency: s.Currency, Country: s.Country,
 			Status: s.Status, PaymentState: s.PaymentState, FulfillmentState: s.FulfillmentState,
-			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention,
+			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention, Attention: s.Attention,
+			ToReturn: resource.MoneyIn(s.Currency, s.ToReturn), ToCollect: resource.MoneyIn(s.Currency, s.ToCollect),
 			PlacedTotal: resource.MoneyIn(s.Currency, s.PlacedTotal), Total: resource.MoneyIn(s.Currency, s.Total), Owed: resource.MoneyIn(s.Currency, s.Owed),
 			Captured: resource.MoneyIn(s.Currency, s.Captured), Refunded: resource.MoneyIn(s.Currency, s.Refunded),
 			LineCount: s.LineCount, Units: s.Units, Revision: s.Revision,
@@ -110,6 +111,7 @@ func productOf(p productview.Product) resource.Product {
 	return resource.Product{
 		SKU: p.SKU, Title: p.Title, Kind: p.Kind, Status: resource.ProductStatus(p.Retired), Revision: p.Revision,
 		Prices:   each(p.Prices, func(price productview.Price) resource.Money { return resource.MoneyIn(price.Currency, price.Amount) }),
+		TaxClass: p.TaxClass, Categories: p.Categories, WeightGrams: p.WeightGrams, GiftCard: p.GiftCard,
 		ListedAt: p.ListedAt, ChangedAt: p.ChangedAt,
 	}
 }

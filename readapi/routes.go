@@ -44,6 +44,7 @@ func (a *api) routes() {
 	get(a, apidoc.TagCustomers, route{path: "/v1/customer-accounts", id: "list-customer-accounts", needs: access.ReadAccounts, summary: "Find customers", views: in(customers, orders), about: "Customers who are registered, the newest first, unless sort says otherwise. A customer must match all filters."}, nil, a.accounts)
 	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}/orders", id: "list-customer-orders", needs: access.ReadOrders, summary: "List a customer's orders", views: in(orders, customers), problems: missing, about: "The newest first, unless sort says otherwise."}, nil, a.customerOrders)
 
+	a.priceRoutes()
 	a.registerEvents()
 
 	huma.Register(a.huma, huma.Operation{

@@ -175,8 +175,12 @@ func (c *comparison) loadMarks(ctx context.Context, answers, timers *unknown) (o
 }
 
 func timerStream(t reactor.Timer) string {
-	if t.Kind == reactor.CartDeadline {
+	switch t.Kind {
+	case reactor.CartDeadline:
 		return cart.Stream(unit.CartID(t.Target))
+	case reactor.HoldDeadline, reactor.GiftCardDeadline:
+		return t.Target
+	case reactor.OrderDeadline, reactor.ReservationDeadline:
 	}
 	return order.Stream(unit.OrderID(t.Target))
 }

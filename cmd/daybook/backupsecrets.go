@@ -21,12 +21,12 @@ import (
 var leftOutHash = strings.Repeat("0", 64)
 
 // secretTables are the tables whose secrets a backup without secrets leaves out: hashes of
-// passwords, the secrets of second factors, the secret by which logins are found, and the keys of
-// personal texts. Without these keys, what is kept of invoices cannot be read, so it is left out,
-// too.
+// passwords, the secrets of second factors, the secrets by which logins and gift cards are found,
+// and the keys of personal texts. Without these keys, what is kept of invoices cannot be read, so
+// it is left out, too.
 var secretTables = []string{"commands.people_secrets", secretsTable, dataKeysTable, keptTable}
 
-// secretsTable has the secrets of the shop's nodes. Only that of logins is in a backup.
+// secretsTable has the secrets of the shop's nodes. Only those of logins and codes are in a backup.
 const secretsTable = "commands.secrets"
 
 const (

@@ -23,24 +23,26 @@ import (
 type commandLine struct {
 	options
 
-	Serve   serveCommand     `cmd:"" help:"Run the server."`
-	Demo    demoCommand      `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
-	Import  importCommand    `cmd:"" help:"Import real invoices from a CSV file in the Online Retail layout, through the same commands as the API."`
-	Verify  verifyCommand    `cmd:"" help:"Check all data: compute everything again from the log, check every invariant, and compare every read model with the result."`
-	Backup  backupCommand    `cmd:"" help:"Write a file with the whole log and what cannot be made from it. A server may run meanwhile."`
-	Restore restoreCommand   `cmd:"" help:"Fill an empty database from a file of daybook backup, up to its end, a position or a time."`
-	WAL     checkWALCommand  `cmd:"" name:"check-wal" help:"Check whether the PostgreSQL that has the log archives its WAL, and say what would be lost with its disk."`
-	Staff   staffCommand     `cmd:"" help:"Invite, list, change and disable people who sign in, over the log itself."`
-	Keys    keysCommand      `cmd:"" help:"Make, list, rotate and revoke API keys, over the log itself."`
-	Export  exportCommand    `cmd:"" help:"Write everything that the shop holds about a customer, or about the cart of a guest. Servers may run meanwhile."`
-	Erase   eraseCommand     `cmd:"" help:"Erase the personal texts of a customer or a guest for good. Servers may run meanwhile."`
-	Master  masterKeyCommand `cmd:"" name:"master-key" help:"Show, add, change and remove the master keys of personal texts, while servers run."`
-	Rebuild rebuildCommand   `cmd:"" help:"Build a read model again beside the one in use and switch to it; or switch back to the one before."`
-	Accept  acceptLogCommand `cmd:"" name:"accept-log" help:"After a restore of the log: print what PostgreSQL knows and the log does not have, ask, and build everything again from the log as it is."`
-	Bench   benchCommand     `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
-	Migrate migrateCommand   `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
-	OpenAPI openAPICommand   `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API, which the server has at /openapi.json."`
-	Version versionCommand   `cmd:"" help:"Print the version of this program."`
+	Serve    serveCommand             `cmd:"" help:"Run the server."`
+	Demo     demoCommand              `cmd:"" help:"Run everything at once, with a sample catalogue and simulated shoppers."`
+	Import   importCommand            `cmd:"" help:"Import real invoices from a CSV file in the Online Retail layout, through the same commands as the API."`
+	Prices   pricesCommand            `cmd:"" help:"Import the prices of a price list from a CSV file, over the log itself."`
+	Verify   verifyCommand            `cmd:"" help:"Check all data: compute everything again from the log, check every invariant, and compare every read model with the result."`
+	Backup   backupCommand            `cmd:"" help:"Write a file with the whole log and what cannot be made from it. A server may run meanwhile."`
+	Restore  restoreCommand           `cmd:"" help:"Fill an empty database from a file of daybook backup, up to its end, a position or a time."`
+	WAL      checkWALCommand          `cmd:"" name:"check-wal" help:"Check whether the PostgreSQL that has the log archives its WAL, and say what would be lost with its disk."`
+	Staff    staffCommand             `cmd:"" help:"Invite, list, change and disable people who sign in, over the log itself."`
+	Keys     keysCommand              `cmd:"" help:"Make, list, rotate and revoke API keys, over the log itself."`
+	Export   exportCommand            `cmd:"" help:"Write everything that the shop holds about a customer, or about the cart of a guest. Servers may run meanwhile."`
+	Erase    eraseCommand             `cmd:"" help:"Erase the personal texts of a customer or a guest for good. Servers may run meanwhile."`
+	Master   masterKeyCommand         `cmd:"" name:"master-key" help:"Show, add, change and remove the master keys of personal texts, while servers run."`
+	Rebuild  rebuildCommand           `cmd:"" help:"Build a read model again beside the one in use and switch to it; or switch back to the one before."`
+	Accept   acceptLogCommand         `cmd:"" name:"accept-log" help:"After a restore of the log: print what PostgreSQL knows and the log does not have, ask, and build everything again from the log as it is."`
+	Bench    benchCommand             `cmd:"" help:"Measure this program on this machine, each figure beside a baseline."`
+	Migrate  migrateCommand           `cmd:"" help:"Bring the database to this program's version, and do nothing else."`
+	Provider simulatedProviderCommand `cmd:"" name:"simulated-provider" help:"Run a provider of payments whose money is not real, for tests: slow, with faults, and with webhooks in any order."`
+	OpenAPI  openAPICommand           `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API, which the server has at /openapi.json."`
+	Version  versionCommand           `cmd:"" help:"Print the version of this program."`
 }
 
 // program is what a subcommand works with.

@@ -247,7 +247,7 @@ func (n *node) reads() readapi.Config {
 		WithheldHistory: live.History{Store: n.events, Show: n.withhold.Event},
 		WithheldLog:     live.Log{Store: n.events, Cluster: n.sparse, Show: n.withhold.Event}, Withhold: n.withhold,
 		SharedList: n.sharedList, Erasures: erasures{n},
-		Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, People: peopleList{n.desk},
+		Processes: n.processes(), Watch: n.watch, Access: accessList{n.keys, n.keyUses, n.now}, Definitions: live.Definitions{Book: n.book, Cluster: n.sparse}, People: peopleList{n.desk},
 		LiveStreams: n.web.LiveStreams, LivePerClient: n.web.LiveStreamsPerClient, LivePerKey: n.web.LiveStreamsPerKey,
 	}
 }

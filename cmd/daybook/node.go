@@ -13,7 +13,9 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/keyring"
+	"daybook/commands/payments"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/pricebook"
 	"daybook/commands/reactor"
 	"daybook/commands/signin"
 	"daybook/eventstore"
@@ -65,6 +67,7 @@ type nodeConfig struct {
 	Retention       retention
 	Keep            keeping // what stays of somebody who is erased
 	Mail            mailConfig
+	Payments        payments.Providers   // who moves money; the zero value: only people
 	Telemetry       *telemetry.Telemetry // nil: nothing is measured
 	Now             func() time.Time
 }
@@ -108,6 +111,7 @@ type node struct {
 	watch        *readapi.Watch
 	backups      *backups // nil: none are made
 	keys         *keyring.Keyring
+	book         *pricebook.Book
 	keyUses      *keyring.Uses // when keys were last used
 	guests       *keyring.Guests
 	withhold     *personal.Withholder // takes personal data out of what callers get who must not see it
@@ -250,13 +254,14 @@ func (n *node) workers(cfg nodeConfig) []part {
 				Logger: n.log, Snapshots: commandspg.Snapshots{Pool: n.commandPool}, CacheStreams: cfg.CacheStreams,
 				Observe: cfg.Telemetry.Commands(),
 			})
+			n.service.Payments = cfg.Payments
 			return nil
 		},
 		stop: func(ctx context.Context) error { return n.service.Close(ctx) },
 	}, {
 		name: "news of other nodes", onLog: true,
 		run: n.hearOthers,
-	}, n.keysPart(cfg), {
+	}, n.keysPart(cfg), n.bookPart(), {
 		name: "uses of API keys",
 		open: func(context.Context) error {
 			n.keyUses = keyring.NewUses(commandspg.KeyUses{Pool: n.commandPool}, cfg.Now, n.log)
@@ -352,6 +357,11 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			if err != nil {
 				return err
 			}
+			codes, err := commandspg.Secret(ctx, n.commandPool, commandspg.SecretOfCodes)
+			if err != nil {
+				return err
+			}
+			n.service.Secrets = commands.NewSecrets(codes)
 			n.desk = signin.New(n.service, signin.Options{
 				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
 				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, LoginSecret: logins, ClaimOrders: n.service.ClaimGuestOrders,

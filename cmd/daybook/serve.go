@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"daybook/commands/payments"
 	"daybook/internal/httpapi"
 	"daybook/internal/telemetry"
 )
@@ -23,6 +24,7 @@ type serveCommand struct {
 	Gateway gatewayFlags `embed:""`
 	Web     webFlags     `embed:""`
 	Mail    mailFlags    `embed:""`
+	Payment paymentFlags `embed:""`
 	Admin   adminFlags   `embed:""`
 	Backup  backupFlags  `embed:""`
 	Retain  retainFlags  `embed:""`
@@ -60,7 +62,7 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 	if _, err := c.Web.Open.tls(p.Data, p.log); err != nil {
 		return err
 	}
-	if _, err := c.Mail.config(); err != nil {
+	if _, _, err := c.outside(); err != nil {
 		return err
 	}
 	admin, err := c.Admin.config()
@@ -77,6 +79,14 @@ func (c *serveCommand) check(ctx context.Context, p *program) error {
 		return err
 	}
 	return gateway.check(ctx)
+}
+
+// outside are the services of others that the server uses.
+func (c *serveCommand) outside() (mail mailConfig, providers payments.Providers, err error) {
+	if mail, err = c.Mail.config(); err == nil {
+		providers, err = c.Payment.providers()
+	}
+	return mail, providers, err
 }
 
 // personal says how long personal data is kept.
@@ -111,7 +121,7 @@ func (c *serveCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	cfg := p.nodeConfig(policy)
 	cfg.Web, cfg.Serving = c.Web, true
-	if cfg.Mail, err = c.Mail.config(); err != nil {
+	if cfg.Mail, cfg.Payments, err = c.outside(); err != nil {
 		return err
 	}
 	if cfg.Admin, err = c.Admin.config(); err != nil {

@@ -2,6 +2,7 @@ package commandapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/domain/cart"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -27,6 +29,11 @@ type checkoutInput struct {
 		ReserveSeconds int64          `json:"hold_seconds,omitzero" needs:"fields.trusted" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
 		Payment        *PaymentInput  `json:"payment,omitempty" needs:"fields.trusted" doc:"A payment transaction to record with the order."`
 		Details        *DetailsInput  `json:"details,omitempty" doc:"Where the order goes and how to reach its buyer, in place of the details of the cart. The cart keeps its own."`
+		GiftCards      []string       `json:"gift_cards,omitempty" maxItems:"10" minLength:"1" maxLength:"40" doc:"Codes of gift cards. They pay in this order, as far as their money goes and never more than is due. It is held until the order is confirmed, and is free again if the order ends before."`
+		UseCredit      bool           `json:"use_credit,omitzero" doc:"The credit account of the customer pays, too, after the gift cards."`
+		QuoteHash      string         `json:"quote_hash,omitempty" maxLength:"64" doc:"The hash of the quote that the customer has seen (quote-cart). If the cart costs something else by now, the checkout is refused (price-changed)."`
+		ExpectedTotal  *MoneyInput    `json:"expected_total,omitempty" doc:"What the customer expects to pay. If neither this nor quote_hash is given, that is what the lines of the cart show."`
+		AcceptLower    bool           `json:"accept_lower,omitzero" doc:"Go on if the cart costs less than expected."`
 		Confirm        bool           `json:"confirm,omitzero" needs:"fields.trusted" doc:"Confirm the order at once: its reservations become allocations."`
 	}
 }
@@ -70,6 +77,20 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	if in.Body.ReserveSeconds > 0 {
 		ask.ReserveUntil = a.service.Now().Add(time.Duration(in.Body.ReserveSeconds) * time.Second)
 	}
+	for i, code := range in.Body.GiftCards {
+		id, err := a.service.FindGiftCard(ctx, code)
+		if errors.Is(err, giftcard.ErrNotFound) {
+			bad.fault(problem.InBody(at("/gift_cards", i), "there is no gift card with this code"))
+		} else if err != nil {
+			return nil, err
+		}
+		ask.GiftCards = append(ask.GiftCards, id)
+	}
+	ask.UseCredit = in.Body.UseCredit
+	ask.Expect = commands.Expectation{Quote: in.Body.QuoteHash, AcceptLower: in.Body.AcceptLower}
+	if given := in.Body.ExpectedTotal; given != nil {
+		ask.Expect.Total = new(money(&bad, "/expected_total", *given))
+	}
 	pay := payment(&bad, in.Body.Payment)
 	if in.Body.Details != nil {
 		ask.Details = new(details(&bad, "/details", *in.Body.Details))
@@ -85,7 +106,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 		return nil, withOrder(ctx, err, result.OrderID)
 	}
 	if err != nil {
-		return nil, err
+		return nil, priceChanged(err)
 	}
 	if err := result.Refusal(); err != nil {
 		return nil, withPosition(ctx, err, result.Cart.Position)

@@ -77,6 +77,7 @@ type api struct {
 	// keysRead is Options.KeysRead.
 	keysRead func(ctx context.Context, revision int64) error
 	desk     *signin.Desk
+	logger   *slog.Logger
 }
 
 // Register adds the routes of the command API.
@@ -106,7 +107,7 @@ func (a *api) serve(service *commands.Service, options Options) {
 	if options.Desk == nil {
 		options.Desk = signin.New(service, signin.Options{Logger: options.Logger})
 	}
-	a.desk = options.Desk
+	a.desk, a.logger = options.Desk, options.Logger
 }
 
 // op describes a route.
@@ -132,6 +133,9 @@ type op struct {
 	cookies bool
 	// others are further codes of problems that the route may return.
 	others []string
+	// foreign means that the body is in somebody else's words, so only its size is checked. Its
+	// type has the member RawBody.
+	foreign bool
 	// secret means that the response has a secret, which no cache may keep. A response with
 	// cookies, or with a member that has the tag secret, counts as one, too.
 	secret bool
@@ -195,6 +199,11 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.lines {
 		operation.MaxBodyBytes = maxLinesBytes
 	}
+	if o.foreign {
+		operation.MaxBodyBytes = maxWebhookBytes
+		operation.Metadata = problem.TakingForeign(operation.Metadata)
+		defer a.showForeign(operation)
+	}
 	if o.created {
 		operation.DefaultStatus = http.StatusCreated
 	}
@@ -210,7 +219,6 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 	if o.found != "" {
 		defer a.alsoFinds(operation, o.found)
 	}
-	defer a.dropHeaders(operation, o)
 	guarded := guardedFields(reflect.TypeFor[I]())
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*response[B], error) {
 		ctx, cancel := context.WithTimeout(aggregate.Noting(context.WithoutCancel(ctx)), a.timeout)
@@ -238,6 +246,7 @@ func add[I any, PI input[I], B any](a *api, tag string, o op, handle func(contex
 		}
 		return nil, problem.From(ctx, typedProblem(ctx, err))
 	})
+	a.dropHeaders(operation, o)
 }
 
 // openCartID is the operation whose response may have a guest's token.
@@ -261,6 +270,13 @@ func neverStored(ctx huma.Context, next func(huma.Context)) {
 
 // mergePatch is the media type of RFC 7396.
 const mergePatch = "application/merge-patch+json"
+
+// showForeign documents a body that is in somebody else's words.
+func (a *api) showForeign(operation huma.Operation) {
+	a.huma.OpenAPI().Paths[operation.Path].Post.RequestBody.Content["application/json"].Schema = &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: true, Description: "A message in the provider's own words.",
+	}
+}
 
 // alsoTakes documents a second media type for the body of a PATCH.
 func (a *api) alsoTakes(operation huma.Operation, mediaType string) {

@@ -80,9 +80,13 @@ var creates = map[string]create{
 		path: "/v1/returns/r-2/refunds", body: `{"transaction_id":"t-8","amount":{"amount":"1","currency":"GBP"}}`, code: "refund-differs",
 		others: []string{`{"transaction_id":"t-8","amount":{"amount":"2","currency":"GBP"}}`, `{"transaction_id":"t-8","amount":{"amount":"1","currency":"GBP"},"provider":"x"}`},
 	},
-	"list-product":     {path: "/v1/products/NEW", body: `{"title":"New"}`, others: []string{`{"title":"Newer"}`}},
-	"set-price":        {path: "/v1/products/MUG/prices/GBP", body: `{"amount":"3"}`, others: []string{`{"amount":"4"}`}},
-	"set-stock-policy": {path: "/v1/stock/MUG/main/policy", body: `{"safety_stock":1,"backorder_limit":1,"reorder_point":1}`, others: []string{`{"safety_stock":2,"backorder_limit":1,"reorder_point":1}`}},
+	"list-product":           {path: "/v1/products/NEW", body: `{"title":"New"}`, others: []string{`{"title":"Newer"}`}},
+	"set-price":              {path: "/v1/products/MUG/prices/GBP", body: `{"amount":"3"}`, others: []string{`{"amount":"4"}`}},
+	"define-price-list":      {path: "/v1/price-lists/new", body: `{"currency":"GBP","price_mode":"incl"}`, others: []string{`{"currency":"GBP","price_mode":"incl","title":"a"}`}},
+	"define-shipping-method": {path: "/v1/shipping-methods/new", body: `{"title":"A","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`, others: []string{`{"title":"B","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`}},
+	"define-legal-entity":    {path: "/v1/legal-entities/new", body: `{"title":"A","home":{"country":"GB"},"price_mode":"incl"}`, others: []string{`{"title":"B","home":{"country":"GB"},"price_mode":"incl"}`}},
+	"define-promotion":       {path: "/v1/promotions/new", body: aPromotion("Spring"), others: []string{aPromotion("Summer")}},
+	"set-stock-policy":       {path: "/v1/stock/MUG/main/policy", body: `{"safety_stock":1,"backorder_limit":1,"reorder_point":1}`, others: []string{`{"safety_stock":2,"backorder_limit":1,"reorder_point":1}`}},
 }
 
 func stocked(t *testing.T) *shop {
@@ -164,7 +168,7 @@ func TestEveryCreateIsInTheTable(t *testing.T) {
 	// things that exist already.
 	refers := []string{"customer_id"}
 	// A role has no stream of its own.
-	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer"}
+	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer", "preview-price", "add-cart-coupon", "choose-cart-shipping"}
 	paths := commandsOf(document)
 	for path, methods := range paths {
 		for method, value := range methods.(map[string]any) {

@@ -59,9 +59,10 @@ func TestTheDocumentDescribesEveryOperation(t *testing.T) {
 
 // keyless tells whether the routes of a path take no Idempotency-Key: a process can be retried
 // again without one, an erasure can be asked for again, and a response with a secret or a session
-// must not be kept.
+// must not be kept. A provider's message needs none either, because its transactions have names. A
+// quote, a preview and a search record nothing.
 func keyless(path string) bool {
-	return strings.HasSuffix(path, "/share") || strings.HasSuffix(path, "/erasure") || slices.ContainsFunc([]string{"/v1/processes/", "/v1/keys", "/v1/roles/", "/v1/auth/", "/v1/staff", "/v1/erasures"}, func(prefix string) bool {
+	return strings.HasSuffix(path, "/quote") || strings.HasSuffix(path, "/share") || strings.HasSuffix(path, "/erasure") || slices.ContainsFunc([]string{"/v1/processes/", "/v1/keys", "/v1/roles/", "/v1/auth/", "/v1/staff", "/v1/erasures", "/v1/price-preview", "/v1/gift-cards/find", "/v1/payments/webhooks/"}, func(prefix string) bool {
 		return strings.HasPrefix(path, prefix)
 	})
 }

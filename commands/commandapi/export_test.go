@@ -9,6 +9,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/order"
 	"daybook/internal/problem"
+	"daybook/internal/resource"
 )
 
 // Routes are all routes. What is behind them can be replaced when no request is under way.
@@ -34,7 +35,7 @@ func (r Routes) Release() {
 func RegisterNeeding(to huma.API, needs access.Permission) {
 	a := &api{huma: to, keys: &keys{}}
 	add(a, "Orders", op{method: post, path: "/v1/orders/{order_id}/forget", id: "forget-order", needs: needs, summary: "Forget an order"},
-		func(_ context.Context, _ call, _ *OrderPath) (*response[order.State], error) {
+		func(_ context.Context, _ call, _ *OrderPath) (*response[resource.Order], error) {
 			return nil, order.ErrNotFound
 		})
 }

@@ -182,23 +182,31 @@ type transactionInput struct {
 	OrderPath
 	Body struct {
 		TransactionID string     `json:"transaction_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
-		Type          string     `json:"type" enum:"authorize,capture,void,refund,chargeback"`
+		Type          string     `json:"type" enum:"authorize,capture,void,refund,chargeback,dispute,reversal"`
 		State         string     `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
 		Amount        MoneyInput `json:"amount"`
-		Parent        string     `json:"parent,omitempty" maxLength:"64" doc:"The earlier transaction that this one belongs to: for a capture or a void, the authorization; for a refund or a chargeback, the capture."`
+		Parent        string     `json:"parent,omitempty" maxLength:"64" doc:"The earlier transaction that this one belongs to: for a capture or a void, the authorization; for a refund, a chargeback or a dispute, the capture; for a reversal, the chargeback."`
 		Provider      string     `json:"provider,omitempty" maxLength:"100"`
 		Reference     string     `json:"reference,omitempty" maxLength:"100" doc:"The provider's own."`
+		Purpose       string     `json:"purpose,omitempty" enum:"settlement,compensation" doc:"What a refund is for. A settlement gives back what was paid more than is owed. A compensation gives money on top, for trouble: the order owes as much as before, and counts as paid. Without it, a refund is a settlement, and what it gives back too much is due again."`
 	}
 }
 
 func (a *api) recordTransaction(ctx context.Context, c call, in *transactionInput) (*response[resource.Order], error) {
 	var bad check
+	newID := c.derive(unit.NewTransaction)
+	if in.Body.Provider != "" && in.Body.Reference != "" { // a client and the provider report one fact
+		newID = unit.ProviderTransaction.Of(in.Body.Provider, in.Body.Reference, in.Body.Type).ID()
+	}
 	record := order.RecordTransaction{
-		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, c.derive(unit.NewTransaction)),
+		TransactionID: orElse(&bad, "/transaction_id", in.Body.TransactionID, unit.ParseTransactionID, newID),
 		Type:          order.TransactionType(in.Body.Type), State: order.TransactionState(in.Body.State),
 		Amount:   money(&bad, "/amount", in.Body.Amount),
 		Parent:   optional(&bad, "/parent", in.Body.Parent, unit.ParseTransactionID),
-		Provider: in.Body.Provider, Reference: in.Body.Reference,
+		Provider: in.Body.Provider, Reference: in.Body.Reference, Purpose: order.RefundPurpose(in.Body.Purpose),
+	}
+	if record.Purpose != "" && record.Type != order.Refund {
+		bad.fault(problem.InBody("/purpose", "only a refund has a purpose"))
 	}
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), record)
 }

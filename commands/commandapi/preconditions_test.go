@@ -17,10 +17,14 @@ func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 	bodies := map[string]string{
 		"/v1/products/{sku}":                   `{"title":"A mug"}`,
 		"/v1/products/{sku}/prices/{currency}": `{"amount":"2.50"}`,
+		"/v1/price-lists/{price_list_id}":      `{"title":"A mug","currency":"GBP","price_mode":"incl"}`,
+		"/v1/shipping-methods/{method_id}":     `{"title":"A mug","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`,
+		"/v1/legal-entities/{entity_id}":       `{"title":"A mug","home":{"country":"GB"},"price_mode":"incl"}`,
+		"/v1/promotions/{promotion_id}":        `{"title":"A mug","kind":"coupon","class":"order","action":{"type":"percent_off","percent":"10"}}`,
 		"/v1/stock/{sku}/{location}/policy":    `{"safety_stock":0,"backorder_limit":0,"reorder_point":3}`,
 	}
 	// These replace a part of a thing, which must exist.
-	parts := []string{"/v1/carts/{cart_id}/details", "/v1/customers/{customer_id}/groups", "/v1/customers/{customer_id}/addresses/{address_id}", "/v1/customers/{customer_id}/wish-lists/{list_id}/wishes/{sku}"}
+	parts := []string{"/v1/carts/{cart_id}/details", "/v1/carts/{cart_id}/coupons/{code}", "/v1/carts/{cart_id}/shipping", "/v1/customers/{customer_id}/groups", "/v1/customers/{customer_id}/addresses/{address_id}", "/v1/customers/{customer_id}/wish-lists/{list_id}/wishes/{sku}"}
 	for path, methods := range paths {
 		if methods.(map[string]any)["put"] == nil || keyless(path) || slices.Contains(parts, path) {
 			continue
@@ -31,8 +35,8 @@ func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 			continue
 		}
 		sku := fmt.Sprintf("mug-%d", len(bodies))
-		target := strings.NewReplacer("{sku}", sku, "{location}", "main", "{currency}", "GBP").Replace(path)
-		if strings.Contains(path, "prices") {
+		target := strings.NewReplacer("{sku}", sku, "{location}", "main", "{currency}", "GBP", "{price_list_id}", sku, "{method_id}", sku, "{entity_id}", sku, "{promotion_id}", sku).Replace(path)
+		if strings.HasSuffix(path, "/prices/{currency}") {
 			s.must("PUT", "/v1/products/"+sku, `{"title":"A mug"}`)
 		}
 		s.must("PUT", target, body, "If-None-Match", "*")

@@ -23,6 +23,11 @@ type listProductInput struct {
 		Title  string       `json:"title" minLength:"1" maxLength:"200"`
 		Kind   string       `json:"kind,omitempty" enum:"stocked,service" default:"stocked" doc:"Stocked goods are kept in stock and shipped. A service (postage, a fee, a discount) is only sold."`
 		Prices []MoneyInput `json:"prices,omitempty" maxItems:"50" doc:"The prices of one unit, one for each currency. Currencies not named keep their price."`
+
+		TaxClass    *string   `json:"tax_class,omitempty" maxLength:"64" doc:"How it is taxed, such as books. Empty: by the default class of the legal entity. Left out: as before."`
+		Categories  *[]string `json:"categories,omitempty" maxItems:"200" maxLength:"64" doc:"Promotions may be for categories. Left out: as before."`
+		WeightGrams *int64    `json:"weight_grams,omitempty" minimum:"0" maximum:"100000000" doc:"The weight of one unit in grams, for shipping. Left out: as before."`
+		GiftCard    *bool     `json:"gift_card,omitempty" doc:"It is a gift card: a service without tax and discounts. Left out: as before."`
 	}
 }
 
@@ -39,8 +44,19 @@ func (a *api) listProduct(ctx context.Context, c call, in *listProductInput) (*r
 		named[price.Currency] = true
 		wanted = append(wanted, product.SetPrice{Price: price})
 	}
+	if in.Body.TaxClass != nil {
+		optional(&bad, "/tax_class", *in.Body.TaxClass, unit.ParseCode)
+	}
+	if in.Body.Categories != nil {
+		for i, category := range *in.Body.Categories {
+			inBody(&bad, at("/categories", i), category, unit.ParseCode)
+		}
+	}
 	if err := bad.err(); err != nil {
 		return nil, err
+	}
+	if in.Body.TaxClass != nil || in.Body.Categories != nil || in.Body.WeightGrams != nil || in.Body.GiftCard != nil {
+		wanted = append(wanted, product.Describe{TaxClass: in.Body.TaxClass, Categories: in.Body.Categories, Grams: in.Body.WeightGrams, GiftCard: in.Body.GiftCard})
 	}
 	return a.changeProduct(ctx, c, sku, wanted...)
 }

@@ -18,6 +18,7 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/domain/unit"
@@ -40,12 +41,62 @@ type keyed struct {
 	first func(s *keyShop)
 }
 
+// withPrices makes a price list, a shipping method and a legal entity.
+func withPrices(s *keyShop) {
+	s.must("PUT", "/v1/price-lists/l", `{"currency":"GBP","price_mode":"incl"}`)
+	s.must("PUT", "/v1/shipping-methods/m", `{"title":"A","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`)
+	s.must("PUT", "/v1/legal-entities/e", `{"title":"A","home":{"country":"GB"},"price_mode":"incl"}`)
+}
+
+func aPromotion(title string) string {
+	return `{"title":"` + title + `","kind":"coupon","class":"order","action":{"type":"percent_off","percent":"10"}}`
+}
+
+// withPromotion makes a promotion p with two codes.
+func withPromotion(s *keyShop) {
+	s.must("PUT", "/v1/promotions/p", aPromotion("Spring"))
+	s.must("POST", "/v1/promotions/p/codes", `{"codes":["NINE","EIGHT"]}`)
+}
+
+func creditOf(pounds string) string {
+	return `{"amount":{"amount":"` + pounds + `","currency":"GBP"},"customer_id":"17850"}`
+}
+
 // The requests for each route, by operation id. The shop sells mugs. Cart c, order o and return r
 // are about the same goods.
 var keyedRequests = map[string]keyed{
-	"list-product":   {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
-	"set-price":      {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
-	"retire-product": {path: "/v1/products/MUG?reason=old", other: ""},
+	"add-cart-coupon":      {after: "cart", path: "/v1/carts/c/coupons/TEN", other: ""},
+	"remove-cart-coupon":   {after: "cart", path: "/v1/carts/c/coupons/TEN", first: func(s *keyShop) { s.must("PUT", "/v1/carts/c/coupons/TEN", "") }},
+	"quote-cart":           {after: "cart", path: "/v1/carts/c/quote", everyTime: true},
+	"choose-cart-shipping": {after: "cart", path: "/v1/carts/c/shipping", body: `{"method_id":"post"}`, other: `{"method_id":"air"}`},
+	"list-product":         {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
+	"set-price":            {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
+	"retire-product":       {path: "/v1/products/MUG?reason=old", other: ""},
+
+	"define-price-list":      {path: "/v1/price-lists/new", body: `{"currency":"GBP","price_mode":"incl"}`, other: `{"currency":"GBP","price_mode":"incl","title":"a"}`},
+	"end-price-list":         {path: "/v1/price-lists/l?reason=old", first: withPrices},
+	"set-list-prices":        {path: "/v1/price-lists/l/prices", body: `{"prices":[{"sku":"MUG","tiers":[{"price":"1"}]}]}`, other: `{"prices":[{"sku":"MUG","tiers":[{"price":"2"}]}]}`, first: withPrices},
+	"import-list-prices":     {path: "/v1/price-lists/l/import", body: `{"csv":"sku,price\nMUG,1\n"}`, other: `{"csv":"sku,price\nMUG,2\n"}`, first: withPrices},
+	"preview-price":          {path: "/v1/price-preview", body: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":1}]}`, other: `{"currency":"GBP","lines":[{"sku":"MUG","quantity":2}]}`, everyTime: true},
+	"define-shipping-method": {path: "/v1/shipping-methods/new", body: `{"title":"A","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`, other: `{"title":"B","price_mode":"incl","rates":[{"currency":"GBP","basis":"flat","steps":[{"price":"1"}]}]}`},
+	"end-shipping-method":    {path: "/v1/shipping-methods/m?reason=old", first: withPrices},
+	"define-legal-entity":    {path: "/v1/legal-entities/new", body: `{"title":"A","home":{"country":"GB"},"price_mode":"incl"}`, other: `{"title":"B","home":{"country":"GB"},"price_mode":"incl"}`},
+	"end-legal-entity":       {path: "/v1/legal-entities/e?reason=old", first: withPrices},
+
+	"define-promotion":    {path: "/v1/promotions/new", body: aPromotion("Spring"), other: aPromotion("Summer")},
+	"end-promotion":       {path: "/v1/promotions/p?reason=old", first: withPromotion},
+	"give-codes":          {path: "/v1/promotions/p/codes", body: `{"codes":["TEN"]}`, other: `{"codes":["ELEVEN"]}`, first: withPromotion},
+	"withdraw-codes":      {path: "/v1/promotions/p/withdraw-codes", body: `{"codes":["NINE"]}`, other: `{"codes":["EIGHT"]}`, first: withPromotion},
+	"issue-gift-card":     {path: "/v1/gift-cards", body: creditOf("5"), other: creditOf("6"), first: registered},
+	"find-gift-card":      {path: "/v1/gift-cards/find", body: `{"code":"NONE"}`, everyTime: true},
+	"show-gift-card-code": {path: "/v1/gift-cards/none/code", everyTime: true},
+	"disable-gift-card": {
+		path: "/v1/gift-cards/" + string(giftcard.AccountID("17850", "GBP")) + "/disable", body: `{"reason":"a"}`, other: `{"reason":"b"}`,
+		first: func(s *keyShop) {
+			registered(s)
+			s.must("POST", "/v1/gift-cards", creditOf("5"), "Idempotency-Key", "credit")
+		},
+	},
 
 	"retry-process":   {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/retry", everyTime: true},
 	"dismiss-process": {path: "/v1/processes/1b4e28ba-2fa1-51d2-883f-0016d3cca427/dismiss", body: `{"reason":"a"}`, other: `{"reason":"b"}`, everyTime: true},
@@ -56,6 +107,7 @@ var keyedRequests = map[string]keyed{
 	"define-role": {path: "/v1/roles/picker", body: `{"grants":[{"permission":"orders.ship","reach":"all"}]}`, everyTime: true},
 	"remove-role": {path: "/v1/roles/picker", everyTime: true},
 
+	"receive-webhook":      {path: "/v1/payments/webhooks/none", body: `{}`, everyTime: true},
 	"sign-in":              {path: "/v1/auth/sign-in", body: `{"email":"eve@shop.example","password":"wrong"}`, everyTime: true},
 	"enter-code":           {path: "/v1/auth/second-factor", body: `{"step_token":"none","code":"123456"}`, everyTime: true},
 	"begin-factor":         {path: "/v1/auth/factor", body: `{"step_token":"none"}`, everyTime: true},

@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -57,16 +58,62 @@ func (r *run) giveBack(ctx context.Context, j *job) (outcome, error) {
 	if len(arrival.Lines) > 0 {
 		steps = append(steps, arrival)
 	}
-	if refund := money(worth).Charge(); refund.Sign() > 0 {
-		steps = append(steps, returns.RecordRefund{
-			TransactionID: unit.TransactionID(invoice.Number + "-refund"), Amount: refund, Provider: "import", Reference: invoice.Number,
-		})
-	}
 	if _, err := r.Service.Return(ctx, call(invoice, "return", "goods"), request.ReturnID, append(steps, returns.Close{})...); err != nil {
 		return outcome{}, fmt.Errorf("take back: %w", err)
 	}
+	if refund := money(worth).Charge(); refund.Sign() > 0 {
+		shares, err := r.shares(ctx, request, refund)
+		if err != nil {
+			return outcome{}, err
+		}
+		if _, err := r.Service.Return(ctx, call(invoice, "return", "refund"), request.ReturnID, returns.RecordRefund{
+			TransactionID: unit.TransactionID(invoice.Number + "-refund"), Amount: refund, Provider: "import", Reference: invoice.Number, Of: shares,
+		}); err != nil {
+			return outcome{}, fmt.Errorf("give back: %w", err)
+		}
+	}
 	j.ticket.releaseAll()
 	return result, nil
+}
+
+// shares divides a refund among the orders of a return: each gets what it owes less because of the
+// return. The file does not say which sale a cancellation belongs to. If it was matched to a sale
+// at a lower price, the rest of the refund belongs to no order.
+func (r *run) shares(ctx context.Context, request returns.Request, refund unit.Money) ([]returns.Share, error) {
+	shares := []returns.Share{}
+	for _, id := range linkedOrders(request) {
+		err := r.Service.ViewOrder(ctx, id, func(state order.State, _ int64) {
+			part := unit.Zero(refund.Currency)
+			for _, credit := range state.Credits {
+				if credit.ReturnID == request.ReturnID {
+					part = part.Plus(credit.Amount)
+				}
+			}
+			if part.Compare(refund) > 0 {
+				part = refund
+			}
+			if part.Sign() > 0 {
+				refund = refund.Minus(part)
+				shares = append(shares, returns.Share{OrderID: id, Amount: part})
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look at order %s: %w", id, err)
+		}
+	}
+	return shares, nil
+}
+
+// linkedOrders are the orders that a return names, in the order of its lines.
+func linkedOrders(request returns.Request) (ids []unit.OrderID) {
+	for _, line := range request.Lines {
+		for _, link := range line.Links {
+			if !slices.Contains(ids, link.OrderID) {
+				ids = append(ids, link.OrderID)
+			}
+		}
+	}
+	return ids
 }
 
 // soldLine is a line of an order.

@@ -38,7 +38,7 @@ func (r *run) order(ctx context.Context, j *job) (outcome, error) {
 	result, err := r.Service.Checkout(ctx, call(invoice, "checkout"), commands.CheckoutRequest{
 		CartID: cartID, OrderID: orderID(invoice), Reference: invoice.Number,
 		Shortage: r.plan.options.Policy, ReserveUntil: r.Service.Now().Add(reserveFor),
-		OnReserved: j.ticket.releaseAll,
+		OnReserved: j.ticket.releaseAll, Expect: commands.Expectation{Unpriced: true},
 		After: &commands.AfterPlacing{
 			Call: call(invoice, "confirm"), Confirm: true,
 			Pay: &order.RecordTransaction{ // the amount is what the order owes

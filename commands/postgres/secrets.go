@@ -19,6 +19,10 @@ const (
 	// ids of customers of an identity provider. Without it, no customer can sign in. So a backup
 	// has it, and StartOver keeps it.
 	SecretOfLogins = "logins"
+	// SecretOfCodes makes the codes of gift cards, the keyed hashes by which they are found, and
+	// the keys by which the uses of guests are counted. Without it, no gift card can be found by
+	// its code. So a backup has it, and StartOver keeps it.
+	SecretOfCodes = "codes"
 )
 
 // Secret returns the 32 random bytes that all nodes of a database have under a name. The first call

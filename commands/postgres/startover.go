@@ -54,7 +54,7 @@ func StartOver(ctx context.Context, tx pgx.Tx, first *eventstore.Recorded, impor
 		commands.cart_expiry, commands.imports, commands.origin, commands.people_sessions,
 		commands.key_uses`)
 	if err == nil {
-		_, err = tx.Exec(ctx, `DELETE FROM commands.secrets WHERE name <> $1`, SecretOfLogins)
+		_, err = tx.Exec(ctx, `DELETE FROM commands.secrets WHERE name <> ALL($1)`, []string{SecretOfLogins, SecretOfCodes})
 	}
 	if err != nil {
 		return fmt.Errorf("start the command side over: %w", err)

@@ -89,7 +89,7 @@ func TestTooManyForeignEventsAreNotParked(t *testing.T) {
 	journal := &logbook{timers: map[Deadline]Timer{}}
 	said := &counted{Handler: slog.DiscardHandler}
 	reactor := &Reactor{
-		Journal: journal, Parking: journal, Logger: slog.New(said), tracker: newTracker(eventstore.Start, time.Hour), begun: make(chan struct{}, 1), young: make(chan struct{}, 1),
+		Journal: journal, Parking: journal, Logger: slog.New(said), tracker: newTracker(eventstore.Start, time.Hour), begun: newSigns(), young: make(chan struct{}, 1),
 	}
 	const pages, each = maxForeign/pageSize + 10, pageSize
 	position := uint64(0)

@@ -22,11 +22,11 @@ import (
 // event that another program wrote into a stream of the shop.
 type UnfinishedWork struct {
 	ID      uuid.UUID
-	Kind    string // checkout, order, return, merge, customer_merge, event or timer
+	Kind    string // checkout, order, return, refund, merge, customer_merge, event or timer
 	Subject string // the id of the cart, order, return or customer; of an event: its stream; of a timer: its target
-	// Step is the order of a checkout, the open part of a return, the other cart or account of a
-	// merge, the type of an event, or, of a timer, its kind and the id of the reservation, such as
-	// "reservation r1".
+	// Step is the order of a checkout, the open part of a return, the part of a refund, the other
+	// cart or account of a merge, the type of an event, or, of a timer, its kind and the id of the
+	// reservation, such as "reservation r1".
 	Step string
 	// The event that began it.
 	Stream   string
@@ -101,7 +101,7 @@ func (p UnfinishedWork) streams() []string {
 		return []string{p.Stream, cart.Stream(unit.CartID(p.Step))}
 	case workAccounts:
 		return []string{p.Stream, customer.Stream(unit.CustomerID(p.Step))}
-	case workOrder, workReturn, workEvent, workTimer:
+	case workOrder, workReturn, workRefund, workEvent, workTimer:
 	}
 	return []string{p.Stream}
 }
@@ -196,7 +196,7 @@ func (p *ParkedWork) finish(ctx context.Context, parked UnfinishedWork) (set []T
 	switch work.key.kind {
 	case workCheckout:
 		work.ID = parked.Step
-	case workOrder, workReturn, workMerge, workAccounts:
+	case workOrder, workReturn, workRefund, workMerge, workAccounts:
 	case workEvent:
 		return p.finishEvent(ctx, work, parked.Revision)
 	case workTimer:

@@ -59,6 +59,10 @@ func (s *stubborn) FinishCustomerMerge(_ context.Context, _ eventstore.Metadata,
 	return s.finish(string(id))
 }
 
+func (s *stubborn) FinishRefund(_ context.Context, _ eventstore.Metadata, id unit.OrderID, _ unit.TransactionID) error {
+	return s.finish(string(id))
+}
+
 func (s *stubborn) Driving(string) bool { return false }
 
 func (s *stubborn) tries(id string) int {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,6 +74,10 @@ type Finisher interface {
 	// FinishCustomerMerge ends the merge of an account into another.
 	FinishCustomerMerge(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) error
 
+	// FinishRefund gives the money of a part of an order's refund back, through the provider of its
+	// payment. It may wait for the provider for some seconds.
+	FinishRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error
+
 	// ExpireOrder ends an order that was not confirmed in time.
 	ExpireOrder(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, now time.Time) error
 	// ExpireReservations ends reservations that are due. some is true if it ended any; then
@@ -81,6 +86,15 @@ type Finisher interface {
 	// ExpireCart ends a cart that was not changed for long enough. If the last change is too
 	// recent, postponed is the cart's new deadline. Otherwise it is zero.
 	ExpireCart(ctx context.Context, meta eventstore.Metadata, id unit.CartID, now time.Time) (postponed time.Time, err error)
+	// FollowHold looks at what a stream holds for an order, and ends it if the order or its
+	// checkout has ended. Otherwise postponed is when to look again.
+	FollowHold(ctx context.Context, meta eventstore.Metadata, stream string, id unit.OrderID, now time.Time) (postponed time.Time, err error)
+	// ExpireGiftCard ends the gift card of a stream, if its time is over.
+	ExpireGiftCard(ctx context.Context, meta eventstore.Metadata, stream string, now time.Time) error
+
+	// CheckRefund asks for the end of a part of a refund that was sent to its provider long ago. It
+	// returns an error if the end is still not known.
+	CheckRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error
 
 	// Driving tells whether this node is carrying out a process of a cart's, an order's or
 	// a return's stream right now.
@@ -116,8 +130,8 @@ type Reactor struct {
 	// checkpoint is the checkpoint in the journal. The tracker's own may be ahead of it,
 	// because some work ends without an event and is removed from the list between two pages.
 	checkpoint eventstore.Position
-	begun      chan struct{} // signals that there is open work
-	young      chan struct{} // signals that there are young timers
+	begun      map[queue]chan struct{} // signals that there is open work
+	young      chan struct{}           // signals that there are young timers
 }
 
 const (
@@ -157,7 +171,8 @@ func (r *Reactor) lead(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	r.tracker, r.checkpoint = newTracker(checkpoint, r.CartsExpireAfter), checkpoint
-	r.begun, r.young = make(chan struct{}, 1), make(chan struct{}, 1)
+	r.begun = newSigns()
+	r.young = make(chan struct{}, 1)
 	r.mu.Unlock()
 	defer r.resigned()
 	if err := r.watchParked(leading); err != nil {
@@ -184,7 +199,11 @@ func (r *Reactor) process(ctx context.Context, checkpoint eventstore.Position) e
 		return err
 	}
 	var work sync.WaitGroup
-	for _, do := range []func(context.Context) error{r.finishOld, r.storeTimers, r.retryParked} {
+	for _, do := range []func(context.Context) error{
+		func(ctx context.Context) error { return r.finishOld(ctx, processes) },
+		func(ctx context.Context) error { return r.finishOld(ctx, refunds) },
+		r.storeTimers, r.retryParked,
+	} {
 		work.Go(func() {
 			if err := do(ctx); err != nil && ctx.Err() == nil {
 				fail(err)
@@ -251,7 +270,9 @@ func (r *Reactor) react(ctx context.Context, page page) error {
 		return err
 	}
 	if len(r.tracker.open) > 0 {
-		signal(r.begun)
+		for _, begun := range r.begun {
+			signal(begun)
+		}
 	}
 	if len(r.tracker.timers.young) > 0 {
 		signal(r.young)
@@ -356,37 +377,44 @@ func (r *Reactor) removeFinished(ctx context.Context, work Work) error {
 	return r.keep(ctx)
 }
 
-// finishOld carries out work that was open for longer than Grace.
-func (r *Reactor) finishOld(ctx context.Context) error {
+// queue is a part of the open work. No queue waits for another one.
+type queue string
+
+const (
+	processes queue = "processes"
+	// refunds wait for the providers of payments, so several are carried out at once.
+	refunds queue = "refunds"
+)
+
+// atOnce is how many refunds are carried out at once.
+const atOnce = 8
+
+func newSigns() map[queue]chan struct{} {
+	return map[queue]chan struct{}{processes: make(chan struct{}, 1), refunds: make(chan struct{}, 1)}
+}
+
+// queue is the queue of the work.
+func (k workKind) queue() queue {
+	if k == workRefund {
+		return refunds
+	}
+	return processes
+}
+
+// finishOld carries out the work of a queue that was open for longer than Grace.
+func (r *Reactor) finishOld(ctx context.Context, of queue) error {
 	failures := map[workKey]failure{}
 	for {
-		due, wait := r.due()
+		due, wait := r.due(of)
 		if len(due) == 0 {
 			clear(failures) // another node may have finished that work
 		}
-		for _, work := range due {
-			failed := failures[work.key]
-			if time.Now().Before(failed.again) {
-				continue
-			}
-			err := finishWork(ctx, r.Finisher, work)
+		due = slices.DeleteFunc(due, func(work Work) bool { return time.Now().Before(failures[work.key].again) })
+		for _, tried := range r.tryAll(ctx, due) {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // ctx has ended
+				return nil
 			}
-			failed = failed.next(wait, err)
-			switch {
-			case err == nil:
-				delete(failures, work.key)
-				err = r.removeFinished(ctx, work)
-			case r.mustPark(ctx, err, failed.counted):
-				delete(failures, work.key)
-				err = r.parkWork(ctx, work, failed, err)
-			default:
-				failures[work.key] = failed
-				r.Logger.WarnContext(ctx, "process not finished, trying again", "work", work.key.String(), "tries", failed.tries, "error", err)
-				err = nil
-			}
-			if err != nil {
+			if err := r.tried(ctx, failures, wait, tried); err != nil {
 				return err
 			}
 		}
@@ -395,13 +423,61 @@ func (r *Reactor) finishOld(ctx context.Context) error {
 		}
 		if wait == 0 { // no work is open
 			select {
-			case <-r.begun:
+			case <-r.begun[of]:
 			case <-ctx.Done():
 			}
 			continue
 		}
 		pause.For(ctx, wait)
 	}
+}
+
+// attempt is a try of some work, with its error.
+type attempt struct {
+	work Work
+	err  error
+}
+
+// tryAll yields each work after it was tried. Work of the queue of refunds is tried several at
+// once.
+func (r *Reactor) tryAll(ctx context.Context, due []Work) iter.Seq2[int, attempt] {
+	return func(yield func(int, attempt) bool) {
+		for at := 0; at < len(due) && ctx.Err() == nil; {
+			size := 1
+			if due[at].key.kind.queue() == refunds {
+				size = min(atOnce, len(due)-at)
+			}
+			done := make([]attempt, size)
+			var tries sync.WaitGroup
+			for i, work := range due[at : at+size] {
+				tries.Go(func() { done[i] = attempt{work, finishWork(ctx, r.Finisher, work)} })
+			}
+			tries.Wait()
+			for i := range done {
+				if !yield(at+i, done[i]) {
+					return
+				}
+			}
+			at += size
+		}
+	}
+}
+
+// tried notes how a try of some work has ended.
+func (r *Reactor) tried(ctx context.Context, failures map[workKey]failure, wait time.Duration, of attempt) error {
+	work := of.work
+	failed := failures[work.key].next(wait, of.err)
+	switch {
+	case of.err == nil:
+		delete(failures, work.key)
+		return r.removeFinished(ctx, work)
+	case r.mustPark(ctx, of.err, failed.counted):
+		delete(failures, work.key)
+		return r.parkWork(ctx, work, failed, of.err)
+	}
+	failures[work.key] = failed
+	r.Logger.WarnContext(ctx, "process not finished, trying again", "work", work.key.String(), "tries", failed.tries, "error", of.err)
+	return nil
 }
 
 // failure says how the tries of some work have failed so far.
@@ -426,22 +502,26 @@ func (f failure) next(wait time.Duration, err error) failure {
 	return f
 }
 
-// due returns the open work that is old enough, and how long to wait before the next call. It
-// returns 0 if no work is open.
-func (r *Reactor) due() ([]Work, time.Duration) {
+// due returns the open work of a queue that is old enough, and how long to wait before the next
+// call. It returns 0 if no work of the queue is open.
+func (r *Reactor) due(of queue) ([]Work, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.tracker.open) == 0 {
-		return nil, 0
-	}
 	var due []Work
-	if r.tracker.caughtUp {
-		now := time.Now()
-		for work := range r.tracker.inOrder() {
-			if now.Sub(work.Since) >= r.Grace && !r.Finisher.Driving(work.Stream) {
-				due = append(due, work)
-			}
+	some, now := false, time.Now()
+	for work := range r.tracker.inOrder() {
+		if work.key.kind.queue() != of {
+			continue
 		}
+		some = true
+		// Nobody else sends a refund to its provider, so it need not wait for anybody.
+		ours := of == refunds || now.Sub(work.Since) >= r.Grace && !r.Finisher.Driving(work.Stream)
+		if r.tracker.caughtUp && ours {
+			due = append(due, work)
+		}
+	}
+	if !some {
+		return nil, 0
 	}
 	return due, max(r.Grace/4, 10*time.Millisecond)
 }
@@ -462,6 +542,8 @@ func finishAs(ctx context.Context, finisher Finisher, work Work) error {
 		return finisher.FinishMerge(ctx, eventstore.MetadataOrNone(work.Meta), unit.CartID(work.ID))
 	case workAccounts:
 		return finisher.FinishCustomerMerge(ctx, eventstore.MetadataOrNone(work.Meta), unit.CustomerID(work.ID))
+	case workRefund:
+		return finisher.FinishRefund(ctx, eventstore.MetadataOrNone(work.Meta), unit.OrderID(work.ID), unit.TransactionID(work.key.step))
 	case workEvent, workTimer:
 	}
 	panic("reactor: unknown kind of work")

@@ -38,7 +38,7 @@ func (j *strictJournal) Advance(_ context.Context, from, to eventstore.Position,
 
 func TestWorkTakenOffTheListBetweenPagesMovesTheCheckpointWithTheNextPage(t *testing.T) {
 	journal := &strictJournal{t: t}
-	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter), begun: make(chan struct{}, 1)}
+	reactor := &Reactor{Journal: journal, tracker: newTracker(eventstore.Start, commands.DefaultPolicy().CartsExpireAfter), begun: newSigns()}
 	turn := func(position uint64, event order.Event) {
 		t.Helper()
 		eventType, data, err := order.Encode(event)

@@ -24,6 +24,13 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/filestest"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -76,6 +83,18 @@ func (w strangerCase) stream() string {
 		return staff.Stream() // there is only one
 	case customer.Category:
 		return customer.Stream(unit.CustomerID(w.cart()))
+	case pricelist.Category:
+		return pricelist.Stream(string(w.cart()))
+	case shipping.Category:
+		return shipping.Stream(string(w.cart()))
+	case entity.Category:
+		return entity.Stream(string(w.cart()))
+	case promotion.Category:
+		return promotion.Stream(string(w.cart()))
+	case coupon.Category:
+		return coupon.Stream(string(w.cart()))
+	case giftcard.Category:
+		return giftcard.Category + "-" + string(w.cart())
 	case subject.Category:
 		return subject.Stream(unit.CustomerID(w.cart()).Owner())
 	}
@@ -96,7 +115,14 @@ var tried = map[string]struct {
 	staff.Category:    {staff.Types(), []string{"not there"}},
 	customer.Category: {customer.Types(), []string{"not there"}},
 	subject.Category:  {subject.Types(), []string{"not there"}},
-	stock.Category:    {stock.Types(), []string{"not there", "placed", "confirmed"}},
+
+	pricelist.Category: {pricelist.Types(), []string{"not there"}},
+	shipping.Category:  {shipping.Types(), []string{"not there"}},
+	entity.Category:    {entity.Types(), []string{"not there"}},
+	promotion.Category: {promotion.Types(), []string{"not there"}},
+	coupon.Category:    {coupon.Types(), []string{"not there"}},
+	giftcard.Category:  {giftcard.Types(), []string{"not there"}},
+	stock.Category:     {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
 // bringTo brings the aggregates of a case to the state in which the event is written.
@@ -224,18 +250,14 @@ func strangersSeed(t *testing.T) *rand.Rand {
 func allWritten(t *testing.T) []strangerCase {
 	t.Helper()
 	random := strangersSeed(t)
-	codecs, err := filepath.Glob("../../domain/*/codec.go")
-	if err != nil || len(codecs) != len(tried) {
-		t.Fatalf("the domain has %d codecs (%v), and this test knows of %d", len(codecs), err, len(tried))
+	if codecs := filestest.OfAggregates(t, "../../domain", "codec.go"); len(codecs) != len(tried) {
+		t.Fatalf("the domain has %d codecs, and this test knows of %d", len(codecs), len(tried))
 	}
 	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
 	var all []strangerCase
-	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category} {
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category, pricelist.Category, shipping.Category, entity.Category, promotion.Category, coupon.Category, giftcard.Category} {
 		for _, eventType := range append(tried[category].types, category+".teleported.v1", category+".shipped") {
-			samples, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
-			if err != nil {
-				t.Fatal(err)
-			}
+			samples := slices.DeleteFunc(filestest.OfAggregates(t, "../../domain", "testdata/*.json"), func(file string) bool { return !strings.HasPrefix(filepath.Base(file), eventType) })
 			for _, state := range tried[category].states {
 				add := func(data string) {
 					all = append(all, strangerCase{len(all), category, state, eventType, data, metas[len(all)%len(metas)]})

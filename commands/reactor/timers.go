@@ -30,7 +30,18 @@ const (
 	ReservationDeadline TimerKind = "reservation"
 	// CartDeadline: the open cart that is the target expires, if it was not changed since.
 	CartDeadline TimerKind = "cart"
+	// RefundDeadline: the provider of a payment must have said what became of the part of a refund
+	// that is the item. The target is the order.
+	RefundDeadline TimerKind = "refund"
+	// HoldDeadline: what the target stream holds for the order that is the item may have to end.
+	HoldDeadline TimerKind = "hold"
+	// GiftCardDeadline: the gift card whose stream is the target expires.
+	GiftCardDeadline TimerKind = "gift_card"
 )
+
+// refundAnswerMax is how long a provider may take to say how a refund ended. After that somebody
+// must look at it.
+const refundAnswerMax = 24 * time.Hour
 
 // Deadline identifies a timer: two deadlines that differ in any member have two timers.
 // Deadlines can be compared with ==. The database's primary key has the same members.
@@ -39,8 +50,9 @@ type Deadline struct {
 	// Target is what the timer is fired at: an order's id, or the name of a
 	// stream.
 	Target string
-	// Item is a reservation's id, because a stock stream can have several deadlines. It is
-	// empty if the target itself has the deadline.
+	// Item is a reservation's id, because a stock stream can have several deadlines. For a hold it
+	// is the order's id, and for a refund the id of its part. It is empty if the target itself has
+	// the deadline.
 	Item string
 }
 
@@ -56,9 +68,24 @@ func orderDeadline(id unit.OrderID) Deadline {
 	return Deadline{Kind: OrderDeadline, Target: string(id)}
 }
 
+// refundDeadline is the deadline for the end of a part of a refund.
+func refundDeadline(id unit.OrderID, part unit.TransactionID) Deadline {
+	return Deadline{Kind: RefundDeadline, Target: string(id), Item: string(part)}
+}
+
 // cartDeadline is the deadline of an open cart.
 func cartDeadline(id unit.CartID) Deadline {
 	return Deadline{Kind: CartDeadline, Target: string(id)}
+}
+
+// holdDeadline is the deadline of what a stream holds for an order.
+func holdDeadline(stream string, id unit.OrderID) Deadline {
+	return Deadline{Kind: HoldDeadline, Target: stream, Item: string(id)}
+}
+
+// giftCardDeadline is the end of the time of a gift card.
+func giftCardDeadline(stream string) Deadline {
+	return Deadline{Kind: GiftCardDeadline, Target: stream}
 }
 
 // reservationDeadline is the deadline of a reservation in a stock stream. The same reservation
@@ -78,11 +105,11 @@ type Timer struct {
 // stream is the stream that changes when the timer is fired.
 func (t Timer) stream() string {
 	switch t.Kind {
-	case OrderDeadline:
+	case OrderDeadline, RefundDeadline:
 		return order.Stream(unit.OrderID(t.Target))
 	case CartDeadline:
 		return cart.Stream(unit.CartID(t.Target))
-	case ReservationDeadline:
+	case ReservationDeadline, HoldDeadline, GiftCardDeadline:
 	}
 	return t.Target
 }
@@ -132,12 +159,22 @@ func FireTimer(ctx context.Context, finisher Finisher, timer Timer, now time.Tim
 		return finisher.ExpireOrder(ctx, timer.meta(0), unit.OrderID(timer.Target), now)
 	case ReservationDeadline:
 		return expireReservations(ctx, finisher, timer, now)
+	case RefundDeadline:
+		return finisher.CheckRefund(ctx, timer.meta(0), unit.OrderID(timer.Target), unit.TransactionID(timer.Item))
 	case CartDeadline:
 		postponed, err := finisher.ExpireCart(ctx, timer.meta(0), unit.CartID(timer.Target), now)
 		if err == nil && !postponed.IsZero() {
 			err = &PostponedError{Until: postponed}
 		}
 		return err
+	case HoldDeadline:
+		postponed, err := finisher.FollowHold(ctx, timer.meta(0), timer.Target, unit.OrderID(timer.Item), now)
+		if err == nil && !postponed.IsZero() {
+			err = &PostponedError{Until: postponed}
+		}
+		return err
+	case GiftCardDeadline:
+		return finisher.ExpireGiftCard(ctx, timer.meta(0), timer.Target, now)
 	}
 	return fmt.Errorf("timer %s: unknown kind %q", timer.Deadline, timer.Kind)
 }

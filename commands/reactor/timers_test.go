@@ -1,14 +1,19 @@
 package reactor
 
 import (
+	"context"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	"daybook/commands"
 	"daybook/commands/internal/shoptest"
+	"daybook/commands/payments"
 	"daybook/domain/cart"
 	"daybook/domain/order"
 	"daybook/domain/stock"
@@ -80,6 +85,25 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		}
 		return func() bool { return s.CartState(id).Phase == cart.PhaseExpired }
 	}
+	refund := func(s *shop, id unit.OrderID, payments ...string) func() bool {
+		place(s, "A", id)
+		var paid []order.Command
+		for _, reference := range payments {
+			amount := s.OrderState(id).Owed()
+			paid = append(paid, order.RecordTransaction{TransactionID: unit.TransactionID(reference), Type: order.Capture, State: order.Succeeded, Amount: amount, Provider: "bank", Reference: reference})
+		}
+		if _, err := s.Order(t.Context(), shoptest.NewCall(), id, append(paid, order.Cancel{})...); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range s.OrderState(id).Refunds[0].Parts {
+			if err := s.FinishRefund(t.Context(), shoptest.NewCall().Meta, id, part.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return func() bool {
+			return !slices.ContainsFunc(s.OrderState(id).Refunds[0].Parts, func(p order.Part) bool { return p.State != order.RefundSucceeded })
+		}
+	}
 	policy := commands.DefaultPolicy()
 	policy.CartsExpireAfter = time.Minute
 	// Each function sets two timers. It returns a function that tells whether both have fired.
@@ -89,6 +113,10 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		},
 		"CartDeadline": {
 			"two carts": func(s *shop) (func() bool, func() bool) { return leave(s, "c1"), leave(s, "c2") },
+		},
+		"RefundDeadline": {
+			"two orders": func(s *shop) (func() bool, func() bool) { return refund(s, "o1", "p"), refund(s, "o2", "p") },
+			"two parts":  func(s *shop) (func() bool, func() bool) { both := refund(s, "o1", "p", "q"); return both, both },
 		},
 		"ReservationDeadline": {
 			"two SKUs": func(s *shop) (func() bool, func() bool) { return hold(s, "A", "main", "r"), hold(s, "B", "main", "r") },
@@ -108,6 +136,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 	for kind, cases := range twice {
 		for name, set := range cases {
 			s := open(t, memory.New(), policy)
+			s.Payments = withBank(t, lateBank{})
 			first, second := set(s)
 			for _, timer := range timersOf(t, s) {
 				if err := FireTimer(t.Context(), s, timer, deadline); err != nil {
@@ -136,4 +165,63 @@ func timersOf(t *testing.T, s *shop) (timers []Timer) {
 	}
 	timers, _ = tracker.timers.due(time.Now())
 	return timers
+}
+
+// lateBank is a provider that gives money back later, and says so only if it is asked.
+type lateBank struct{ payments.Manual }
+
+func (lateBank) LookUp(_ context.Context, i payments.Instruction) payments.Outcome {
+	return payments.Outcome{State: payments.Succeeded, Reference: "refund of " + i.Payment}
+}
+
+// withBank are providers with one whose name is bank.
+func withBank(t *testing.T, bank payments.Provider) payments.Providers {
+	t.Helper()
+	all, err := payments.NewProviders(map[string]payments.Provider{"bank": bank})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// A refund whose end nobody knows after a day is parked, so that somebody looks at it. When its end
+// is recorded, it is finished.
+func TestARefundWithoutAnAnswerRaisesAnAlarm(t *testing.T) {
+	t.Parallel()
+	s := open(t, memory.New(), commands.DefaultPolicy())
+	s.Payments = withBank(t, payments.Manual{})
+	s.Sell("A", 5)
+	s.Must(s.FillCart("c1", map[unit.SKU]unit.Quantity{"A": 1}))
+	s.Must(s.PlaceOrder("c1", "o1"))
+	paid := order.RecordTransaction{TransactionID: "p", Type: order.Capture, State: order.Succeeded, Amount: s.OrderState("o1").Owed(), Provider: "bank", Reference: "p"}
+	_, err := s.Order(t.Context(), shoptest.NewCall(), "o1", paid, order.Cancel{})
+	s.Must(err)
+	part := s.OrderState("o1").Refunds[0].Parts[0]
+	s.Must(s.FinishRefund(t.Context(), shoptest.NewCall().Meta, "o1", part.ID))
+	timer := Timer{}
+	for _, set := range timersOf(t, s) {
+		if set.Kind == RefundDeadline {
+			timer = set
+		}
+	}
+	if day := timer.DueAt.Sub(s.LastEvent(order.Stream("o1")).RecordedAt); day < 23*time.Hour || day > 25*time.Hour {
+		t.Fatalf("the timer %+v is due after %s, want a day", timer, day)
+	}
+	clockwork := NewClockwork(nil, s, slog.New(slog.DiscardHandler))
+	timer.Failures = triesFailed - 1
+	err = clockwork.fire(t.Context(), timer, timer.DueAt)
+	gaveUp, is := errors.AsType[*GiveUpError](err)
+	overdue, said := errors.AsType[*commands.RefundOverdueError](err)
+	if !is || !said || overdue.PartID != part.ID || overdue.Provider != "bank" {
+		t.Fatalf("a day later: %v, want it parked as overdue", err)
+	}
+	if work := gaveUp.Work; work.Stream != order.Stream("o1") || work.timer().Deadline != timer.Deadline {
+		t.Errorf("what is parked is %+v", work)
+	}
+	settled := order.SettleRefund{RefundID: s.OrderState("o1").Refunds[0].ID, PartID: part.ID, Attempt: 1, State: order.RefundSucceeded}
+	_, err = s.Order(t.Context(), shoptest.NewCall(), "o1", settled)
+	s.Must(err)
+	if err := clockwork.fire(t.Context(), gaveUp.Work.timer(), timer.DueAt); err != nil {
+		t.Errorf("after its end was recorded: %v", err)
+	}
 }

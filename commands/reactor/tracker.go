@@ -16,6 +16,8 @@ import (
 	"daybook/commands/streams"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/stock"
@@ -24,7 +26,8 @@ import (
 )
 
 // reactorFilter selects the events that begin or end work.
-var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv", "customer.merge", "customer.absorbed")}
+var reactorFilter = eventstore.Filter{TypePrefixes: append(slices.Clone(cartLifeFilter.TypePrefixes), "order.", "return.", "stock.reserv", "customer.merge", "customer.absorbed",
+	"promotion.use_", "customeruse.", "giftcard.")}
 
 // reactorReads selects the events that the reactor reads. They are all events with the shop's
 // types, because the reactor also parks such an event if another program wrote it into a
@@ -43,15 +46,17 @@ const (
 	workMerge    workKind = "merge"
 	// workAccounts is a merge of two customers' accounts.
 	workAccounts workKind = "customer_merge"
+	// workRefund is a part of an order's refund.
+	workRefund workKind = "refund"
 )
 
 // workKey identifies unfinished work: a checkout (by cart and order), an order, a step of a
-// return, or a merge (by its two carts or accounts).
+// return, a part of a refund, or a merge (by its two carts or accounts).
 type workKey struct {
 	kind workKind
 	id   string // of the cart, the order, the return or the customer
-	// step is the order of a checkout, the receipt or the question to the orders of a return, or
-	// the other cart or account of a merge.
+	// step is the order of a checkout, the receipt or the question to the orders of a return, the
+	// part of a refund, or the other cart or account of a merge.
 	step string
 }
 
@@ -218,6 +223,12 @@ func (t *tracker) event(e eventstore.Recorded) error {
 		return t.stock(e)
 	case customer.Category:
 		return t.account(e)
+	case promotion.Category:
+		return t.promotion(e, promotion.Decode)
+	case promotion.CustomerCategory:
+		return t.promotion(e, promotion.DecodeCustomer)
+	case giftcard.Category:
+		return t.giftCard(e)
 	}
 	return nil
 }
@@ -249,7 +260,7 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 			work.refused = true
 			t.endIfReleased(work)
 		}
-	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.Abandoned, cart.Expired, cart.MergeDeclined:
+	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.Abandoned, cart.Expired, cart.MergeDeclined:
 		// A successful checkout ends when its order is placed. A declined merge ends when the first
 		// cart is open again.
 	case cart.MergedInto:
@@ -369,11 +380,31 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// order that has only services, it ends when the reactor finds nothing to do.
 		t.stepOpened(id, e)
 	case order.StockSettled:
-		t.stepSettled(id)
+		if event.Step != order.StepHolds { // it is settled together with a step of stock, or with the last work
+			t.stepSettled(id)
+		}
+	case order.RefundRequested:
+		for _, part := range event.Parts {
+			t.begin(workKey{workRefund, string(id), string(part.PartID)}, e)
+		}
+	case order.RefundSubmitted:
+		// Usually the part is on the list already. After a failure, a person may submit it again.
+		t.begin(workKey{workRefund, string(id), string(event.PartID)}, e)
+		t.setTimer(Timer{Deadline: refundDeadline(id, event.PartID), DueAt: e.RecordedAt.Add(refundAnswerMax)})
+	case order.RefundSettled:
+		if event.State == order.RefundSucceeded || event.State == order.RefundHasFailed {
+			t.end(workRefund, string(id), string(event.PartID))
+			t.timers.remove(refundDeadline(id, event.PartID))
+		}
 	case order.AllocationFailed, order.AllocationRecovered, order.TransactionRecorded, order.TransactionSettled:
 		// What is open stays open: a failed allocation needs a retry or a remedy, and a recovered
 		// one needs a commit. A transaction opens nothing itself. If its money came too late,
-		// PaymentOrphaned follows it.
+		// PaymentOrphaned follows it. If it is a part of a refund, the reactor finds that there is
+		// nothing left to do, and removes the work from the list.
+	case order.DeadlineExtended:
+		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
+	case order.TransactionUnreadable, order.Credited, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
+		// These begin no work.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
 		// These move no stock.
@@ -426,9 +457,16 @@ func (t *tracker) returnEvent(e eventstore.Recorded) error {
 		t.end(workReturn, id, ordersStep(event.Step, event.Ref))
 	case returns.Received:
 		t.begin(workKey{workReturn, id, strconv.Itoa(event.Receipt)}, e)
+		if len(event.Credits) > 0 {
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepCredit, returns.CreditRef(event.Receipt))}, e)
+		}
+	case returns.Approved:
+		if len(event.Credits) > 0 {
+			t.begin(workKey{workReturn, id, ordersStep(returns.StepCredit, returns.CreditRef(0))}, e)
+		}
 	case returns.StockSettled:
 		t.end(workReturn, id, strconv.Itoa(event.Receipt))
-	case returns.Approved, returns.Closed, returns.TakenOver, returns.CreditNoted:
+	case returns.Closed, returns.TakenOver, returns.CreditNoted:
 		// These move no goods and ask no order.
 	}
 	return nil

@@ -155,7 +155,9 @@ func New(service *commands.Service, options Options) *Desk {
 // great harm with them: make keys, credit money, give back more than the limit, force what a rule
 // refuses, or change prices. Managers and admins have such permissions, and roles of the shop's own
 // may.
-var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.ErasePersonal}
+var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.WritePrices, access.WriteShipping, access.WriteTaxes,
+	access.ErasePersonal,
+}
 
 func needsFactor(grants access.Grants) bool {
 	return slices.ContainsFunc(factorPermissions, func(p access.Permission) bool { return grants[p] != access.None })

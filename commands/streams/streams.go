@@ -11,6 +11,12 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -20,7 +26,8 @@ import (
 	"daybook/eventstore"
 )
 
-var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, staff.LoginCategory, customer.Category, subject.Category}
+var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, staff.LoginCategory, customer.Category, subject.Category,
+	pricelist.Category, shipping.Category, entity.Category, promotion.Category, promotion.CustomerCategory, coupon.Category, giftcard.Category}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

@@ -21,6 +21,16 @@ const (
 	ReadCatalogue  Permission = "catalogue.read"  // products and their prices
 	WriteCatalogue Permission = "catalogue.write" // list, price and retire products
 
+	ReadPrices    Permission = "prices.read"    // price lists, shipping methods, taxes; what a cart would cost, and why
+	WritePrices   Permission = "prices.write"   // make, change and end price lists
+	WriteShipping Permission = "shipping.write" // make, change and end shipping methods
+	WriteTaxes    Permission = "taxes.write"    // make, change and end legal entities and their taxes
+
+	ReadPromotions  Permission = "promotions.read"  // promotions, their codes, and how often they were used
+	WritePromotions Permission = "promotions.write" // make, change and end promotions, give and withdraw codes
+	ReadGiftCards   Permission = "gift-cards.read"  // gift cards and credit accounts; never a code
+	WriteGiftCards  Permission = "gift-cards.write" // issue and disable them, and show the code of one that was sold
+
 	ReadCarts    Permission = "carts.read"
 	WriteCarts   Permission = "carts.write"    // open, change, merge and abandon carts
 	CheckOut     Permission = "carts.checkout" // turn a cart into an order
@@ -85,7 +95,7 @@ const (
 
 // all lists the permissions, in the order of the table in docs/access.md.
 var all = []Permission{
-	Look, ReadCatalogue, WriteCatalogue,
+	Look, ReadCatalogue, WriteCatalogue, ReadPrices, WritePrices, WriteShipping, WriteTaxes, ReadPromotions, WritePromotions, ReadGiftCards, WriteGiftCards,
 	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
 	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,

@@ -19,18 +19,18 @@ var builtIn = map[Role]Grants{
 	Guest: grant(All, Look, ReadCatalogue).and(grant(Own, ReadCarts, WriteCarts, CheckOut, ReadOrders, ReadReturns, AskReturns, ExportPersonal)),
 	Customer: grant(All, Look, ReadCatalogue).
 		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop)),
-	Storefront: grant(All, Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, RecordMoney,
+	Storefront: grant(All, Look, ReadCatalogue, ReadPrices, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, RecordMoney,
 		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, ReadPersonal, ExportPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
-	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal, LeaveShop)),
-	Auditor: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadAccounts, ReadPersonal, ExportPersonal, ReadEvents,
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, WritePrices, WriteShipping, WritePromotions, WriteGiftCards, NoteCredit, UnlimitedRefunds, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal, LeaveShop)),
+	Auditor: grant(All, Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadGiftCards, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadAccounts, ReadPersonal, ExportPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
-	Analyst: grant(All, Look, ReadCatalogue, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),
+	Analyst: grant(All, Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),
 	Admin:   grant(All, all...),
 }
 
 var operatorMay = []Permission{
-	Look, ReadCatalogue, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
+	Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadGiftCards, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
 	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns,
 	ReadStock, WriteStock, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,

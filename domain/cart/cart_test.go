@@ -291,7 +291,7 @@ func TestLines(t *testing.T)    { carts.Run(t, lineRows(t)) }
 func TestCheckout(t *testing.T) { carts.Run(t, checkoutRows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t))
+	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), pricingRows(t))
 }
 
 func TestStream(t *testing.T) {
@@ -424,6 +424,19 @@ func TestWireForm(t *testing.T) {
 		MergeDeclined{Source: "c1", Attempt: 1, Reason: "cart-full"},
 		DetailsSet{detailsOf("GB")},
 		DetailsSet{},
+		Opened{CartID: "c1", Currency: "GBP", Channel: "web"},
+		CouponAdded{Code: "TEN"},
+		CouponRemoved{Code: "TEN"},
+		ShippingChosen{Method: "post"},
+		ShippingChosen{},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", Currency: "EUR", Lines: []Line{goods}, Quote: new(quoteOf(t)),
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,
+		},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", Currency: "GBP", Lines: []Line{line}, RoundedLines: true,
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,
+		},
 		CheckoutStarted{
 			OrderID: "o1", CartID: "c1", Currency: "GBP", Country: "GB", Lines: []Line{line}, Details: new(detailsOf("GB")),
 			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,

@@ -50,6 +50,10 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		}
 		s.Details = cmd.Details
 	}
+	lines, err := s.quoted(cmd.Quote)
+	if err != nil {
+		return nil, err
+	}
 	sourcing := Sourcing{Locations: Distinct(cmd.Sourcing.Locations), Split: cmd.Sourcing.Split}
 	if len(cmd.Short) > 0 {
 		asked := Asked{OrderIDFrom: cmd.OrderIDFrom, Reference: cmd.Reference, Sourcing: sourcing, Policy: cmd.Policy}
@@ -62,8 +66,9 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 	details, country := s.frozen(more)
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: country, Details: details,
-		Reference: cmd.Reference, Lines: slices.Clone(s.Lines), Sourcing: sourcing,
-		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom,
+		Reference: cmd.Reference, Lines: lines, Sourcing: sourcing,
+		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom, Holds: cmd.Holds,
+		Quote: frozenQuote(cmd.Quote), RoundedLines: cmd.RoundedLines || cmd.Quote != nil && cmd.Quote.Plain(),
 	}}, nil
 }
 
@@ -77,7 +82,7 @@ func refuseCheckout(cmd RefuseCheckout, s State) ([]Event, error) {
 	case s.Phase == Completed:
 		return nil, decided(cmd.OrderID, OutcomeCompleted)
 	}
-	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages}}, nil
+	return []Event{CheckoutRefused{OrderID: cmd.OrderID, Shortages: cmd.Shortages, Holds: cmd.Holds}}, nil
 }
 
 func withdrawCheckout(cmd WithdrawCheckout, s State) ([]Event, error) {

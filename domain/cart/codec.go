@@ -13,6 +13,9 @@ const (
 	typeCustomerChanged = "cart.customer_changed.v1"
 	typeCountryChanged  = "cart.country_changed.v1"
 	typeDetailsSet      = "cart.details_set.v1"
+	typeCouponAdded     = "cart.coupon_added.v1"
+	typeCouponRemoved   = "cart.coupon_removed.v1"
+	typeShippingChosen  = "cart.shipping_chosen.v1"
 	typeCheckoutStarted = "cart.checkout_started.v1"
 	typeRefusedV1       = "cart.checkout_refused.v1"
 	typeCheckoutRefused = "cart.checkout_refused.v2"
@@ -34,6 +37,9 @@ var decoders = wire.Decoders[Event]{
 	typeCustomerChanged: read[CustomerChanged],
 	typeCountryChanged:  read[CountryChanged],
 	typeDetailsSet:      read[DetailsSet],
+	typeCouponAdded:     read[CouponAdded],
+	typeCouponRemoved:   read[CouponRemoved],
+	typeShippingChosen:  read[ShippingChosen],
 	typeCheckoutStarted: read[CheckoutStarted],
 	typeRefusedV1:       read[CheckoutRefused], // in version 1, CheckoutStarted always comes first
 	typeCheckoutRefused: read[CheckoutRefused],
@@ -73,6 +79,12 @@ func typeName(e Event) string {
 		return typeCountryChanged
 	case DetailsSet:
 		return typeDetailsSet
+	case CouponAdded:
+		return typeCouponAdded
+	case CouponRemoved:
+		return typeCouponRemoved
+	case ShippingChosen:
+		return typeShippingChosen
 	case CheckoutStarted:
 		return typeCheckoutStarted
 	case CheckoutRefused:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -21,6 +22,7 @@ type Open struct {
 	CustomerID unit.CustomerID
 	Currency   unit.Currency
 	Country    string
+	Channel    string // as in Opened; a repeated Open may name another one
 	Lines      []AddLine
 }
 
@@ -112,6 +114,22 @@ type SetDetails struct {
 	Details contact.Details
 }
 
+// AddCoupon puts a code on an open cart, and RemoveCoupon takes it off. A code that is there, or is
+// not there, changes nothing. Whether a promotion has the code is the caller's to know.
+type AddCoupon struct {
+	Code string
+}
+
+// RemoveCoupon is the opposite of AddCoupon.
+type RemoveCoupon struct {
+	Code string
+}
+
+// ChooseShipping says by which method an open cart is sent. An empty method takes the choice back.
+type ChooseShipping struct {
+	Method string
+}
+
 // StartCheckout freezes the cart for an order. Sent again with the same order id while the
 // cart is completing or completed, it changes nothing. An order id whose checkout was refused
 // stays refused (cart-checkout-decided), so another attempt needs another order id. No
@@ -129,6 +147,14 @@ type StartCheckout struct {
 	Details *contact.Details
 	// Defaults are used where the order has no details, if it is set.
 	Defaults *contact.Details
+	// Holds are what the order needs besides stock. The caller has worked them out of the prices.
+	Holds []Hold
+	// Quote is what the cart costs, and why. It must be of the lines that the cart has now
+	// (cart-quote-stale). The lines of the order get its list prices. nil: the lines cost what they
+	// say.
+	Quote *pricing.Quote
+	// RoundedLines means, without a quote, that each line is rounded by itself.
+	RoundedLines bool
 	// Short is what stock cannot give, if the caller knows that before it begins. Then the
 	// checkout is refused at once: CheckoutRefused is its only event.
 	Short []Shortage
@@ -140,6 +166,7 @@ type StartCheckout struct {
 type RefuseCheckout struct {
 	OrderID   unit.OrderID
 	Shortages []Shortage
+	Holds     []HoldRefusal
 }
 
 // WithdrawCheckout takes back a CheckedOut and gives the cart its lines back. It is sent if
@@ -212,6 +239,9 @@ func (ChangeCustomer) cartCommand()   {}
 func (FollowOrder) cartCommand()      {}
 func (ChangeCountry) cartCommand()    {}
 func (SetDetails) cartCommand()       {}
+func (AddCoupon) cartCommand()        {}
+func (RemoveCoupon) cartCommand()     {}
+func (ChooseShipping) cartCommand()   {}
 func (StartCheckout) cartCommand()    {}
 func (RefuseCheckout) cartCommand()   {}
 func (CompleteCheckout) cartCommand() {}

@@ -33,6 +33,12 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return changeCountry(cmd, s)
 	case SetDetails:
 		return setDetails(cmd, s)
+	case AddCoupon:
+		return addCoupon(cmd, s)
+	case RemoveCoupon:
+		return removeCoupon(cmd, s)
+	case ChooseShipping:
+		return chooseShipping(cmd, s)
 	case StartCheckout:
 		return startCheckout(cmd, s)
 	case RefuseCheckout:
@@ -70,7 +76,10 @@ func open(cmd Open, s State) ([]Event, error) {
 	if err := textFault("country", unit.LineFault(cmd.Country, unit.MaxReference), unit.MaxReference); err != nil {
 		return nil, err
 	}
-	event := Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Opening: opening}
+	if err := textFault("channel", unit.LineFault(cmd.Channel, unit.MaxReference), unit.MaxReference); err != nil {
+		return nil, err
+	}
+	event := Opened{CartID: cmd.CartID, CustomerID: cmd.CustomerID, Currency: cmd.Currency, Country: cmd.Country, Channel: cmd.Channel, Opening: opening}
 	opened := Evolve(State{}, event)
 	for _, line := range cmd.Lines {
 		added, err := addLine(line, opened)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -27,6 +28,9 @@ type Opened struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"` // empty: a guest
 	Currency   unit.Currency   `json:"currency"`
 	Country    string          `json:"country,omitempty" class:"open"` // where it goes, as given
+	// Channel is where the cart was opened. Its prices are those of the channel. Older programs did
+	// not record it.
+	Channel string `json:"channel,omitempty" class:"open"`
 	// Opening is a value that tells which lines the caller asked for. See Open. It is empty if
 	// there were no lines, or if an older program opened the cart.
 	Opening string `json:"opening,omitempty" class:"open"`
@@ -85,6 +89,22 @@ type DetailsSet struct {
 	Details contact.Details `json:"details"`
 }
 
+// CouponAdded puts the code of a coupon on the cart. The code counts only if a promotion has it and
+// its conditions hold.
+type CouponAdded struct {
+	Code string `json:"code" class:"open"` // in the form of pricing.FoldCode
+}
+
+// CouponRemoved takes a code off the cart.
+type CouponRemoved struct {
+	Code string `json:"code" class:"open"`
+}
+
+// ShippingChosen says by which method the cart is sent.
+type ShippingChosen struct {
+	Method string `json:"method,omitempty" class:"open"` // empty: none is chosen
+}
+
 // Policy says what a checkout does when stock is short.
 type Policy string
 
@@ -124,9 +144,52 @@ type CheckoutStarted struct {
 	// ReserveUntil is the deadline of the stock reservations and of the order's
 	// confirmation.
 	ReserveUntil time.Time `json:"hold_until"`
+	// Quote is what the lines and charges cost, and why. It is absent if each line costs its price
+	// times its units.
+	Quote *pricing.Quote `json:"quote,omitempty"`
+	// RoundedLines means that there is no quote and that each line is rounded by itself. Checkouts
+	// of older programs and of imports have neither: only their sum is rounded.
+	RoundedLines bool `json:"rounded_lines,omitzero"`
 	// OrderIDFrom says who chose the order id. It is empty in checkouts that older
 	// programs began; the ids of their reservations leave the cart out.
 	OrderIDFrom OrderIDSource `json:"order_id_from,omitempty"`
+	// Holds are what the order needs besides stock: uses of limited promotions, and money of gift
+	// cards. They are held until ReserveUntil, all or none.
+	Holds []Hold `json:"holds,omitempty"`
+}
+
+// Hold is something that a checkout holds for its order besides stock. The confirmation of the
+// order makes it final. If the checkout is refused or the order ends before that, it is given
+// back.
+type Hold struct {
+	Kind HoldKind `json:"kind"`
+	ID   HoldID   `json:"id"`
+	// Amount is what a promotion takes off, or what a gift card is to pay at most.
+	Amount unit.Money `json:"amount"`
+	// Limit is how many uses one customer may have; only for HoldCustomerUse.
+	Limit int `json:"limit,omitzero"`
+	// Keep means that a use stays used if everything is canceled before anything has shipped.
+	Keep bool `json:"keep_after_cancel,omitzero"`
+}
+
+// HoldKind says what is held.
+type HoldKind string
+
+const (
+	HoldPromotion   HoldKind = "promotion"    // one use of a limited promotion
+	HoldCustomerUse HoldKind = "customer_use" // one of the uses that one customer may have
+	HoldGiftCard    HoldKind = "gift_card"    // money of a gift card or a credit account
+)
+
+// HoldID is the id of the promotion, of the gift card, or of the uses of one customer, which shows
+// nothing of the customer.
+type HoldID string
+
+// HoldRefusal says which hold a checkout could not get, and why.
+type HoldRefusal struct {
+	Kind   HoldKind `json:"kind"`
+	ID     HoldID   `json:"id"`
+	Reason string   `json:"reason" class:"open"` // the code of the refusal, such as "promotion-exhausted"
 }
 
 // OrderIDSource is who chose an order id.
@@ -159,6 +222,8 @@ type CheckoutRefused struct {
 	Shortages []Shortage   `json:"shortages"`
 	// OrderIDTaken means that the order id belongs to another cart.
 	OrderIDTaken bool `json:"order_id_taken,omitzero"`
+	// Holds are what could not be held. Older programs did not record them.
+	Holds []HoldRefusal `json:"holds,omitempty"`
 	// Lines are given back to the cart. They are set if the checkout had succeeded and only
 	// then another cart was found to have the order id.
 	Lines []Line `json:"lines,omitempty"`
@@ -245,6 +310,9 @@ func (LineRemoved) cartEvent()     {}
 func (CustomerChanged) cartEvent() {}
 func (CountryChanged) cartEvent()  {}
 func (DetailsSet) cartEvent()      {}
+func (CouponAdded) cartEvent()     {}
+func (CouponRemoved) cartEvent()   {}
+func (ShippingChosen) cartEvent()  {}
 func (CheckoutStarted) cartEvent() {}
 func (CheckoutRefused) cartEvent() {}
 func (CheckedOut) cartEvent()      {}

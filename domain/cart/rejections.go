@@ -26,6 +26,11 @@ var (
 	ErrMergeSelf        = &rule.Rejection{Code: "cart-merge-self", Detail: "A cart cannot be merged into itself."}
 	ErrNoDeadline       = &rule.Rejection{Code: "cart-hold-until-missing", Detail: "A checkout needs a deadline for its reservations."}
 	ErrPolicyUnknown    = &rule.Rejection{Code: "cart-policy-unknown", Detail: "The policy of a checkout is all-or-nothing or line-by-line."}
+	ErrCouponInvalid    = &rule.Rejection{Code: "cart-coupon-invalid", Detail: "A code has 1 to 64 visible characters."}
+	ErrCouponLimit      = &rule.Rejection{Code: "cart-coupon-limit", Detail: "A cart takes at most 10 codes."}
+	ErrMethodInvalid    = &rule.Rejection{Code: "cart-shipping-invalid", Detail: "The id of a shipping method has 1 to 64 letters, digits, '.', '_' and '-'."}
+	ErrQuoteStale       = &rule.Rejection{Code: "cart-quote-stale", Detail: "The cart has changed since it was priced."}
+	ErrQuoteInvalid     = &rule.Rejection{Code: "cart-quote-invalid", Detail: "The quote does not add up."}
 	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
 	ErrCheckoutDecided  = &rule.Rejection{Code: "cart-checkout-decided", Detail: "The checkout under this order id already has an outcome."}
 )
@@ -33,7 +38,8 @@ var (
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
-	ErrTextTooLong, ErrDetailsInvalid, ErrCountryOfAddress, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrMergeSelf, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown, ErrCheckoutUnknown, ErrCheckoutDecided,
+	ErrTextTooLong, ErrDetailsInvalid, ErrCountryOfAddress, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrMergeSelf, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown,
+	ErrCouponInvalid, ErrCouponLimit, ErrMethodInvalid, ErrQuoteStale, ErrQuoteInvalid, ErrCheckoutUnknown, ErrCheckoutDecided,
 }
 
 // The outcomes in the facts of ErrCheckoutDecided.

@@ -13,7 +13,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 9
+const FoldVersion = 10
 
 // Limits of a cart. They keep the events that carry all lines at once (CheckoutStarted here, and
 // Placed in the order's stream) below the size that one append may have.
@@ -34,7 +34,12 @@ type State struct {
 	CustomerID unit.CustomerID `json:"customer_id,omitempty"`
 	Currency   unit.Currency   `json:"currency,omitempty"`
 	Country    string          `json:"country,omitempty"`
-	Opening    string          `json:"opening,omitempty"` // as in Opened
+	Channel    string          `json:"channel,omitempty"`
+	// Coupons are the codes that were put on the cart, in the order of the putting.
+	Coupons []string `json:"coupons,omitempty"`
+	// Shipping is the method that was chosen.
+	Shipping string `json:"shipping,omitempty"`
+	Opening  string `json:"opening,omitempty"` // as in Opened
 	// FirstRecipient is the recipient for whom the cart was opened, if the recipient has changed
 	// since.
 	FirstRecipient *Recipient `json:"first,omitzero"`
@@ -160,6 +165,7 @@ func Evolve(s State, e Event) State {
 	switch e := e.(type) {
 	case Opened:
 		s.Phase, s.CartID, s.CustomerID, s.Currency, s.Country = PhaseOpen, e.CartID, e.CustomerID, e.Currency, e.Country
+		s.Channel = e.Channel
 		s.AbsoluteTotal, s.Opening = unit.Zero(e.Currency), e.Opening
 		s.setLines(e.Lines)
 	case LineAdded:
@@ -192,6 +198,12 @@ func Evolve(s State, e Event) State {
 		if !e.Details.Empty() {
 			s.Details = &e.Details
 		}
+	case CouponAdded:
+		s.Coupons = append(s.Coupons, e.Code)
+	case CouponRemoved:
+		s.Coupons = slices.DeleteFunc(s.Coupons, func(code string) bool { return code == e.Code })
+	case ShippingChosen:
+		s.Shipping = e.Method
 	case CheckoutStarted:
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:
@@ -199,13 +211,7 @@ func Evolve(s State, e Event) State {
 		if len(e.Lines) > 0 { // the cart lost its lines at CheckedOut
 			s.setLines(e.Lines)
 		}
-		s.Refused = append(s.Refused, e.OrderID)
-		if excess := len(s.Refused) - maxRefused; excess > 0 {
-			for _, id := range s.Refused[:excess] {
-				s.Forgotten.Add(string(id))
-			}
-			s.Refused = slices.Delete(s.Refused, 0, excess)
-		}
+		s.noteRefused(e.OrderID)
 	case CheckedOut:
 		// No rule asks for the lines any more.
 		s.Phase, s.Lines, s.TextBytes, s.Units, s.AbsoluteTotal = Completed, nil, 0, 0, unit.Zero(s.Currency)
@@ -223,6 +229,19 @@ func Evolve(s State, e Event) State {
 		// Nothing changes.
 	}
 	return s
+}
+
+// noteRefused notes an order id whose checkout was refused.
+func (s *State) noteRefused(id unit.OrderID) {
+	s.Refused = append(s.Refused, id)
+	excess := len(s.Refused) - maxRefused
+	if excess <= 0 {
+		return
+	}
+	for _, id := range s.Refused[:excess] {
+		s.Forgotten.Add(string(id))
+	}
+	s.Refused = slices.Delete(s.Refused, 0, excess)
 }
 
 // addToTotals adds units of a line to the sums.

@@ -14,13 +14,14 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"AddLine.Offer.Title":               catalogue,
 		"StartCheckout.Short.Reason":        passed,
 		"RefuseCheckout.Shortages.Reason":   passed,
+		"RefuseCheckout.Holds.Reason":       passed,
 		"CompleteCheckout.Shortages.Reason": passed,
 		"WithdrawCheckout.Lines.SKUText":    "of the cart's own lines",
 		"WithdrawCheckout.Lines.Title":      "of the cart's own lines",
 		"MergeFrom.Lines.Title":             catalogue,
 		"DeclineMerge.Reason":               passed,
 		"RefuseMerge.Reason":                passed,
-	}, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), map[string]row{
+	}, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), pricingRows(t), map[string]row{
 		"an opening with a line": {
 			When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{{SKU: "LAMP", SKUText: "lamp", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: money(t, "1", "GBP")}}}},
 			Then: []Event{Opened{}},

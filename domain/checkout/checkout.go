@@ -6,7 +6,9 @@
 //
 // A driver gets a cart.CheckoutStarted and does three things:
 //
-//  1. It asks stock for reservations: Asks, Reply, again, until there is an Outcome.
+//  1. It asks stock for reservations: Asks, Reply, again. If the order needs more than stock, it
+//     then asks promotions and gift cards for Holds, and replies once (ReplyHolds). Then there is
+//     an Outcome.
 //  2. It records the outcome on the cart's stream. That stream is the referee:
 //     the first outcome that is recorded for an order id stands, and the other is
 //     refused (cart.ErrCheckoutDecided).
@@ -63,6 +65,9 @@ type Process struct {
 	started  cart.CheckoutStarted
 	confirms bool   // see BeginConfirmed
 	wants    []want // by SKU
+
+	holdsAsked bool
+	unheld     []cart.HoldRefusal
 }
 
 // Begin starts a driver's work with stock. It adds up the lines of each SKU. Services need no
@@ -143,7 +148,7 @@ func (a StockReply) refusal() *rule.Rejection {
 
 // Asks are the reservations to ask for next, by SKU and then by location. They do not depend
 // on each other, so they may be sent at the same time and replied to in any order. There are
-// none once there is an Outcome; before that there is at least one.
+// none once stock has decided; before that there is at least one.
 func (p Process) Asks() []Ask {
 	if p.refused() {
 		return nil
@@ -193,9 +198,46 @@ func (p Process) isShort(w want) bool {
 	return plan.done && plan.take < w.quantity
 }
 
+// Holds are what to hold next besides stock, in any order. They are asked for when stock has
+// reserved everything, because a checkout is refused for a shortage far more often.
+func (p Process) Holds() []cart.Hold {
+	if p.holdsAsked {
+		return nil
+	}
+	if decision, known := p.stockOutcome(); !known || !completes(decision) {
+		return nil
+	}
+	return p.started.Holds
+}
+
+// ReplyHolds takes the refusals of Holds. There are none if everything is held.
+func (p Process) ReplyHolds(refused []cart.HoldRefusal) Process {
+	p.holdsAsked, p.unheld = true, refused
+	return p
+}
+
+func completes(decision cart.Command) bool {
+	_, is := decision.(cart.CompleteCheckout)
+	return is
+}
+
 // Outcome is what to record on the cart's stream, once it is known: a
 // cart.CompleteCheckout or a cart.RefuseCheckout.
 func (p Process) Outcome() (cart.Command, bool) {
+	decision, known := p.stockOutcome()
+	switch {
+	case !known || !completes(decision) || len(p.started.Holds) == 0:
+		return decision, known
+	case !p.holdsAsked:
+		return nil, false
+	case len(p.unheld) > 0:
+		return p.refuse(), true
+	}
+	return decision, true
+}
+
+// stockOutcome is the outcome as far as stock decides it.
+func (p Process) stockOutcome() (cart.Command, bool) {
 	if p.refused() {
 		return p.refuse(), true
 	}
@@ -257,7 +299,7 @@ func (p Process) leavesNothing(dropped []int) bool {
 }
 
 func (p Process) refuse() cart.RefuseCheckout {
-	return cart.RefuseCheckout{OrderID: p.started.OrderID, Shortages: p.shortages()}
+	return cart.RefuseCheckout{OrderID: p.started.OrderID, Shortages: p.shortages(), Holds: p.unheld}
 }
 
 // shortages lists the SKUs of which not everything could be reserved, as far as that is known.

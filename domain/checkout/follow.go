@@ -19,9 +19,15 @@ func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 			lines = append(lines, l)
 		}
 	}
+	quote := started.Quote
+	if quote != nil && len(done.Dropped) > 0 {
+		left := quote.Without(done.Dropped)
+		quote = &left
+	}
 	return order.Place{
 		OrderID: started.OrderID, CartID: started.CartID, CustomerID: started.CustomerID, Reference: started.Reference,
-		Currency: started.Currency, Country: started.Country, Details: started.Details, Lines: lines, Reservations: done.Reservations, ConfirmBy: started.ReserveUntil,
+		Currency: started.Currency, Country: started.Country, Details: started.Details, Lines: lines, Reservations: done.Reservations, Holds: started.Holds, ConfirmBy: started.ReserveUntil,
+		Quote: quote, RoundedLines: started.RoundedLines,
 	}
 }
 

@@ -1,6 +1,7 @@
 package decidertest
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
 	"slices"
@@ -45,8 +46,8 @@ func unwritten(t reflect.Type, seen []reflect.Type) []string {
 	case reflect.Map:
 		return append(unwritten(t.Key(), seen), unwritten(t.Elem(), seen)...)
 	case reflect.Struct:
-		if !strings.HasPrefix(t.PkgPath(), "daybook/") || t.Implements(reflect.TypeFor[json.Marshaler]()) {
-			return nil // a type of another package, or one that writes its own JSON
+		if !strings.HasPrefix(t.PkgPath(), "daybook/") || t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+			return nil // a type of another package, or one that writes its own form
 		}
 	default:
 		return nil

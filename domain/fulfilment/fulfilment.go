@@ -16,6 +16,9 @@
 //	            the allocation has failed again, and the remedy follows
 //	canceled    release what is still reserved, deallocate what is allocated
 //	expired     release
+//	holds       commit the uses of promotions, and let gift cards pay. If the
+//	            order ends, give them back. The payments are recorded together
+//	            with the end of the step
 //	shipped     ship. The parcel has left already. If stock does not have the goods
 //	            on its books, or has taken the promise back, stock records the
 //	            shipment by force
@@ -70,6 +73,7 @@ type Process struct {
 	othersAsked bool // the moves of the other steps were asked for
 
 	asked     []asked
+	holds     []order.HoldMove
 	shortages []cart.Shortage
 	lines     map[unit.SKU][]int // line numbers of each SKU
 	stuck     []order.StepRef
@@ -94,6 +98,7 @@ func Begin(s order.State, remedy order.Remedy) Process {
 		} else {
 			p.others = append(p.others, step)
 		}
+		p.holds = append(p.holds, step.Holds...)
 	}
 	if p.allocating != nil {
 		p.lines = linesBySKU(s)
@@ -149,6 +154,24 @@ func (p *Process) askOthers() {
 			p.ask(step, want)
 		}
 	}
+}
+
+// Holds are what to ask of promotions and gift cards. Ask for all of it, in this order, before the
+// Moves and Commands. It does not depend on stock, and is never refused.
+func (p Process) Holds() []order.HoldMove { return p.holds }
+
+// paid records what the gift cards have paid.
+func (p Process) paid() (commands []keyedCommand) {
+	for _, m := range p.holds {
+		if m.Action != order.HoldCommit || m.Kind != cart.HoldGiftCard || m.Amount.Sign() <= 0 {
+			continue
+		}
+		id := order.GiftCardPayment(p.id, m.ID)
+		commands = append(commands, keyedCommand{"record " + string(id), order.RecordTransaction{
+			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider, Reference: string(m.ID),
+		}})
+	}
+	return commands
 }
 
 // Moves are the movements to ask of stock next; they do not depend on each
@@ -268,7 +291,7 @@ func (p Process) keyedCommands() []keyedCommand {
 	if len(p.shortages) > 0 {
 		return p.failure()
 	}
-	var commands []keyedCommand
+	commands := p.paid()
 	if p.allocating != nil && !slices.Contains(p.stuck, p.allocating.StepRef) {
 		commands = append(commands, settle(p.allocating.StepRef))
 	}

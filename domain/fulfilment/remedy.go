@@ -68,7 +68,7 @@ func (m *moneyLeft) add(parent unit.TransactionID, typ order.TransactionType, co
 // excess gives back what was captured beyond what is owed for shipped goods. Money that was
 // given back for returned goods is not given back twice.
 func (m *moneyLeft) excess() []keyedCommand {
-	keep := m.s.Owed().Minus(m.s.ReturnedForGoods())
+	keep := m.s.Owed().Minus(m.s.Compensated())
 	if m.refundable.Compare(keep) >= 0 {
 		for _, t := range m.s.Transactions {
 			if t.Type == order.Authorize && t.State == order.Succeeded {

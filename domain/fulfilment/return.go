@@ -91,6 +91,10 @@ func stepAsks(s returns.State, step returns.OpenOrderStep) []Ask {
 				Command: order.ReleaseReturn{ReturnID: id},
 			})
 		}
+	case returns.StepCredit:
+		for _, credit := range step.Credits {
+			asks = append(asks, creditAsk(s, step.Ref, credit))
+		}
 	case returns.StepRefund:
 		refund := refundOf(s, step.Ref)
 		for _, share := range step.Shares {
@@ -104,6 +108,51 @@ func stepAsks(s returns.State, step returns.OpenOrderStep) []Ask {
 		}
 	}
 	return asks
+}
+
+func creditAsk(s returns.State, ref unit.TransactionID, credit returns.OrderCredit) Ask {
+	id := s.Requested.ReturnID
+	cmd := order.Credit{
+		CreditID: unit.CreditID(unit.ReturnCredit.Of(string(id), string(ref)).ID()), Cause: order.CreditForReturn, ReturnID: id,
+		Currency: s.Requested.Currency,
+	}
+	if credit.Worth != nil {
+		cmd.Worth = *credit.Worth
+	}
+	for _, l := range credit.Lines {
+		cmd.Lines = append(cmd.Lines, order.CreditedLine{Line: l.Line, Quantity: l.Quantity, Worth: l.Worth})
+	}
+	return Ask{ID: unit.CreditReturn.Of(string(id), string(credit.OrderID), string(ref)), OrderID: credit.OrderID, Command: cmd}
+}
+
+func creditAsks(s returns.State, receipt int, credits []returns.OrderCredit) (asks []Ask) {
+	for _, credit := range credits {
+		asks = append(asks, creditAsk(s, returns.CreditRef(receipt), credit))
+	}
+	return asks
+}
+
+// Finally returns the command with which a refusal becomes final: the order might reply otherwise
+// to another driver, that asks later. nil: it is final already.
+func (a Ask) Finally(no *rule.Rejection) order.Command {
+	ask, refund := a.Command.(order.RecordReturnRefund)
+	if !refund || no.Code != order.ErrAmountExceeded.Code {
+		return nil
+	}
+	return order.RefuseReturnRefund{ReturnID: ask.ReturnID, TransactionID: ask.TransactionID, Amount: ask.Amount}
+}
+
+// RefusalID is the id of the command of Finally.
+func (a Ask) RefusalID() unit.Derived {
+	ask, _ := a.Command.(order.RecordReturnRefund)
+	return unit.RefuseRefund.Of(string(ask.ReturnID), string(a.OrderID), string(ask.TransactionID), ask.Amount.Amount.String())
+}
+
+// RecordedBy tells whether an order has recorded the share after all.
+func (a Ask) RecordedBy(s order.State) bool {
+	ask, refund := a.Command.(order.RecordReturnRefund)
+	have, found := s.Transaction(ask.TransactionID)
+	return refund && found && have.ReturnID == ask.ReturnID && have.Amount.Equal(ask.Amount)
 }
 
 func refundOf(s returns.State, id unit.TransactionID) returns.Refunded {
@@ -135,6 +184,8 @@ func (c ReturnProcess) Outcome(replies []Reply) returns.Command {
 	switch c.step.Step {
 	case returns.StepRelease:
 		return returns.SettleOrders{Step: c.step.Step}
+	case returns.StepCredit:
+		return returns.SettleOrders{Step: c.step.Step, Ref: c.step.Ref}
 	case returns.StepRefund:
 		return c.refundOutcome(replies)
 	}
@@ -220,8 +271,13 @@ func RefusedRefund(s returns.State, cmd returns.RecordRefund) *rule.Rejection {
 // return. It returns nil if the return goes on in spite of the refusal: an order that does not
 // exist, or that has another currency, takes no share of a refund.
 func (a Ask) FinalRefusal(no *rule.Rejection) *rule.Rejection {
-	if _, refund := a.Command.(order.RecordReturnRefund); refund && no.Code != order.ErrTransactionDiffers.Code && no.Code != order.ErrRefundLimit.Code {
+	switch any(a.Command).(type) {
+	case order.Credit:
 		return nil
+	case order.RecordReturnRefund:
+		if no.Code != order.ErrTransactionDiffers.Code && no.Code != order.ErrRefundLimit.Code && no.Code != order.ErrAmountExceeded.Code {
+			return nil
+		}
 	}
 	facts := map[string]any{"order_id": a.OrderID}
 	maps.Copy(facts, no.Facts)
@@ -244,9 +300,13 @@ func ReturnAsks(s returns.State, commands []returns.Command) []Ask {
 			switch event := event.(type) {
 			case returns.Requested:
 				asks = append(asks, admits(event)...)
+			case returns.Approved:
+				asks = append(asks, creditAsks(after, 0, event.Credits)...)
+			case returns.Received:
+				asks = append(asks, creditAsks(after, event.Receipt, event.Credits)...)
 			case returns.Refunded:
 				asks = append(asks, stepAsks(after, returns.OpenOrderStep{Step: returns.StepRefund, Ref: event.TransactionID, Shares: event.Shares})...)
-			case returns.Admitted, returns.AdmissionRefused, returns.Approved, returns.Declined, returns.Canceled, returns.Received,
+			case returns.Admitted, returns.AdmissionRefused, returns.Declined, returns.Canceled,
 				returns.RefundWithdrawn, returns.OrdersSettled, returns.Closed, returns.TakenOver, returns.StockSettled, returns.CreditNoted:
 			}
 		}

@@ -66,8 +66,16 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 			asks:  []string{"o1: {ReturnID:r1}", "o2: {ReturnID:r1}"},
 			then:  returns.SettleOrders{Step: returns.StepRelease},
 		},
+		"to owe less": {
+			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received},
+			asks: []string{
+				"o2: {CreditID:" + creditID + " Cause:return ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:2 Worth:2.00 GBP}] Worth:0  Reason:}",
+				"o1: {CreditID:" + creditID + " Cause:return ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:1 Worth:1.00 GBP}] Worth:0  Reason:}",
+			},
+			then: credited,
+		},
 		"to record a refund": {
-			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, returns.RecordRefund{TransactionID: "t", Amount: pounds("3"), Reference: "re"}},
+			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, credited, returns.RecordRefund{TransactionID: "t", Amount: pounds("3"), Reference: "re"}},
 			asks: []string{
 				"o2: {ReturnID:r1 TransactionID:t Amount:2.00 GBP Provider: Reference:re Limit:<nil>}",
 				"o1: {ReturnID:r1 TransactionID:t Amount:1.00 GBP Provider: Reference:re Limit:<nil>}",
@@ -85,6 +93,26 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 				t.Errorf("outcome %+v, want %+v", got, test.then)
 			}
 		})
+	}
+}
+
+// credited says that the orders owe less because of the first receipt.
+var credited = returns.SettleOrders{Step: returns.StepCredit, Ref: returns.CreditRef(1)}
+
+var creditID = unit.ReturnCredit.Of("r1", "receipt-1").ID()
+
+func TestARefusalForLackOfMoneyIsMadeFinal(t *testing.T) {
+	share := Ask{OrderID: "o1", Command: order.RecordReturnRefund{ReturnID: "r1", TransactionID: "t", Amount: pounds("1")}}
+	want := order.RefuseReturnRefund{ReturnID: "r1", TransactionID: "t", Amount: pounds("1")}
+	if got := share.Finally(order.ErrAmountExceeded); !reflect.DeepEqual(got, order.Command(want)) {
+		t.Errorf("got %+v", got)
+	}
+	if share.Finally(order.ErrRefundLimit) != nil || (Ask{Command: order.AdmitReturn{}}).Finally(order.ErrAmountExceeded) != nil {
+		t.Error("another refusal is final already")
+	}
+	recorded := fold(order.TransactionRecorded{TransactionID: "t", Type: order.Refund, State: order.Succeeded, Amount: pounds("1"), ReturnID: "r1"})
+	if !share.RecordedBy(recorded) || share.RecordedBy(fold()) {
+		t.Error("the order's transactions say whether it has recorded the share")
 	}
 }
 
@@ -109,7 +137,7 @@ func TestOneRefusalOfAnOrderRefusesTheReturn(t *testing.T) {
 func TestARefundIsTakenBackAsFarAsOrdersRefuseIt(t *testing.T) {
 	received := returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{{Line: 1, Quantity: 3, Disposition: returns.Lost, Location: "main"}}}
 	refund := returns.RecordRefund{TransactionID: "t", Amount: pounds("3")}
-	given := []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, refund}
+	given := []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received, credited, refund}
 	next, _ := NextReturnProcess(foldReturn(given...)) // asks o2, then o1
 	no := order.ErrTransactionDiffers
 	for name, test := range map[string]struct {

@@ -42,8 +42,10 @@ type OpenStep struct {
 	StepRef
 	// Moves of one SKU and location are made in this order, and the others in any order. No
 	// two moves have the same action, SKU and location.
-	Moves  []Move `json:"moves"`
-	Forced bool   `json:"forced,omitzero"` // of a shipment
+	Moves []Move `json:"moves"`
+	// Holds is what StepHolds asks of promotions and gift cards, in any order.
+	Holds  []HoldMove `json:"holds,omitempty"`
+	Forced bool       `json:"forced,omitzero"` // of a shipment
 }
 
 // Step finds an open step.
@@ -103,7 +105,7 @@ func (s State) allocating() (OpenStep, bool) {
 
 // reserving tells whether the step asks for reservations of a retry. Otherwise the step turns
 // reservations into allocations.
-func (o OpenStep) reserving() bool { return o.Moves[0].Action == ActReserve }
+func (o OpenStep) reserving() bool { return len(o.Moves) > 0 && o.Moves[0].Action == ActReserve }
 
 // Backordered tells whether stock has not promised all units that are still wanted.
 func (s State) Backordered() bool {

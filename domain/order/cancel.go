@@ -60,7 +60,7 @@ func cancelLines(cmd CancelLines, s State) ([]Event, error) {
 		asked += l.Quantity
 	}
 	if shipped, open := s.units(); shipped == 0 && asked == open {
-		return []Event{Canceled{Reason: cmd.Reason}}, nil
+		return s.refundOfEnd(RefundOfCanceled, "", Canceled{Reason: cmd.Reason}), nil
 	}
 	return []Event{LinesCanceled{Lines: lines, Reason: cmd.Reason}}, nil
 }
@@ -75,7 +75,7 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 	if _, open := s.units(); open == 0 {
 		return nil, ErrShipped
 	}
-	return []Event{Canceled{Reason: cmd.Reason}}, nil
+	return s.refundOfEnd(RefundOfCanceled, "", Canceled{Reason: cmd.Reason}), nil
 }
 
 func (s *State) applyLinesCanceled(lines []LineQuantity) {
@@ -90,6 +90,7 @@ func (s *State) applyLinesCanceled(lines []LineQuantity) {
 
 func (s *State) applyCanceled() {
 	moves := s.takeEverythingOff()
+	s.endHolds(StatusCanceled)
 	s.Status = StatusCanceled
 	s.openCancelStep(moves)
 }
@@ -101,6 +102,7 @@ func (s *State) takeEverythingOff() []Move {
 			moves = append(moves, s.takeOff(i, open)...)
 		}
 	}
+	s.takeChargesOff()
 	return moves
 }
 
@@ -113,7 +115,7 @@ func (s *State) takeOff(line int, quantity unit.Quantity) []Move {
 	// Amounts are subtracted and not Money, because Money.Minus panics if currencies differ,
 	// and a fold takes whatever the log holds. Commands place lines in the order's currency
 	// only.
-	s.Total.Amount = s.Total.Amount.Sub(l.Price.Times(quantity).Amount)
+	s.Total.Amount = s.Total.Amount.Sub(s.takeOpen(line, quantity).Amount)
 	if l.Kind != unit.Stocked {
 		return nil
 	}

@@ -5,59 +5,77 @@ import "daybook/domain/wire"
 // The wire names are storage format: a changed shape gets a new version beside
 // the old one, and a name once used is never removed or given another meaning.
 const (
-	typeClaimed             = "order.claimed.v1"
-	typePlaced              = "order.placed.v1"
-	typeConfirmed           = "order.confirmed.v1"
-	typeConfirmedV2         = "order.confirmed.v2" // version 2 also says that the order's stock is allocated
-	typePutOnHold           = "order.put_on_hold.v1"
-	typeHoldReleased        = "order.hold_released.v1"
-	typeLinesCanceled       = "order.lines_canceled.v1"
-	typeCanceled            = "order.canceled.v1"
-	typeExpired             = "order.expired.v1"
-	typeTransactionRecorded = "order.transaction_recorded.v1"
-	typeTransactionSettled  = "order.transaction_settled.v1"
-	typeShipped             = "order.shipped.v1"
-	typeDelivered           = "order.delivered.v1"
-	typeCompleted           = "order.completed.v1"
-	typeStockSettled        = "order.stock_settled.v1"
-	typeAllocationFailed    = "order.allocation_failed.v1"
-	typeAllocationRetried   = "order.allocation_retried.v1"
-	typeAllocationRecovered = "order.allocation_recovered.v1"
-	typePaymentOrphaned     = "order.payment_orphaned.v1"
-	typeReturnAdmitted      = "order.return_admitted.v1"
-	typeReturnReleased      = "order.return_released.v1"
-	typeRefundClaimed       = "order.refund_claimed.v1"
-	typeTakenOver           = "order.taken_over.v1"
-	typeArchived            = "order.archived.v1"
-	typeUnarchived          = "order.unarchived.v1"
+	typeClaimed               = "order.claimed.v1"
+	typePlaced                = "order.placed.v1"
+	typeConfirmed             = "order.confirmed.v1"
+	typeConfirmedV2           = "order.confirmed.v2" // version 2 also says that the order's stock is allocated
+	typePutOnHold             = "order.put_on_hold.v1"
+	typeHoldReleased          = "order.hold_released.v1"
+	typeLinesCanceled         = "order.lines_canceled.v1"
+	typeCanceled              = "order.canceled.v1"
+	typeExpired               = "order.expired.v1"
+	typeTransactionRecorded   = "order.transaction_recorded.v1"
+	typeTransactionSettled    = "order.transaction_settled.v1"
+	typeShipped               = "order.shipped.v1"
+	typeDelivered             = "order.delivered.v1"
+	typeCompleted             = "order.completed.v1"
+	typeStockSettled          = "order.stock_settled.v1"
+	typeAllocationFailed      = "order.allocation_failed.v1"
+	typeAllocationRetried     = "order.allocation_retried.v1"
+	typeAllocationRecovered   = "order.allocation_recovered.v1"
+	typePaymentOrphaned       = "order.payment_orphaned.v1"
+	typeReturnAdmitted        = "order.return_admitted.v1"
+	typeReturnReleased        = "order.return_released.v1"
+	typeRefundClaimed         = "order.refund_claimed.v1"
+	typeTransactionUnreadable = "order.transaction_unreadable.v1"
+	typeCredited              = "order.credited.v1"
+	typeRefundRequested       = "order.refund_requested.v1"
+	typeRefundSubmitted       = "order.refund_submitted.v1"
+	typeRefundSettled         = "order.refund_settled.v1"
+	typeRefundExplained       = "order.refund_explained.v1"
+	typeDifferenceWrittenOff  = "order.difference_written_off.v1"
+	typeDeadlineExtended      = "order.deadline_extended.v1"
+	typeReturnRefundRefused   = "order.return_refund_refused.v1"
+	typeTakenOver             = "order.taken_over.v1"
+	typeArchived              = "order.archived.v1"
+	typeUnarchived            = "order.unarchived.v1"
 )
 
 var decoders = wire.Decoders[Event]{
-	typeClaimed:             read[Claimed],
-	typePlaced:              read[Placed],
-	typeConfirmed:           read[Confirmed],
-	typeConfirmedV2:         read[Confirmed],
-	typePutOnHold:           read[PutOnHold],
-	typeHoldReleased:        read[HoldReleased],
-	typeLinesCanceled:       read[LinesCanceled],
-	typeCanceled:            read[Canceled],
-	typeExpired:             read[Expired],
-	typeTransactionRecorded: read[TransactionRecorded],
-	typeTransactionSettled:  read[TransactionSettled],
-	typeShipped:             read[Shipped],
-	typeDelivered:           read[Delivered],
-	typeCompleted:           read[Completed],
-	typeStockSettled:        read[StockSettled],
-	typeAllocationFailed:    read[AllocationFailed],
-	typeAllocationRetried:   read[AllocationRetried],
-	typeAllocationRecovered: read[AllocationRecovered],
-	typePaymentOrphaned:     read[PaymentOrphaned],
-	typeReturnAdmitted:      read[ReturnAdmitted],
-	typeReturnReleased:      read[ReturnReleased],
-	typeRefundClaimed:       read[RefundClaimed],
-	typeTakenOver:           read[TakenOver],
-	typeArchived:            read[Archived],
-	typeUnarchived:          read[Unarchived],
+	typeClaimed:               read[Claimed],
+	typePlaced:                read[Placed],
+	typeConfirmed:             read[Confirmed],
+	typeConfirmedV2:           read[Confirmed],
+	typePutOnHold:             read[PutOnHold],
+	typeHoldReleased:          read[HoldReleased],
+	typeLinesCanceled:         read[LinesCanceled],
+	typeCanceled:              read[Canceled],
+	typeExpired:               read[Expired],
+	typeTransactionRecorded:   read[TransactionRecorded],
+	typeTransactionSettled:    read[TransactionSettled],
+	typeShipped:               read[Shipped],
+	typeDelivered:             read[Delivered],
+	typeCompleted:             read[Completed],
+	typeStockSettled:          read[StockSettled],
+	typeAllocationFailed:      read[AllocationFailed],
+	typeAllocationRetried:     read[AllocationRetried],
+	typeAllocationRecovered:   read[AllocationRecovered],
+	typePaymentOrphaned:       read[PaymentOrphaned],
+	typeReturnAdmitted:        read[ReturnAdmitted],
+	typeReturnReleased:        read[ReturnReleased],
+	typeRefundClaimed:         read[RefundClaimed],
+	typeTransactionUnreadable: read[TransactionUnreadable],
+	typeCredited:              read[Credited],
+	typeRefundRequested:       read[RefundRequested],
+	typeRefundSubmitted:       read[RefundSubmitted],
+	typeRefundSettled:         read[RefundSettled],
+	typeRefundExplained:       read[RefundExplained],
+	typeDifferenceWrittenOff:  read[DifferenceWrittenOff],
+	typeDeadlineExtended:      read[DeadlineExtended],
+	typeReturnRefundRefused:   read[ReturnRefundRefused],
+	typeTakenOver:             read[TakenOver],
+	typeArchived:              read[Archived],
+	typeUnarchived:            read[Unarchived],
 }
 
 func read[T Event](data []byte) (Event, error) { return wire.Read[T](data) }
@@ -119,12 +137,40 @@ func typeOf(e Event) string {
 		return typeReturnReleased
 	case RefundClaimed:
 		return typeRefundClaimed
+	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
+		DifferenceWrittenOff, DeadlineExtended:
+		return typeOfMoney(e)
 	case TakenOver:
 		return typeTakenOver
 	case Archived:
 		return typeArchived
 	case Unarchived:
 		return typeUnarchived
+	}
+	panic("order: unknown event") // a programmer's error, never input
+}
+
+// typeOfMoney is the type of an event about refunds, credits and the like.
+func typeOfMoney(e Event) string {
+	switch any(e).(type) {
+	case TransactionUnreadable:
+		return typeTransactionUnreadable
+	case Credited:
+		return typeCredited
+	case RefundRequested:
+		return typeRefundRequested
+	case RefundSubmitted:
+		return typeRefundSubmitted
+	case RefundSettled:
+		return typeRefundSettled
+	case ReturnRefundRefused:
+		return typeReturnRefundRefused
+	case RefundExplained:
+		return typeRefundExplained
+	case DifferenceWrittenOff:
+		return typeDifferenceWrittenOff
+	case DeadlineExtended:
+		return typeDeadlineExtended
 	}
 	panic("order: unknown event") // a programmer's error, never input
 }

@@ -5,6 +5,7 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -32,7 +33,10 @@ type Place struct {
 	Details      *contact.Details
 	Lines        []cart.Line
 	Reservations []cart.Reservation
+	Holds        []cart.Hold
 	ConfirmBy    time.Time
+	Quote        *pricing.Quote // as in Placed
+	RoundedLines bool           // as in Placed
 }
 
 // Confirm makes a pending order binding. It is refused while the order is on hold (order-on-hold).
@@ -85,9 +89,101 @@ type RecordTransaction struct {
 	Parent        unit.TransactionID
 	Provider      string
 	Reference     string
+	// Payment is the provider's number for the whole payment, if it differs from Reference.
+	Payment string
+	Tender  Tender
+	// Reason and RespondBy are of a dispute.
+	Reason    string
+	RespondBy time.Time
+	// ByProvider means that the provider itself sends the report. An amount that cannot be recorded
+	// is then kept as TransactionUnreadable, and not refused.
+	ByProvider bool
+	// Part is the part of a refund that the report is about, if the provider repeats its id.
+	Part unit.TransactionID
+	// Purpose of a refund; empty is a settlement.
+	Purpose RefundPurpose
 	// Limit is the most that may be given back on the order in all, in the currency of Amount. nil:
 	// the sender has no limit.
 	Limit *unit.Money
+}
+
+// RequestRefund asks for money to go back. A settlement is at most what is to be returned
+// (State.ToReturn); a compensation is at most what the payments have left. The same refund id with
+// the same content changes nothing.
+type RequestRefund struct {
+	RefundID unit.RefundID
+	Purpose  RefundPurpose
+	Amount   unit.Money
+	// Parts say to which payments it goes. If there are none, the order plans them (State.Plan).
+	Parts  []RefundShare
+	Reason string
+	// Limit is that of RecordTransaction.
+	Limit *unit.Money
+}
+
+// RefundShare is the part of a refund that the sender wants to go back to a payment.
+type RefundShare struct {
+	Payment unit.TransactionID // the capture
+	Amount  unit.Money
+}
+
+// SubmitRefund records that a part is about to be sent to its provider. Attempt is 1 for a part
+// that was never sent, and one more than the last one after a known failure. The attempt that is
+// under way changes nothing: it is sent again under the same key.
+type SubmitRefund struct {
+	RefundID unit.RefundID
+	PartID   unit.TransactionID
+	Attempt  int
+}
+
+// SettleRefund records how an attempt ended: succeeded, failed or unknown.
+type SettleRefund struct {
+	RefundID  unit.RefundID
+	PartID    unit.TransactionID
+	Attempt   int
+	State     RefundState
+	Reference string
+	Code      string
+	Final     bool
+	// Limit is that of SettleTransaction.
+	Limit *unit.Money
+}
+
+// ExplainRefund says what a refund was that somebody has made without this program.
+type ExplainRefund struct {
+	TransactionID unit.TransactionID
+	Purpose       RefundPurpose
+	Reason        string
+}
+
+// Credit lowers what the order owes, because units came back, or as a price reduction. The same
+// credit id changes nothing.
+type Credit struct {
+	CreditID unit.CreditID
+	Cause    CreditCause
+	ReturnID unit.ReturnID
+	Currency unit.Currency
+	// Lines are what came back. Worth is what units are worth that belong to no line, or the amount
+	// of the price reduction.
+	Lines  []CreditedLine
+	Worth  unit.Money
+	Reason string
+}
+
+// WriteOff ends the whole difference between what was paid and what is owed.
+type WriteOff struct {
+	Reason string
+	// Tolerance is the largest difference that the sender may write off. nil: any.
+	Tolerance *unit.Money
+}
+
+// Extend moves the deadline of a pending order. It is refused after the deadline.
+type Extend struct {
+	Until  time.Time
+	Reason string
+	Now    time.Time
+	// Latest is the latest deadline that the shop allows.
+	Latest time.Time
 }
 
 // SettleTransaction records how a pending transaction ended: succeeded or failed.
@@ -176,6 +272,14 @@ type RecordReturnRefund struct {
 	Limit *unit.Money
 }
 
+// RefuseReturnRefund records that the order has refused a return's refund. It changes nothing if
+// the refund was recorded meanwhile.
+type RefuseReturnRefund struct {
+	ReturnID      unit.ReturnID
+	TransactionID unit.TransactionID
+	Amount        unit.Money
+}
+
 // TakeOver gives an order that has no customer to one. For the customer who has the order it
 // changes nothing. An order of somebody else is refused (order-has-customer).
 type TakeOver struct {
@@ -208,6 +312,14 @@ func (RecoverAllocation) orderCommand()  {}
 func (AdmitReturn) orderCommand()        {}
 func (ReleaseReturn) orderCommand()      {}
 func (RecordReturnRefund) orderCommand() {}
+func (RequestRefund) orderCommand()      {}
+func (SubmitRefund) orderCommand()       {}
+func (SettleRefund) orderCommand()       {}
+func (ExplainRefund) orderCommand()      {}
+func (RefuseReturnRefund) orderCommand() {}
+func (Credit) orderCommand()             {}
+func (WriteOff) orderCommand()           {}
+func (Extend) orderCommand()             {}
 func (TakeOver) orderCommand()           {}
 func (Archive) orderCommand()            {}
 func (Unarchive) orderCommand()          {}

@@ -64,12 +64,37 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return releaseReturn(cmd, s)
 	case RecordReturnRefund:
 		return recordReturnRefund(cmd, s)
+	case RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, Extend:
+		return decideMoney(cmd, s)
 	case TakeOver:
 		return takeOver(cmd, s)
 	case Archive:
 		return archive(s)
 	case Unarchive:
 		return unarchive(s)
+	}
+	panic("order: unknown command") // a programmer's error, never input
+}
+
+// decideMoney decides about refunds, credits and the like.
+func decideMoney(cmd Command, s State) ([]Event, error) {
+	switch cmd := any(cmd).(type) {
+	case RefuseReturnRefund:
+		return refuseReturnRefund(cmd, s)
+	case RequestRefund:
+		return requestRefund(cmd, s)
+	case SubmitRefund:
+		return submitRefund(cmd, s)
+	case SettleRefund:
+		return settleRefund(cmd, s)
+	case ExplainRefund:
+		return explainRefund(cmd, s)
+	case Credit:
+		return credit(cmd, s)
+	case WriteOff:
+		return writeOff(cmd, s)
+	case Extend:
+		return extend(cmd, s)
 	}
 	panic("order: unknown command") // a programmer's error, never input
 }

@@ -9,6 +9,7 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -45,10 +46,18 @@ type Placed struct {
 	Details      *contact.Details   `json:"details,omitempty"`
 	Lines        []cart.Line        `json:"lines"`
 	Reservations []cart.Reservation `json:"held,omitempty"`
-	// Total is the exact sum of the lines. Charge is Total rounded to the currency's digits,
+	// Quote is how the amounts of the lines and charges came about. It is absent if each line costs
+	// its price times its units.
+	Quote *pricing.Quote `json:"quote,omitempty"`
+	// RoundedLines means that there is no quote and that each line is rounded by itself. Orders of
+	// older programs and of imports have neither: only their sum is rounded.
+	RoundedLines bool `json:"rounded_lines,omitzero"`
+	// Total is the sum of the lines and charges. Charge is Total rounded to the currency's digits,
 	// which is what the customer owes.
 	Total  unit.Money `json:"total"`
 	Charge unit.Money `json:"charge"`
+	// Holds are what the order holds besides stock: uses of promotions, and money of gift cards.
+	Holds []cart.Hold `json:"holds,omitempty"`
 	// ConfirmBy is the deadline. If the order is still pending then, Expire decides about it.
 	ConfirmBy time.Time `json:"confirm_by"`
 }
@@ -109,6 +118,21 @@ const (
 	Void       TransactionType = "void"
 	Refund     TransactionType = "refund"
 	Chargeback TransactionType = "chargeback"
+	// Dispute says that a bank asks about a capture. It moves no money. While it is pending, the
+	// money of the capture is held. It succeeds if the shop has lost it, and fails if the shop has
+	// won it or the bank has withdrawn it.
+	Dispute TransactionType = "dispute"
+	// Reversal moves the money of a chargeback back to the shop.
+	Reversal TransactionType = "reversal"
+)
+
+// Tender is what pays. It is empty for cards, transfers, cash and the like.
+type Tender string
+
+// The tenders whose balance this shop keeps. What they paid is given back last.
+const (
+	GiftCard    Tender = "gift_card"
+	StoreCredit Tender = "store_credit"
 )
 
 // TransactionState is how a transaction stands. A pending transaction gets exactly one end:
@@ -127,13 +151,185 @@ type TransactionRecorded struct {
 	Type          TransactionType    `json:"type"`
 	State         TransactionState   `json:"state"`
 	Amount        unit.Money         `json:"amount"` // > 0
-	// Parent is set if it is known. For a capture or void it is the authorization; for a
-	// refund or chargeback it is the capture.
+	// Parent is set if it is known. For a capture or void it is the authorization. For a refund, a
+	// chargeback or a dispute it is the capture. For a reversal it is the chargeback.
 	Parent    unit.TransactionID `json:"parent,omitempty"`
 	Provider  string             `json:"provider,omitempty" class:"chosen,compared"`
 	Reference string             `json:"reference,omitempty" class:"personal,compared"` // the provider's own number
 	// ReturnID is the return that recorded a refund.
 	ReturnID unit.ReturnID `json:"return_id,omitempty"`
+	// Part is the part of a refund that this transaction is. It takes the place of the part's own
+	// pending transaction.
+	Part unit.TransactionID `json:"part,omitempty"`
+	// Payment is the provider's number for the whole payment, if it differs from Reference.
+	Payment string `json:"payment,omitempty" class:"personal,compared"`
+	Tender  Tender `json:"tender,omitempty"`
+	// Purpose is set for a refund that was no settlement.
+	Purpose RefundPurpose `json:"purpose,omitempty"`
+	// Unexplained is the part of a refund that was more than what was to be given back. Somebody
+	// has to say what it was (RefundExplained), unless a later credit accounts for it.
+	Unexplained *unit.Money `json:"unexplained,omitempty"`
+	// Reason and RespondBy are of a dispute.
+	Reason    string    `json:"reason,omitempty" class:"personal"`
+	RespondBy time.Time `json:"respond_by,omitzero"`
+}
+
+// TransactionUnreadable keeps what a provider reported if its amount cannot be recorded: it is
+// finer than the currency, or of another one. It moves no money. Somebody has to look at it.
+type TransactionUnreadable struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	Type          TransactionType    `json:"type"`
+	State         TransactionState   `json:"state"`
+	Amount        unit.Money         `json:"amount"` // as it was reported
+	Provider      string             `json:"provider,omitempty" class:"chosen"`
+	Reference     string             `json:"reference,omitempty" class:"personal"`
+	// Code is that of the rule which the amount breaks.
+	Code string `json:"code" class:"open"`
+}
+
+// CreditCause says why an order owes less.
+type CreditCause string
+
+// The causes of a credit. A cancel is a fact of its own: LinesCanceled, Canceled, Expired.
+const (
+	CreditForReturn    CreditCause = "return"
+	CreditForReduction CreditCause = "reduction"
+)
+
+// Credited lowers what the order owes. It moves no money.
+type Credited struct {
+	// CreditID is unique in the order.
+	CreditID unit.CreditID `json:"credit_id"`
+	Cause    CreditCause   `json:"cause"`
+	ReturnID unit.ReturnID `json:"return_id,omitempty"`
+	// Lines are what came back. They are empty if the return does not say of which lines it is.
+	Lines []CreditedLine `json:"lines,omitempty"`
+	// Worth is the exact worth of Lines. Amount is by how much the order owes less. It is less than
+	// Worth if the order owed less than that, or because of rounding.
+	Worth  unit.Money `json:"worth"`
+	Amount unit.Money `json:"amount"` // >= 0
+	// Parts are what each line and charge gave, if the order has accounts for them.
+	Parts  []CreditPart `json:"parts,omitempty"`
+	Reason string       `json:"reason,omitempty" class:"personal"`
+}
+
+// CreditedLine is some units of a line, and what they are worth.
+type CreditedLine struct {
+	Line     int           `json:"line"`
+	Quantity unit.Quantity `json:"quantity"` // > 0
+	Worth    unit.Money    `json:"worth"`    // of all these units, exact
+}
+
+// RefundPurpose says what a refund is for.
+type RefundPurpose string
+
+const (
+	// Settlement gives back what the order was paid more than it owes.
+	Settlement RefundPurpose = "settlement"
+	// Compensation gives money on top. It changes neither what is owed nor the worth of a unit.
+	Compensation RefundPurpose = "compensation"
+)
+
+// RefundCause says what has led to a refund.
+type RefundCause string
+
+const (
+	RefundAsked       RefundCause = "asked"        // somebody asked for it
+	RefundOfCanceled  RefundCause = "canceled"     // the order was canceled
+	RefundOfExpired   RefundCause = "expired"      // the order expired
+	RefundOfLateMoney RefundCause = "late_payment" // money came for an order that had ended
+)
+
+// RefundRequested says that money is to go back. Each part is a pending refund transaction of the
+// order from now on (its id is PartID), so that nobody gives back the same money again.
+type RefundRequested struct {
+	RefundID unit.RefundID `json:"refund_id"`
+	Purpose  RefundPurpose `json:"purpose"`
+	Cause    RefundCause   `json:"cause"`
+	Amount   unit.Money    `json:"amount"` // > 0; of all parts, and what is unplaced
+	Parts    []RefundPart  `json:"parts"`
+	// Unplaced is what fits no payment. It has to be paid out in another way.
+	Unplaced *unit.Money `json:"unplaced,omitempty"`
+	Reason   string      `json:"reason,omitempty" class:"personal,compared"`
+}
+
+// RefundPart is the part of a refund that goes back to one payment.
+type RefundPart struct {
+	PartID  unit.TransactionID `json:"part_id"`
+	Payment unit.TransactionID `json:"payment"` // the capture
+	Amount  unit.Money         `json:"amount"`  // > 0
+}
+
+// RefundSubmitted says that a part is about to be sent to its provider. It is recorded before it is
+// sent. A part is sent again under the same key until its outcome is known.
+type RefundSubmitted struct {
+	RefundID unit.RefundID      `json:"refund_id"`
+	PartID   unit.TransactionID `json:"part_id"`
+	Attempt  int                `json:"attempt"` // 1, 2, ...
+	// Key is the idempotency key for the provider: RefundKey of the part and the attempt.
+	Key string `json:"idempotency_key" class:"open"`
+}
+
+// RefundState is how a part of a refund stands.
+type RefundState string
+
+const (
+	RefundIsRequested RefundState = "requested"
+	RefundIsSubmitted RefundState = "submitted"
+	RefundIsUnknown   RefundState = "unknown" // the provider has not said how it ended
+	RefundHasFailed   RefundState = "failed"
+	RefundSucceeded   RefundState = "succeeded"
+)
+
+// RefundSettled says how an attempt ended: succeeded, failed or unknown. After unknown, another
+// RefundSettled of the same attempt can follow.
+type RefundSettled struct {
+	RefundID unit.RefundID      `json:"refund_id"`
+	PartID   unit.TransactionID `json:"part_id"`
+	Attempt  int                `json:"attempt"` // 0: the part was paid without being submitted
+	State    RefundState        `json:"state"`
+	// Reference is the provider's number for the refund.
+	Reference string `json:"reference,omitempty" class:"personal"`
+	// Code says why it failed, in the provider's words.
+	Code string `json:"code,omitempty" class:"chosen"`
+	// Final means that this payment takes no refunds any more.
+	Final bool `json:"final,omitzero"`
+	// SameAs is a refund transaction that was recorded before as a fact, and is this part. It takes
+	// the place of the part.
+	SameAs unit.TransactionID `json:"same_as,omitempty"`
+}
+
+// ReturnRefundRefused says that the order does not take a return's refund, because less was left to
+// give back. It is recorded so that each driver of the return gets the same reply.
+type ReturnRefundRefused struct {
+	ReturnID      unit.ReturnID      `json:"return_id"`
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	Amount        unit.Money         `json:"amount"`
+	Limit         unit.Money         `json:"limit"` // what was left
+}
+
+// RefundExplained says what an unexplained refund was.
+type RefundExplained struct {
+	TransactionID unit.TransactionID `json:"transaction_id"`
+	// Purpose is compensation, or settlement: then the customer owes what was given back too much.
+	Purpose RefundPurpose `json:"purpose"`
+	Reason  string        `json:"reason" class:"personal"`
+}
+
+// DifferenceWrittenOff ends a small difference between what was paid and what is owed.
+type DifferenceWrittenOff struct {
+	// Amount is the balance that is written off: below zero if the shop gives up money that is owed
+	// to it, above zero if it keeps money that it owes.
+	Amount unit.Money `json:"amount"`
+	// Tolerance is the most that the sender could write off. nil: any amount.
+	Tolerance *unit.Money `json:"tolerance,omitempty"`
+	Reason    string      `json:"reason" class:"personal"`
+}
+
+// DeadlineExtended gives the customer more time to pay.
+type DeadlineExtended struct {
+	ConfirmBy time.Time `json:"confirm_by"`
+	Reason    string    `json:"reason" class:"personal"`
 }
 
 // TransactionSettled records how a pending transaction ended.
@@ -177,6 +373,8 @@ const (
 	StepCancel   Step = "cancel"
 	StepExpire   Step = "expire"
 	StepShipment Step = "shipment"
+	// StepHolds asks nothing of stock: it is about the holds of the order. See HoldMove.
+	StepHolds Step = "holds"
 )
 
 // StockSettled says that every stock movement of a step is recorded. Until then, the
@@ -186,7 +384,7 @@ type StockSettled struct {
 	// Ref tells steps of one kind apart. For a shipment it is the shipment's id, and for a cancel
 	// its number ("1", "2", ...). For StepConfirm it is empty (the confirmation), "retry-1", ...
 	// (the reservations of a retry) or "commit-1", ... (the commit after that retry). For
-	// StepExpire it is empty.
+	// StepExpire it is empty. For StepHolds it is "commit", "release" or "return".
 	Ref string `json:"ref,omitempty" class:"open"`
 }
 
@@ -274,27 +472,36 @@ type Archived struct{}
 // Unarchived shows it again.
 type Unarchived struct{}
 
-func (Claimed) orderEvent()             {}
-func (Placed) orderEvent()              {}
-func (Confirmed) orderEvent()           {}
-func (PutOnHold) orderEvent()           {}
-func (HoldReleased) orderEvent()        {}
-func (LinesCanceled) orderEvent()       {}
-func (Canceled) orderEvent()            {}
-func (Expired) orderEvent()             {}
-func (TransactionRecorded) orderEvent() {}
-func (TransactionSettled) orderEvent()  {}
-func (Shipped) orderEvent()             {}
-func (Delivered) orderEvent()           {}
-func (Completed) orderEvent()           {}
-func (StockSettled) orderEvent()        {}
-func (AllocationFailed) orderEvent()    {}
-func (AllocationRetried) orderEvent()   {}
-func (AllocationRecovered) orderEvent() {}
-func (PaymentOrphaned) orderEvent()     {}
-func (ReturnAdmitted) orderEvent()      {}
-func (ReturnReleased) orderEvent()      {}
-func (RefundClaimed) orderEvent()       {}
-func (TakenOver) orderEvent()           {}
-func (Archived) orderEvent()            {}
-func (Unarchived) orderEvent()          {}
+func (Claimed) orderEvent()               {}
+func (Placed) orderEvent()                {}
+func (Confirmed) orderEvent()             {}
+func (PutOnHold) orderEvent()             {}
+func (HoldReleased) orderEvent()          {}
+func (LinesCanceled) orderEvent()         {}
+func (Canceled) orderEvent()              {}
+func (Expired) orderEvent()               {}
+func (TransactionRecorded) orderEvent()   {}
+func (TransactionSettled) orderEvent()    {}
+func (Shipped) orderEvent()               {}
+func (Delivered) orderEvent()             {}
+func (Completed) orderEvent()             {}
+func (StockSettled) orderEvent()          {}
+func (AllocationFailed) orderEvent()      {}
+func (AllocationRetried) orderEvent()     {}
+func (AllocationRecovered) orderEvent()   {}
+func (PaymentOrphaned) orderEvent()       {}
+func (ReturnAdmitted) orderEvent()        {}
+func (ReturnReleased) orderEvent()        {}
+func (RefundClaimed) orderEvent()         {}
+func (TakenOver) orderEvent()             {}
+func (TransactionUnreadable) orderEvent() {}
+func (Credited) orderEvent()              {}
+func (RefundRequested) orderEvent()       {}
+func (RefundSubmitted) orderEvent()       {}
+func (RefundSettled) orderEvent()         {}
+func (ReturnRefundRefused) orderEvent()   {}
+func (RefundExplained) orderEvent()       {}
+func (DifferenceWrittenOff) orderEvent()  {}
+func (DeadlineExtended) orderEvent()      {}
+func (Archived) orderEvent()              {}
+func (Unarchived) orderEvent()            {}

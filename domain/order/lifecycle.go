@@ -37,7 +37,6 @@ func place(cmd Place, s State) ([]Event, error) {
 	if len(cmd.Lines) == 0 {
 		return nil, ErrEmpty
 	}
-	total := unit.Zero(cmd.Currency)
 	for i, l := range cmd.Lines {
 		switch {
 		case i > 0 && l.Number <= cmd.Lines[i-1].Number:
@@ -47,15 +46,19 @@ func place(cmd Place, s State) ([]Event, error) {
 		case l.Price.Currency != cmd.Currency:
 			return nil, ErrCurrencyMixed
 		}
-		total = total.Plus(l.Total())
 	}
+	if err := quoteFault(cmd.Quote, cmd.Lines, cmd.Currency); err != nil {
+		return nil, err
+	}
+	total := totalOf(cmd)
 	if !coverExactly(cmd.Reservations, cmd.Lines) {
 		return nil, ErrNotReserved
 	}
 	return []Event{Placed{
 		OrderID: cmd.OrderID, CartID: cmd.CartID, CustomerID: cmd.CustomerID, Reference: cmd.Reference,
 		Currency: cmd.Currency, Country: cmd.Country, Details: cmd.Details, Lines: cmd.Lines, Reservations: cmd.Reservations,
-		Total: total, Charge: total.Charge(), ConfirmBy: cmd.ConfirmBy.UTC(),
+		Quote: cmd.Quote, RoundedLines: cmd.RoundedLines && cmd.Quote == nil,
+		Total: total, Charge: total.Charge(), Holds: cmd.Holds, ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
 
@@ -94,7 +97,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.ConfirmBy) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.ConfirmBy) || !sameQuote(cmd.Quote, s.Quote) || !sameHolds(cmd.Holds, s.Holds) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false
 	}
 	for i, l := range cmd.Lines {
@@ -116,13 +119,16 @@ func (s State) sameAs(cmd Place) bool {
 func newPlaced(e Placed) State {
 	s := State{
 		OrderID: e.OrderID, CartID: e.CartID, CustomerID: e.CustomerID, Reference: e.Reference, Country: e.Country, Details: e.Details,
-		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total,
+		Status: StatusPending, ConfirmBy: e.ConfirmBy, Total: e.Total, Holds: e.Holds,
+		Credited: unit.Zero(e.Total.Currency), CreditedWorth: unit.Zero(e.Total.Currency),
+		WrittenOff: unit.Zero(e.Total.Currency), Lost: unit.Zero(e.Total.Currency), KeptAsGain: unit.Zero(e.Total.Currency),
 		Lines:    make([]Line, len(e.Lines)),
 		Holdings: make([]Holding, len(e.Reservations)),
 	}
 	for i, l := range e.Lines {
 		s.Lines[i] = Line{Number: l.Number, SKU: l.SKU, Kind: l.Kind, Quantity: l.Quantity, Price: l.Price}
 	}
+	s.openAccounts(e)
 	for i, h := range e.Reservations {
 		s.Holdings[i] = Holding{ReservationID: h.ReservationID, SKU: h.SKU, Location: h.Location, Quantity: h.Quantity}
 	}
@@ -155,6 +161,7 @@ func (s State) asPlaced() bool {
 // applyConfirmed turns every reservation into an allocation.
 func (s *State) applyConfirmed(e Confirmed) {
 	s.Status = StatusConfirmed
+	s.commitHolds()
 	if e.Allocated {
 		return
 	}
@@ -206,11 +213,12 @@ func expire(cmd Expire, s State) ([]Event, error) {
 	if cover := s.cover(); cover != "" {
 		return []Event{Confirmed{Because: cover}}, nil
 	}
-	return append([]Event{Expired{}}, orphans...), nil
+	return s.refundOfEnd(RefundOfExpired, "", append([]Event{Expired{}}, orphans...)...), nil
 }
 
 func (s *State) applyExpired() {
 	moves := s.takeEverythingOff()
+	s.endHolds(StatusExpired)
 	s.Status = StatusExpired
 	s.openStep(StepRef{Step: StepExpire}, moves)
 }

@@ -43,6 +43,8 @@ func TestEveryCommandIsBounded(t *testing.T) {
 		"Claim": "holds no sums", "Place": "what the cart came to; it is never refused for its sums", "Confirm": "adds nothing", "Hold": "adds nothing", "ReleaseHold": "adds nothing",
 		"CancelLines": "what is open of a line", "Cancel": "takes away", "Expire": "takes away", "Ship": "what is open of a line", "Deliver": "what was shipped",
 		"Complete": "ends", "SettleStock": "records", "FailAllocation": "records", "RetryAllocation": "what is open of a line", "RecoverAllocation": "records",
-		"AdmitReturn": "what was shipped", "ReleaseReturn": "takes away", "RecordReturnRefund": "the return's own limit", "TakeOver": "adds nothing", "Archive": "a flag", "Unarchive": "a flag",
+		"AdmitReturn": "what was shipped", "ReleaseReturn": "takes away", "RecordReturnRefund": "the return's own limit", "TakeOver": "adds nothing", "RefuseReturnRefund": "records",
+		"RequestRefund": "what was captured", "SubmitRefund": "records", "SettleRefund": "what was requested", "ExplainRefund": "records",
+		"Credit": "what is owed", "WriteOff": "what was captured and what is owed", "Extend": "the shop's latest deadline", "Archive": "a flag", "Unarchive": "a flag",
 	})
 }

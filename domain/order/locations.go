@@ -15,14 +15,14 @@ func Locations(cmd Command, s State) []unit.LocationID {
 				return []unit.LocationID{shipment.Location}
 			}
 		}
-	case Confirm, CancelLines, Cancel, Expire, FailAllocation, RetryAllocation:
+	case Confirm, CancelLines, Cancel, Expire, Extend, FailAllocation, RetryAllocation:
 		return s.holdingLocations()
 	case ReleaseHold: // after the deadline it also confirms or ends the order
 		if s.Status == StatusPending && !cmd.Now.Before(s.ConfirmBy) {
 			return s.holdingLocations()
 		}
 	case Claim, Place, Hold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
-		AdmitReturn, ReleaseReturn, RecordReturnRefund, TakeOver, Archive, Unarchive:
+		AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, TakeOver, Archive, Unarchive:
 	}
 	return nil
 }

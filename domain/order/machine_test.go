@@ -39,6 +39,29 @@ type model struct {
 	backs    map[unit.ReturnID]*ReturnAdmitted
 	released map[unit.ReturnID]bool
 	customer unit.CustomerID
+	// parts tells under which id the transaction of a part is recorded now.
+	parts      map[unit.TransactionID]unit.TransactionID
+	credits    []Credited
+	writtenOff unit.Money
+	lost, gain unit.Money
+}
+
+func (b *model) nowOf(part unit.TransactionID) unit.TransactionID { return cmp.Or(b.parts[part], part) }
+
+func (b *model) settlePart(e RefundSettled) {
+	now := b.nowOf(e.PartID)
+	switch e.State {
+	case RefundSucceeded:
+		b.payments[now].State = Succeeded
+	case RefundHasFailed:
+		b.payments[now].State = Failed
+	case RefundIsUnknown, RefundIsRequested, RefundIsSubmitted:
+	}
+	if e.SameAs != "" {
+		b.payments[e.SameAs].Purpose = b.payments[now].Purpose
+		delete(b.payments, now)
+		b.parts[e.PartID] = e.SameAs
+	}
 }
 
 type modelLine struct {
@@ -83,6 +106,12 @@ func (m *machine) enter(e Event) {
 		if b.payments[e.TransactionID] != nil {
 			m.fatalf("transaction %s was recorded twice", e.TransactionID)
 		}
+		if e.Part != "" {
+			old := b.payments[b.nowOf(e.Part)]
+			delete(b.payments, b.nowOf(e.Part))
+			b.parts[e.Part] = e.TransactionID
+			e.Purpose = old.Purpose
+		}
 		b.payments[e.TransactionID] = &e
 	case TransactionSettled:
 		t := b.payments[e.TransactionID]
@@ -101,6 +130,7 @@ func (m *machine) enter(e Event) {
 		}
 		b.backs[e.ReturnID] = &e
 	case ReturnReleased:
+		b.credits = slices.DeleteFunc(b.credits, func(c Credited) bool { return c.ReturnID == e.ReturnID })
 		if b.released[e.ReturnID] {
 			m.fatalf("return %s was released twice", e.ReturnID)
 		}
@@ -115,6 +145,28 @@ func (m *machine) enter(e Event) {
 			m.fatalf("the order of %s was taken over by %s", b.customer, e.CustomerID)
 		}
 		b.customer = e.CustomerID
+	case RefundRequested:
+		for _, p := range e.Parts {
+			b.payments[p.PartID] = &TransactionRecorded{TransactionID: p.PartID, Type: Refund, State: Pending, Amount: p.Amount, Parent: p.Payment, Purpose: e.Purpose}
+		}
+	case RefundSubmitted:
+		b.payments[b.nowOf(e.PartID)].State = Pending
+		b.ended[e.PartID] = false
+	case RefundSettled:
+		b.settlePart(e)
+	case RefundExplained:
+		b.payments[e.TransactionID].Purpose = e.Purpose
+	case Credited:
+		b.credits = append(b.credits, e)
+	case DifferenceWrittenOff:
+		if e.Amount.Sign() > 0 {
+			b.gain = b.gain.Plus(e.Amount)
+			break
+		}
+		given := e.Amount.Negated()
+		part := lesser(given, b.owed(m.state.Total).Minus(b.gain))
+		b.writtenOff, b.lost = b.writtenOff.Plus(part), b.lost.Plus(given.Minus(part))
+	case ReturnRefundRefused, TransactionUnreadable, DeadlineExtended:
 	case Claimed, Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
 	}
 }
@@ -256,8 +308,8 @@ func (m *machine) openUnits() unit.Quantity {
 
 func (m *machine) checkMoney() {
 	sum := make(map[TransactionType]unit.Money)
-	refunds := unit.Zero("GBP")
-	for _, typ := range []TransactionType{Authorize, Capture, Void, Refund, Chargeback} {
+	refunds, compensated, inFlight := unit.Zero("GBP"), unit.Zero("GBP"), unit.Zero("GBP")
+	for _, typ := range []TransactionType{Authorize, Capture, Void, Refund, Chargeback, Dispute, Reversal} {
 		sum[typ] = unit.Zero("GBP")
 	}
 	for id, t := range m.model.payments {
@@ -267,17 +319,50 @@ func (m *machine) checkMoney() {
 		if t.State == Succeeded {
 			sum[t.Type] = sum[t.Type].Plus(t.Amount)
 		}
-		if t.Type == Refund && t.State != Failed && t.ReturnID == "" { // the limit below does not count refunds of returns, because an order records them in any case
+		if t.Type == Refund && t.State != Failed {
 			refunds = refunds.Plus(t.Amount)
+			if t.State == Succeeded && t.Purpose == Compensation {
+				compensated = compensated.Plus(t.Amount)
+			}
+			if t.State == Pending && t.Purpose != Compensation {
+				inFlight = inFlight.Plus(t.Amount)
+			}
 		}
 	}
-	if !m.state.Captured().Equal(sum[Capture]) || !m.state.Returned().Equal(sum[Refund].Plus(sum[Chargeback])) {
+	if !m.state.Captured().Equal(sum[Capture]) || !m.state.Returned().Equal(sum[Refund].Plus(sum[Chargeback]).Minus(sum[Reversal])) {
 		m.fatalf("captured %s, returned %s, in the model %v", m.state.Captured(), m.state.Returned(), sum)
 	}
-	if refunds.Compare(sum[Capture]) > 0 || sum[Chargeback].Compare(sum[Capture]) > 0 || sum[Void].Compare(sum[Authorize]) > 0 {
+	// What the payments cannot take of a settlement, after a compensation, is paid out in another
+	// way.
+	if refunds.Compare(sum[Capture].Plus(compensated)) > 0 || sum[Chargeback].Minus(sum[Reversal]).Compare(sum[Capture]) > 0 || sum[Void].Compare(sum[Authorize]) > 0 {
 		m.fatalf("more went back than came: %v, refunds under way %s", sum, refunds)
 	}
+	kept := sum[Capture].Minus(sum[Refund]).Minus(sum[Chargeback]).Plus(sum[Reversal])
+	owed := m.model.owed(m.state.Total)
+	balance := kept.Plus(compensated).Plus(m.model.lost).Minus(owed)
+	s := m.state
+	if !s.Owed().Equal(owed) || !s.Kept().Equal(kept) || !s.Balance().Equal(balance) || !s.InFlight().Equal(inFlight) {
+		m.fatalf("owed %s, kept %s, balance %s, in flight %s; in the model %s, %s, %s, %s", s.Owed(), s.Kept(), s.Balance(), s.InFlight(), owed, kept, balance, inFlight)
+	}
+	if nobodyLooks := !s.NeedsAttention(); nobodyLooks && (balance.Compare(inFlight) > 0 && balance.Sign() > 0 || balance.Sign() < 0 && sum[Capture].Compare(owed) >= 0 && sum[Capture].Sign() > 0) {
+		m.fatalf("balance %s with %s in flight, and nobody looks at it", balance, inFlight)
+	}
+	if open := s.ToReturn(); open.Sign() > 0 && open.Plus(inFlight).Compare(balance) != 0 {
+		m.fatalf("%s to return of %s, %s in flight", open, balance, inFlight)
+	}
 	m.state.PaymentState()
+}
+
+// owed adds up what is owed from the events. total is the exact worth of what was not canceled.
+func (b *model) owed(total unit.Money) unit.Money {
+	owed := total.Charge()
+	for _, c := range b.credits {
+		owed = owed.Minus(c.Amount)
+	}
+	if owed = owed.Minus(b.writtenOff); owed.Sign() < 0 {
+		owed = unit.Zero("GBP")
+	}
+	return owed.Plus(b.gain)
 }
 
 // checkSteps checks that each open step moves only units that the order holds, and moves them once.
@@ -324,7 +409,7 @@ func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pic
 	m := &machine{t: t, pick: pick, now: noon, count: count, model: model{
 		lines: map[int]*modelLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
 		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
-		claimed: map[unit.TransactionID]unit.ReturnID{}, backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
+		claimed: map[unit.TransactionID]unit.ReturnID{}, parts: map[unit.TransactionID]unit.TransactionID{}, writtenOff: unit.Zero("GBP"), lost: unit.Zero("GBP"), gain: unit.Zero("GBP"), backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
 	}}
 	if pick(4) == 0 {
 		m.now = later // too late to be confirmed
@@ -352,10 +437,10 @@ func (m *machine) transaction() RecordTransaction {
 	ids := []unit.TransactionID{"t1", "t2", "t3", "t4", "t5", "t6"}
 	cmd := RecordTransaction{
 		TransactionID: ids[m.pick(len(ids))], Amount: m.amount(),
-		Type:  []TransactionType{Authorize, Capture, Void, Refund, Chargeback}[m.pick(5)],
+		Type:  []TransactionType{Authorize, Capture, Void, Refund, Chargeback, Dispute, Reversal}[m.pick(7)],
 		State: []TransactionState{Pending, Succeeded, Succeeded, Failed}[m.pick(4)],
 	}
-	if m.pick(2) == 0 {
+	if m.pick(3) == 0 || cmd.Type == Reversal {
 		cmd.Parent = ids[m.pick(len(ids))]
 	}
 	return cmd
@@ -369,7 +454,7 @@ func (m *machine) returnRefund() RecordReturnRefund {
 		TransactionID: []unit.TransactionID{"t1", "t2", "b1", "b2"}[m.pick(4)],
 	}
 	for _, t := range m.state.Transactions {
-		if t.Type == Refund && m.pick(2) == 0 {
+		if t.Type == Refund && t.ReturnID == "" && t.State != Failed && m.pick(3) > 0 {
 			cmd.TransactionID, cmd.Amount = t.ID, t.Amount
 		}
 	}
@@ -393,7 +478,15 @@ func (m *machine) settleOldest() Command {
 func (m *machine) step() {
 	parcels := []unit.ShipmentID{"p1", "p2", "p3", "p4"}
 	places := []unit.LocationID{"main", "east", "west"}
-	switch m.pick(27) {
+	switch m.pick(44) {
+	case 27, 28:
+		m.ask(m.refundRequest())
+	case 29, 30, 31:
+		m.ask(m.refundStep())
+	case 32, 34, 35:
+		m.ask(m.difference())
+	case 33:
+		m.ask(Credit{CreditID: []unit.CreditID{"cut1", "cut2"}[m.pick(2)], Cause: CreditForReduction, Currency: "GBP", Worth: m.amount()})
 	case 0, 1:
 		m.ask(Confirm{Now: m.now, Allocated: m.pick(3) == 0})
 	case 2:
@@ -408,7 +501,7 @@ func (m *machine) step() {
 		}
 	case 8:
 		m.ask(Expire{Now: m.now})
-	case 9, 10:
+	case 9, 10, 38, 39, 40, 41, 42, 43:
 		m.ask(m.transaction())
 	case 11:
 		m.ask(SettleTransaction{TransactionID: []unit.TransactionID{"t1", "t2", "t3", "t4"}[m.pick(4)], State: []TransactionState{Succeeded, Failed}[m.pick(2)]})
@@ -434,8 +527,16 @@ func (m *machine) step() {
 		m.ask(AdmitReturn{ReturnID: m.pickReturnID(), Currency: "GBP", Lines: lines})
 	case 23:
 		m.ask(ReleaseReturn{ReturnID: m.pickReturnID()})
-	case 24:
-		m.ask(m.returnRefund())
+	case 24, 36, 37:
+		cmd := m.returnRefund()
+		m.credit(cmd.ReturnID)
+		if !m.state.credits(cmd.ReturnID) { // a return asks for its refund only after its credit
+			return
+		}
+		m.ask(cmd)
+		if _, err := Decide(cmd, m.state); errors.Is(err, ErrAmountExceeded) {
+			m.ask(RefuseReturnRefund{ReturnID: cmd.ReturnID, TransactionID: cmd.TransactionID, Amount: cmd.Amount})
+		}
 	case 26:
 		m.ask(TakeOver{CustomerID: []unit.CustomerID{"u1", "u2", ""}[m.pick(3)]})
 	case 25:
@@ -443,6 +544,74 @@ func (m *machine) step() {
 			m.finish()
 		}
 	}
+}
+
+// credit asks for the credit of a return that the order has admitted.
+func (m *machine) credit(id unit.ReturnID) {
+	cmd := Credit{CreditID: unit.CreditID("credit of " + id), Cause: CreditForReturn, ReturnID: id, Currency: "GBP"}
+	back := m.model.backs[id]
+	if back == nil {
+		return
+	}
+	for _, l := range back.Lines {
+		cmd.Lines = append(cmd.Lines, CreditedLine{Line: l.Line, Quantity: l.Quantity, Worth: pounds("99")})
+	}
+	m.ask(cmd)
+}
+
+func (m *machine) refundRequest() RequestRefund {
+	cmd := RequestRefund{
+		RefundID: []unit.RefundID{"f1", "f2", "f3", "f4"}[m.pick(4)], Amount: m.amount(),
+		Purpose: []RefundPurpose{Settlement, Settlement, Compensation}[m.pick(3)],
+	}
+	if open := m.state.ToReturn(); open.Sign() > 0 && m.pick(2) == 0 {
+		cmd.Amount = open
+	}
+	if len(m.state.Transactions) > 0 && m.pick(3) == 0 {
+		cmd.Parts = []RefundShare{{Payment: m.state.Transactions[m.pick(len(m.state.Transactions))].ID, Amount: cmd.Amount}}
+	}
+	return cmd
+}
+
+// refundStep submits a part of a refund, or ends it, or reports its transaction.
+func (m *machine) refundStep() Command {
+	if len(m.state.Refunds) == 0 {
+		return SubmitRefund{RefundID: "f1", PartID: "x", Attempt: 1}
+	}
+	refund := m.state.Refunds[m.pick(len(m.state.Refunds))]
+	part := refund.Parts[m.pick(len(refund.Parts))]
+	switch m.pick(4) {
+	case 0:
+		return SubmitRefund{RefundID: refund.ID, PartID: part.ID, Attempt: part.Attempt + m.pick(2)}
+	case 1:
+		return RecordTransaction{
+			TransactionID: []unit.TransactionID{"desk1", "desk2"}[m.pick(2)], Type: Refund, State: []TransactionState{Pending, Succeeded}[m.pick(2)],
+			Amount: part.Amount, Provider: "", Reference: "re", Part: []unit.TransactionID{"", part.ID}[m.pick(2)],
+		}
+	}
+	return SettleRefund{
+		RefundID: refund.ID, PartID: part.ID, Attempt: part.Attempt, State: []RefundState{RefundSucceeded, RefundHasFailed, RefundIsUnknown}[m.pick(3)],
+		Reference: []string{"", "re"}[m.pick(2)], Final: m.pick(4) == 0,
+	}
+}
+
+// difference explains a refund, writes a difference off, reports what cannot be read, or gives more
+// time.
+func (m *machine) difference() Command {
+	switch m.pick(6) {
+	case 0:
+		return WriteOff{Reason: "x", Tolerance: []*unit.Money{nil, amountOf("1")}[m.pick(2)]}
+	case 1:
+		return byProvider(RecordTransaction{TransactionID: "t9", Type: Capture, State: Succeeded, Amount: pounds("0.001")})
+	case 2:
+		return Extend{Until: m.state.ConfirmBy.Add(time.Minute), Now: m.now, Latest: later.Add(5 * time.Minute), Reason: "x"}
+	}
+	for _, t := range m.state.Transactions {
+		if t.Unexplained != nil && t.State == Succeeded {
+			return ExplainRefund{TransactionID: t.ID, Purpose: []RefundPurpose{Settlement, Compensation}[m.pick(2)], Reason: "x"}
+		}
+	}
+	return ExplainRefund{TransactionID: "t1", Purpose: Compensation, Reason: "x"}
 }
 
 func (m *machine) pickReturnID() unit.ReturnID { return []unit.ReturnID{"r1", "r2", "r3"}[m.pick(3)] }
@@ -483,7 +652,7 @@ func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
 // It runs the machine with fixed seeds, so it always reaches the same events.
 func TestTheMachineMakesEveryEvent(t *testing.T) {
 	count := map[string]int{}
-	for seed := range uint64(30) {
+	for seed := range uint64(90) {
 		m := newMachine(t, count, rand.New(rand.NewPCG(seed, 0)).IntN)
 		for range 120 {
 			m.step()

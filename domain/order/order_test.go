@@ -8,6 +8,7 @@ import (
 
 	"daybook/domain/cart"
 	"daybook/domain/decidertest"
+	"daybook/domain/money/pricing"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
@@ -92,6 +93,7 @@ var placing = map[string]row{
 	"placing an order again with another price is refused":                    {Given: given(), When: with(func(c *Place) { c.Lines = repriced() }), Refused: ErrExists},
 	"placing an order again with another reservation is refused":              {Given: given(), When: with(func(c *Place) { c.Reservations = otherReservation() }), Refused: ErrExists},
 	"placing an order again changes nothing after its allocation was retried": {Given: given(Confirmed{}, shortOfB, AllocationRetried{Attempt: 1}, AllocationRecovered{}), When: asked, Nothing: true},
+	"a quote of other lines is refused":                                       {When: with(func(c *Place) { c.Quote = &pricing.Quote{} }), Refused: ErrQuoteInvalid},
 	"an order without lines is refused":                                       {When: with(func(c *Place) { c.Lines, c.Reservations = nil, nil }), Refused: ErrEmpty},
 	"lines that do not ascend by number are refused":                          {When: with(func(c *Place) { c.Lines = []cart.Line{lines[1], lines[0]} }), Refused: ErrLinesDisordered},
 	"a line without units is refused":                                         {When: with(func(c *Place) { c.Lines = []cart.Line{{Number: 1, Price: pounds("1")}} }), Refused: ErrLineQuantityInvalid},
@@ -306,5 +308,5 @@ func TestSettling(t *testing.T)  { orders.Run(t, settling) }
 func TestPaying(t *testing.T)    { orders.Run(t, paying) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	orders.EveryRefusalHasARow(t, Rejections, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, writing)
+	orders.EveryRefusalHasARow(t, Rejections, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, writing, goingBack, crediting)
 }

@@ -2,8 +2,10 @@ package order
 
 import (
 	"slices"
+	"time"
 
 	"daybook/domain/refunds"
+	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
 
@@ -20,6 +22,18 @@ type Transaction struct {
 	Provider      string             `json:"provider,omitempty"`
 	Reference     string             `json:"reference,omitempty"`
 	ReturnID      unit.ReturnID      `json:"return_id,omitempty"`
+	Payment       string             `json:"payment,omitempty"`
+	Tender        Tender             `json:"tender,omitempty"`
+	// Purpose is set for a refund that was asked for as compensation, or was explained.
+	Purpose RefundPurpose `json:"purpose,omitempty"`
+	// RefundID is the refund that the transaction is a part of.
+	RefundID unit.RefundID `json:"refund_id,omitempty"`
+	// Unexplained is that of TransactionRecorded, until somebody explains it.
+	Unexplained *unit.Money `json:"unexplained,omitempty"`
+	Reason      string      `json:"reason,omitempty"`
+	RespondBy   time.Time   `json:"respond_by,omitzero"`
+	// NoRefunds means that a refund of this payment has failed for good.
+	NoRefunds bool `json:"no_refunds,omitzero"`
 }
 
 // Orphan is money that came too late; see PaymentOrphaned.
@@ -56,16 +70,6 @@ func (s State) succeeded(types ...TransactionType) unit.Money {
 	return s.sum(func(t Transaction) bool { return t.State == Succeeded && slices.Contains(types, t.Type) })
 }
 
-// Owed is what the customer has to pay for everything that was not taken off: the exact
-// total, rounded to be charged. It is never below zero.
-func (s State) Owed() unit.Money { return floor(s.Total.Charge()) }
-
-// Captured is the money that came in.
-func (s State) Captured() unit.Money { return s.succeeded(Capture) }
-
-// Returned is the money that went out again, by refund or chargeback.
-func (s State) Returned() unit.Money { return s.succeeded(Refund, Chargeback) }
-
 // GivenBack is the money of all refunds and chargebacks, also of those that are pending. A sender
 // with a limit cannot pass it with several small refunds, because all of them count. Chargebacks
 // count, too, because otherwise such a sender could record a refund as a chargeback.
@@ -77,14 +81,6 @@ func (s State) GivenBack() unit.Money {
 // means no limit. The amounts have the order's currency.
 func withinRefundLimit(before, amount unit.Money, limit *unit.Money) error {
 	return refunds.WithinLimit(limit, before, amount, ErrRefundLimit, "on one order")
-}
-
-// ReturnedForGoods is the part of Returned that was given back for units that came back. Owed still
-// includes the price of these units. So this part must not be subtracted when an overpayment is
-// computed. Example: 100 are owed, 120 were captured, and 30 went back for returned units. The
-// order is still overcharged by 20.
-func (s State) ReturnedForGoods() unit.Money {
-	return s.sum(func(t Transaction) bool { return t.Type == Refund && t.State == Succeeded && t.ReturnID != "" })
 }
 
 // Authorized is the authorized amount that is not captured or voided yet.
@@ -103,61 +99,10 @@ func (s State) expiredOrCanceled() bool {
 	return s.Status == StatusExpired || s.Status == StatusCanceled
 }
 
-// PaymentState compares an order's money with what is owed. It is computed, and never set.
-type PaymentState string
-
-const (
-	Unpaid              PaymentState = "unpaid"
-	PaymentAuthorized   PaymentState = "authorized"
-	PartiallyAuthorized PaymentState = "partially_authorized"
-	PartiallyPaid       PaymentState = "partially_paid"
-	Paid                PaymentState = "paid"
-	PartiallyRefunded   PaymentState = "partially_refunded"
-	Refunded            PaymentState = "refunded"
-	Overcharged         PaymentState = "overcharged" // money is owed back
-	Voided              PaymentState = "voided"
-)
-
-// PaymentState compares what was paid with what is owed. An order that owes nothing is paid
-// without a transaction (a free order). If such an order was canceled or has expired, it is
-// unpaid, because nothing was paid. Goods that come back change what was refunded and not
-// what is owed.
-func (s State) PaymentState() PaymentState {
-	owed, captured, returned, authorized := s.Owed(), s.Captured(), s.Returned(), s.Authorized()
-	kept := captured.Minus(returned)
-	if captured.Sign() == 0 {
-		switch {
-		case authorized.Sign() > 0 && authorized.Compare(owed) >= 0:
-			return PaymentAuthorized
-		case authorized.Sign() > 0:
-			return PartiallyAuthorized
-		case s.succeeded(Void).Sign() > 0:
-			return Voided
-		case owed.Sign() == 0 && !s.expiredOrCanceled():
-			return Paid
-		}
-		return Unpaid
-	}
-	switch {
-	case kept.Sign() <= 0:
-		return Refunded
-	case kept.Plus(s.ReturnedForGoods()).Compare(owed) > 0:
-		return Overcharged
-	case captured.Compare(owed) < 0:
-		return PartiallyPaid
-	case returned.Sign() > 0:
-		return PartiallyRefunded
-	}
-	return Paid
-}
-
-// paidUp tells whether everything that is owed was paid, and nothing has to be given back.
-func (s State) paidUp() bool {
-	return s.Captured().Compare(s.Owed()) >= 0 && s.PaymentState() != Overcharged
-}
-
+// recordTransaction records a fact. What the provider itself reports is never refused because of
+// its amount. Somebody else cannot record more as given back than came in.
 func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
-	if have, found := s.Transaction(cmd.TransactionID); found {
+	if have, found := s.recorded(cmd); found {
 		if have.sameAs(cmd) {
 			return nil, nil
 		}
@@ -166,30 +111,90 @@ func recordTransaction(cmd RecordTransaction, s State) ([]Event, error) {
 	if !cmd.valid() {
 		return nil, ErrTransactionInvalid
 	}
-	if cmd.Amount.Currency != s.Currency() {
-		return nil, ErrCurrencyDiffers
-	}
-	if cmd.Amount.Sign() <= 0 {
-		return nil, ErrAmountInvalid
-	}
-	// Earlier versions have recorded such amounts, and what they left must be given back.
-	if cmd.Amount.TooFine() && !slices.ContainsFunc(s.Transactions, func(t Transaction) bool { return t.Amount.TooFine() }) {
-		return nil, ErrAmountTooFine
+	if fault := s.unreadable(cmd); fault != nil {
+		if !cmd.ByProvider || cmd.Amount.Sign() <= 0 {
+			return nil, fault
+		}
+		return s.keepUnreadable(cmd, fault)
 	}
 	t := Transaction{ID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount, Parent: cmd.Parent}
-	if err := s.possible(t); err != nil {
+	part, adopted := s.adoptedBy(cmd)
+	if err := s.mayRecord(t, cmd, adopted); err != nil {
 		return nil, err
 	}
-	if (t.Type == Refund || t.Type == Chargeback) && t.State != Failed {
-		if err := withinRefundLimit(s.GivenBack(), t.Amount, cmd.Limit); err != nil {
-			return nil, err
+	e := TransactionRecorded{
+		TransactionID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount,
+		Parent: cmd.Parent, Provider: cmd.Provider, Reference: cmd.Reference, Payment: cmd.Payment, Tender: cmd.Tender,
+		Reason: cmd.Reason, RespondBy: cmd.RespondBy, Purpose: cmd.Purpose,
+	}
+	if adopted {
+		e.Part, e.Parent = part.ID, part.Payment
+		return []Event{e}, nil
+	}
+	if t.Type == Refund && t.State != Failed && cmd.Purpose != Compensation {
+		if excess := floor(t.Amount.Minus(s.ToReturn())); excess.Sign() > 0 {
+			e.Unexplained = &excess
 		}
 	}
-	events := []Event{TransactionRecorded{
+	return s.orphaned(t, e), nil
+}
+
+// recorded finds a transaction that has the id of a report, or the provider's number of it.
+func (s State) recorded(cmd RecordTransaction) (Transaction, bool) {
+	if have, found := s.Transaction(cmd.TransactionID); found || cmd.Provider == "" || cmd.Reference == "" || !cmd.ByProvider {
+		return have, found
+	}
+	i := slices.IndexFunc(s.Transactions, func(t Transaction) bool {
+		return t.Type == cmd.Type && t.Provider == cmd.Provider && t.Reference == cmd.Reference
+	})
+	if i < 0 {
+		return Transaction{}, false
+	}
+	return s.Transactions[i], true
+}
+
+// unreadable is the refusal of an amount that cannot be recorded. nil: it can be.
+func (s State) unreadable(cmd RecordTransaction) *rule.Rejection {
+	switch {
+	case cmd.Amount.Currency != s.Currency():
+		return ErrCurrencyDiffers
+	case cmd.Amount.Sign() <= 0:
+		return ErrAmountInvalid
+	// Earlier versions have recorded such amounts, and what they left must be given back.
+	case cmd.Amount.TooFine() && !slices.ContainsFunc(s.Transactions, func(t Transaction) bool { return t.Amount.TooFine() }):
+		return ErrAmountTooFine
+	}
+	return nil
+}
+
+func (s State) keepUnreadable(cmd RecordTransaction, fault *rule.Rejection) ([]Event, error) {
+	if slices.ContainsFunc(s.Unreadable, func(u TransactionUnreadable) bool {
+		return u.TransactionID == cmd.TransactionID && u.State == cmd.State
+	}) {
+		return nil, nil
+	}
+	return []Event{TransactionUnreadable{
 		TransactionID: cmd.TransactionID, Type: cmd.Type, State: cmd.State, Amount: cmd.Amount,
-		Parent: cmd.Parent, Provider: cmd.Provider, Reference: cmd.Reference,
-	}}
-	return append(events, s.orphaned(t)...), nil
+		Provider: cmd.Provider, Reference: cmd.Reference, Code: fault.Code,
+	}}, nil
+}
+
+// mayRecord refuses what somebody records that cannot be true, or that is above their limit. What
+// is a part of a requested refund was allowed when it was requested.
+func (s State) mayRecord(t Transaction, cmd RecordTransaction, adopted bool) error {
+	if !adopted && (!cmd.ByProvider || t.Type == Authorize || t.Type == Capture || t.Type == Void) {
+		if err := s.possible(t); err != nil {
+			return err
+		}
+	}
+	if t.Type != Refund && t.Type != Chargeback || t.State == Failed {
+		return nil
+	}
+	before := s.GivenBack()
+	if adopted {
+		before = before.Minus(t.Amount)
+	}
+	return withinRefundLimit(before, t.Amount, cmd.Limit)
 }
 
 // sameAs tells whether a request repeats this transaction. It accepts the state in which the
@@ -201,13 +206,16 @@ func (t Transaction) sameAs(cmd RecordTransaction) bool {
 		return t.Type == cmd.Type && t.Amount.Equal(cmd.Amount) && (cmd.State == Pending || cmd.State == Succeeded)
 	}
 	return t.Type == cmd.Type && (cmd.State == t.State || cmd.State == t.RecordedState) && t.Amount.Equal(cmd.Amount) &&
-		t.Parent == cmd.Parent && t.Provider == cmd.Provider && t.Reference == cmd.Reference
+		(t.Parent == cmd.Parent || t.RefundID != "" && cmd.Parent == "") && t.Provider == cmd.Provider && t.Reference == cmd.Reference
 }
 
 func (cmd RecordTransaction) valid() bool {
-	types := []TransactionType{Authorize, Capture, Void, Refund, Chargeback}
+	types := []TransactionType{Authorize, Capture, Void, Refund, Chargeback, Dispute, Reversal}
 	states := []TransactionState{Pending, Succeeded, Failed}
-	return slices.Contains(types, cmd.Type) && slices.Contains(states, cmd.State)
+	purposes := []RefundPurpose{"", Settlement, Compensation}
+	tenders := []Tender{"", GiftCard, StoreCredit}
+	return slices.Contains(types, cmd.Type) && slices.Contains(states, cmd.State) && slices.Contains(tenders, cmd.Tender) &&
+		slices.Contains(purposes, cmd.Purpose) && (cmd.Purpose == "" || cmd.Type == Refund)
 }
 
 // RemedyTransactionID is the id of the void or refund that gives a transaction's money back as a
@@ -233,16 +241,83 @@ func settleTransaction(cmd SettleTransaction, s State) ([]Event, error) {
 		return nil, ErrTransactionSettled
 	}
 	t.State = cmd.State
-	if err := s.possible(t); err != nil {
-		return nil, err
+	if t.Type != Refund && t.Type != Chargeback && t.Type != Reversal { // the money of those has moved, whatever we think
+		if err := s.possible(t); err != nil {
+			return nil, err
+		}
 	}
-	if t.Type == Refund && t.State == Succeeded && t.ID == RemedyTransactionID(s.OrderID, t.Parent) {
+	if t.Type == Refund && t.State == Succeeded && s.nobodyAskedFor(t) {
 		if err := withinRefundLimit(s.GivenBack().Minus(t.Amount), t.Amount, cmd.Limit); err != nil {
 			return nil, err
 		}
 	}
-	events := []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: cmd.State, Reference: cmd.Reference}}
-	return append(events, s.orphaned(t)...), nil
+	return s.orphaned(t, TransactionSettled{TransactionID: cmd.TransactionID, State: cmd.State, Reference: cmd.Reference}), nil
+}
+
+// nobodyAskedFor tells whether the program itself has begun a refund, because the order ended. An
+// older program has recorded such a refund without a request.
+func (s State) nobodyAskedFor(t Transaction) bool {
+	refund, requested := s.Refund(t.RefundID)
+	return requested && refund.Cause != RefundAsked || t.ID == RemedyTransactionID(s.OrderID, t.Parent)
+}
+
+func (s *State) applyTransactionRecorded(e TransactionRecorded) {
+	t := Transaction{
+		ID: e.TransactionID, Type: e.Type, State: e.State, RecordedState: e.State,
+		Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference, ReturnID: e.ReturnID,
+		Payment: e.Payment, Tender: e.Tender, Purpose: e.Purpose, Unexplained: e.Unexplained, Reason: e.Reason, RespondBy: e.RespondBy,
+	}
+	s.Unreadable = slices.DeleteFunc(s.Unreadable, func(u TransactionUnreadable) bool { return u.TransactionID == e.TransactionID })
+	s.implyCredit(t)
+	part := s.part(func(_ RefundPlan, p Part) bool { return e.Part != "" && p.ID == e.Part })
+	if part == nil {
+		s.Transactions = append(s.Transactions, t)
+		return
+	}
+	i := s.transactionIndex(part.Transaction)
+	part.Transaction = t.ID
+	if i < 0 {
+		s.Transactions = append(s.Transactions, t)
+	} else {
+		t.Purpose, t.RefundID, t.Tender = s.Transactions[i].Purpose, s.Transactions[i].RefundID, s.Transactions[i].Tender
+		s.Transactions[i] = t
+	}
+	part.follows(t.State)
+}
+
+func (s *State) applyTransactionSettled(e TransactionSettled) {
+	i := s.transactionIndex(e.TransactionID)
+	if i < 0 {
+		return
+	}
+	t := &s.Transactions[i]
+	t.State = e.State
+	if t.RefundID == "" {
+		s.implyCredit(*t)
+		return
+	}
+	if part := s.part(func(_ RefundPlan, p Part) bool { return p.Transaction == t.ID }); part != nil {
+		part.follows(e.State)
+	}
+}
+
+// follows gives a part the state of its transaction.
+func (p *Part) follows(state TransactionState) {
+	switch state {
+	case Pending:
+		p.State = RefundIsSubmitted
+	case Succeeded:
+		p.State = RefundSucceeded
+	case Failed:
+		p.State = RefundHasFailed
+	}
+}
+
+func (s *State) applyRefundClaimed(e RefundClaimed) {
+	if i := s.transactionIndex(e.TransactionID); i >= 0 {
+		s.Transactions[i].ReturnID, s.Transactions[i].Unexplained = e.ReturnID, nil
+		s.implyCredit(s.Transactions[i])
+	}
 }
 
 // possible refuses what cannot be true of a transaction: a parent of the wrong type, a void
@@ -262,6 +337,14 @@ func (s State) possible(t Transaction) error {
 		return s.withinLimit(t)
 	}
 	limit := s.limit(t, "")
+	if t.Type == Dispute {
+		return nil // a bank may ask about any payment
+	}
+	if t.Type == Refund && t.Parent == "" { // also a payout of what fits no payment
+		if owed := s.ToReturn(); limit.Compare(owed) < 0 {
+			limit = owed
+		}
+	}
 	if t.Parent != "" {
 		if own := s.limit(t, t.Parent); own.Compare(limit) < 0 {
 			limit = own
@@ -293,8 +376,12 @@ func (s State) parentFits(t Transaction) error {
 		return ErrTransactionUnknown
 	}
 	want := Capture
-	if t.Type == Capture || t.Type == Void {
+	switch t.Type {
+	case Capture, Void:
 		want = Authorize
+	case Reversal:
+		want = Chargeback
+	case Authorize, Refund, Chargeback, Dispute:
 	}
 	if t.Type == Authorize || parent.Type != want || parent.State == Failed {
 		return ErrParentMismatch
@@ -305,14 +392,11 @@ func (s State) parentFits(t Transaction) error {
 // limit is the largest amount that t may have. It counts the money of one parent, or of the whole
 // order if parent is empty. Earlier refunds do not reduce the limit of a chargeback, because the
 // bank decides on it. Example: 100 were captured and 30 refunded. Another refund may be 70, and a
-// chargeback 100. A return's refund does not reduce the limit of a transaction that is recorded
-// already, so that a pending one can still succeed.
+// chargeback 100.
 func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
-	_, underWay := s.Transaction(t.ID)
 	of := func(state func(TransactionState) bool, types ...TransactionType) unit.Money {
 		return s.sum(func(other Transaction) bool {
 			return other.ID != t.ID && state(other.State) && slices.Contains(types, other.Type) &&
-				(!underWay || other.ReturnID == "") &&
 				(parent == "" || other.Parent == parent || other.ID == parent)
 		})
 	}
@@ -322,34 +406,42 @@ func (s State) limit(t Transaction, parent unit.TransactionID) unit.Money {
 	case Void:
 		return of(done, Authorize).Minus(of(done, Capture)).Minus(of(live, Void))
 	case Refund:
-		return of(done, Capture).Minus(of(live, Refund)).Minus(of(done, Chargeback))
+		return s.Refundable(parent)
 	case Chargeback:
-		return of(done, Capture).Minus(of(live, Chargeback))
+		reversed := s.sum(func(other Transaction) bool {
+			return other.Type == Reversal && other.State == Succeeded && (parent == "" || s.paymentOf(other) == parent)
+		})
+		return of(done, Capture).Minus(of(live, Chargeback)).Plus(reversed)
+	case Reversal:
+		return of(done, Chargeback).Minus(of(live, Reversal))
+	case Dispute:
+		return t.Amount
 	case Authorize, Capture:
 	}
 	panic("order: authorizations and captures have no limit")
 }
 
-// orphaned notes money that comes for an order that can no longer be confirmed, in the same
-// decision. It notes only what is more than the order owes for goods that shipped before a cancel.
-// Example: the order owes 20 for a parcel that had left, and a capture of 50 comes. Then 30 are
-// orphaned.
-func (s State) orphaned(t Transaction) []Event {
+// orphaned adds to an event that money came for an order that can no longer be confirmed, and that
+// it is to go back, in the same decision. It is only what is more than the order owes for goods
+// that shipped before a cancel. Example: the order owes 20 for a parcel that had left, and a
+// capture of 50 comes. Then 30 are orphaned.
+func (s State) orphaned(t Transaction, e Event) []Event {
 	if !s.expiredOrCanceled() || t.State != Succeeded || t.Type != Authorize && t.Type != Capture {
-		return nil
+		return []Event{e}
 	}
 	excess := t.Amount
 	if t.Type == Authorize || t.Parent == "" {
 		excess = excess.Plus(s.Authorized())
 	}
-	excess = excess.Plus(s.Captured()).Minus(s.Returned()).Plus(s.ReturnedForGoods()).Minus(s.Owed())
-	if excess.Compare(t.Amount) > 0 {
-		excess = t.Amount
-	}
+	excess = lesser(excess.Plus(s.Balance()), t.Amount)
 	if excess.Sign() <= 0 {
-		return nil
+		return []Event{e}
 	}
-	return []Event{PaymentOrphaned{TransactionID: t.ID, Amount: excess, Remedy: RemedyVoidOrRefund}}
+	events := []Event{e, PaymentOrphaned{TransactionID: t.ID, Amount: excess, Remedy: RemedyVoidOrRefund}}
+	if t.Type == Authorize {
+		return events
+	}
+	return s.refundOfEnd(RefundOfLateMoney, t.ID, events...)
 }
 
 // cover says what covers the money that the order owes. It is empty if nothing does, and for an
@@ -360,14 +452,14 @@ func (s State) cover() Cover {
 		return s.sum(func(t Transaction) bool { return t.State == Pending && slices.Contains(types, t.Type) })
 	}
 	owed := s.Owed()
-	kept := s.Captured().Minus(s.Returned()).Minus(underWay(Refund, Chargeback))
+	kept := s.Kept().Minus(underWay(Refund, Chargeback))
 	authorized := s.Authorized().Minus(underWay(Void))
 	switch {
 	case owed.Sign() <= 0:
 		return ""
 	case kept.Compare(owed) >= 0:
 		return CoveredByCapture
-	case kept.Plus(authorized).Compare(owed) >= 0:
+	case kept.Plus(authorized).Plus(s.onGiftCards()).Compare(owed) >= 0:
 		return CoveredByAuthorization
 	}
 	return ""
@@ -380,7 +472,7 @@ func (s State) orphansOfAll() (notes []Event) {
 	if len(s.Transactions) == 0 {
 		return nil
 	}
-	captured, authorized := s.Captured().Minus(s.Returned()), s.Authorized()
+	captured, authorized := s.Kept(), s.Authorized()
 	for _, t := range s.Transactions {
 		rest := &captured
 		ends := []TransactionType{Refund, Chargeback}
@@ -403,10 +495,4 @@ func (s State) orphansOfAll() (notes []Event) {
 		notes = append(notes, PaymentOrphaned{TransactionID: t.ID, Amount: left, Remedy: RemedyVoidOrRefund})
 	}
 	return notes
-}
-
-// NeedsAttention tells whether a person has to look at the order: its stock was lost, or the order
-// has ended and money was kept that it does not owe.
-func (s State) NeedsAttention() bool {
-	return s.AllocationFailed || s.expiredOrCanceled() && s.Captured().Minus(s.Returned()).Plus(s.ReturnedForGoods()).Compare(s.Owed()) > 0
 }

@@ -13,6 +13,7 @@ var (
 	ErrEmpty           = &rule.Rejection{Code: "order-empty", Detail: "An order needs at least one line."}
 	ErrLinesDisordered = &rule.Rejection{Code: "order-lines-disordered", Detail: "Line numbers must ascend."}
 	ErrCurrencyMixed   = &rule.Rejection{Code: "order-currency-mixed", Detail: "Every line must be priced in the order's currency."}
+	ErrQuoteInvalid    = &rule.Rejection{Code: "order-quote-invalid", Detail: "The quote is not of the order's lines, or it does not add up."}
 	ErrNotReserved     = &rule.Rejection{Code: "order-stock-not-held", Detail: "The stock that is reserved for the order is not what its lines need."}
 	ErrNotConfirmed    = &rule.Rejection{Code: "order-not-confirmed", Detail: "The order is not confirmed."}
 	ErrExpired         = &rule.Rejection{Code: "order-expired", Detail: "The order was not confirmed in time."}
@@ -26,7 +27,7 @@ var (
 
 // The refusals about money. A report of a payment provider is a fact, so it is refused only if it
 // cannot be true. A capture of more than what is owed can be true, and leads to a state
-// (Overcharged).
+// (Overpaid).
 var (
 	ErrTransactionUnknown = &rule.Rejection{Code: "transaction-unknown", Detail: "The order has no such transaction."}
 	ErrTransactionDiffers = &rule.Rejection{Code: "transaction-differs", Detail: "Another transaction of the order has this id."}
@@ -42,6 +43,23 @@ var (
 
 // ErrRefundLimit refuses a refund or a chargeback whose sender may not give back so much.
 var ErrRefundLimit = &rule.Rejection{Code: "refund-above-limit", Detail: "Without the permission refunds.unlimited, all refunds of one order together must not exceed the shop's limit."}
+
+// The refusals about refunds and the pot of an order.
+var (
+	ErrRefundUnknown    = &rule.Rejection{Code: "refund-unknown", Detail: "The order has no such refund, or the refund has no such part."}
+	ErrRefundDiffers    = &rule.Rejection{Code: "order-refund-differs", Detail: "Another refund of the order has this id."}
+	ErrRefundParts      = &rule.Rejection{Code: "refund-parts-differ", Detail: "The parts of a refund must name each payment once, and add up to its amount."}
+	ErrRefundUnplaced   = &rule.Rejection{Code: "refund-unplaced", Detail: "No payment can take the refund. Pay it out in another way, and record that as a refund without a parent."}
+	ErrRefundUnderWay   = &rule.Rejection{Code: "refund-under-way", Detail: "The refund has no known outcome yet, or this is not its next attempt."}
+	ErrNothingToExplain = &rule.Rejection{Code: "refund-not-unexplained", Detail: "The transaction is no refund that somebody has to explain."}
+	ErrCreditDiffers    = &rule.Rejection{Code: "credit-differs", Detail: "Another credit of the order has this id."}
+	ErrPaymentDue       = &rule.Rejection{Code: "order-payment-due", Detail: "The order was paid, but the money went back although it is owed. Collect it, write it off or say that it was a compensation, and ship then."}
+	ErrNothingPaid      = &rule.Rejection{Code: "order-not-paid", Detail: "Nothing was paid for the order, so there is no difference to write off."}
+	ErrWriteOffLimit    = &rule.Rejection{Code: "write-off-above-limit", Detail: "Without the permission money.write_off, only a difference within the shop's tolerance can be written off."}
+	ErrConfirmed        = &rule.Rejection{Code: "order-confirmed", Detail: "The order is confirmed, so it has no deadline."}
+	ErrDeadlineEarlier  = &rule.Rejection{Code: "deadline-not-later", Detail: "The new deadline must be later than the present one."}
+	ErrDeadlineTooLate  = &rule.Rejection{Code: "deadline-too-late", Detail: "The new deadline is later than the shop allows."}
+)
 
 // The refusals about what comes back.
 var (
@@ -76,13 +94,15 @@ var ErrTextInvalid = &rule.Rejection{Code: "order-text-invalid", Detail: "A text
 
 // Rejections are all refusals of this package.
 var Rejections = []*rule.Rejection{
-	ErrNotFound, ErrExists, ErrIDTaken, ErrHasCustomer, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrNotReserved,
+	ErrNotFound, ErrExists, ErrIDTaken, ErrHasCustomer, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrQuoteInvalid, ErrNotReserved,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
 	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
 	ErrAmountInvalid, ErrAmountTooFine, ErrAmountExceeded, ErrAmountLimit, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
+	ErrRefundUnknown, ErrRefundDiffers, ErrRefundParts, ErrRefundUnplaced, ErrRefundUnderWay, ErrNothingToExplain, ErrCreditDiffers,
+	ErrPaymentDue, ErrNothingPaid, ErrWriteOffLimit, ErrConfirmed, ErrDeadlineEarlier, ErrDeadlineTooLate,
 }
 
 // idTaken does not say which cart has the id, because callers must not learn about the orders

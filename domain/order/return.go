@@ -78,6 +78,7 @@ func (s *State) applyReturnReleased(id unit.ReturnID) {
 		return
 	}
 	s.Returns[at].Released = true
+	s.takeBackCredits(id)
 	for _, l := range s.Returns[at].Lines {
 		if i, found := s.lineIndex(l.Line); found {
 			s.Lines[i].Returning -= l.Quantity
@@ -111,11 +112,17 @@ func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 	case found && (have.ReturnID != "" || have.Type != Refund || have.State == Failed || !have.Amount.Equal(cmd.Amount)):
 		return nil, ErrTransactionDiffers
 	}
+	if slices.ContainsFunc(s.RefusedRefunds, cmd.refusedBy) {
+		return nil, exceeded(s.leftForReturn(cmd), cmd.Amount)
+	}
 	if err := s.shareWithinLimit(cmd); err != nil {
 		return nil, err
 	}
 	switch {
 	case !found:
+		if left := s.leftForReturn(cmd); cmd.Amount.Compare(left) > 0 {
+			return nil, exceeded(left, cmd.Amount)
+		}
 		return []Event{TransactionRecorded{
 			TransactionID: cmd.TransactionID, Type: Refund, State: Succeeded, Amount: cmd.Amount,
 			Provider: cmd.Provider, Reference: cmd.Reference, ReturnID: cmd.ReturnID,
@@ -124,4 +131,29 @@ func recordReturnRefund(cmd RecordReturnRefund, s State) ([]Event, error) {
 		return []Event{TransactionSettled{TransactionID: cmd.TransactionID, State: Succeeded, Reference: cmd.Reference}, claim}, nil
 	}
 	return []Event{claim}, nil
+}
+
+// leftForReturn is the most that a return can give back: what the order has to return. If the order
+// has no credit of the return, because an older program received the goods, the refund stands for
+// the credit.
+func (s State) leftForReturn(cmd RecordReturnRefund) unit.Money {
+	left := s.Refundable("")
+	if s.credits(cmd.ReturnID) {
+		return s.ToReturn()
+	}
+	return lesser(left, s.Kept())
+}
+
+func (cmd RecordReturnRefund) refusedBy(no ReturnRefundRefused) bool {
+	return no.ReturnID == cmd.ReturnID && no.TransactionID == cmd.TransactionID && no.Amount.Equal(cmd.Amount)
+}
+
+// refuseReturnRefund makes a refusal final: several drivers may ask, at different times, and must
+// get the same reply.
+func refuseReturnRefund(cmd RefuseReturnRefund, s State) ([]Event, error) {
+	ask := RecordReturnRefund{ReturnID: cmd.ReturnID, TransactionID: cmd.TransactionID, Amount: cmd.Amount}
+	if have, found := s.Transaction(cmd.TransactionID); found && have.ReturnID == cmd.ReturnID || slices.ContainsFunc(s.RefusedRefunds, ask.refusedBy) {
+		return nil, nil
+	}
+	return []Event{ReturnRefundRefused{ReturnID: cmd.ReturnID, TransactionID: cmd.TransactionID, Amount: cmd.Amount, Limit: floor(s.leftForReturn(ask))}}, nil
 }

@@ -86,6 +86,9 @@ func (s State) mayShip() *rule.Rejection {
 	if _, open := s.allocating(); open {
 		return ErrStockUnsettled
 	}
+	if len(s.Transactions) > 0 && s.PaymentState() == Due {
+		return ErrPaymentDue
+	}
 	return nil
 }
 
@@ -160,6 +163,7 @@ func (s *State) applyShipped(e Shipped) {
 		parcel.Lines[i] = LineQuantity{Line: l.Line, Quantity: l.Quantity}
 		if at, found := s.lineIndex(l.Line); found {
 			s.Lines[at].Shipped += l.Quantity
+			s.deliverUnits(at, l.Quantity)
 		}
 		if l.Kind != unit.Stocked {
 			continue

@@ -6,13 +6,16 @@ import (
 	"strings"
 	"time"
 
+	"daybook/domain/cart"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/shares"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 6
+const FoldVersion = 9
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -51,11 +54,34 @@ type State struct {
 	// Total is the exact amount of everything not taken off.
 	Total unit.Money `json:"total"`
 	Lines []Line     `json:"lines,omitempty"` // by ascending number
+	// Accounts means that each line and charge has an account; see amounts.go.
+	Accounts bool     `json:"accounts,omitzero"`
+	Charges  []Charge `json:"charges,omitempty"` // by number
+	// Quote is that of Placed.
+	Quote *pricing.Quote `json:"quote,omitempty"`
 	// Holdings are ordered by SKU. Those of one SKU are in the order in which they were
 	// placed.
-	Holdings     []Holding     `json:"holdings,omitempty"`
-	Shipments    []Shipment    `json:"shipments,omitempty"`
+	Holdings  []Holding  `json:"holdings,omitempty"`
+	Shipments []Shipment `json:"shipments,omitempty"`
+	// Holds are what the order holds, or has held, besides stock.
+	Holds        []cart.Hold   `json:"holds,omitempty"`
 	Transactions []Transaction `json:"transactions,omitempty"`
+	// Credits lower what the order owes. Credited is the sum of their amounts, and CreditedWorth of
+	// their exact worth.
+	Credits       []CreditState `json:"credits,omitempty"`
+	Credited      unit.Money    `json:"credited"`
+	CreditedWorth unit.Money    `json:"credited_worth"`
+	// WrittenOff is money that the shop does not ask for any more, and KeptAsGain money that it
+	// does not give back. Lost is money that was written off although the order never owed it: more
+	// went out than came in.
+	WrittenOff unit.Money   `json:"written_off"`
+	Lost       unit.Money   `json:"lost"`
+	KeptAsGain unit.Money   `json:"kept_as_gain"`
+	Refunds    []RefundPlan `json:"refunds,omitempty"`
+	// RefusedRefunds are refunds of returns that the order has refused.
+	RefusedRefunds []ReturnRefundRefused `json:"refused_refunds,omitempty"`
+	// Unreadable are reports of providers whose amounts cannot be recorded.
+	Unreadable []TransactionUnreadable `json:"unreadable,omitempty"`
 	// Returns are the returns that bring units of the order back, and those that were
 	// released.
 	Returns []Return `json:"returns,omitempty"`
@@ -84,6 +110,8 @@ type Line struct {
 	Shipped   unit.Quantity `json:"shipped,omitzero"`
 	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
 	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return is bringing them back
+	// Account is the line's money, if the order has accounts.
+	Account shares.Account `json:"account,omitzero"`
 }
 
 // Open is what can still be shipped or canceled.
@@ -127,12 +155,20 @@ func (s State) Currency() unit.Currency { return s.Total.Currency }
 
 // Clone returns a copy that shares with s nothing that Evolve changes.
 func (s State) Clone() State {
-	s.Lines = slices.Clone(s.Lines)
+	s.Lines = slices.Clone(s.Lines) // nobody changes the lists of an account in place
+	s.Charges = slices.Clone(s.Charges)
 	s.Holdings = slices.Clone(s.Holdings)
 	s.Shipments = slices.Clone(s.Shipments)
 	s.Transactions = slices.Clone(s.Transactions)
 	s.Returns = slices.Clone(s.Returns)
 	s.Orphans = slices.Clone(s.Orphans)
+	s.Credits = slices.Clone(s.Credits)
+	s.Unreadable = slices.Clone(s.Unreadable)
+	s.RefusedRefunds = slices.Clone(s.RefusedRefunds)
+	s.Refunds = slices.Clone(s.Refunds)
+	for i := range s.Refunds {
+		s.Refunds[i].Parts = slices.Clone(s.Refunds[i].Parts)
+	}
 	s.Unsettled = slices.Clone(s.Unsettled)
 	return s
 }
@@ -184,14 +220,12 @@ func Evolve(s State, e Event) State {
 	case Expired:
 		s.applyExpired()
 	case TransactionRecorded:
-		s.Transactions = append(s.Transactions, Transaction{
-			ID: e.TransactionID, Type: e.Type, State: e.State, RecordedState: e.State,
-			Amount: e.Amount, Parent: e.Parent, Provider: e.Provider, Reference: e.Reference, ReturnID: e.ReturnID,
-		})
+		s.applyTransactionRecorded(e)
 	case TransactionSettled:
-		if i := s.transactionIndex(e.TransactionID); i >= 0 {
-			s.Transactions[i].State = e.State
-		}
+		s.applyTransactionSettled(e)
+	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
+		DifferenceWrittenOff, DeadlineExtended:
+		s.evolveMoney(e)
 	case Shipped:
 		s.applyShipped(e)
 	case Delivered:
@@ -213,9 +247,7 @@ func Evolve(s State, e Event) State {
 	case ReturnReleased:
 		s.applyReturnReleased(e.ReturnID)
 	case RefundClaimed:
-		if i := s.transactionIndex(e.TransactionID); i >= 0 {
-			s.Transactions[i].ReturnID = e.ReturnID
-		}
+		s.applyRefundClaimed(e)
 	case TakenOver:
 		s.applyTakenOver(e)
 	case Archived:
@@ -224,6 +256,32 @@ func Evolve(s State, e Event) State {
 		s.Archived = false
 	}
 	return s
+}
+
+// evolveMoney is the part of Evolve about refunds, credits and the like.
+func (s *State) evolveMoney(e Event) {
+	switch e := any(e).(type) {
+	case TransactionUnreadable:
+		s.Unreadable = append(s.Unreadable, e)
+	case Credited:
+		s.applyCredited(e)
+	case RefundRequested:
+		s.applyRefundRequested(e)
+	case RefundSubmitted:
+		s.applyRefundSubmitted(e)
+	case RefundSettled:
+		s.applyRefundSettled(e)
+	case ReturnRefundRefused:
+		s.RefusedRefunds = append(s.RefusedRefunds, e)
+	case RefundExplained:
+		if i := s.transactionIndex(e.TransactionID); i >= 0 {
+			s.Transactions[i].Purpose, s.Transactions[i].Unexplained = e.Purpose, nil
+		}
+	case DifferenceWrittenOff:
+		s.applyWrittenOff(e)
+	case DeadlineExtended:
+		s.ConfirmBy = e.ConfirmBy
+	}
 }
 
 // OwnedBy tells whether the order belongs to an owner: to its customer, or, if it has none, to the

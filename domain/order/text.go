@@ -1,6 +1,8 @@
 package order
 
 import (
+	"cmp"
+
 	"daybook/domain/unit"
 )
 
@@ -22,16 +24,31 @@ func (s State) texts(cmd Command) error {
 				return err
 			}
 		}
+		if err := cmp.Or(line("payment", cmd.Payment), note("reason", cmd.Reason)); err != nil {
+			return err
+		}
 		return line("reference", cmd.Reference)
 	case SettleTransaction:
 		return line("reference", cmd.Reference)
+	case RequestRefund:
+		return note("reason", cmd.Reason)
+	case SettleRefund:
+		return cmp.Or(line("reference", cmd.Reference), line("code", cmd.Code))
+	case ExplainRefund:
+		return note("reason", cmd.Reason)
+	case WriteOff:
+		return note("reason", cmd.Reason)
+	case Extend:
+		return note("reason", cmd.Reason)
+	case Credit:
+		return note("reason", cmd.Reason)
 	case Ship:
 		if err := line("carrier", cmd.Carrier); err != nil {
 			return err
 		}
 		return line("tracking", cmd.Tracking)
 	case Claim, Place, Confirm, ReleaseHold, Expire, Deliver, Complete, SettleStock, FailAllocation, RetryAllocation,
-		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, TakeOver, Archive, Unarchive:
+		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, SubmitRefund, TakeOver, Archive, Unarchive:
 	}
 	return nil
 }

@@ -5,17 +5,19 @@ import "daybook/domain/wire"
 // The wire names. They are storage format: a name once used stays readable, and
 // a changed shape gets a new version.
 const (
-	typeListed   = "product.listed.v1"
-	typeRetitled = "product.retitled.v1"
-	typePriced   = "product.priced.v1"
-	typeRetired  = "product.retired.v1"
+	typeListed    = "product.listed.v1"
+	typeRetitled  = "product.retitled.v1"
+	typePriced    = "product.priced.v1"
+	typeDescribed = "product.described.v1"
+	typeRetired   = "product.retired.v1"
 )
 
 var decoders = wire.Decoders[Event]{
-	typeListed:   read[Listed],
-	typeRetitled: read[Retitled],
-	typePriced:   read[Priced],
-	typeRetired:  read[Retired],
+	typeListed:    read[Listed],
+	typeRetitled:  read[Retitled],
+	typePriced:    read[Priced],
+	typeDescribed: read[Described],
+	typeRetired:   read[Retired],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -37,6 +39,8 @@ func typeName(e Event) string {
 		return typeRetitled
 	case Priced:
 		return typePriced
+	case Described:
+		return typeDescribed
 	case Retired:
 		return typeRetired
 	}

@@ -22,6 +22,15 @@ type SetPrice struct {
 	Price unit.Money
 }
 
+// Describe says what prices, taxes and shipping need to know of the product. A member that is nil
+// stays as it is.
+type Describe struct {
+	TaxClass   *string
+	Categories *[]string
+	Grams      *int64
+	GiftCard   *bool
+}
+
 // Retire takes the product off sale.
 type Retire struct {
 	Reason string
@@ -29,4 +38,5 @@ type Retire struct {
 
 func (List) productCommand()     {}
 func (SetPrice) productCommand() {}
+func (Describe) productCommand() {}
 func (Retire) productCommand()   {}

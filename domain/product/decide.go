@@ -1,6 +1,14 @@
 package product
 
-import "daybook/domain/unit"
+import (
+	"slices"
+
+	"daybook/domain/money/faults"
+	"daybook/domain/unit"
+)
+
+// MaxGrams is the largest weight of one unit: 100 tons.
+const MaxGrams = 100_000_000
 
 // Decide applies the rules to a command. The result is events, nothing (it is already so) or a
 // *rule.Rejection. It never changes s.
@@ -10,6 +18,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return list(cmd, s)
 	case SetPrice:
 		return setPrice(cmd, s)
+	case Describe:
+		return describe(cmd, s)
 	case Retire:
 		return retire(cmd, s)
 	}
@@ -47,6 +57,45 @@ func setPrice(cmd SetPrice, s State) ([]Event, error) {
 		return nil, nil
 	}
 	return []Event{Priced{Price: cmd.Price}}, nil
+}
+
+func describe(cmd Describe, s State) ([]Event, error) {
+	switch s.Phase {
+	case NotListed:
+		return nil, ErrNotFound
+	case OffSale:
+		return nil, ErrRetired
+	case OnSale:
+	}
+	next := s.Description
+	if cmd.TaxClass != nil {
+		next.TaxClass = *cmd.TaxClass
+	}
+	if cmd.Categories != nil {
+		next.Categories = *cmd.Categories
+	}
+	if cmd.Grams != nil {
+		next.Grams = *cmd.Grams
+	}
+	if cmd.GiftCard != nil {
+		next.GiftCard = *cmd.GiftCard
+	}
+	var found faults.List
+	found.Code("/tax_class", next.TaxClass)
+	found.Codes("/categories", next.Categories)
+	found.If(next.Grams < 0 || next.Grams > MaxGrams, "/weight_grams", "want 0 to %d", MaxGrams)
+	found.If(next.GiftCard && s.Kind != unit.Service, "/gift_card", "a gift card is a service, because there is no stock of it")
+	if err := found.Refusal(ErrDescriptionInvalid); err != nil {
+		return nil, err
+	}
+	if next.same(s.Description) {
+		return nil, nil
+	}
+	return []Event{Described{next}}, nil
+}
+
+func (d Description) same(other Description) bool {
+	return d.TaxClass == other.TaxClass && slices.Equal(d.Categories, other.Categories) && d.Grams == other.Grams && d.GiftCard == other.GiftCard
 }
 
 func retire(cmd Retire, s State) ([]Event, error) {

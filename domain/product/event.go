@@ -41,7 +41,24 @@ type Retired struct {
 	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
-func (Listed) productEvent()   {}
-func (Retitled) productEvent() {}
-func (Priced) productEvent()   {}
-func (Retired) productEvent()  {}
+// Described says what prices, taxes and shipping need to know of the product. It replaces what was
+// said before.
+type Described struct {
+	Description
+}
+
+// Description is what prices, taxes and shipping need to know of a product.
+type Description struct {
+	TaxClass   string   `json:"tax_class,omitempty" class:"open"` // empty: the default class of the legal entity
+	Categories []string `json:"categories,omitempty" class:"open"`
+	Grams      int64    `json:"weight_grams,omitzero"` // of one unit
+	// GiftCard: the product is a gift card. It has no tax and no discount, because it pays for
+	// other things.
+	GiftCard bool `json:"gift_card,omitzero"`
+}
+
+func (Listed) productEvent()    {}
+func (Retitled) productEvent()  {}
+func (Priced) productEvent()    {}
+func (Described) productEvent() {}
+func (Retired) productEvent()   {}

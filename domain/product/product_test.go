@@ -30,6 +30,10 @@ func rows(t testing.TB) map[string]row {
 	list := List{SKU: "LAMP", Title: "A lamp", Kind: unit.Stocked}
 	pounds, less, euros := money(t, "2.55", "GBP"), money(t, "-2.55", "GBP"), money(t, "3", "EUR")
 
+	class, grams, below, odd, yes := "books", int64(350), int64(-1), "two words", true
+	describing := Describe{TaxClass: &class, Categories: &[]string{"reading"}, Grams: &grams}
+	described := Described{Description{TaxClass: "books", Categories: []string{"reading"}, Grams: 350}}
+
 	return map[string]row{
 		"a product can be listed":                                      {When: list, Then: []Event{listed}},
 		"listing a product again with the same title does nothing":     {Given: []Event{listed}, When: list, Nothing: true},
@@ -57,6 +61,18 @@ func rows(t testing.TB) map[string]row {
 		"the price of a product that is not listed cannot be set": {When: SetPrice{pounds}, Refused: ErrNotFound},
 		"the price of a retired product cannot be set":            {Given: []Event{listed, Retired{}}, When: SetPrice{pounds}, Refused: ErrRetired},
 		"the price of a product that was listed again can be set": {Given: []Event{listed, Retired{}, listed}, When: SetPrice{pounds}, Then: []Event{Priced{pounds}}},
+		"a product can be described":                              {Given: []Event{listed}, When: describing, Then: []Event{described}},
+		"the same description again does nothing":                 {Given: []Event{listed, described}, When: describing, Nothing: true},
+		"a part of a description can be changed":                  {Given: []Event{listed, described}, When: Describe{Grams: new(int64)}, Then: []Event{Described{Description{TaxClass: "books", Categories: []string{"reading"}}}}},
+		"a description survives another listing":                  {Given: []Event{listed, described, Retired{}, listed}, When: describing, Nothing: true},
+		"a service can be a gift card":                            {Given: []Event{postage}, When: Describe{GiftCard: &yes}, Then: []Event{Described{Description{GiftCard: true}}}},
+		"goods cannot be a gift card":                             {Given: []Event{listed}, When: Describe{GiftCard: &yes}, Refused: ErrDescriptionInvalid.With("", map[string]any{"field": "/gift_card"})},
+		"a weight is not below zero":                              {Given: []Event{listed}, When: Describe{Grams: &below}, Refused: ErrDescriptionInvalid.With("", map[string]any{"field": "/weight_grams"})},
+		"a tax class is a name":                                   {Given: []Event{listed}, When: Describe{TaxClass: &odd}, Refused: ErrDescriptionInvalid.With("", map[string]any{"field": "/tax_class"})},
+		"a category is a name":                                    {Given: []Event{listed}, When: Describe{Categories: &[]string{"a", odd}}, Refused: ErrDescriptionInvalid.With("", map[string]any{"field": "/categories/1"})},
+		"a category is named once":                                {Given: []Event{listed}, When: Describe{Categories: &[]string{"a", "a"}}, Refused: ErrDescriptionInvalid.With("", map[string]any{"field": "/categories/1"})},
+		"a product that is not listed cannot be described":        {When: describing, Refused: ErrNotFound},
+		"a retired product cannot be described":                   {Given: []Event{listed, Retired{}}, When: describing, Refused: ErrRetired},
 		"a product can be retired":                                {Given: []Event{listed}, When: Retire{"sold out"}, Then: []Event{Retired{"sold out"}}},
 		"retiring a product again does nothing":                   {Given: []Event{listed, Retired{}}, When: Retire{"really"}, Nothing: true},
 		"a product that is not listed cannot be retired":          {When: Retire{}, Refused: ErrNotFound},
@@ -103,6 +119,8 @@ func TestWireForm(t *testing.T) {
 		Priced{Price: money(t, "2.55", "GBP")},
 		Retired{Reason: "no longer made"},
 		Retired{},
+		Described{Description{TaxClass: "books", Categories: []string{"reading", "children"}, Grams: 350}},
+		Described{Description{GiftCard: true}},
 	})
 }
 

@@ -6,7 +6,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // State is what the rules need to know of a product. The zero State is a code
 // that was never listed.
@@ -15,6 +15,8 @@ type State struct {
 	Title  string                       `json:"title,omitempty"`
 	Kind   unit.Kind                    `json:"kind,omitempty"`
 	Prices map[unit.Currency]unit.Money `json:"prices,omitempty"`
+	// Description is empty if the product was never described.
+	Description Description `json:"description,omitzero"`
 }
 
 // Phase is where a product is in its life; empty before it begins.
@@ -39,6 +41,8 @@ func Evolve(s State, e Event) State {
 			s.Prices = map[unit.Currency]unit.Money{}
 		}
 		s.Prices[e.Price.Currency] = e.Price
+	case Described:
+		s.Description = e.Description
 	case Retired:
 		s.Phase = OffSale
 	}

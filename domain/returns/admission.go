@@ -21,6 +21,8 @@ type OpenOrderStep struct {
 	Step   OrderStep          `json:"step"`
 	Ref    unit.TransactionID `json:"ref,omitempty"`
 	Shares []Share            `json:"shares,omitempty"` // of a refund; a release has none and goes to all orders that were asked to admit
+	// Credits are of a credit.
+	Credits []OrderCredit `json:"credits,omitempty"`
 }
 
 // byOrder adds up the linked units of the lines, by order and order line. So each order is

@@ -70,6 +70,10 @@ type RecordRefund struct {
 	// Limit is the most that may be given back for the return in all, in the currency of Amount.
 	// nil: the sender has no limit.
 	Limit *unit.Money
+	// Of says which part belongs to which order; the rest belongs to none. nil: the orders get it
+	// one after the other (State.shares). The importer uses it for refunds of the past that were
+	// more than the order was paid.
+	Of []Share
 }
 
 // Close ends a return after all its units were received.

@@ -204,7 +204,7 @@ func approve(s State) ([]Event, error) {
 	if s.Admission == AdmissionAsked {
 		return nil, ErrNotAdmitted
 	}
-	return []Event{Approved{}}, nil
+	return []Event{Approved{Credits: s.creditsOfServices()}}, nil
 }
 
 func decline(cmd Decline, s State) ([]Event, error) {
@@ -260,7 +260,7 @@ func receive(cmd Receive, s State) ([]Event, error) {
 		}
 		awaited[l.Line-1] -= l.Quantity
 	}
-	return []Event{Received{Receipt: next, Lines: cmd.Lines}}, nil
+	return []Event{Received{Receipt: next, Lines: cmd.Lines, Credits: s.creditsOf(cmd.Lines)}}, nil
 }
 
 func (s State) mayReceive(l ReceivedLine, awaited []unit.Quantity) *rule.Rejection {
@@ -312,7 +312,9 @@ func recordRefund(cmd RecordRefund, s State) ([]Event, error) {
 		return nil, ErrAmountExceeded.With(ErrAmountExceeded.Detail,
 			map[string]any{"refundable": left, "requested": e.Amount})
 	}
-	e.Shares = s.shares(e.Amount)
+	if e.Shares = cmd.Of; cmd.Of == nil {
+		e.Shares = s.shares(e.Amount)
+	}
 	if err := s.mayGiveBack(e); err != nil {
 		return nil, err
 	}

@@ -80,7 +80,26 @@ type AdmissionRefused struct {
 }
 
 // Approved allows the customer to send the goods. The return is open from now on.
-type Approved struct{}
+type Approved struct {
+	// Credits are what the orders owe less for services. Older programs did not record them.
+	Credits []OrderCredit `json:"credits,omitempty"`
+}
+
+// OrderCredit is what an order owes less because units came back. The money is given back on the
+// order: a return has no money of its own.
+type OrderCredit struct {
+	OrderID unit.OrderID    `json:"order_id"`
+	Lines   []CreditedUnits `json:"lines,omitempty"` // by ascending line, each once
+	// Worth is what units are worth that belong to no line of the order.
+	Worth *unit.Money `json:"worth,omitempty"`
+}
+
+// CreditedUnits is units of one line of an order, and what the return credits for all of them.
+type CreditedUnits struct {
+	Line     int           `json:"line"`
+	Quantity unit.Quantity `json:"quantity"`
+	Worth    unit.Money    `json:"worth"`
+}
 
 // Declined ends the return.
 type Declined struct {
@@ -116,6 +135,8 @@ type Received struct {
 	// Receipt numbers the arrivals: 1, 2, ...
 	Receipt int            `json:"receipt"`
 	Lines   []ReceivedLine `json:"lines"`
+	// Credits are what the orders owe less. Older programs did not record them.
+	Credits []OrderCredit `json:"credits,omitempty"`
 }
 
 // Refunded records money given back for the return.
@@ -161,6 +182,8 @@ const (
 	// StepRelease asks the orders to release the admitted units, because the return brings nothing
 	// back.
 	StepRelease OrderStep = "release"
+	// StepCredit asks the orders to owe less, because units came back.
+	StepCredit OrderStep = "credit"
 	// StepRefund asks the orders to record the shares of a refund.
 	StepRefund OrderStep = "refund"
 )
@@ -168,7 +191,7 @@ const (
 // OrdersSettled says that the orders have recorded what a step asks of them.
 type OrdersSettled struct {
 	Step OrderStep          `json:"step"`
-	Ref  unit.TransactionID `json:"ref,omitempty"` // of a refund
+	Ref  unit.TransactionID `json:"ref,omitempty"` // of a refund, or CreditRef of a credit
 }
 
 // Closed ends a received return.

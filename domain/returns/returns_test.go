@@ -40,13 +40,17 @@ var (
 		{Line: 1, Quantity: 1, Disposition: Restocked, Location: "main"},
 		{Line: 1, Quantity: 1, Disposition: Damaged, Location: "main"},
 	}
-	firstReceipt = Received{Receipt: 1, Lines: twoOfA}
+	firstReceipt = Received{Receipt: 1, Lines: twoOfA, Credits: []OrderCredit{{OrderID: "o1", Lines: []CreditedUnits{{Line: 2, Quantity: 2, Worth: pounds("5.01")}}}}}
 	theRest      = []ReceivedLine{
 		{Line: 1, Quantity: 1, Disposition: Lost, Location: "main"},
 		{Line: 2, Quantity: 1, Disposition: WrongItem, Location: "main"},
 	}
-	lastReceipt = Received{Receipt: 2, Lines: theRest}
-	isNoted     = CreditNoted{
+	lastReceipt = Received{Receipt: 2, Lines: theRest, Credits: []OrderCredit{
+		{OrderID: "o2", Lines: []CreditedUnits{{Line: 1, Quantity: 1, Worth: pounds("2.505")}}},
+		{OrderID: "o1", Worth: worth("10")}, // the unit of B has no link
+	}}
+	approved = Approved{Credits: []OrderCredit{{OrderID: "o1", Worth: worth("3.95")}}}
+	isNoted  = CreditNoted{
 		ReturnID: "n1", CustomerID: "u1", Reference: "A563186", Country: "United Kingdom", Reason: "bad_debt", Amount: pounds("-11062.06"),
 		Lines: []CreditLine{{Number: 1, SKU: "B", SKUText: "b", Title: "Adjust bad debt", Quantity: 1, Price: pounds("-11062.06")}},
 	}
@@ -54,6 +58,17 @@ var (
 		ReturnID: "n1", CustomerID: "u1", Reference: "A563186", Currency: "GBP", Country: "United Kingdom", Reason: "bad_debt", Lines: isNoted.Lines,
 	}
 )
+
+// uncredited is a receipt as older programs recorded it.
+func uncredited(e Received) Received {
+	e.Credits = nil
+	return e
+}
+
+func worth(text string) *unit.Money {
+	amount := pounds(text)
+	return &amount
+}
 
 func given(events ...Event) []Event { return append([]Event{isRequested}, events...) }
 func open(events ...Event) []Event  { return given(append([]Event{Approved{}}, events...)...) }
@@ -114,7 +129,7 @@ var asking = map[string]row{
 	"a return can be without an order":                                                          {When: withLine(func(l *Line) { l.Links = nil }), Then: []Event{unlinked()}},
 	"admitting a return that an older program recorded changes nothing":                         {Given: given(), When: Admit{}, Nothing: true},
 	"a command to a return that was not requested is refused":                                   {When: Approve{}, Refused: ErrNotFound},
-	"a requested return can be approved":                                                        {Given: given(), When: Approve{}, Then: []Event{Approved{}}},
+	"a requested return can be approved":                                                        {Given: given(), When: Approve{}, Then: []Event{approved}},
 	"approving a return again changes nothing":                                                  {Given: open(firstReceipt), When: Approve{}, Nothing: true},
 	"a requested return can be declined":                                                        {Given: given(), When: Decline{Reason: "worn"}, Then: []Event{Declined{Reason: "worn"}}},
 	"declining again changes nothing":                                                           {Given: given(Declined{}), When: Decline{Reason: "x"}, Nothing: true},
@@ -163,7 +178,7 @@ var receiving = map[string]row{
 	"the rest can come with a second receipt":                               {Given: open(firstReceipt), When: Receive{Receipt: 2, Lines: theRest}, Then: []Event{lastReceipt}},
 	"a receipt that skips a number is refused":                              {Given: open(firstReceipt), When: Receive{Receipt: 3, Lines: theRest}, Refused: facts(ErrReceiptOrder, map[string]any{"next": 2})},
 	"a receipt without a number gets the next one":                          {Given: open(firstReceipt), When: Receive{Lines: theRest}, Then: []Event{lastReceipt}},
-	"a receipt without a number is a new one, also with the same lines":     {Given: open(oneLost(1)), When: Receive{Lines: oneLost(1).Lines}, Then: []Event{oneLost(2)}, Repeats: true},
+	"a receipt without a number is a new one, also with the same lines":     {Given: open(oneLost(1)), When: Receive{Lines: oneLost(1).Lines}, Then: []Event{creditedLost(2)}, Repeats: true},
 	"a receipt with a negative number is refused":                           {Given: open(firstReceipt), When: Receive{Receipt: -1, Lines: theRest}, Refused: ErrReceiptOrder},
 	"a receipt is refused before the return is approved":                    {Given: given(), When: Receive{Receipt: 1, Lines: twoOfA}, Refused: ErrNotApproved},
 	"a receipt of a declined return is refused":                             {Given: given(Declined{}), When: Receive{Receipt: 1, Lines: twoOfA}, Refused: ErrDeclined},
@@ -184,6 +199,13 @@ var receiving = map[string]row{
 	"settling the stock of a receipt again changes nothing":                 {Given: open(firstReceipt, StockSettled{Receipt: 1}), When: SettleStock{Receipt: 1}, Nothing: true},
 	"settling the stock of a receipt that moved none changes nothing":       {Given: open(firstReceipt, lastReceipt), When: SettleStock{Receipt: 2}, Nothing: true},
 	"settling the stock of an unknown receipt changes nothing":              {Given: open(), When: SettleStock{Receipt: 7}, Nothing: true},
+}
+
+// creditedLost is a receipt of one unit of A that was lost, the second one of order o1.
+func creditedLost(receipt int) Received {
+	e := oneLost(receipt)
+	e.Credits = []OrderCredit{{OrderID: "o1", Lines: []CreditedUnits{{Line: 2, Quantity: 1, Worth: pounds("2.505")}}}}
+	return e
 }
 
 func oneLost(receipt int) Received {
@@ -246,7 +268,7 @@ func TestWireForm(t *testing.T) {
 		Approved{},
 		Declined{Reason: "worn"},
 		Canceled{Reason: "keeps it"},
-		firstReceipt, lastReceipt,
+		uncredited(firstReceipt), uncredited(lastReceipt),
 		refund("t", "21.47"), shared("t", "21.47", Share{"o1", pounds("21.47")}), limited(refund("t", "21.47")),
 		OrdersSettled{Step: StepRelease},
 		OrdersSettled{Step: StepRefund, Ref: "t"},
@@ -255,6 +277,7 @@ func TestWireForm(t *testing.T) {
 		takenOver,
 		StockSettled{Receipt: 1},
 		isNoted,
+		approved, firstReceipt, lastReceipt,
 	})
 }
 

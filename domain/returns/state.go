@@ -9,7 +9,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 6
+const FoldVersion = 7
 
 // Status is where a return is in its life. The empty status is a return that was never requested.
 type Status string
@@ -119,6 +119,7 @@ func Evolve(s State, e Event) State {
 		s.openRelease()
 	case Approved:
 		s.Status = StatusOpen
+		s.openCredit(0, e.Credits)
 	case Declined:
 		s.Status = StatusDeclined
 		s.openRelease()
@@ -151,6 +152,7 @@ func Evolve(s State, e Event) State {
 // wrong and written-off goods do not.
 func (s *State) applyReceived(e Received) {
 	s.Status = StatusReceived
+	s.openCredit(e.Receipt, e.Credits)
 	s.Receipts = append(s.Receipts, e)
 	var moves []Move
 	for _, l := range e.Lines {

@@ -21,22 +21,35 @@ var (
 
 // The ids of things that a request creates without an id from the caller.
 var (
-	NewCart         = derivation("cart", "command id")
-	NewOrder        = derivation("order", "cart id", "command id")
-	NewReturn       = derivation("return", "command id")
-	NewTransaction  = derivation("transaction", "command id")
-	NewRefund       = derivation("refund", "command id")
-	NewShipment     = derivation("shipment", "command id")
-	NewTransfer     = derivation("transfer", "command id")
-	NewDeallocation = derivation("deallocation", "command id")
-	NewCustomer     = derivation("customer", "command id")
-	NewAddress      = derivation("address", "command id")
-	NewWishList     = derivation("wish list", "command id")
-	NewNote         = derivation("note", "command id")
+	NewCart        = derivation("cart", "command id")
+	NewOrder       = derivation("order", "cart id", "command id")
+	NewReturn      = derivation("return", "command id")
+	NewTransaction = derivation("transaction", "command id")
+	NewRefund      = derivation("refund", "command id")
+	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
+	// and the provider report it under the same id.
+	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
+	NewShipment         = derivation("shipment", "command id")
+	NewTransfer         = derivation("transfer", "command id")
+	NewDeallocation     = derivation("deallocation", "command id")
+	NewCustomer         = derivation("customer", "command id")
+	NewAddress          = derivation("address", "command id")
+	NewWishList         = derivation("wish list", "command id")
+	NewNote             = derivation("note", "command id")
 )
 
 // SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.
 var SubjectStream = derivation("subject", "owner")
+
+// The names of streams about promotions. They show neither a customer nor a code.
+var (
+	CustomerUses = derivation("customer uses", "promotion", "customer key")
+	FirstOrder   = derivation("first order", "customer key")
+	CouponCode   = derivation("coupon", "folded code")
+)
+
+// CreditAccount is the id of a customer's credit account in a currency.
+var CreditAccount = derivation("credit account", "customer id", "currency")
 
 // CartOpening is not an id: it tells which lines a cart was opened with.
 var CartOpening = derivation("cart opening", "lines...")
@@ -59,6 +72,24 @@ var (
 	CheckoutClaim    = derivation("checkout claim", "cart id", "order id")
 	CheckoutRelease  = derivation("checkout release", "cart id", "order id", "SKU", "location")
 )
+
+// Command ids of what a checkout and its order do with a hold: one use of a promotion, or money of
+// a gift card. The holder is the stream that has the hold.
+var (
+	HoldTake    = derivation("hold take", "cart id", "order id", "holder")
+	HoldCommit  = derivation("hold commit", "order id", "holder")
+	HoldRelease = derivation("hold release", "cart id", "order id", "holder")
+	HoldReturn  = derivation("hold return", "order id", "holder")
+	// HoldPayment is the id of the transaction with which an order records what a gift card has
+	// paid.
+	HoldPayment = derivation("hold payment", "order id", "holder")
+)
+
+// CreditBack is the command id with which money comes back to a gift card.
+var CreditBack = derivation("credit back", "order id", "transaction id")
+
+// IssueGiftCard is the command id with which a gift card that was sold is issued.
+var IssueGiftCard = derivation("issue gift card", "order id", "line", "unit")
 
 // Command ids of a merge of one cart into another.
 var (
@@ -84,6 +115,17 @@ var (
 	MoveShipForced = derivation("ship by force", "order id", "step", "SKU", "location")
 	// RemedyTransaction is the id of a void or refund.
 	RemedyTransaction = derivation("remedy", "order id", "transaction id")
+	// EndRefund is the id of the refund that an order's end, or money that comes after it, leads
+	// to.
+	EndRefund = derivation("refund of ended order", "order id", "cause", "transaction id")
+	// SubmitRefund and SettleRefund are the commands that record an attempt of a part of a refund,
+	// and its end.
+	SubmitRefund = derivation("submit refund", "order id", "part id", "attempt")
+	SettleRefund = derivation("settle refund", "order id", "part id", "attempt", "state")
+	// ReportTransaction is the command that records what a provider has reported of a transaction.
+	ReportTransaction = derivation("report transaction", "order id", "transaction id", "state")
+	// RefundPart is the id of a part of a refund that somebody asked for.
+	RefundPart = derivation("refund part", "order id", "refund id", "transaction id")
 )
 
 // The command ids of what follows an order to the customer who has taken it over.
@@ -98,6 +140,10 @@ var (
 	ReturnAdmit   = derivation("admit return", "return id", "order id")
 	ReturnRelease = derivation("release return", "return id", "order id")
 	ReturnRefund  = derivation("record return refund", "return id", "order id", "transaction id")
-	ReturnSettle  = derivation("settle return", "return id", "receipt")
-	MoveTakeBack  = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
+	ReturnCredit  = derivation("credit of return", "return id", "step")
+	CreditReturn  = derivation("credit return", "return id", "order id", "step")
+	// RefuseRefund makes an order's refusal of a return's refund final.
+	RefuseRefund = derivation("refuse return refund", "return id", "order id", "transaction id", "amount")
+	ReturnSettle = derivation("settle return", "return id", "receipt")
+	MoveTakeBack = derivation("take back", "return id", "receipt", "SKU", "location", "condition")
 )

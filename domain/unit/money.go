@@ -117,6 +117,29 @@ func (m Money) Charge() Money {
 // TooFine tells whether the amount has more digits than the currency, so that nobody can pay it.
 func (m Money) TooFine() bool { return !m.Amount.Equal(m.Charge().Amount) }
 
+// MaxMinor bounds amounts in minor units, so that sums of a thousand of them fit into 63 bits.
+const MaxMinor = 1_000_000_000_000_000
+
+// Minor is the amount in the smallest units of its currency: 7.50 GBP is 750. It is false if the
+// amount is finer than that, or larger than MaxMinor.
+func (m Money) Minor() (int64, bool) {
+	shifted := m.Amount.Shift(m.Currency.Digits())
+	if !shifted.IsInteger() || shifted.Abs().GreaterThan(decimal.NewFromInt(MaxMinor)) {
+		return 0, false
+	}
+	return shifted.IntPart(), true
+}
+
+// OfMinor is the amount of some smallest units of a currency: 750 of GBP is 7.50.
+func OfMinor(minor int64, currency Currency) Money {
+	return Money{Amount: decimal.New(minor, -currency.Digits()), Currency: currency}
+}
+
+// Ceiling is the smallest whole number that is not below the amount, at most MaxMinor.
+func (m Money) Ceiling() int64 {
+	return decimal.Min(m.Amount.Ceil(), decimal.NewFromInt(MaxMinor)).IntPart()
+}
+
 // String is for people and logs: "7.50 GBP". It is not for storage: events, and ids that are
 // derived from an amount, use Amount.String().
 func (m Money) String() string { return m.Currency.Text(m.Amount) + " " + string(m.Currency) }

@@ -35,6 +35,8 @@ type (
 	ReturnID      string
 	ShipmentID    string
 	TransactionID string
+	RefundID      string
+	CreditID      string
 	TransferID    string
 	CustomerID    string
 	ReservationID string
@@ -54,6 +56,9 @@ func ParseShipmentID(text string) (ShipmentID, error) {
 	return parseName[ShipmentID]("shipment id", text)
 }
 
+// ParseRefundID reads a refund's id.
+func ParseRefundID(text string) (RefundID, error) { return parseName[RefundID]("refund id", text) }
+
 // ParseTransactionID reads a payment transaction's id.
 func ParseTransactionID(text string) (TransactionID, error) {
 	return parseName[TransactionID]("transaction id", text)
@@ -68,6 +73,10 @@ func ParseTransferID(text string) (TransferID, error) {
 func ParseCustomerID(text string) (CustomerID, error) {
 	return parseName[CustomerID]("customer id", text)
 }
+
+// ParseCode reads the name that a shop gives to a thing of its own, such as a price list, a tax
+// class or a category of products.
+func ParseCode(text string) (string, error) { return parseName[string]("name", text) }
 
 // parseName allows what needs no escaping in a URL, a stream name or a shell: 1 to 64
 // letters, digits, '.', '_' or '-'. It refuses a name of dots only, which means a directory

@@ -19,6 +19,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"daybook/domain/access"
+	"daybook/domain/filestest"
 	"daybook/internal/apidoc"
 	"daybook/internal/eventtypes"
 	"daybook/internal/problem"
@@ -88,10 +89,7 @@ func schemas(t *testing.T, doc map[string]any) func(name string) *jsonschema.Sch
 func TestEveryEventTypeHasASchemaThatItsSamplesFit(t *testing.T) {
 	t.Parallel()
 	compiled := schemas(t, document(t))
-	files, err := filepath.Glob("../../domain/*/testdata/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := filestest.OfAggregates(t, "../../domain", "testdata/*.json")
 	union, foreign := compiled("Event"), compiled("ForeignEvent")
 	sampled := make(map[string]bool)
 	for _, file := range files {

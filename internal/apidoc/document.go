@@ -11,25 +11,31 @@ import (
 
 // The tags are the sections of the document, in this order. Most have routes of both APIs.
 const (
-	TagProducts  = "Products"
-	TagCarts     = "Carts"
-	TagStock     = "Stock"
-	TagPromises  = "Reservations and allocations"
-	TagOrders    = "Orders"
-	TagReturns   = "Returns"
-	TagSales     = "Sales and customers"
-	TagCustomers = "Customers"
-	TagEvents    = "Events"
-	TagProcesses = "Processes"
-	TagAccess    = "Access"
-	TagPeople    = "People"
-	TagPrivacy   = "Privacy"
-	TagHealth    = "Health"
-	TagAPI       = "The API itself"
+	TagProducts   = "Products"
+	TagPrices     = "Prices"
+	TagPromotions = "Promotions"
+	TagGiftCards  = "Gift cards"
+	TagCarts      = "Carts"
+	TagStock      = "Stock"
+	TagPromises   = "Reservations and allocations"
+	TagOrders     = "Orders"
+	TagReturns    = "Returns"
+	TagSales      = "Sales and customers"
+	TagCustomers  = "Customers"
+	TagEvents     = "Events"
+	TagProcesses  = "Processes"
+	TagAccess     = "Access"
+	TagPeople     = "People"
+	TagPrivacy    = "Privacy"
+	TagHealth     = "Health"
+	TagAPI        = "The API itself"
 )
 
 var tags = []*huma.Tag{
 	{Name: TagProducts, Description: "The catalogue: what is sold, and for how much."},
+	{Name: TagPromotions, Description: "What lowers prices by rules, with the codes of coupons and with limits of their uses."},
+	{Name: TagGiftCards, Description: "Gift cards, which have a code, and credit accounts of customers. Orders pay with them."},
+	{Name: TagPrices, Description: "What a cart costs: price lists, shipping methods, and legal entities with their taxes."},
 	{Name: TagCarts, Description: "What customers want to buy, until the checkout makes an order of it."},
 	{Name: TagStock, Description: "The quantities of a product at a location, and its movements."},
 	{Name: TagPromises, Description: "Stock that is set aside for orders. Reservations have a deadline; allocations have none."},

@@ -34,6 +34,9 @@ var (
 	theAddress  = map[string]string{"customer_id": "17850", "address_id": addressOfStory}
 	theWishList = map[string]string{"customer_id": "17850", "list_id": wishListOfStory}
 	anAPIKey    = map[string]string{"key_id": "k3f9a1c2"}
+	tradeList   = map[string]string{"price_list_id": "trade"}
+	theParcel   = map[string]string{"method_id": "parcel"}
+	theEntity   = map[string]string{"entity_id": "nl"}
 	anotherLine = map[string]string{"cart_id": "bob", "line": "2"}
 )
 
@@ -50,6 +53,15 @@ var story = []Step{
 	{"list-product", ofMug, `{"title":"Enamel mug","kind":"stocked","prices":[{"amount":"8.00","currency":"EUR"}]}`},
 	{"set-price", map[string]string{"sku": "mug", "currency": "GBP"}, `{"amount":"7.50"}`},
 	{"receive-stock", mugAtMain, `{"quantity":1,"document":"PO-1"}`},
+
+	// Prices for some customers, shipping and taxes. The legal entity sells on a channel of its
+	// own.
+	{"define-legal-entity", theEntity, `{"title":"Example B.V.","home":{"country":"NL"},"price_mode":"incl","channels":["trade-fair"],"registrations":[{"country":"NL","number":"NL001234567B01"}],"default_class":"standard","taxes":[{"place":{"country":"NL"},"tax_class":"standard","component":"NL VAT","rate":"21"}]}`},
+	{"define-price-list", tradeList, `{"title":"Trade","currency":"GBP","price_mode":"incl","active":true,"customer_groups":["trade"],"countries":["GB"],"valid_from":"2026-01-01T00:00:00Z","valid_until":"2046-01-01T00:00:00Z"}`},
+	{"set-list-prices", tradeList, `{"prices":[{"sku":"mug","tiers":[{"from_quantity":1,"price":"7.20"},{"from_quantity":10,"price":"6.95"}]}]}`},
+	{"import-list-prices", tradeList, `{"csv":"sku,from,price\nMUG,1,7.20\nMUG,10,6.80\n"}`},
+	{"define-shipping-method", theParcel, `{"title":"Parcel","carrier":"Royal Mail","price_mode":"incl","active":true,"rates":[{"zone":{"country":"GB"},"currency":"GBP","basis":"flat","steps":[{"from_value":"0","price":"3.95"}],"free_above":"50.00"}]}`},
+	{"preview-price", nil, `{"currency":"GBP","channel":"web","customer_groups":["trade"],"ship_to":{"country":"GB"},"lines":[{"sku":"mug","quantity":12}],"method_id":"parcel"}`},
 
 	// Bob fills a cart. He puts too many mugs into it, and takes them out again.
 	{"open-cart", nil, `{"cart_id":"bob","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
@@ -187,6 +199,9 @@ var story = []Step{
 
 	// The mug is sold no longer, and work that failed is left as it is.
 	{"retire-product", map[string]string{"sku": "mug", "reason": "sold out for good"}, ``},
+	{"end-price-list", tradeList, ``},
+	{"end-shipping-method", theParcel, ``},
+	{"end-legal-entity", theEntity, ``},
 	{"retry-process", parkedWork, ``},
 	{"rotate-key", anAPIKey, `{"overlap_seconds":86400}`},
 	{"revoke-key", anAPIKey, `{"reason":"the tablet was lost"}`},

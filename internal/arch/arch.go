@@ -22,14 +22,16 @@ var mayImport = map[string][]string{
 
 	"eventstore": {"internal/pause", "internal/pgmigrate", "internal/pgpool"}, // the log: the contract, its suite and its engines
 
-	"commands":            {"domain", "eventstore", "commands/aggregate"},
+	"commands":            {"domain", "eventstore", "commands/aggregate", "commands/payments"},
 	"commands/reactor":    {"domain", "eventstore", "commands/aggregate", "commands/streams", "internal/pause"}, // it declares an interface for what it needs from the service
 	"commands/streams":    {"domain", "eventstore"},                                                             // tells which streams and events are the shop's
 	"commands/aggregate":  {"domain/rule", "domain/bloom", "eventstore", "internal/pause"},                      // works for any aggregate, so it imports none
 	"commands/postgres":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "commands/signin", "commands/streams", "internal/pause", "internal/pgmigrate", "internal/pgpool"},
-	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/keyring", "commands/reactor", "commands/signin", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit", "internal/resource"},
+	"commands/commandapi": {"domain", "eventstore", "commands", "commands/aggregate", "commands/keyring", "commands/payments", "commands/reactor", "commands/signin", "internal/apidoc", "internal/etag", "internal/problem", "internal/ratelimit", "internal/resource"},
 	"commands/keyring":    {"domain/access", "domain/customer", "domain/unit", "eventstore", "internal/pause"}, // knows the API keys, by following their stream
+	"commands/pricebook":  {"domain", "eventstore", "internal/pause"},                                          // knows the rules of prices, by following their streams
 	"commands/signin":     {"domain", "eventstore", "commands"},                                                // lets people sign in
+	"commands/payments":   {"domain/unit"},                                                                     // the port to providers of payments, and their clients
 	"commands/importer":   {"domain", "eventstore", "commands", "commands/aggregate", "internal/onlineretail"},
 	"commands/internal":   {"domain", "eventstore", "commands", "commands/aggregate", "commands/reactor", "internal/pause", "internal/verify"}, // for tests
 
@@ -54,13 +56,14 @@ var mayImport = map[string][]string{
 	"internal/httpapi":              {"domain/access", "domain/unit", "internal/apidoc", "internal/etag", "internal/personal", "internal/problem", "internal/ratelimit"},
 	"internal/httpapi/contracttest": {"domain/unit"},                       // money's digits
 	"internal/httpapi/needstest":    {"domain/access", "internal/httpapi"}, // a test that two packages share
+	"internal/simulatedprovider":    {"internal/pause"},                    // a provider of payments whose money is not real
 	"internal/proxytest":            {},
-	"internal/racetest":             {},                                                                                                             // which tests the race detector runs
-	"internal/mailer":               {},                                                                                                             // sends mail
-	"internal/smtptest":             {},                                                                                                             // a mail server for tests
-	"internal/pause":                {},                                                                                                             // waits, at most until a context ends
-	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                               // checks JSON web tokens of OpenID Connect
-	"internal/live":                 {"domain", "eventstore", "internal/pause", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
+	"internal/racetest":             {},                                                                                                                                                        // which tests the race detector runs
+	"internal/mailer":               {},                                                                                                                                                        // sends mail
+	"internal/smtptest":             {},                                                                                                                                                        // a mail server for tests
+	"internal/pause":                {},                                                                                                                                                        // waits, at most until a context ends
+	"internal/idtoken":              {"domain/access", "domain/unit"},                                                                                                                          // checks JSON web tokens of OpenID Connect
+	"internal/live":                 {"domain", "eventstore", "commands/pricebook", "internal/pause", "internal/resource", "projections", "projections/*view", "projections/query", "readapi"}, // implements the interfaces of readapi
 	"internal/onlineretail":         {"domain"},
 	"internal/personal":             {"domain", "eventstore", "internal/eventtypes"}, // which texts of events are personal data
 	"internal/pgmigrate":            {"internal/pgpool"},
@@ -89,6 +92,7 @@ var pureStandard = []string{
 	"cmp", "errors", "fmt", "iter", "maps", "math", "slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"crypto/sha1", "encoding/hex", // deterministic ids, UUIDv5
 	"encoding/json",
+	"math/big", "math/bits", // exact shares of money
 }
 
 // pureLibraries are the libraries that domain may use. The value is the packages of domain that may

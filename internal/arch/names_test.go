@@ -16,9 +16,10 @@ import (
 // packages whose exported names may still have it. The glossary in ARCHITECTURE.md gives the
 // meaning of each.
 var wordRooms = map[string][]string{
-	"Hold":     {"domain/order", "internal/resource", "projections/orderview", "readapi"}, // an order that is stopped; stock is reserved or allocated
-	"Held":     {},
-	"Holds":    {},
+	// An order that is stopped; stock is reserved or allocated. Promotions and gift cards are held.
+	"Hold":     {"domain/order", "internal/resource", "projections/orderview", "readapi", "domain/cart", "domain/checkout", "domain/fulfilment", "domain/money/promotion", "domain/money/giftcard", "domain/unit", "commands", "commands/reactor"},
+	"Held":     {"domain/money/promotion", "domain/money/giftcard", "commands/pricebook", "internal/resource"},
+	"Holds":    {"domain/cart", "domain/order", "domain/checkout", "domain/fulfilment"},
 	"Holding":  {"domain/order"}, // what an order has of a SKU at a location, reserved or allocated
 	"Holdings": {"domain/order"},
 	"Answer":   {"commands", "commands/postgres"},

@@ -8,6 +8,12 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -30,6 +36,13 @@ func All() map[string]reflect.Type {
 	learn(all, staff.LoginTypes(), staff.DecodeLogin)
 	learn(all, customer.Types(), customer.Decode)
 	learn(all, subject.Types(), subject.Decode)
+	learn(all, pricelist.Types(), pricelist.Decode)
+	learn(all, shipping.Types(), shipping.Decode)
+	learn(all, entity.Types(), entity.Decode)
+	learn(all, promotion.Types(), promotion.Decode)
+	learn(all, promotion.CustomerTypes(), promotion.DecodeCustomer)
+	learn(all, coupon.Types(), coupon.Decode)
+	learn(all, giftcard.Types(), giftcard.Decode)
 	return all
 }
 

@@ -79,7 +79,7 @@ func (f *front) identify(r *http.Request, record *problem.Request) error {
 		return checkActor(r.Header.Get(headerActor))
 	}
 	who, err := f.authenticate(r, record.Client)
-	if path := r.URL.EscapedPath(); err != nil && (isProbe(path) || f.open[path]) {
+	if path := r.URL.EscapedPath(); err != nil && (isProbe(path) || f.open.has(path)) {
 		if isWrong(err) {
 			f.allowances.noteWrong(record.Client)
 		}
@@ -367,9 +367,34 @@ func hasOperation(item *huma.PathItem, method string) bool {
 	}, func(op *huma.Operation) bool { return op != nil && op.Method == method })
 }
 
+// pathSet are paths of the document. A part in braces stands for any part that is not empty.
+type pathSet map[string]bool
+
+// has tells whether a path, as it was sent, is one of them.
+func (s pathSet) has(path string) bool {
+	if s[path] {
+		return !strings.Contains(path, "{")
+	}
+	parts := strings.Split(path, "/")
+	for template, in := range s {
+		wanted := strings.Split(template, "/")
+		if !in || !strings.Contains(template, "{") || len(wanted) != len(parts) {
+			continue
+		}
+		same := true
+		for i, part := range wanted {
+			same = same && (part == parts[i] || strings.HasPrefix(part, "{") && parts[i] != "")
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
 // openPaths returns the paths whose operations all need no permission.
-func openPaths(document *huma.OpenAPI) map[string]bool {
-	open := map[string]bool{}
+func openPaths(document *huma.OpenAPI) pathSet {
+	open := pathSet{}
 	for path, item := range document.Paths {
 		all := true
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Patch} {

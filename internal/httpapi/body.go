@@ -104,6 +104,10 @@ func (b *bodies) learn(document *huma.OpenAPI) error {
 			s := &shape{limit: DefaultBodyBytes, schemas: schemas, names: make(map[string]string), notEmpty: make(map[*huma.Schema]bool)}
 			if op.RequestBody != nil {
 				s.limit = op.MaxBodyBytes - 1
+				if problem.TakesForeign(op.Metadata) {
+					b.routes[op] = s
+					continue
+				}
 				for _, content := range op.RequestBody.Content {
 					s.root = content.Schema
 				}

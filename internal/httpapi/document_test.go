@@ -446,6 +446,8 @@ var freeTexts = []string{
 	"email", "recovery_codes", "recovery_hashes",
 	"city", "company", "postcode", "region", "phone", "locale", "text", "block_reason", "delivery_notes", "gift_message", "buyer_reference", "share_token",
 	"Address.lines", "CustomerAddress.lines", "EventAddress.lines", "CustomerConsent.version", "CustomerConsentGiven.version",
+	"PriceListInvalidProblem.field", "PriceListFixedProblem.field", "ShippingMethodInvalidProblem.field", "LegalEntityInvalidProblem.field", "ProductDescriptionInvalidProblem.field",
+	"TaxRegistration.number", "EventRegistration.number", "EventTaxRow.component", "TaxRate.component", "TaxAmount.component", "Refused.code", "Adjustment.code", "coupons", "rule_id",
 	"CustomerTextInvalidProblem.field", "CartDetailsInvalidProblem.field",
 }
 

@@ -45,7 +45,7 @@ type front struct {
 	guests     func() access.Principal // nil: a request without a key is refused
 	refusals   *Refusals
 	// open are the paths that need no credentials, in addition to the probes: those for signing in.
-	open map[string]bool
+	open pathSet
 
 	document *huma.OpenAPI
 	router   *mux.Router

@@ -20,6 +20,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/pricebook"
 	"daybook/eventstore"
 	eventstorepg "daybook/eventstore/postgres"
 	"daybook/internal/httpapi"
@@ -58,6 +59,8 @@ func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 		t.Fatal(err)
 	}
 	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
+	book := pricebook.New(store, log)
+	service.Prices = book
 	answers := commandspg.NewAnswers(pool, log)
 	runner, err := projections.New(projections.Config{Store: store, Pool: pool, Views: views.All(salesview.Options{}), Log: log})
 	if err != nil {
@@ -67,7 +70,7 @@ func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 		func(api huma.API) { commandapi.Register(api, service, commandapi.Options{Answers: answers}) },
 		func(api huma.API) {
 			readapi.Register(api, readapi.Config{
-				DB: pool, Progress: live.Progress{Runner: runner}, History: live.History{Store: store}, Log: live.Log{Store: store},
+				DB: pool, Progress: live.Progress{Runner: runner}, History: live.History{Store: store}, Log: live.Log{Store: store}, Definitions: live.Definitions{Book: book},
 			})
 		})
 	if err != nil {
@@ -76,10 +79,16 @@ func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ran := make(chan error, 1)
 	go func() { ran <- runner.Run(ctx) }()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		_ = book.Run(ctx) // it ends with ctx
+	}()
 	n := &node{T: t, server: httptest.NewServer(new(contracttest.Server).Checked(t, handler)), answers: answers}
 	t.Cleanup(func() {
 		n.server.Close()
 		cancel()
+		<-followed
 		for _, err := range []error{<-ran, answers.Flush(context.Background()), service.Close(context.Background()), store.Close(context.Background())} {
 			if err != nil {
 				t.Error(err)

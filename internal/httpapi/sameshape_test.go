@@ -65,6 +65,9 @@ var unread = map[string]string{
 	"request-reset":        "the response is the same for every address",
 	"know-browser":         "the response is a cookie",
 	"ask-email":            "the response is the same for every address",
+	"set-list-prices":      "the response has the terms of the list, which get-price-list shows",
+	"import-list-prices":   "the response says what the import changed",
+	"preview-price":        "nothing was recorded that could be read",
 	"sign-out":             "the session has ended",
 	"erase-subject":        "what was read of the person is gone",
 	"share-wish-list":      "no read shows the token",
@@ -368,17 +371,42 @@ func (s *story) placed(id, more string) {
 		"order", "/v1/orders/"+id, resource.Order{})
 }
 
+// ofPrices defines prices, shipping and taxes, and ends them.
+func (s *story) ofPrices() {
+	s.Helper()
+	list := func(method, rest, body string) {
+		s.do(method, "/v1/price-lists/{price_list_id}"+rest, "/v1/price-lists/trade"+rest, body, "", "/v1/price-lists/trade", resource.PriceList{})
+	}
+	list("PUT", "", `{"title":"Trade","currency":"GBP","price_mode":"incl","active":true,"priority":5,"channels":["web"],"customer_groups":["trade"],"customer_ids":["ann"],"countries":["gb"],"valid_from":"2026-01-31T13:00:00.123456789+01:00"}`)
+	list("POST", "/prices", `{"prices":[{"sku":"mug","tiers":[{"price":"7.125"},{"from_quantity":10,"price":"7"}]}]}`)
+	s.ran["POST /v1/price-lists/{price_list_id}/import"], s.ran["POST /v1/price-preview"] = true, true
+	s.must("POST", "/v1/price-lists/trade/import", `{"csv":"sku,price\ncup,3.00\n"}`)
+	s.must("POST", "/v1/price-preview", `{"currency":"GBP","lines":[{"sku":"mug","quantity":2}]}`)
+	list("DELETE", "", "")
+	method := func(verb, body string) {
+		s.do(verb, "/v1/shipping-methods/{method_id}", "/v1/shipping-methods/parcel", body, "", "/v1/shipping-methods/parcel", resource.ShippingMethod{})
+	}
+	method("PUT", `{"title":"Parcel","carrier":"post","price_mode":"incl","active":true,"max_weight_grams":30000,"rates":[{"zone":{"country":"nl","postcode":"97*"},"currency":"EUR","basis":"by_weight","steps":[{"price":"4.95"},{"from_value":"2000","price":"6.95","per_extra":"0.001"}],"free_above":"90"}]}`)
+	method("DELETE", "")
+	entity := func(verb, body string) {
+		s.do(verb, "/v1/legal-entities/{entity_id}", "/v1/legal-entities/nl", body, "", "/v1/legal-entities/nl", resource.LegalEntity{})
+	}
+	entity("PUT", `{"title":"Example B.V.","home":{"country":"NL"},"price_mode":"incl","channels":["nowhere"],"registrations":[{"country":"nl","number":"NL001234567B01"}],"default_class":"standard","taxes":[{"place":{"country":"NL"},"tax_class":"standard","component":"NL VAT","rate":"21.0","valid_until":"2027-01-01T00:00:00Z"}]}`)
+	entity("DELETE", "")
+}
+
 // Every command answers with the same members, forms and values as a read at the command's
 // position.
 func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 	t.Parallel()
 	s := &story{node: openNode(t, openDatabase(t)), ran: map[string]bool{}}
-	s.product("PUT", "", "mug", `{"title":"Enamel mug","prices":[{"amount":"800","currency":"JPY"},{"amount":"7.5","currency":"GBP"},{"amount":"0.0025","currency":"EUR"}]}`)
+	s.product("PUT", "", "mug", `{"title":"Enamel mug","categories":["kitchen"],"weight_grams":350,"prices":[{"amount":"800","currency":"JPY"},{"amount":"7.5","currency":"GBP"},{"amount":"0.0025","currency":"EUR"}]}`)
 	s.product("PUT", "/prices/{currency}", "mug/prices/GBP", `{"amount":"7.50"}`)
 	s.product("PUT", "", "post", `{"title":"Postage","kind":"service","prices":[{"amount":"1.005","currency":"GBP"}]}`)
 	s.product("PUT", "", "old", `{"title":"Old"}`)
 	s.product("DELETE", "", "old", "")
 
+	s.ofPrices()
 	s.ofStock()
 	s.ofCarts()
 	s.ofOrders()

@@ -18,6 +18,13 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/filestest"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -125,9 +132,8 @@ type aggregate struct {
 // A new aggregate has a codec. It must be added to the aggregates of this test.
 func TestTheExtremesDriveEveryAggregate(t *testing.T) {
 	t.Parallel()
-	codecs, err := filepath.Glob("../../domain/*/codec.go")
-	if err != nil || len(codecs) != len(aggregates) {
-		t.Errorf("the domain has %d codecs (%v), and the extremes drive %d aggregates", len(codecs), err, len(aggregates))
+	if codecs := filestest.OfAggregates(t, "../../domain", "codec.go"); len(codecs) != len(aggregates) {
+		t.Errorf("the domain has %d codecs, and the extremes drive %d aggregates", len(codecs), len(aggregates))
 	}
 }
 
@@ -167,6 +173,30 @@ var aggregates = []aggregate{
 	{
 		subject.Category, subject.Types(), func(t string, d []byte) (any, error) { return subject.Decode(t, d) },
 		"subject.erased.v1", "subject.erased.v1", nil,
+	},
+	{
+		pricelist.Category, pricelist.Types(), func(t string, d []byte) (any, error) { return pricelist.Decode(t, d) },
+		"pricelist.created.v1", "pricelist.ended.v1", nil,
+	},
+	{
+		shipping.Category, shipping.Types(), func(t string, d []byte) (any, error) { return shipping.Decode(t, d) },
+		"shippingmethod.created.v1", "shippingmethod.ended.v1", nil,
+	},
+	{
+		entity.Category, entity.Types(), func(t string, d []byte) (any, error) { return entity.Decode(t, d) },
+		"legalentity.created.v1", "legalentity.ended.v1", nil,
+	},
+	{
+		promotion.Category, promotion.Types(), func(t string, d []byte) (any, error) { return promotion.Decode(t, d) },
+		"promotion.created.v1", "promotion.ended.v1", nil,
+	},
+	{
+		coupon.Category, coupon.Types(), func(t string, d []byte) (any, error) { return coupon.Decode(t, d) },
+		"coupon.given.v1", "coupon.withdrawn.v1", nil,
+	},
+	{
+		giftcard.Category, giftcard.Types(), func(t string, d []byte) (any, error) { return giftcard.Decode(t, d) },
+		"giftcard.issued.v1", "giftcard.disabled.v1", nil,
 	},
 }
 
@@ -263,10 +293,7 @@ func (w *writer) ordinary(a aggregate, eventType string) []byte {
 // readSamples reads the golden files of all events.
 func (w *writer) readSamples() {
 	w.Helper()
-	files, err := filepath.Glob("../../domain/*/testdata/*.json")
-	if err != nil || len(files) == 0 {
-		w.Fatal(files, err)
-	}
+	files := filestest.OfAggregates(w.TB, "../../domain", "testdata/*.json")
 	w.samples, w.words = map[string][][]byte{}, map[string][]string{}
 	for _, file := range files {
 		data, err := os.ReadFile(file)

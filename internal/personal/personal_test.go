@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"daybook/domain/filestest"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/eventtypes"
@@ -73,9 +74,9 @@ func TestPersonalFields(t *testing.T) {
 func TestTextsOfStoredEventsAreFound(t *testing.T) {
 	t.Parallel()
 	types := eventtypes.All()
-	files, err := filepath.Glob("../../domain/*/testdata/*.json")
-	if err != nil || len(files) < len(types) {
-		t.Fatalf("%d golden files of events: %v", len(files), err)
+	files := filestest.OfAggregates(t, "../../domain", "testdata/*.json")
+	if len(files) < len(types) {
+		t.Fatalf("%d golden files of events", len(files))
 	}
 	for _, file := range files {
 		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "~")

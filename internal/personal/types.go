@@ -6,6 +6,8 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricing"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -25,6 +27,8 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[unit.ShipmentID]():    "open",
 	reflect.TypeFor[unit.TransactionID](): "open",
 	reflect.TypeFor[unit.TransferID]():    "open",
+	reflect.TypeFor[unit.RefundID]():      "open",
+	reflect.TypeFor[unit.CreditID]():      "open",
 	reflect.TypeFor[unit.ReservationID](): "open",
 	// The server makes these ids, and they are random.
 	reflect.TypeFor[access.KeyID]():        "open",
@@ -47,12 +51,33 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[access.Reach]():           "open",
 	reflect.TypeFor[cart.Policy]():            "open",
 	reflect.TypeFor[cart.OrderIDSource]():     "open",
+	reflect.TypeFor[cart.HoldKind]():          "open",
+	reflect.TypeFor[cart.HoldID]():            "open",
+	reflect.TypeFor[giftcard.ID]():            "open",
+	reflect.TypeFor[giftcard.Kind]():          "open",
 	reflect.TypeFor[order.TransactionType]():  "open",
 	reflect.TypeFor[order.TransactionState](): "open",
 	reflect.TypeFor[order.Step]():             "open",
+	reflect.TypeFor[order.RefundPurpose]():    "open",
+	reflect.TypeFor[order.RefundCause]():      "open",
+	reflect.TypeFor[order.RefundState]():      "open",
+	reflect.TypeFor[order.CreditCause]():      "open",
+	reflect.TypeFor[order.Tender]():           "open",
 	reflect.TypeFor[order.Remedy]():           "open",
 	reflect.TypeFor[returns.Disposition]():    "open",
 	reflect.TypeFor[returns.OrderStep]():      "open",
 	reflect.TypeFor[stock.Reason]():           "open",
 	reflect.TypeFor[stock.Condition]():        "open",
+	reflect.TypeFor[unit.Percent]():           "open",
+	reflect.TypeFor[pricing.Mode]():           "open",
+	reflect.TypeFor[pricing.ListKind]():       "open",
+	reflect.TypeFor[pricing.PromotionKind]():  "open",
+	reflect.TypeFor[pricing.Class]():          "open",
+	reflect.TypeFor[pricing.ActionType]():     "open",
+	reflect.TypeFor[pricing.Exclusivity]():    "open",
+	reflect.TypeFor[pricing.Measure]():        "open",
+	reflect.TypeFor[pricing.Basis]():          "open",
+	reflect.TypeFor[pricing.RoundTax]():       "open",
+	reflect.TypeFor[pricing.UntaxedBuyer]():   "open",
+	reflect.TypeFor[pricing.Treatment]():      "open",
 }

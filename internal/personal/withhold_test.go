@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
+	"daybook/domain/filestest"
 	"daybook/domain/order"
 	"daybook/domain/staff"
 	"daybook/eventstore"
@@ -30,12 +31,8 @@ func recorded(eventType, data, meta string) eventstore.Recorded {
 func TestStoredEventsKeepEverythingElse(t *testing.T) {
 	t.Parallel()
 	w := personal.NewWithholder([]byte("secret"))
-	files, err := filepath.Glob("../../domain/*/testdata/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatal(err)
-	}
 	withheld := 0
-	for _, file := range files {
+	for _, file := range filestest.OfAggregates(t, "../../domain", "testdata/*.json") {
 		name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "~")
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -10,6 +10,13 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -42,6 +49,8 @@ func Catalogue() []Entry {
 		entry(http.StatusForbidden, CodeSession, "Only a person who has signed in can do this."),
 		entry(http.StatusForbidden, CodeForbidden, "The caller lacks a permission. The member permission names it."),
 		entry(http.StatusForbidden, CodeFieldForbidden, "The request has members, parameters or headers that need a permission which the caller lacks. The member errors lists them."),
+		entry(http.StatusForbidden, CodeWebhookForged, "The message is not signed by the provider of payments, or its signature is older than five minutes."),
+		entry(http.StatusUnprocessableEntity, CodeWebhookUnreadable, "The message is signed by the provider of payments, but it does not have the form that this program knows."),
 		entry(http.StatusForbidden, CodeOutsideScope, "The caller's key is limited to other locations or channels."),
 		entry(http.StatusForbidden, CodeCrossOrigin, "A page of another site made a browser send the request."),
 		entry(http.StatusForbidden, CodeProxyRequired, "The server is behind a proxy, and the request came past it without TLS. Only /livez and /readyz are answered then."),
@@ -71,6 +80,8 @@ func Catalogue() []Entry {
 	}
 	for _, rejections := range [][]*rule.Rejection{
 		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
+		pricelist.Rejections, pricing.Rejections, shipping.Rejections, entity.Rejections,
+		promotion.Rejections, coupon.Rejections, giftcard.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

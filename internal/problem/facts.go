@@ -8,6 +8,13 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -26,7 +33,7 @@ import (
 // Some problems may also have order_id (see MayNameOrder).
 var facts = rows(
 	// Of the API itself.
-	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeNoMail, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
+	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeNoMail, CodeWebhookForged, CodeWebhookUnreadable, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
 		CodeConflict, CodeGone, CodeMediaType, CodeKeyReused, CodeOverloaded, CodeUnavailable, CodeTimeout, CodeOutcomeUnknown),
 	having[limitFacts](CodeAddressLong, CodeHeaderLong, CodeTooManyHere),
 	having[rateFacts](CodeRateLimited),
@@ -61,9 +68,24 @@ var facts = rows(
 	// Of products.
 	facing[RefusedLineFacts](product.ErrNotFound, product.ErrRetired),
 	nothing(product.ErrTitleInvalid, product.ErrPriceNegative),
+	facing[fieldFacts](product.ErrDescriptionInvalid),
 	facing[currencyFacts](product.ErrNotPriced),
 	facing[kindFacts](product.ErrKindFixed, product.ErrKindUnknown),
 	facing[productTextFacts](product.ErrTextTooLong),
+
+	// Of prices, shipping and taxes.
+	nothing(pricelist.ErrNotFound, pricelist.ErrEnded, pricelist.ErrLimit, shipping.ErrNotFound, shipping.ErrEnded, entity.ErrNotFound, entity.ErrEnded),
+	facing[fieldFacts](pricelist.ErrInvalid, pricelist.ErrFixed, shipping.ErrInvalid, entity.ErrInvalid),
+	facing[taxClassFacts](entity.ErrClassUnknown),
+
+	// Of promotions and gift cards. A checkout that could not hold one has holds.
+	facing[holdsFacts](promotion.ErrNotFound, promotion.ErrEnded, promotion.ErrExhausted, promotion.ErrUsedByCustomer,
+		giftcard.ErrNotFound, giftcard.ErrInsufficient, giftcard.ErrExpired, giftcard.ErrDisabled, giftcard.ErrCurrency),
+	facing[promotionFacts](promotion.ErrCustomerUnknown),
+	facing[fieldFacts](promotion.ErrInvalid, promotion.ErrFixed, giftcard.ErrInvalid, coupon.ErrInvalid),
+	facing[codeFacts](coupon.ErrTaken),
+	facing[backFacts](giftcard.ErrBackTooMuch),
+	nothing(giftcard.ErrExists, giftcard.ErrCodeShown),
 
 	// Of carts and their checkout.
 	nothing(cart.ErrExists, cart.ErrQuantityInvalid, cart.ErrKindUnknown, cart.ErrPriceNegative, cart.ErrMergeSelf,
@@ -85,6 +107,13 @@ var facts = rows(
 	facing[outcomeFacts](cart.ErrCheckoutDecided),
 	facing[shortagesFacts](checkout.ErrRefused),
 	facing[spentFacts](checkout.ErrOrderIDSpent),
+	facing[priceChangedFacts](checkout.ErrPriceChanged),
+	nothing(cart.ErrCouponInvalid, cart.ErrMethodInvalid, cart.ErrQuoteStale, cart.ErrQuoteInvalid),
+	facing[couponLimitFacts](cart.ErrCouponLimit),
+	// Of what a cart costs.
+	facing[pricedLineFacts](pricing.ErrPriceMissing, pricing.ErrAmount),
+	facing[taxUnknownFacts](pricing.ErrTaxUnknown),
+	facing[methodFacts](pricing.ErrShipping),
 
 	// Of stock.
 	facing[insufficientFacts](stock.ErrInsufficient),
@@ -106,10 +135,16 @@ var facts = rows(
 
 	// Of orders.
 	nothing(order.ErrStockUnsettled, order.ErrAllocationFailed, order.ErrNotFound, order.ErrExists, order.ErrIDTaken, order.ErrEmpty,
-		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
+		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrQuoteInvalid, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
 		order.ErrCompleted, order.ErrOnHold, order.ErrHasCustomer, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
-		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers),
+		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers,
+		order.ErrRefundUnknown, order.ErrRefundDiffers, order.ErrRefundParts, order.ErrRefundUnplaced, order.ErrNothingToExplain, order.ErrCreditDiffers,
+		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed),
+	facing[refundUnderWayFacts](order.ErrRefundUnderWay),
+	facing[writeOffFacts](order.ErrWriteOffLimit),
+	facing[deadlineFacts](order.ErrDeadlineEarlier),
+	facing[latestFacts](order.ErrDeadlineTooLate),
 	facing[orderTextFacts](order.ErrTextInvalid),
 	facing[unfinishedFacts](order.ErrNotFinished),
 	facing[returnExceededFacts](order.ErrReturnExceeded),
@@ -227,6 +262,9 @@ type (
 	forbiddenFieldFacts struct {
 		Errors []Invalid `json:"errors" doc:"The members and headers, each with the permission that it needs."`
 	}
+	taxClassFacts struct {
+		TaxClass string `json:"tax_class" example:"books"`
+	}
 	fieldFacts struct {
 		Field string `json:"field" example:"name" doc:"Which member is refused."`
 	}
@@ -277,7 +315,7 @@ type (
 		OrderID unit.OrderID `json:"order_id" doc:"One of the orders that are not finished."`
 	}
 	cartTextFacts struct {
-		Field string `json:"field" enum:"country,reason,reference,sku_text,title" doc:"Which text it is."`
+		Field string `json:"field" enum:"channel,country,reason,reference,sku_text,title" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	stockTextFacts struct {
@@ -285,7 +323,7 @@ type (
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	orderTextFacts struct {
-		Field string `json:"field" enum:"carrier,provider,reason,reference,tracking" doc:"Which text it is."`
+		Field string `json:"field" enum:"carrier,code,payment,provider,reason,reference,tracking" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	returnTextFacts struct {
@@ -358,6 +396,29 @@ type (
 	}
 	totalFacts struct {
 		Total unit.Money `json:"total" doc:"The total of the cart, below zero."`
+	}
+	priceChangedFacts struct {
+		Quote   *resource.Quote        `json:"quote,omitempty" doc:"What the cart costs now. Left out if it has no price."`
+		Reasons []resource.PriceReason `json:"reasons" doc:"In what that differs from what the lines of the cart show."`
+	}
+	couponLimitFacts struct {
+		Most int `json:"max_codes" example:"10"`
+	}
+	pricedLineFacts struct {
+		Line     int      `json:"line,omitempty"`
+		SKU      unit.SKU `json:"sku,omitempty"`
+		Discount string   `json:"discount,omitempty" doc:"The discount that is refused."`
+	}
+	taxUnknownFacts struct {
+		TaxClass string   `json:"tax_class" example:"books"`
+		Country  string   `json:"country" example:"NL"`
+		Region   string   `json:"region"`
+		Line     int      `json:"line,omitempty"`
+		SKU      unit.SKU `json:"sku,omitempty"`
+	}
+	methodFacts struct {
+		Method string `json:"method" example:"post"`
+		Reason string `json:"reason" example:"too-heavy" doc:"Why it does not fit."`
 	}
 	outcomeFacts struct {
 		Outcome string `json:"outcome" example:"refused" doc:"How the checkout ended."`
@@ -455,8 +516,8 @@ type (
 		Requested unit.Quantity `json:"requested"`
 	}
 	amountExceededFacts struct {
-		Limit     unit.Money `json:"limit" doc:"The largest amount that can still be voided or given back."`
-		Requested unit.Money `json:"requested" doc:"How much was asked for."`
+		Limit     *unit.Money `json:"limit,omitempty" doc:"The largest amount that can still be voided or given back. Left out if the refusal came after a return's refund was recorded, and the refund was taken back."`
+		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
 	}
 	amountLimitFacts struct {
 		Type   order.TransactionType `json:"transaction_type"`
@@ -479,6 +540,20 @@ type (
 	}
 	nextFacts struct {
 		Next int `json:"next" example:"2" doc:"The number that the next receipt must have."`
+	}
+	refundUnderWayFacts struct {
+		Attempt int               `json:"attempt,omitzero" doc:"The last attempt; left out if there was none."`
+		State   order.RefundState `json:"state,omitempty" enum:"requested,submitted,unknown,failed,succeeded" doc:"How it stands."`
+	}
+	writeOffFacts struct {
+		Limit     unit.Money `json:"limit" doc:"The largest difference that the caller may write off."`
+		Requested unit.Money `json:"requested" doc:"The difference of the order."`
+	}
+	deadlineFacts struct {
+		ConfirmBy time.Time `json:"confirm_by" doc:"The present deadline."`
+	}
+	latestFacts struct {
+		Latest time.Time `json:"latest" doc:"The latest deadline that the shop allows."`
 	}
 	refundLimitFacts struct {
 		Limit     *unit.Money `json:"limit,omitempty" doc:"The most that the caller may give back in all. Left out if the refusal came after the refund was recorded, and the refund was taken back."`

@@ -32,6 +32,10 @@ const (
 	CodeSession        = "session-required"
 	CodeNoMail         = "mail-not-set-up"
 	CodeFieldForbidden = "field-forbidden"
+
+	CodeWebhookForged     = "webhook-forged"
+	CodeWebhookUnreadable = "webhook-unreadable"
+
 	CodeOutsideScope   = "outside-scope"
 	CodeMisdirected    = "host-unknown-here"
 	CodeProxyRequired  = "proxy-required"
@@ -192,6 +196,17 @@ func SignInDelayed(after time.Duration) *Document {
 // session.
 func SessionRequired() *Document {
 	return New(http.StatusForbidden, CodeSession, "Only a person who has signed in can do this. Your request has an API key, or the server has no access control.")
+}
+
+// WebhookForged means that a message is not signed by the provider that it names, or that its
+// signature is too old.
+func WebhookForged() *Document {
+	return New(http.StatusForbidden, CodeWebhookForged, "The message is not signed by the provider, or its signature is older than five minutes. Compare the secret and the clock of this server with the provider's.")
+}
+
+// WebhookUnreadable means that a provider has signed a message that the program cannot read.
+func WebhookUnreadable() *Document {
+	return New(http.StatusUnprocessableEntity, CodeWebhookUnreadable, "The message is signed, but it does not have the form that this program knows.")
 }
 
 // NoMail means that the server has no mail server, so it cannot send what is asked for.

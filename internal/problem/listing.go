@@ -27,6 +27,19 @@ func Listed(of map[string]any) []string {
 	return codes
 }
 
+// foreign is the key under which an operation's metadata says that its body is foreign.
+const foreign = "foreign body"
+
+// TakingForeign adds to the metadata of an operation that its body is in somebody else's words,
+// such as a message that another program has signed. Then only its size is checked.
+func TakingForeign(of map[string]any) map[string]any {
+	of[foreign] = true
+	return of
+}
+
+// TakesForeign tells whether TakingForeign was called.
+func TakesForeign(of map[string]any) bool { return of[foreign] == true }
+
 // Codes that many operations share.
 var (
 	// OfReads are the codes of operations that read rows or the log.

@@ -37,7 +37,10 @@ type CartSummary struct {
 type Cart struct {
 	CartFacts
 	Lines   []CartLine `json:"lines" doc:"The lines. A cart that became an order has none, because the order has them."`
-	Details *Details   `json:"details,omitempty" doc:"Where it goes and how to reach its buyer. Left out if nothing is given."`
+	Coupons []string   `json:"coupons,omitempty" doc:"The codes that were put on the cart."`
+	// ShippingMethod is what the customer has chosen.
+	ShippingMethod string   `json:"shipping_method_id,omitempty" doc:"The shipping method that was chosen."`
+	Details        *Details `json:"details,omitempty" doc:"Where it goes and how to reach its buyer. Left out if nothing is given."`
 
 	Channel      string     `json:"channel,omitempty" reads:"only"`
 	Short        *bool      `json:"short,omitempty" reads:"only"`
@@ -74,7 +77,7 @@ func CartOf(s cart.State, revision int64) Cart {
 			CartID: string(s.CartID), Status: string(s.Phase), CustomerID: string(s.CustomerID), Currency: string(s.Currency), Country: s.Country,
 			OrderID: string(s.OrderID), MergedInto: string(s.MergeTarget()), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(total), Revision: revision,
 		},
-		Lines: listed(s.Lines, cartLine), Details: detailsOf(s.Details),
+		Lines: listed(s.Lines, cartLine), Details: detailsOf(s.Details), Coupons: s.Coupons, ShippingMethod: s.Shipping,
 	}
 }
 

@@ -9,26 +9,29 @@ import (
 
 // OrderCommon are the members of an order that both lists and single responses have.
 type OrderCommon struct {
-	OrderID          string `json:"order_id"`
-	Reference        string `json:"reference,omitempty" class:"personal"`
-	CustomerID       string `json:"customer_id,omitempty" class:"customer"`
-	CartID           string `json:"cart_id,omitempty"`
-	Currency         string `json:"currency"`
-	Country          string `json:"country,omitempty"`
-	Status           string `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
-	PaymentState     string `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overcharged,voided"`
-	FulfillmentState string `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
-	OnHold           bool   `json:"on_hold"`
-	Archived         bool   `json:"archived"`
-	NeedsAttention   bool   `json:"needs_attention"`
-	PlacedTotal      Money  `json:"placed_total"`
-	Total            Money  `json:"total" doc:"The exact sum of what was not taken off; it is not rounded."`
-	Owed             Money  `json:"owed"`
-	Captured         Money  `json:"captured"`
-	Refunded         Money  `json:"refunded"`
-	LineCount        int    `json:"line_count"`
-	Units            int64  `json:"units" doc:"How many units in all, as placed."`
-	Revision         int64  `json:"revision"`
+	OrderID          string   `json:"order_id"`
+	Reference        string   `json:"reference,omitempty" class:"personal"`
+	CustomerID       string   `json:"customer_id,omitempty" class:"customer"`
+	CartID           string   `json:"cart_id,omitempty"`
+	Currency         string   `json:"currency"`
+	Country          string   `json:"country,omitempty"`
+	Status           string   `json:"status" enum:"pending,confirmed,completed,canceled,expired"`
+	PaymentState     string   `json:"payment_state" enum:"unpaid,authorized,partially_authorized,partially_paid,paid,partially_refunded,refunded,overpaid,due,voided"`
+	FulfillmentState string   `json:"fulfillment_state" enum:"unfulfilled,partially_fulfilled,fulfilled,partially_delivered,delivered,backordered,not_required"`
+	OnHold           bool     `json:"on_hold"`
+	Archived         bool     `json:"archived"`
+	NeedsAttention   bool     `json:"needs_attention"`
+	Attention        []string `json:"attention,omitempty" enum:"stock_lost,to_return,due,refund_failed,refund_unknown,refund_unplaced,refund_unexplained,dispute_open,transaction_unreadable" doc:"Why somebody has to look at the order."`
+	PlacedTotal      Money    `json:"placed_total"`
+	Total            Money    `json:"total" doc:"The exact sum of what was not taken off; it is not rounded."`
+	Owed             Money    `json:"owed"`
+	Captured         Money    `json:"captured"`
+	Refunded         Money    `json:"refunded"`
+	ToReturn         Money    `json:"to_return" doc:"What has to be given back, and for which no refund is under way."`
+	ToCollect        Money    `json:"to_collect" doc:"What is still to be paid."`
+	LineCount        int      `json:"line_count"`
+	Units            int64    `json:"units" doc:"How many units in all, as placed."`
+	Revision         int64    `json:"revision"`
 }
 
 // OrderSummary is an order as lists show it.
@@ -52,6 +55,8 @@ type Order struct {
 	Payments         []Payment          `json:"payments"`
 	Orphans          []OrphanedPayment  `json:"orphaned_payments,omitempty"`
 	Shipments        []Shipment         `json:"shipments"`
+	Quote            *Quote             `json:"quote,omitempty" doc:"How the amounts of lines and charges came about, as they were at the checkout. Left out if each line costs its price times its units."`
+	Charges          []OrderCharge      `json:"charges,omitempty" doc:"Money that is no goods, such as shipping, and what is left of it."`
 
 	Channel     string          `json:"channel,omitempty" reads:"only"`
 	PlacedAt    time.Time       `json:"placed_at,omitzero" reads:"only"`
@@ -76,10 +81,21 @@ type OrderLine struct {
 	Open       int64  `json:"open"`
 	Returning  int64  `json:"returning"`
 	Returnable int64  `json:"returnable"`
+	Amount     Money  `json:"amount" doc:"What the line cost when it was placed: with tax, after discounts. It is rounded, but not in orders of older versions and of imports."`
+	Left       *Money `json:"left,omitempty" doc:"What is left of amount after cancellations and credits. Orders of older versions and of imports do not have it."`
 
 	SKUText    string `json:"sku_text,omitempty" reads:"only"`
 	Title      string `json:"title,omitempty" reads:"only"`
 	Overridden bool   `json:"overridden,omitzero" reads:"only"`
+}
+
+// OrderCharge is a charge as placed, and what became of it.
+type OrderCharge struct {
+	Charge int    `json:"charge"`
+	Kind   string `json:"kind" doc:"Such as shipping."`
+	Title  string `json:"title,omitempty"`
+	Amount Money  `json:"amount" doc:"As placed, with tax."`
+	Left   Money  `json:"left"`
 }
 
 // OrderReservation is what stock has reserved or allocated for an order at one location.
@@ -94,7 +110,7 @@ type OrderReservation struct {
 // Payment is a payment transaction.
 type Payment struct {
 	TransactionID string `json:"transaction_id"`
-	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback" doc:"What the transaction does."`
+	Type          string `json:"type" enum:"authorize,capture,void,refund,chargeback,dispute,reversal" doc:"What the transaction does."`
 	State         string `json:"state" enum:"pending,succeeded,failed" doc:"The state of the transaction."`
 	Amount        Money  `json:"amount"`
 	Parent        string `json:"parent,omitempty"`
@@ -149,27 +165,59 @@ func LostOf(all []order.Lost) []Lost {
 // OrderOf makes an Order from an order's state.
 func OrderOf(s order.State, revision int64) Order {
 	placed, units := unit.Zero(s.Currency()), unit.Quantity(0)
-	for _, l := range s.Lines {
+	lines := make([]OrderLine, len(s.Lines))
+	for i, l := range s.Lines {
+		amount := s.Amount(l)
+		lines[i] = orderLine(l)
+		lines[i].Amount = MoneyOf(amount)
+		if s.Accounts {
+			lines[i].Left = new(MoneyOf(unit.OfMinor(l.Account.Money(), s.Currency())))
+		}
 		// Only the amounts are added, because an old log may have a line in another currency.
-		placed.Amount, units = placed.Amount.Add(l.Price.Times(l.Quantity).Amount), units+l.Quantity
+		placed.Amount, units = placed.Amount.Add(amount.Amount), units+l.Quantity
+	}
+	charges := chargesOf(s)
+	for i := range charges {
+		placed.Amount = placed.Amount.Add(s.Quote.Charges[i].Gross.Amount)
+	}
+	var quote *Quote
+	if s.Quote != nil {
+		quote = new(QuoteOf(*s.Quote))
 	}
 	return Order{
+		Quote: quote, Charges: charges,
 		OrderCommon: OrderCommon{
 			OrderID: string(s.OrderID), Reference: s.Reference, CustomerID: string(s.CustomerID), CartID: string(s.CartID),
 			Currency: string(s.Currency()), Country: s.Country,
 			Status: string(s.Status), PaymentState: string(s.PaymentState()), FulfillmentState: string(s.FulfillmentState()),
 			OnHold: s.OnHold, Archived: s.Archived, NeedsAttention: s.NeedsAttention(),
+			Attention:   each(s.Attention(), func(reason order.Attention) string { return string(reason) }),
 			PlacedTotal: MoneyOf(placed), Total: MoneyOf(s.Total), Owed: MoneyOf(s.Owed()),
 			Captured: MoneyOf(s.Captured()), Refunded: MoneyOf(s.Returned()),
+			ToReturn: MoneyOf(s.ToReturn()), ToCollect: MoneyOf(s.ToCollect()),
 			LineCount: len(s.Lines), Units: int64(units), Revision: revision,
 		},
 		HoldReason: s.HoldReason, Details: detailsOf(s.Details), ConfirmBy: s.ConfirmBy, AllocationFailed: s.AllocationFailed, Remedy: string(s.Remedy),
-		Lines: listed(s.Lines, orderLine), Reservations: listed(s.Holdings, orderReservation),
+		Lines: lines, Reservations: listed(s.Holdings, orderReservation),
 		Payments: listed(s.Transactions, payment), Shipments: listed(s.Shipments, shipment),
 		Orphans: each(s.Orphans, func(o order.Orphan) OrphanedPayment {
 			return OrphanedPayment{TransactionID: string(o.TransactionID), Amount: MoneyOf(o.Amount)}
 		}),
 	}
+}
+
+func chargesOf(s order.State) []OrderCharge {
+	if s.Quote == nil || len(s.Quote.Charges) != len(s.Charges) {
+		return nil
+	}
+	charges := make([]OrderCharge, len(s.Charges))
+	for i, c := range s.Charges {
+		as := s.Quote.Charges[i]
+		charges[i] = OrderCharge{
+			Charge: c.Number, Kind: as.Kind, Title: as.Title, Amount: MoneyOf(as.Gross), Left: MoneyOf(unit.OfMinor(c.Account.Money(), s.Currency())),
+		}
+	}
+	return charges
 }
 
 func orderLine(l order.Line) OrderLine {
@@ -204,4 +252,9 @@ func shipment(s order.Shipment) Shipment {
 
 func lineQuantity(l order.LineQuantity) LineQuantity {
 	return LineQuantity{Line: l.Line, Quantity: int64(l.Quantity)}
+}
+
+// ReceivedWebhook is the response to a message of a provider of payments.
+type ReceivedWebhook struct {
+	Received bool `json:"received" doc:"Always true. What the message reports is recorded."`
 }

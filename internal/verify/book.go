@@ -11,6 +11,9 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -24,20 +27,23 @@ import (
 // Book is what the whole log folds to: every product, cart, order, return and stock level, and
 // the ledger of sales. It also has the checks that are made while the log is read.
 type Book struct {
-	Position  eventstore.Position
-	Now       time.Time
-	Products  map[unit.SKU]*Product
-	Carts     map[unit.CartID]*Cart
-	Orders    map[unit.OrderID]*Order
-	Returns   map[unit.ReturnID]*Return
-	Stock     map[stock.Key]*StockLevel
-	Sales     *Ledger
-	Customers map[unit.CustomerID]*Customer
-	Access    access.State             // API keys and roles
-	actors    *Actors                  // nil: no event is about keys or roles
-	Staff     staff.State              // people who sign in
-	erased    map[unit.Owner]bool      // whose texts were erased
-	subjects  map[string]subject.State // by stream: what was erased
+	Position eventstore.Position
+	Now      time.Time
+	Products map[unit.SKU]*Product
+
+	definitions map[string]*definition // by stream
+	Carts       map[unit.CartID]*Cart
+	Orders      map[unit.OrderID]*Order
+	Returns     map[unit.ReturnID]*Return
+	Stock       map[stock.Key]*StockLevel
+	Sales       *Ledger
+	reports     *reports // about the money of orders
+	Customers   map[unit.CustomerID]*Customer
+	Access      access.State             // API keys and roles
+	actors      *Actors                  // nil: no event is about keys or roles
+	Staff       staff.State              // people who sign in
+	erased      map[unit.Owner]bool      // whose texts were erased
+	subjects    map[string]subject.State // by stream: what was erased
 
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
@@ -61,6 +67,7 @@ type Book struct {
 	promises     *Check // each reservation and allocation is within what can be sold
 	reservations *Check // each reservation begins once and ends at most once
 	readable     *Check // each event can be read, and comes after the event that begins its stream
+	money        *Check // prices, pots and money of each order follow from its events
 	outOfBounds  *Check // counts the events with values out of bounds; it has no differences
 }
 
@@ -80,8 +87,9 @@ type lastEvent struct {
 // Product is a product of the catalogue, with the times that the view shows.
 type Product struct {
 	product.State
-	listedAt time.Time // effective time of the last listing
-	last     lastEvent
+	listedAt  time.Time // effective time of the last listing
+	described bool
+	last      lastEvent
 }
 
 // Cart is a cart, with what the view shows and the domain's fold does not keep.
@@ -101,12 +109,14 @@ type Cart struct {
 // Order is an order, with what the view shows and the domain's fold does not keep.
 type Order struct {
 	order.State
-	channel     string
-	placedAt    time.Time // effective
-	placedTotal decimal.Decimal
-	lines       uint64               // hash of the lines as placed
-	times       map[string]time.Time // effective times, see timeOf
-	last        lastEvent
+	channel      string
+	placedAt     time.Time // effective
+	placedTotal  decimal.Decimal
+	lines        uint64               // hash of the lines as placed
+	times        map[string]time.Time // effective times, see timeOf
+	last         lastEvent
+	pot          *pot
+	moneyDiffers bool // a difference of its money was reported
 }
 
 // Return is a return or a credit note, with what the view shows and the domain's fold does not
@@ -123,19 +133,22 @@ type Return struct {
 
 func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 	return &Book{
-		Now:       now,
-		Products:  map[unit.SKU]*Product{},
-		Carts:     map[unit.CartID]*Cart{},
-		Orders:    map[unit.OrderID]*Order{},
-		Returns:   map[unit.ReturnID]*Return{},
-		Stock:     map[stock.Key]*StockLevel{},
-		Sales:     newLedger(shop),
-		Customers: map[unit.CustomerID]*Customer{},
-		grace:     grace,
-		checkouts: map[unit.OrderID][]*checkoutAttempt{},
-		claimed:   map[unit.OrderID]unit.CartID{},
-		restocked: map[returnAtStock]unit.Quantity{},
-		merges:    map[merge]*merging{},
+		Now:      now,
+		Products: map[unit.SKU]*Product{},
+
+		definitions: map[string]*definition{},
+		Carts:       map[unit.CartID]*Cart{},
+		Orders:      map[unit.OrderID]*Order{},
+		Returns:     map[unit.ReturnID]*Return{},
+		Stock:       map[stock.Key]*StockLevel{},
+		Sales:       newLedger(shop),
+		reports:     newReports(),
+		Customers:   map[unit.CustomerID]*Customer{},
+		grace:       grace,
+		checkouts:   map[unit.OrderID][]*checkoutAttempt{},
+		claimed:     map[unit.OrderID]unit.CartID{},
+		restocked:   map[returnAtStock]unit.Quantity{},
+		merges:      map[merge]*merging{},
 
 		accountMerges: map[accountMerge]*accountMerging{},
 
@@ -150,6 +163,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		promises:     &Check{Name: "stock: never promised beyond policy, never below zero"},
 		reservations: &Check{Name: "reservations: one beginning, at most one end"},
 		readable:     &Check{Name: "log: every event can be read and follows from those before it"},
+		money:        &Check{Name: "orders: prices, what is left of them, and money follow from the events"},
 		outOfBounds:  &Check{Name: "log: values out of bounds, each read as the nearest value within bounds (examined: how many)"},
 	}
 }
@@ -157,7 +171,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 // checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkMoney, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
 		checks = append(checks, b.safely(check))
 	}
 	for _, of := range []func() *Check{b.checkKept, b.checkAccountMerges, b.checkWishLists} {
@@ -170,7 +184,7 @@ func (b *Book) checks() []*Check {
 
 // eventChecks returns the checks that were made while the log was read.
 func (b *Book) eventChecks() []*Check {
-	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations}
+	checks := []*Check{b.positions, b.readable, b.safely(b.checkStreamNames), b.promises, b.reservations, b.money}
 	if b.outOfBounds.Examined > 0 { // the report has this check only if there are such events
 		checks = append(checks, b.outOfBounds)
 	}
@@ -241,6 +255,8 @@ func (b *Book) foldEvent(e *event) {
 		b.foldCustomer(e, unit.CustomerID(id), value)
 	case subject.Event:
 		b.foldSubject(e, value)
+	case pricelist.Event, shipping.Event, entity.Event:
+		b.foldDefinition(e, id)
 	}
 }
 
@@ -304,6 +320,9 @@ func (b *Book) foldProduct(e *event, sku unit.SKU, value product.Event) {
 	if _, listed := value.(product.Listed); listed {
 		p.listedAt = e.at
 	}
+	if _, described := value.(product.Described); described {
+		p.described = true
+	}
 	p.State, p.last = product.Evolve(p.State, value), e.lastEvent()
 }
 
@@ -341,7 +360,7 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 		c.shortages, c.dropped = value.Shortages, value.Dropped
 	case cart.Abandoned:
 		c.reason = value.Reason
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	b.foldMerge(e, id, c, value)

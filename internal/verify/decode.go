@@ -12,6 +12,9 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -78,6 +81,9 @@ var decoders = map[string]func(eventType string, data []byte) (any, error){
 	staff.LoginCategory: func(t string, data []byte) (any, error) { return staff.DecodeLogin(t, data) },
 	stock.Category:      func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
 	subject.Category:    func(t string, data []byte) (any, error) { return subject.Decode(t, data) },
+	pricelist.Category:  func(t string, data []byte) (any, error) { return pricelist.Decode(t, data) },
+	shipping.Category:   func(t string, data []byte) (any, error) { return shipping.Decode(t, data) },
+	entity.Category:     func(t string, data []byte) (any, error) { return entity.Decode(t, data) },
 }
 
 func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Recorded) (value any, err error) {

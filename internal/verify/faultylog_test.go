@@ -275,7 +275,7 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.stock(stock.Moved{Key: mugs, From: stock.Available, To: "stolen", Quantity: 2})
 		}},
 
-		"a total that is not the sum of the lines": {check: ordersAddUp, words: "total 7.00 GBP, but the sum of its lines is 5.00 GBP", write: func(f faultyLog) {
+		"a total that is not the sum of the lines": {check: moneyFollows, words: "order o1, placed at revision 0: total is 7.00 GBP, want 5", write: func(f faultyLog) {
 			f.receive(5)
 			f.reserve(2)
 			wrong := placed(2)

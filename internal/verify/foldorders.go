@@ -34,6 +34,7 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 			b.report(e, "its lines cannot be written: "+err.Error())
 		}
 		o.channel, o.placedAt, o.placedTotal = b.intern(e.meta.Channel), e.at, placed.Total.Amount
+		o.pot = newPot(placed)
 		o.lines = maphash.Bytes(b.seed, lines)
 	}
 	if retried, ok := value.(order.AllocationRetried); ok {
@@ -42,7 +43,9 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	// This comes before the order's state changes, because the ledger needs the state before the
 	// event.
 	b.Sales.bookOrder(e, o, value)
+	before := o.moneyBefore(value)
 	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
+	b.foldMoney(e, o, value, before)
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}
@@ -130,7 +133,8 @@ func timeOf(eventType string, value order.Event) string {
 		return "delivered " + string(value.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }

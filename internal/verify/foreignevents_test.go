@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,6 +21,11 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/filestest"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricelist"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/returns"
@@ -151,6 +155,34 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			s.must(s.Erase(ctx, callAt(autumn), subject.Erased{CustomerID: "theirs", Reason: subject.Requested}))
 		},
 	}
+	all[pricelist.Category] = aggregateKind{
+		types: pricelist.Types(), foreignOnly: "theirs",
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewPriceList, strings.TrimPrefix(stream, pricelist.Stream("")))
+		},
+		begin: func(s *shop) {
+			s.must(s.PriceList(ctx, callAt(autumn), "theirs", pricelist.Define{ID: "theirs", Kind: pricing.Regular, Currency: "GBP", Mode: pricing.Inclusive}))
+		},
+	}
+	all[shipping.Category] = aggregateKind{
+		types: shipping.Types(), foreignOnly: "theirs",
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewShippingMethod, strings.TrimPrefix(stream, shipping.Stream("")))
+		},
+		begin: func(s *shop) {
+			rates := []pricing.RateTable{{Currency: "GBP", Basis: pricing.Flat, Steps: []pricing.Step{{From: "0", Price: gbp("4.95")}}}}
+			s.must(s.ShippingMethod(ctx, callAt(autumn), "theirs", shipping.Define{ID: "theirs", Terms: shipping.Terms{Title: "Parcel", Mode: pricing.Inclusive, Rates: rates}}))
+		},
+	}
+	all[entity.Category] = aggregateKind{
+		types: entity.Types(), foreignOnly: "theirs",
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewLegalEntity, strings.TrimPrefix(stream, entity.Stream("")))
+		},
+		begin: func(s *shop) {
+			s.must(s.LegalEntity(ctx, callAt(autumn), "theirs", entity.Define{ID: "theirs", Terms: entity.Terms{Title: "A", Home: pricing.Zone{Country: "GB"}, Mode: pricing.Inclusive}}))
+		},
+	}
 	// All API keys are in one stream, which shop.trade does not begin.
 	all[access.Category] = aggregateKind{
 		types: access.Types(), foreignOnly: strings.TrimPrefix(access.Stream(), access.Category+"-"),
@@ -178,9 +210,8 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			s.must(s.Staff(ctx, callAt(autumn), "p1", staff.Invite{Person: "p1", Role: access.Admin, Token: strings.Repeat("0", 64), Until: time.Now().Add(time.Hour), Now: time.Now()}))
 		},
 	}
-	codecs, err := filepath.Glob("../../domain/*/codec.go")
-	if err != nil || len(codecs) != len(all) {
-		t.Fatalf("the domain has %d codecs (%v), and this test knows %d", len(codecs), err, len(all))
+	if codecs := filestest.OfAggregates(t, "../../domain", "codec.go"); len(codecs) != len(all) {
+		t.Fatalf("the domain has %d codecs, and this test knows %d", len(codecs), len(all))
 	}
 	return all
 }
@@ -290,11 +321,7 @@ func (s *runningShop) writeForeign(stream, eventType string, data ...string) {
 func (s *runningShop) samples(eventType string) []string {
 	s.Helper()
 	data := []string{`{"a":1}`}
-	files, err := filepath.Glob("../../domain/*/testdata/" + eventType + "*.json")
-	if err != nil || len(files) == 0 {
-		s.Fatal(eventType, files, err)
-	}
-	for _, file := range files {
+	for _, file := range filestest.OfAggregates(s.TB, "../../domain", "testdata/"+eventType+"*.json") {
 		sample, err := os.ReadFile(file)
 		if err != nil {
 			s.Fatal(err)

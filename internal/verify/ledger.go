@@ -117,7 +117,11 @@ type documentHeader struct {
 // addLine books units of a SKU on a document. lines is what it adds to the number of lines: 1
 // for a new line, 0 if the document has the line already, -1 if the line is removed.
 func (l *Ledger) addLine(on documentHeader, sku unit.SKU, lines int64, units unit.Quantity, price unit.Money) {
-	sum := Sum{Lines: lines, Units: int64(units), Amount: times(price, units)}
+	l.addSum(on, sku, Sum{Lines: lines, Units: int64(units), Amount: times(price, units)})
+}
+
+// addSum books a sum on a document.
+func (l *Ledger) addSum(on documentHeader, sku unit.SKU, sum Sum) {
 	day := on.at.In(l.shop.Location).Format(time.DateOnly)
 	d, opened := l.documents[on.name], false
 	if d == nil {
@@ -204,6 +208,8 @@ func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
 		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.RefundClaimed,
+		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended,
 		order.Archived, order.Unarchived, order.Claimed:
 	}
 }
@@ -221,9 +227,26 @@ func (l *Ledger) bookPlaced(e *event, p order.Placed) {
 	if on.customer != "" {
 		at(l.customers, customerKey{on.customer, on.currency}).addOrder(string(p.OrderID), p.Total.Amount, e.at)
 	}
-	for _, line := range p.Lines {
-		l.addLine(on, line.SKU, 1, line.Quantity, line.Price)
+	for i, line := range p.Lines {
+		l.addSum(on, line.SKU, Sum{Lines: 1, Units: int64(line.Quantity), Amount: amountWhenPlaced(p, i)})
 	}
+}
+
+// amountWhenPlaced is what a line of an order costs. An older order rounded only its total.
+func amountWhenPlaced(p order.Placed, i int) decimal.Decimal {
+	line := p.Lines[i]
+	if p.Quote != nil {
+		for _, quoted := range p.Quote.Lines {
+			if quoted.Line == line.Number {
+				return quoted.Gross.Amount
+			}
+		}
+	}
+	exact := times(line.Price, line.Quantity)
+	if p.RoundedLines {
+		return exact.Round(p.Currency.Digits())
+	}
+	return exact
 }
 
 func (l *Ledger) bookCanceled(e *event, o *Order, line *order.Line, units unit.Quantity) {

@@ -37,7 +37,11 @@ func compareOrders(ctx context.Context, b *Book, from build) ([]*Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []*Check{orders, returned, linked}, nil
+	reports, err := compareReports(ctx, b, from)
+	if err != nil {
+		return nil, err
+	}
+	return append(reports, orders, returned, linked), nil
 }
 
 type orderRow struct {
@@ -47,6 +51,8 @@ type orderRow struct {
 	status, payment, fulfillment, guestEmail                  string
 	onHold, archived, attention                               bool
 	placedTotal, total, owed, captured, refunded              decimal.Decimal
+	toReturn, toCollect                                       decimal.Decimal
+	reasons                                                   []string
 	lineCount                                                 int
 	units, revision                                           int64
 	placedAt, changedAt                                       time.Time
@@ -75,13 +81,14 @@ func (r *orderRow) columns() []column[*Order] {
 		equals("on_hold", &r.onHold, func(o *Order) bool { return o.OnHold }),
 		equals("archived", &r.archived, func(o *Order) bool { return o.Archived }),
 		equals("needs_attention", &r.attention, func(o *Order) bool {
-			return o.AllocationFailed || o.keepsTooMuch()
+			return o.AllocationFailed || o.NeedsAttention()
 		}),
 		equals("placed_total", &r.placedTotal, func(o *Order) decimal.Decimal { return o.placedTotal }),
 		equals("total", &r.total, (*Order).worth),
-		equals("owed", &r.owed, func(o *Order) decimal.Decimal {
-			return decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits()))
-		}),
+		equals("owed", &r.owed, func(o *Order) decimal.Decimal { return o.pot.owed() }),
+		equals("to_return", &r.toReturn, func(o *Order) decimal.Decimal { return o.pot.terms(o.State)[8].want }),
+		equals("to_collect", &r.toCollect, func(o *Order) decimal.Decimal { return o.pot.terms(o.State)[9].want }),
+		equals("attention", &r.reasons, func(o *Order) []string { return attentionOf(o.Attention()) }),
 		comparedBy("captured", &r.captured, func(o *Order, d *rowDifference) {
 			captured, _, foreign := o.payments()
 			d.columns = append(d.columns, foreign...)
@@ -119,13 +126,8 @@ func (r *orderRow) columns() []column[*Order] {
 
 func (r *orderRow) key() unit.OrderID { return unit.OrderID(r.id) }
 
-// worth adds up the lines without their canceled units.
-func (o *Order) worth() (total decimal.Decimal) {
-	for _, l := range o.Lines {
-		total = total.Add(times(l.Price, l.Quantity-l.Canceled))
-	}
-	return total
-}
+// worth is the sum of the lines and charges without what was canceled.
+func (o *Order) worth() decimal.Decimal { return o.pot.goods.total }
 
 // payments adds up what was captured and what was paid back. foreign describes transactions in
 // another currency, which cannot be added up.
@@ -143,26 +145,20 @@ func (o *Order) payments() (captured, back decimal.Decimal, foreign []string) {
 			captured = captured.Add(t.Amount.Amount)
 		case order.Refund, order.Chargeback:
 			back = back.Add(t.Amount.Amount)
-		case order.Authorize, order.Void:
+		case order.Reversal:
+			back = back.Sub(t.Amount.Amount)
+		case order.Authorize, order.Void, order.Dispute:
 		}
 	}
 	return captured, back, foreign
 }
 
-// keepsTooMuch tells whether an order has ended, and more money was kept than it owes for what was
-// shipped. Refunds for goods that came back do not count, because they lower nothing that is owed.
-func (o *Order) keepsTooMuch() bool {
-	if o.Status != order.StatusExpired && o.Status != order.StatusCanceled {
-		return false
+func attentionOf(reasons []order.Attention) []string {
+	texts := make([]string, len(reasons))
+	for i, reason := range reasons {
+		texts[i] = string(reason)
 	}
-	kept, back, _ := o.payments()
-	kept = kept.Sub(back)
-	for _, t := range o.Transactions {
-		if t.Type == order.Refund && t.State == order.Succeeded && t.ReturnID != "" && t.Amount.Currency == o.Currency() {
-			kept = kept.Add(t.Amount.Amount)
-		}
-	}
-	return kept.GreaterThan(decimal.Max(decimal.Zero, o.worth().Round(o.Currency().Digits())))
+	return texts
 }
 
 // foldDocument is the JSON document that the view of orders keeps of an order or a return.

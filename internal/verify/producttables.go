@@ -33,6 +33,11 @@ type productRow struct {
 	retired             bool
 	listedAt, changedAt time.Time
 	revision            int64
+
+	taxClass   *string
+	categories *[]string
+	grams      *int64
+	giftCard   *bool
 }
 
 func (r *productRow) columns() []column[*Product] {
@@ -44,6 +49,25 @@ func (r *productRow) columns() []column[*Product] {
 		equals("listed_at", &r.listedAt, func(p *Product) time.Time { return p.listedAt }),
 		equals("changed_at", &r.changedAt, func(p *Product) time.Time { return p.last.recordedAt }),
 		equals("revision", &r.revision, func(p *Product) int64 { return p.last.revision }),
+		comparedBy("tax_class", &r.taxClass, described("tax_class", &r.taxClass, func(p *Product) string { return p.Description.TaxClass })),
+		comparedBy("categories", &r.categories, described("categories", &r.categories, func(p *Product) []string { return p.Description.Categories })),
+		comparedBy("weight_grams", &r.grams, described("weight_grams", &r.grams, func(p *Product) int64 { return p.Description.Grams })),
+		comparedBy("gift_card", &r.giftCard, described("gift_card", &r.giftCard, func(p *Product) bool { return p.Description.GiftCard })),
+	}
+}
+
+// described compares a part of the description. The column is NULL if the product was never
+// described.
+func described[V any](column string, got **V, want func(*Product) V) func(*Product, *rowDifference) {
+	return func(p *Product, d *rowDifference) {
+		switch {
+		case !p.described && *got != nil:
+			d.columns = append(d.columns, "the product was never described, but has a description")
+		case p.described && *got == nil:
+			d.columns = append(d.columns, "the product was described, but has no description")
+		case p.described:
+			d.column(column, **got, want(p))
+		}
 	}
 }
 

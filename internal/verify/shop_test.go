@@ -175,11 +175,13 @@ func wantedLine(sku unit.SKU, quantity unit.Quantity) commands.WantedLine {
 func (s *shop) trade() {
 	s.Helper()
 	ctx := s.Context()
+	viewtest.Fact(s.Bench, order.Stream("quoted"), eventstore.Metadata{Channel: "web", OccurredAt: noon}, order.Encode, order.Event(placedWithQuote(s.TB, "quoted")))
 	s.list("MUG", unit.Stocked, "2.55", 40)
 	s.list("TRAY", unit.Stocked, "3.333", 20)
 	s.list("POST", unit.Service, "18.00", 0)
 	s.list("GONE", unit.Stocked, "1.00", 0)
 	s.must(s.Product(ctx, callAt(summer), "GONE", product.Retire{}))
+	s.must(s.Product(ctx, callAt(spring), "TRAY", product.Describe{TaxClass: new("standard"), Categories: &[]string{"kitchen"}, Grams: new(int64(300)), GiftCard: new(false)}))
 	s.must(s.MoveStock(ctx, callAt(spring), key("MUG"),
 		stock.SetPolicy{At: s.At(key("MUG")), Policy: stock.Policy{SafetyStock: 2, BackorderLimit: 1, ReorderPoint: 30}},
 		stock.Adjust{At: s.At(key("MUG")), Change: -2, Reason: stock.DamagedGoods, Document: "536800", Note: "broken"},
@@ -246,7 +248,8 @@ func (s *shop) returns() {
 		returns.Receive{Receipt: 1, Lines: []returns.ReceivedLine{part(1, 1, returns.Restocked), part(1, 1, returns.Damaged)}}))
 	s.must(s.Return(ctx, callAt(summer), "r1",
 		returns.Receive{Receipt: 2, Lines: []returns.ReceivedLine{part(1, 1, returns.Lost)}},
-		returns.RecordRefund{TransactionID: "rt1", Amount: gbp("5.10")}, returns.RecordRefund{TransactionID: "rt2", Amount: gbp("2.55")}, returns.Close{}))
+		returns.RecordRefund{TransactionID: "rt1", Amount: gbp("5.10")}, returns.Close{}))
+	// The gift was not paid, so nothing of it is given back. The postage belongs to no order.
 	s.must(s.Return(ctx, callAt(summer), "r2", request("r2", line("POST", unit.Service, 2)), returns.Approve{}))
 	s.must(s.Return(ctx, callAt(autumn), "r2", returns.Cancel{Reason: "kept"}))
 	s.must(s.Return(ctx, callAt(autumn), "r3", request("r3", line("MUG", unit.Stocked, 1, returns.Link{OrderID: "36365", Line: 1, Quantity: 1}))))

@@ -330,6 +330,11 @@ func (c countingFinisher) FinishCustomerMerge(ctx context.Context, meta eventsto
 	return c.Finisher.FinishCustomerMerge(ctx, meta, id)
 }
 
+func (c countingFinisher) FinishRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error {
+	defer c.begin()()
+	return c.Finisher.FinishRefund(ctx, meta, id, part)
+}
+
 // verifyLog verifies the log.
 func (w *shop) verifyLog() error {
 	w.Helper()

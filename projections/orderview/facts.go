@@ -15,6 +15,7 @@ type Facts struct {
 	Lines           []LineFacts        `json:"lines,omitempty"`   // which units; empty if the event is about a whole order or return
 	TransactionType string             `json:"transaction_type,omitempty"`
 	State           string             `json:"state,omitempty"` // of the transaction
+	RefundID        unit.RefundID      `json:"refund_id,omitempty"`
 	TransactionID   unit.TransactionID `json:"transaction_id,omitempty"`
 	ShipmentID      unit.ShipmentID    `json:"shipment_id,omitempty"`
 	Location        unit.LocationID    `json:"location,omitempty"`
@@ -50,7 +51,7 @@ func OrderFacts(e order.Event) Facts {
 	case order.Canceled:
 		return Facts{Reason: e.Reason}
 	case order.TransactionRecorded:
-		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID, ReturnID: e.ReturnID}
+		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID, ReturnID: e.ReturnID, Reason: e.Reason}
 	case order.TransactionSettled:
 		return Facts{State: string(e.State), TransactionID: e.TransactionID}
 	case order.Shipped:
@@ -75,6 +76,27 @@ func OrderFacts(e order.Event) Facts {
 		return Facts{ReturnID: e.ReturnID}
 	case order.RefundClaimed:
 		return Facts{TransactionID: e.TransactionID, ReturnID: e.ReturnID}
+	case order.TransactionUnreadable:
+		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID}
+	case order.Credited:
+		return Facts{
+			Amount: &e.Amount, ReturnID: e.ReturnID, Reason: e.Reason,
+			Lines: each(e.Lines, func(l order.CreditedLine) LineFacts { return LineFacts{l.Line, l.Quantity} }),
+		}
+	case order.RefundRequested:
+		return Facts{Amount: &e.Amount, RefundID: e.RefundID, Reason: e.Reason}
+	case order.RefundSubmitted:
+		return Facts{RefundID: e.RefundID, TransactionID: e.PartID, Attempt: e.Attempt}
+	case order.RefundSettled:
+		return Facts{RefundID: e.RefundID, TransactionID: e.PartID, Attempt: e.Attempt, State: string(e.State)}
+	case order.ReturnRefundRefused:
+		return Facts{Amount: &e.Amount, ReturnID: e.ReturnID, TransactionID: e.TransactionID}
+	case order.RefundExplained:
+		return Facts{TransactionID: e.TransactionID, Reason: e.Reason}
+	case order.DifferenceWrittenOff:
+		return Facts{Amount: &e.Amount, Reason: e.Reason}
+	case order.DeadlineExtended:
+		return Facts{Reason: e.Reason}
 	case order.Confirmed, order.TakenOver, order.HoldReleased, order.Expired, order.Completed, order.AllocationRecovered, order.Archived, order.Unarchived:
 	}
 	return Facts{}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"daybook/domain/filestest"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/projections/orderview"
@@ -27,11 +28,7 @@ func TestFactsAreWhatTheEventSays(t *testing.T) {
 		names[name] = true
 	}
 	told := map[string]bool{}
-	files, err := filepath.Glob("../../domain/*/testdata/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
+	for _, file := range filestest.OfAggregates(t, "../../domain", "testdata/*.json") {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/projections"
+	"daybook/projections/moneyview"
 )
 
 // stored is the document in orders.state: the aggregate's fold, and times that the fold does
@@ -68,10 +69,13 @@ type record struct {
 // orders folds the orders of one batch.
 type orders struct {
 	records map[string]*record
-	inOrder []*record // in the order of their first events, so that a batch always writes in the same order
+	inOrder []*record         // in the order of their first events, so that a batch always writes in the same order
+	money   *moneyview.Ledger // nil: what is folded again was counted before
 }
 
-func newOrders() *orders { return &orders{records: make(map[string]*record)} }
+func newOrders(days *time.Location) *orders {
+	return &orders{records: make(map[string]*record), money: moneyview.NewLedger(days)}
+}
 
 func orderID(stream string) string { return strings.TrimPrefix(stream, order.Category+"-") }
 
@@ -99,15 +103,15 @@ func (o *orders) load(ctx context.Context, tx *projections.Tx) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT `+orderTable.Only("order_id", "state")+` FROM orders WHERE order_id = ANY ($1)`, ids)
+	rows, err := tx.Query(ctx, `SELECT `+orderTable.Only("order_id", "channel", "state")+` FROM orders WHERE order_id = ANY ($1)`, ids)
 	if err != nil {
 		return err
 	}
-	var id string
+	var id, channel string
 	var state []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &state}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &channel, &state}, func() error {
 		r := o.records[id]
-		r.present = true
+		r.present, r.channel = true, channel
 		return json.Unmarshal(state, &r.stored)
 	})
 	return err
@@ -128,7 +132,9 @@ func (o *orders) apply(e *projections.Event, value order.Event) {
 		r.present = true
 		r.fresh, r.channel, r.placedAt, r.Times = &placed, e.Meta.Channel, at, make(Times)
 	}
+	before := o.money.Note(r.Fold, value)
 	r.Fold = order.Evolve(r.Fold, value)
+	o.money.Book(before, r.Fold, r.channel, at)
 	if key := timeKey(e.Type, value); key != "" {
 		r.Times[key] = at
 	}
@@ -151,7 +157,8 @@ func timeKey(eventType string, e order.Event) string {
 		return deliveredKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
-		order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }
@@ -178,6 +185,10 @@ func skus(lines []cart.Line) []string {
 	}
 	slices.Sort(codes)
 	return slices.Compact(codes)
+}
+
+func reasons(all []order.Attention) []string {
+	return each(all, func(reason order.Attention) string { return string(reason) })
 }
 
 // guestEmailKey is the e-mail address of an order that no customer has, in the form in which it is
@@ -220,6 +231,7 @@ func (o *orders) store(ctx context.Context, tx *projections.Tx) (err error) {
 		}
 		placed = append(placed, r)
 	}
+	o.money.Store(tx.Writes())
 	updateOrders.Queue(tx.Writes(), changed)
 	if len(placed) > maxInserted {
 		return orderTable.Copy(ctx, tx, placed)

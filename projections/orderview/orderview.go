@@ -12,11 +12,13 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"time"
 
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/subject"
 	"daybook/projections"
+	"daybook/projections/moneyview"
 )
 
 //go:embed schema.sql
@@ -25,23 +27,29 @@ var tables string
 //go:embed indexes.sql
 var indexes string
 
-// View returns the view, for the runner.
-func View() projections.View {
+// View returns the view, for the runner. The days of its reports are those of UTC.
+func View() projections.View { return ViewIn(time.UTC) }
+
+// ViewIn returns the view. days is the time zone of the merchant's days, in which its reports
+// count.
+func ViewIn(days *time.Location) projections.View {
+	columns := moneyview.Columns()
+	columns[orderTable.Name()], columns[returnTable.Name()], columns[returnOrders.Name()] = orderTable.Names(), returnTable.Names(), returnOrders.Names()
 	return projections.View{
 		Name:    "orders",
-		Version: 10, // 10 finds the orders of a guest by their e-mail address, and shows money that is kept
+		Version: 11, // 11 has the reports about money, says what is to be returned and collected, and why somebody has to look at an order
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
-		Setting: "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion),
-		Claims:  []string{order.Category + ".", returns.Category + ".", subject.Category + "."},
-		Tables:  tables,
-		Columns: map[string][]string{
-			orderTable.Name(): orderTable.Names(), returnTable.Name(): returnTable.Names(), returnOrders.Name(): returnOrders.Names(),
-		},
+		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion) + "|" + days.String(),
+		Claims:   []string{order.Category + ".", returns.Category + ".", subject.Category + "."},
+		Tables:   tables + moneyview.Tables,
+		Columns:  columns,
 		Indexes:  indexes,
 		Belongs:  projections.OfItsKind,
 		Decode:   decode,
 		Metadata: true,
-		Apply:    apply,
+		Apply: func(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
+			return apply(ctx, tx, days, batch)
+		},
 	}
 }
 
@@ -56,8 +64,8 @@ func decode(eventType string, data []byte) (any, error) {
 }
 
 // apply folds a batch for each order and each return, and writes each changed row once.
-func apply(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
-	orders, returned := newOrders(), newReturns()
+func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch []projections.Event) error {
+	orders, returned := newOrders(days), newReturns()
 	var erasures []subject.Erased
 	for i := range batch {
 		switch batch[i].Value.(type) {

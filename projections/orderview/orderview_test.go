@@ -74,7 +74,7 @@ func TestAnOrderShowsItsAxesItsPartsAndWhoDidWhat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Status != "confirmed" || o.PaymentState != "overcharged" || o.FulfillmentState != "partially_delivered" {
+	if o.Status != "confirmed" || o.PaymentState != "overpaid" || o.FulfillmentState != "partially_delivered" {
 		t.Errorf("states %s, %s, %s", o.Status, o.PaymentState, o.FulfillmentState)
 	}
 	if o.Total.String() != "16.751" || o.PlacedTotal.String() != "19.301" || o.Owed.String() != "16.75" || o.Captured.String() != "19.3" {

@@ -22,10 +22,12 @@ type Summary struct {
 	Currency, Country, Channel             string
 	Status, PaymentState, FulfillmentState string
 	OnHold, Archived                       bool
-	NeedsAttention                         bool // stock lost, or money to give back
+	NeedsAttention                         bool
+	Attention                              []string // why; see order.Attention
 	PlacedTotal                            decimal.Decimal
 	Total                                  decimal.Decimal // not rounded; without the units that were taken off
-	Owed                                   decimal.Decimal // Total, rounded to the currency's digits
+	Owed                                   decimal.Decimal // Total, rounded to the currency's digits, less credits
+	ToReturn, ToCollect                    decimal.Decimal
 	Captured, Refunded                     decimal.Decimal
 	LineCount                              int
 	Units                                  int64     // as placed
@@ -86,6 +88,8 @@ type Filter struct {
 	Countries, Channels, Currencies            []string
 	From, To                                   time.Time
 	OnHold, Archived, NeedsAttention           *bool
+	ToReturn, ToCollect                        *bool // money has to be given back, or is still to be paid
+	Attention                                  []string
 }
 
 // Listed says how the list of orders is read and sorted.
@@ -125,6 +129,9 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	flag(&w, "on_hold", f.OnHold)
 	flag(&w, "archived", f.Archived)
 	flag(&w, "needs_attention", f.NeedsAttention)
+	flag(&w, "to_return > 0", f.ToReturn)
+	flag(&w, "to_collect > 0", f.ToCollect)
+	w.AnyOf("attention && ?::text[]", f.Attention)
 	list, err := Listed.Read(ctx, db, w, p)
 	if err != nil {
 		return list, fmt.Errorf("list orders: %w", err)

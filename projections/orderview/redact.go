@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,7 +38,7 @@ func (o *orders) redact(ctx context.Context, tx *projections.Tx, gone subject.Go
 	if err != nil {
 		return err
 	}
-	fresh := newOrders()
+	fresh := newOrders(time.UTC)
 	for _, id := range ids {
 		if o.records[id] == nil {
 			r := &record{id: id}

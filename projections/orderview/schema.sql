@@ -15,10 +15,13 @@ CREATE TABLE orders (
     fulfillment_state text        NOT NULL,
     on_hold           boolean     NOT NULL,
     archived          boolean     NOT NULL,
-    needs_attention   boolean     NOT NULL, -- stock lost, or money to give back
+    needs_attention   boolean     NOT NULL,
+    attention         text[]      NOT NULL, -- why
     placed_total      numeric     NOT NULL,
     total             numeric     NOT NULL, -- exact, without what was taken off
-    owed              numeric     NOT NULL, -- total, rounded to an amount that can be paid
+    owed              numeric     NOT NULL, -- total, rounded to an amount that can be paid, less credits
+    to_return         numeric     NOT NULL, -- what is kept and not owed, less the refunds in flight
+    to_collect        numeric     NOT NULL,
     captured          numeric     NOT NULL,
     refunded          numeric     NOT NULL,
     line_count        integer     NOT NULL,

@@ -2,6 +2,7 @@ package orderview
 
 import (
 	"fmt"
+	"time"
 
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -65,12 +66,40 @@ func OrderWords(e order.Event) string {
 		return fmt.Sprintf("units of return %s released", e.ReturnID)
 	case order.RefundClaimed:
 		return fmt.Sprintf("refund %s belongs to return %s", e.TransactionID, e.ReturnID)
+	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended:
+		return moneyWords(e)
 	case order.TakenOver:
 		return "taken over by the buyer, who has signed in"
 	case order.Archived:
 		return "archived"
 	case order.Unarchived:
 		return "taken out of the archive"
+	}
+	panic("orderview: unknown event of an order")
+}
+
+// moneyWords are those of events about refunds, credits and the like.
+func moneyWords(e order.Event) string {
+	switch e := any(e).(type) {
+	case order.TransactionUnreadable:
+		return fmt.Sprintf("%s of %s reported, but it cannot be recorded: %s", e.Type, e.Amount, e.Code)
+	case order.Credited:
+		return because(fmt.Sprintf("%s less is owed because of a %s", e.Amount, e.Cause), e.Reason)
+	case order.RefundRequested:
+		return because(fmt.Sprintf("refund of %s requested as %s", e.Amount, e.Purpose), e.Reason)
+	case order.RefundSubmitted:
+		return fmt.Sprintf("refund %s sent to its provider, attempt %d", e.PartID, e.Attempt)
+	case order.RefundSettled:
+		return because(fmt.Sprintf("refund %s %s", e.PartID, e.State), e.Code)
+	case order.ReturnRefundRefused:
+		return fmt.Sprintf("refund of %s for return %s refused: %s was left", e.Amount, e.ReturnID, e.Limit)
+	case order.RefundExplained:
+		return because(fmt.Sprintf("refund %s was a %s", e.TransactionID, e.Purpose), e.Reason)
+	case order.DifferenceWrittenOff:
+		return because(fmt.Sprintf("difference of %s written off", e.Amount), e.Reason)
+	case order.DeadlineExtended:
+		return because("deadline moved to "+e.ConfirmBy.Format(time.RFC3339), e.Reason)
 	}
 	panic("orderview: unknown event of an order")
 }
@@ -101,8 +130,12 @@ func ReturnWords(e returns.Event) string {
 	case returns.RefundWithdrawn:
 		return because(fmt.Sprintf("%s of refund %s taken back, refused by order %s", e.Amount, e.TransactionID, e.OrderID), e.Reason)
 	case returns.OrdersSettled:
-		if e.Step == returns.StepRefund {
+		switch e.Step {
+		case returns.StepRefund:
 			return fmt.Sprintf("refund %s recorded at its orders", e.Ref)
+		case returns.StepCredit:
+			return fmt.Sprintf("credit for %s recorded at its orders", e.Ref)
+		case returns.StepRelease:
 		}
 		return "units released at its orders"
 	case returns.Closed:

@@ -33,7 +33,7 @@ CREATE INDEX products_by_listing ON products (listed_at, sku);`
 func View() projections.View {
 	return projections.View{
 		Name:     "products",
-		Version:  4, // 4 added an index for each order of the list
+		Version:  5, // 5 added tax class, categories, weight and gift cards
 		Claims:   []string{product.Category + "."},
 		Tables:   tables,
 		Columns:  map[string][]string{products.Name(): products.Names(), prices.Name(): prices.Names()},
@@ -54,6 +54,7 @@ type entry struct {
 	listedAt    *time.Time
 	changedAt   time.Time
 	revision    int64
+	description *product.Description
 }
 
 type priceKey struct{ sku, currency string }
@@ -79,6 +80,8 @@ func apply(_ context.Context, tx *projections.Tx, batch []projections.Event) err
 			p.title, p.kind, p.retired, p.listedAt = &event.Title, &kind, new(bool), &at
 		case product.Retitled:
 			p.title = &event.Title
+		case product.Described:
+			p.description = &event.Description
 		case product.Priced:
 			latest[priceKey{sku, string(event.Price.Currency)}] = event.Price.Amount
 		case product.Retired:
@@ -106,9 +109,24 @@ var products = table.New("products",
 	table.Kept("listed_at", table.MaybeTime, func(p productRow) *time.Time { return p.listedAt }),
 	table.Set("changed_at", table.Time, func(p productRow) time.Time { return p.changedAt }),
 	table.Set("revision", table.Number, func(p productRow) int64 { return p.revision }),
+	table.Kept("tax_class", table.MaybeText, described(func(d *product.Description) string { return d.TaxClass })),
+	table.Kept("categories", table.MaybeTexts, described(func(d *product.Description) []string { return d.Categories })),
+	table.Kept("weight_grams", table.MaybeNumber, described(func(d *product.Description) int64 { return d.Grams })),
+	table.Kept("gift_card", table.MaybeFlag, described(func(d *product.Description) bool { return d.GiftCard })),
 )
 
 // priceRow is a product's price in one currency.
+// described returns a part of a product's description; nil: the events do not describe it.
+func described[V any](of func(*product.Description) V) func(productRow) *V {
+	return func(p productRow) *V {
+		if p.description == nil {
+			return nil
+		}
+		value := of(p.description)
+		return &value
+	}
+}
+
 type priceRow struct {
 	priceKey
 	price decimal.Decimal

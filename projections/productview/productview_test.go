@@ -37,14 +37,19 @@ func TestTheCatalogueShowsTitlesPricesAndWhatIsRetired(t *testing.T) {
 	fact(b, "85123A", product.Retitled{Title: "White heart"}, priced("2.95", "GBP"), priced("3.001", "EUR"))
 	fact(b, "22423", product.Listed{SKU: "22423", Title: "CAKESTAND", Kind: unit.Stocked})
 	fact(b, "POST", product.Retired{Reason: "free now"})
+	fact(b, "85123A", product.Described{Description: product.Description{TaxClass: "books", Categories: []string{"home", "gifts"}, Grams: 350}})
+	fact(b, "22423", product.Described{Description: product.Description{Categories: []string{"kitchen"}, GiftCard: true}})
 	b.CaughtUp()
 
 	p, err := productview.Get(t.Context(), b.Pool, "85123A")
-	if err != nil || p.Title != "White heart" || p.Kind != "stocked" || p.Retired || p.Revision != 4 || len(p.Prices) != 2 {
+	if err != nil || p.Title != "White heart" || p.Kind != "stocked" || p.Retired || p.Revision != 5 || len(p.Prices) != 2 {
 		t.Fatalf("product %+v, %v", p, err)
 	}
 	if p.Prices[0].Amount.String() != "3.001" || p.Prices[0].Currency != "EUR" || p.Prices[1].Amount.String() != "2.95" {
 		t.Errorf("prices %+v", p.Prices)
+	}
+	if p.TaxClass != "books" || !slices.Equal(p.Categories, []string{"home", "gifts"}) || p.WeightGrams != 350 || p.GiftCard {
+		t.Errorf("described as %+v", p)
 	}
 	yes, no := true, false
 	for name, row := range map[string]struct {
@@ -60,6 +65,12 @@ func TestTheCatalogueShowsTitlesPricesAndWhatIsRetired(t *testing.T) {
 		"both words":    {productview.Filter{Text: "heart  WHITE"}, "85123A"},
 		"SKU and title": {productview.Filter{Text: "White 851"}, "85123A"},
 		"not one word":  {productview.Filter{Text: "white lamp"}, ""},
+		"a tax class":   {productview.Filter{TaxClasses: []string{"books"}}, "85123A"},
+		"no tax class":  {productview.Filter{TaxClasses: []string{""}}, "22423 POST"},
+		"a category":    {productview.Filter{Categories: []string{"gifts", "none"}}, "85123A"},
+		"categories":    {productview.Filter{Categories: []string{"gifts", "kitchen"}}, "22423 85123A"},
+		"gift cards":    {productview.Filter{GiftCard: &yes}, "22423"},
+		"others":        {productview.Filter{GiftCard: &no}, "85123A POST"},
 		"start of SKU":  {productview.Filter{Text: "224"}, "22423"},
 	} {
 		var got []string

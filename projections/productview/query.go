@@ -22,6 +22,12 @@ type Product struct {
 	ListedAt  time.Time // effective time of the last listing
 	ChangedAt time.Time // recorded time of the last event
 	Revision  int64
+
+	// What prices, taxes and shipping need to know.
+	TaxClass    string
+	Categories  []string
+	WeightGrams int64
+	GiftCard    bool
 }
 
 // Price is the price of one unit in one currency.
@@ -31,7 +37,8 @@ type Price struct {
 }
 
 // columns are those of a Product.
-var columns = `SELECT ` + products.All() + ` FROM read.products`
+var columns = `SELECT ` + products.AllExcept("tax_class", "categories", "weight_grams", "gift_card") + `, coalesce(tax_class, '') AS tax_class,
+	coalesce(categories, '{}') AS categories, coalesce(weight_grams, 0) AS weight_grams, coalesce(gift_card, false) AS gift_card FROM read.products`
 
 // Get reads one product, or query.ErrNotFound.
 func Get(ctx context.Context, db query.DB, sku string) (Product, error) {
@@ -51,6 +58,9 @@ func Get(ctx context.Context, db query.DB, sku string) (Product, error) {
 type Filter struct {
 	SKUs, Kinds []string
 	Retired     *bool
+	// TaxClasses has "" for products without one. A product matches if it is in one of Categories.
+	TaxClasses, Categories []string
+	GiftCard               *bool
 	// Text has words, in any order. A product must match each word: its SKU begins with the
 	// word, or its title contains it. Upper and lower case are the same.
 	Text string
@@ -87,6 +97,11 @@ func List(ctx context.Context, db query.DB, f Filter, p query.Page) (query.List[
 	w.In("kind", f.Kinds)
 	if f.Retired != nil {
 		w.Add("retired = ?", *f.Retired)
+	}
+	w.In("coalesce(tax_class, '')", f.TaxClasses)
+	w.AnyOf("categories && ?::text[]", f.Categories)
+	if f.GiftCard != nil {
+		w.Add("coalesce(gift_card, false) = ?", *f.GiftCard)
 	}
 	for word := range strings.FieldsSeq(f.Text) {
 		w.Add("(starts_with(sku, ?::text) OR strpos(lower(title), lower(?::text)) > 0)", query.SKU(word), word)

@@ -5,7 +5,12 @@ CREATE TABLE products (
     retired    boolean     NOT NULL,
     listed_at  timestamptz NOT NULL, -- effective time of the last listing
     changed_at timestamptz NOT NULL, -- recorded time of the last event
-    revision   bigint      NOT NULL
+    revision   bigint      NOT NULL,
+    -- What prices, taxes and shipping need to know. NULL: the product was never described.
+    tax_class    text,
+    categories   text[],
+    weight_grams bigint,
+    gift_card    boolean
 ) WITH (fillfactor = 80);
 
 CREATE TABLE product_prices (

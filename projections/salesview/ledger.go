@@ -109,6 +109,20 @@ func worth(lines int64, units unit.Quantity, price decimal.Decimal) sums {
 	return sums{lines: lines, units: int64(units), amount: price.Mul(decimal.NewFromInt(int64(units)))}
 }
 
+// placedWorth is what a line of an order counts when it is placed: its amount, which is rounded in
+// an order whose lines have amounts.
+func placedWorth(p order.Placed, i int) sums {
+	line := p.Lines[i]
+	counted := worth(1, line.Quantity, line.Price.Amount)
+	switch {
+	case p.Quote != nil && i < len(p.Quote.Lines):
+		counted.amount = p.Quote.Lines[i].Gross.Amount
+	case p.RoundedLines:
+		counted.amount = counted.amount.Round(p.Currency.Digits())
+	}
+	return counted
+}
+
 func (l *ledger) order(o *remainders, e *projections.Event, event order.Event, at time.Time) {
 	if placed, ok := event.(order.Placed); ok {
 		if !e.Follows(true, o.byStream[e.Stream] != nil) {
@@ -163,7 +177,7 @@ func (l *ledger) placed(p order.Placed, channel string, at time.Time) *remainder
 	}
 	r.Lines = make([]remainderLine, len(p.Lines))
 	for i, line := range p.Lines {
-		l.count(d, kind, r.Head, at, string(line.SKU), worth(1, line.Quantity, line.Price.Amount))
+		l.count(d, kind, r.Head, at, string(line.SKU), placedWorth(p, i))
 		r.Lines[i] = remainderLine{Number: line.Number, SKU: string(line.SKU), Price: line.Price.Amount, Units: line.Quantity}
 	}
 	return r

@@ -30,19 +30,21 @@ type Kind[V any] struct {
 
 // The kinds of columns. A nil value of Maybe is no value: NULL.
 var (
-	Text       = Kind[string]{array: "text"}
-	MaybeText  = Kind[*string]{array: "text"}
-	Texts      = Kind[[]string]{array: "text", cast: "%s::text[]", sent: arrayText, copied: func(texts []string) any { return texts }}
-	Flag       = Kind[bool]{array: "boolean"}
-	MaybeFlag  = Kind[*bool]{array: "boolean"}
-	Number     = Kind[int64]{array: "bigint"}
-	Small      = Kind[int32]{array: "integer"}
-	Time       = Kind[time.Time]{array: "timestamptz"}
-	MaybeTime  = Kind[*time.Time]{array: "timestamptz"}
-	Day        = Kind[string]{array: "text", cast: "%s::date"}                                                            // 2010-12-01
-	Amount     = Kind[decimal.Decimal]{array: "text", cast: "%s::numeric", sent: decimal.Decimal.String, copied: numeric} // keeps all digits
-	Normalized = Kind[decimal.Decimal]{array: "text", cast: "trim_scale(%s::numeric)", sent: decimal.Decimal.String}      // without zeros at the end
-	Document   = Kind[[]byte]{array: "text", cast: "%s::json", sent: func(text []byte) string { return string(text) }}
+	Text        = Kind[string]{array: "text"}
+	MaybeText   = Kind[*string]{array: "text"}
+	Texts       = Kind[[]string]{array: "text", cast: "%s::text[]", sent: arrayText, copied: func(texts []string) any { return texts }}
+	MaybeTexts  = Kind[*[]string]{array: "text", cast: "nullif(%s, '')::text[]", sent: maybeArrayText}
+	Flag        = Kind[bool]{array: "boolean"}
+	MaybeFlag   = Kind[*bool]{array: "boolean"}
+	Number      = Kind[int64]{array: "bigint"}
+	MaybeNumber = Kind[*int64]{array: "bigint"}
+	Small       = Kind[int32]{array: "integer"}
+	Time        = Kind[time.Time]{array: "timestamptz"}
+	MaybeTime   = Kind[*time.Time]{array: "timestamptz"}
+	Day         = Kind[string]{array: "text", cast: "%s::date"}                                                            // 2010-12-01
+	Amount      = Kind[decimal.Decimal]{array: "text", cast: "%s::numeric", sent: decimal.Decimal.String, copied: numeric} // keeps all digits
+	Normalized  = Kind[decimal.Decimal]{array: "text", cast: "trim_scale(%s::numeric)", sent: decimal.Decimal.String}      // without zeros at the end
+	Document    = Kind[[]byte]{array: "text", cast: "%s::json", sent: func(text []byte) string { return string(text) }}
 )
 
 // Column is a column of a table. An R has the values of one row.
@@ -346,6 +348,14 @@ func arrayText(texts []string) string {
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+// maybeArrayText is arrayText, or an empty text for no list.
+func maybeArrayText(texts *[]string) string {
+	if texts == nil {
+		return ""
+	}
+	return arrayText(*texts)
 }
 
 // incoming is the SQL of a statement's new rows, with one array for each column.

@@ -54,6 +54,25 @@ func TestStatementsAreMadeOfTheList(t *testing.T) {
 	}
 }
 
+// No list of texts is NULL, and an empty list is an empty array.
+func TestAListOfTextsMayBeMissing(t *testing.T) {
+	t.Parallel()
+	of := func(texts *[]string) string {
+		column := Kept("colors", MaybeTexts, func(row) *[]string { return texts })
+		sent, _ := column.values([]row{{}}).([]string)
+		return column.source() + " of " + sent[0]
+	}
+	for want, texts := range map[string]*[]string{
+		"nullif(n.colors, '')::text[] of ":      nil,
+		"nullif(n.colors, '')::text[] of {}":    {},
+		`nullif(n.colors, '')::text[] of {"a"}`: {"a"},
+	} {
+		if got := of(texts); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // A name that is not in the list is noticed when the program starts.
 func TestAColumnThatIsNotInTheListIsNoticed(t *testing.T) {
 	t.Parallel()

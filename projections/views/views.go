@@ -2,6 +2,8 @@
 package views
 
 import (
+	"time"
+
 	"daybook/projections"
 	"daybook/projections/cartview"
 	"daybook/projections/customerview"
@@ -13,8 +15,12 @@ import (
 
 // All returns the views that a server runs.
 func All(sales salesview.Options) []projections.View {
+	days := sales.Location
+	if days == nil {
+		days = time.UTC
+	}
 	return []projections.View{
-		orderview.View(),
+		orderview.ViewIn(days),
 		stockview.View(),
 		cartview.View(),
 		productview.View(),

@@ -1,0 +1,281 @@
+package pricing
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"daybook/domain/money/shares"
+	"daybook/domain/rule"
+	"daybook/domain/unit"
+)
+
+// pricing is one cart on its way to a quote. Amounts are minor units of the cart's currency.
+type pricing struct {
+	rules  *Rules
+	cart   *Cart
+	at     time.Time
+	hour   int // of at, 0 to 23
+	day    int // of at, 1 Monday to 7 Sunday
+	mode   Mode
+	entity *entity // nil: no tax
+	place  Zone    // of the tax
+	lines  []priced
+	charge *priced
+	method *ShippingMethod
+	// ended has the classes after an exclusive promotion; all classes are in it after one that
+	// excludes everything. The value is the promotion.
+	ended map[Class]string
+	// afterItems and afterOrder are the sums of the goods when their class was done.
+	afterItems, afterOrder *int64
+	trace                  *[]Considered // nil: nobody asks
+}
+
+// priced is a line or charge on its way.
+type priced struct {
+	item        *Item // nil: a charge
+	out         PricedLine
+	list        int64
+	amount      int64
+	adjustments []Adjustment
+	entries     []TaxEntry
+	tax         int64
+	homeTax     int64 // taken out of the price of an untaxed buyer
+}
+
+// eligible tells whether promotions may see the line at all.
+func (p *priced) eligible() bool { return p.item == nil || !p.item.GiftCard }
+
+// Price says what a cart costs at a time. The refusals are those of this package.
+func (r *Rules) Price(cart Cart, at time.Time) (Quote, error) { return r.price(cart, at, nil) }
+
+// Explain is Price, and it tells of each definition why it applied or why it did not, also if the
+// cart is refused.
+func (r *Rules) Explain(cart Cart, at time.Time) (Quote, []Considered, error) {
+	considered := []Considered{}
+	quote, err := r.price(cart, at, &considered)
+	return quote, considered, err
+}
+
+func (r *Rules) price(cart Cart, at time.Time, trace *[]Considered) (Quote, error) {
+	p, err := r.goods(&cart, at, trace)
+	if err != nil {
+		return Quote{}, err
+	}
+	if err := p.ship(); err != nil {
+		return Quote{}, err
+	}
+	p.unusedCodes()
+	if err := p.taxes(); err != nil {
+		return Quote{}, err
+	}
+	return p.quote()
+}
+
+// goods prices the lines without shipping and taxes.
+func (r *Rules) goods(cart *Cart, at time.Time, trace *[]Considered) (*pricing, error) {
+	p := &pricing{rules: r, cart: cart, at: at, mode: Inclusive, entity: r.entityOf(cart.Channel), place: cart.ShipTo, trace: trace}
+	p.hour, p.day = at.UTC().Hour(), (int(at.UTC().Weekday())+6)%7+1
+	if p.entity != nil {
+		p.mode = cmp.Or(p.entity.Mode, Inclusive)
+		if p.place.Country == "" {
+			p.place = p.entity.Home
+		}
+	}
+	if err := p.listPrices(); err != nil {
+		return nil, err
+	}
+	p.promote(ItemClass)
+	if err := p.manual(true); err != nil {
+		return nil, err
+	}
+	items := p.sum()
+	p.afterItems = &items
+	p.promote(OrderClass)
+	if err := p.manual(false); err != nil {
+		return nil, err
+	}
+	order := p.sum()
+	p.afterOrder = &order
+	return p, nil
+}
+
+func (p *pricing) consider(what, id string, line int, applied bool, reason string) {
+	if p.trace != nil {
+		*p.trace = append(*p.trace, Considered{What: what, ID: id, Line: line, Applied: applied, Reason: reason})
+	}
+}
+
+// sum is the amount of the goods now. Gift cards are no goods.
+func (p *pricing) sum() int64 { return p.left((*priced).eligible) }
+
+func (p *pricing) money(minor int64) unit.Money { return unit.OfMinor(minor, p.cart.Currency) }
+
+// minor reads an amount of a person or a definition.
+func (p *pricing) minor(m unit.Money, what string, facts map[string]any) (int64, error) {
+	if m.Currency != p.cart.Currency || m.Sign() < 0 {
+		return 0, ErrAmount.With(what+" is "+m.String()+"; want an amount of "+string(p.cart.Currency)+", 0 or more.", facts)
+	}
+	if m.TooFine() {
+		return 0, ErrTooFine.With(what+" is "+m.String()+", which is finer than its currency.", nil)
+	}
+	minor, ok := m.Minor()
+	if !ok {
+		return 0, ErrAmount.With(what+" is "+m.String()+", which is too much.", facts)
+	}
+	return minor, nil
+}
+
+// manual takes off what persons gave, on single lines or on the whole order. It comes after the
+// promotions of its class, and is capped by what they left.
+func (p *pricing) manual(ofLines bool) error {
+	for i := range p.cart.Manual {
+		m := &p.cart.Manual[i]
+		if (m.Line > 0) != ofLines {
+			continue
+		}
+		off, err := p.minor(m.Amount, "The discount "+m.ID, map[string]any{"discount": m.ID})
+		if err != nil {
+			return err
+		}
+		on := func(l *priced) bool { return l.eligible() && (!ofLines || l.item.Number == m.Line) }
+		p.spread(on, off, source{manual: m})
+	}
+	return nil
+}
+
+func classOf(ofLines bool) Class {
+	if ofLines {
+		return ItemClass
+	}
+	return OrderClass
+}
+
+// left is what is left of some lines.
+func (p *pricing) left(on func(*priced) bool) int64 {
+	var sum int64
+	for i := range p.lines {
+		if on(&p.lines[i]) {
+			sum += p.lines[i].amount
+		}
+	}
+	return sum
+}
+
+// spread takes an amount off some lines, in proportion to what is left of each. It takes at most
+// what is there, and returns what it took.
+func (p *pricing) spread(on func(*priced) bool, off int64, by source) int64 {
+	sum := p.left(on)
+	off = min(off, sum)
+	if off == 0 {
+		return 0
+	}
+	weights := make([]int64, len(p.lines))
+	for i := range p.lines {
+		if l := &p.lines[i]; on(l) {
+			weights[i] = l.amount
+		}
+	}
+	for i, share := range shares.Allocate(off, weights) {
+		p.takeOff(&p.lines[i], share, sum, by)
+	}
+	return off
+}
+
+// takeOff takes an amount off one line or charge. base is what the source saw.
+func (p *pricing) takeOff(l *priced, off, base int64, by source) {
+	if off <= 0 {
+		return
+	}
+	adjustment := by.adjustment()
+	adjustment.Base, adjustment.Amount = p.money(base), p.money(off)
+	l.amount -= off
+	l.adjustments = append(l.adjustments, adjustment)
+}
+
+func lineFacts(l *Item) map[string]any { return map[string]any{"line": l.Number, "sku": l.SKU} }
+
+func (p *pricing) refuse(no *rule.Rejection, l *Item, why string) error {
+	return no.With("Line "+strconv.Itoa(l.Number)+", "+string(l.SKU)+": "+why, lineFacts(l))
+}
+
+// quote writes down the result.
+func (p *pricing) quote() (Quote, error) {
+	q := Quote{
+		PricedAt: p.at.UTC(), Currency: p.cart.Currency, Mode: p.mode, Channel: p.cart.Channel,
+		// The postcode stays with the address of the order, because it may tell who the buyer is.
+		ShipTo: Zone{Country: p.cart.ShipTo.Country, Region: p.cart.ShipTo.Region},
+		Groups: slices.Sorted(slices.Values(p.cart.Groups)),
+		Lines:  make([]PricedLine, len(p.lines)),
+	}
+	if e := p.entity; e != nil {
+		q.Entity, q.EntityVersion = e.ID, e.Version
+		q.Rounding, q.Untaxed = cmp.Or(e.Rounding, RoundByOrder), cmp.Or(e.Untaxed, PaysNet)
+		if e.HonorQuotes > 0 {
+			q.ValidUntil = q.PricedAt.Add(time.Duration(e.HonorQuotes) * time.Second)
+		}
+	}
+	if p.cart.Status != (TaxStatus{}) {
+		status := p.cart.Status
+		q.Status = &status
+	}
+	var net, total int64
+	for i := range p.lines {
+		l := &p.lines[i]
+		l.out.Priced = p.write(l)
+		q.Lines[i] = l.out
+		net, total = net+p.netOf(l), total+p.grossOf(l)
+	}
+	if c := p.charge; c != nil {
+		q.Charges = []Charge{{
+			Number: 1, Kind: "shipping", Method: p.method.ID, MethodVersion: p.method.Version, Title: p.method.Title,
+			TaxClass: p.method.TaxClass, Priced: p.write(c),
+		}}
+		net, total = net+p.netOf(c), total+p.grossOf(c)
+	}
+	if total > unit.MaxMinor {
+		return Quote{}, ErrAmount.With("The cart costs "+p.money(total).String()+", which is too much.", nil)
+	}
+	q.Taxes = totals(q)
+	q.Net, q.Total = p.money(net), p.money(total)
+	q.Coupons = couponsOf(q)
+	q.Hash = q.hash()
+	return q, nil
+}
+
+func (p *pricing) netOf(l *priced) int64 {
+	if p.mode == Inclusive {
+		return l.amount - l.tax - l.homeTax
+	}
+	return l.amount
+}
+
+func (p *pricing) grossOf(l *priced) int64 { return p.netOf(l) + l.tax }
+
+func (p *pricing) write(l *priced) Priced {
+	return Priced{
+		List: p.money(l.list), Adjustments: l.adjustments, Amount: p.money(l.amount), Tax: l.entries,
+		Net: p.money(p.netOf(l)), Gross: p.money(p.grossOf(l)),
+	}
+}
+
+// couponsOf are the codes that took something off, in their order.
+func couponsOf(q Quote) []string {
+	var codes []string
+	note := func(p Priced) {
+		for _, a := range p.Adjustments {
+			if a.Code != "" && !slices.Contains(codes, a.Code) {
+				codes = append(codes, a.Code)
+			}
+		}
+	}
+	for _, l := range q.Lines {
+		note(l.Priced)
+	}
+	for _, c := range q.Charges {
+		note(c.Priced)
+	}
+	slices.Sort(codes)
+	return codes
+}

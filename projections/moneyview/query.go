@@ -1,0 +1,219 @@
+package moneyview
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/projections/query"
+)
+
+// Dimension is a value by which totals can be divided, such as the month.
+type Dimension string
+
+// Report is one of the reports that add up rows of a table.
+type Report struct {
+	table      string
+	dimensions []Dimension // those that it can be divided by
+	sums       string      // SQL
+}
+
+// The reports.
+var (
+	Items = Report{
+		"report_items",
+		[]Dimension{"day", "month", "kind", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency"},
+		"sum(units)::bigint AS units, sum(list) AS list, sum(discount) AS discount, sum(net) AS net, sum(tax) AS tax, sum(net + tax) AS gross",
+	}
+	Promotions = Report{
+		"report_promotions",
+		[]Dimension{"day", "month", "kind", "promotion", "code", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency"},
+		"sum(discount) AS discount",
+	}
+	Taxes = Report{
+		"report_taxes",
+		[]Dimension{"day", "month", "kind", "entity", "country", "component", "place", "rate", "treatment", "currency"},
+		"sum(base) AS base, sum(tax) AS tax",
+	}
+	Payments = Report{
+		"report_payments",
+		[]Dimension{"day", "month", "entity", "channel", "provider", "tender", "type", "purpose", "currency"},
+		"sum(transactions)::bigint AS transactions, sum(amount) AS amount",
+	}
+)
+
+// Filter chooses what is added up; its zero value chooses all. Days have the form YYYY-MM-DD, and
+// both are included. Only lists the values of a dimension that count.
+type Filter struct {
+	FromDay, ToDay string
+	Only           map[Dimension][]string
+	Max            int // how many rows are allowed; 0: any number
+}
+
+func (f Filter) where() query.Where {
+	var w query.Where
+	w.Text("day >= ?::text::date", f.FromDay)
+	w.Text("day <= ?::text::date", f.ToDay)
+	for _, d := range slices.Sorted(keysOf(f.Only)) {
+		w.In(string(d), f.Only[d])
+	}
+	return w
+}
+
+func keysOf(only map[Dimension][]string) func(func(Dimension) bool) {
+	return func(yield func(Dimension) bool) {
+		for d := range only {
+			if !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// TooManyError means that there are more rows than Filter.Max.
+type TooManyError struct{ Max int }
+
+func (e *TooManyError) Error() string { return fmt.Sprintf("more than %d totals", e.Max) }
+
+// Row is one row of a report. The fields of dimensions not asked for are empty, and so are the sums
+// that the report does not have.
+type Row struct {
+	Day, Month, Kind, SKU, Charge, Entity, Channel, Country, CustomerGroups, Currency string
+	Promotion, Code                                                                   string
+	Component, Place, Rate, Treatment                                                 string
+	Provider, Tender, Type, Purpose                                                   string
+
+	Units, Transactions                           int64
+	List, Discount, Net, Tax, Gross, Base, Amount decimal.Decimal
+}
+
+// columns are the dimensions and the sums of a Row.
+var (
+	dimensions = []Dimension{
+		"day", "month", "kind", "sku", "charge", "entity", "channel", "country", "customer_groups", "currency",
+		"promotion", "code", "component", "place", "rate", "treatment", "provider", "tender", "type", "purpose",
+	}
+	sums = []string{"units", "transactions", "list", "discount", "net", "tax", "gross", "base", "amount"}
+)
+
+func (d Dimension) expression() string {
+	switch d {
+	case "day":
+		return "to_char(day, 'YYYY-MM-DD')"
+	case "month":
+		return "to_char(day, 'YYYY-MM')"
+	}
+	return string(d)
+}
+
+// Totals adds up a report, for each value of the dimensions and always for each currency. The rows
+// are sorted by the dimensions, in their order. It returns *TooManyError if there are more than
+// f.Max rows.
+func (r Report) Totals(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Row, error) {
+	if !slices.Contains(by, "currency") {
+		by = append(slices.Clone(by), "currency")
+	}
+	var columns, keys []string
+	for _, d := range by {
+		if !slices.Contains(r.dimensions, d) {
+			return nil, fmt.Errorf("dimension %q: want one of %v", d, r.dimensions)
+		}
+		keys = append(keys, d.expression())
+	}
+	for _, d := range dimensions {
+		if slices.Contains(by, d) {
+			columns = append(columns, d.expression()+" AS "+string(d))
+		} else {
+			columns = append(columns, "'' AS "+string(d))
+		}
+	}
+	for _, sum := range sums {
+		switch {
+		case strings.Contains(r.sums, " AS "+sum):
+		case sum == "units" || sum == "transactions":
+			columns = append(columns, "0::bigint AS "+sum)
+		default:
+			columns = append(columns, "0::numeric AS "+sum)
+		}
+	}
+	w := f.where()
+	sql := `SELECT ` + strings.Join(columns, ", ") + `, ` + r.sums + ` FROM read.` + r.table + w.SQL() +
+		` GROUP BY ` + strings.Join(keys, ", ") + ` ORDER BY ` + strings.Join(keys, ", ")
+	if f.Max > 0 {
+		sql += ` LIMIT ` + w.Arg(f.Max+1)
+	}
+	rows, err := query.All[Row](ctx, db, sql, w.Args...)
+	if err != nil {
+		return nil, fmt.Errorf("total %s: %w", r.table, err)
+	}
+	if f.Max > 0 && len(rows) > f.Max {
+		return nil, &TooManyError{f.Max}
+	}
+	return rows, nil
+}
+
+// Bridge says how the money that was kept follows from what was ordered: in a period, or of one
+// order. Each term is a sum of a report.
+type Bridge struct {
+	Period, Entity, Channel, Currency string
+
+	Charged, Canceled, Returned, Reduced, WrittenOff, KeptAsGain, BeyondOwed, Owed decimal.Decimal
+	Captured, Refunded, ChargedBack, Reversed, Kept                                decimal.Decimal
+	Compensated, Lost, Balance                                                     decimal.Decimal
+}
+
+// Bridges has a row for each value of the dimensions, which are day, month, entity and channel, and
+// always for each currency.
+func Bridges(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Bridge, error) {
+	column := func(d Dimension) string {
+		if slices.Contains(by, d) {
+			return string(d)
+		}
+		return "''"
+	}
+	period := "''"
+	for _, d := range []Dimension{"day", "month"} {
+		if slices.Contains(by, d) {
+			period = d.expression()
+		}
+	}
+	w := f.where()
+	sql := `WITH moved AS (
+		SELECT day, entity, channel, currency, kind AS term, net + tax AS amount FROM read.report_items` + w.SQL() + `
+		UNION ALL SELECT day, entity, channel, currency, CASE WHEN type = 'refund' AND purpose = 'compensation' THEN 'compensation' ELSE type END, amount FROM read.report_payments` + w.SQL() + `
+	), terms AS (
+		SELECT ` + period + ` AS period, ` + column("entity") + ` AS entity, ` + column("channel") + ` AS channel, currency,
+			coalesce(sum(amount) FILTER (WHERE term = 'placed'), 0) AS charged,
+			coalesce(-sum(amount) FILTER (WHERE term = 'canceled'), 0) AS canceled,
+			coalesce(-sum(amount) FILTER (WHERE term = 'returned'), 0) AS returned,
+			coalesce(-sum(amount) FILTER (WHERE term = 'reduced'), 0) AS reduced,
+			coalesce(-sum(amount) FILTER (WHERE term = 'written_off'), 0) AS written_off,
+			coalesce(sum(amount) FILTER (WHERE term = 'kept_as_gain'), 0) AS kept_as_gain,
+			coalesce(sum(amount) FILTER (WHERE term = 'beyond_owed'), 0) AS beyond_owed,
+			coalesce(sum(amount) FILTER (WHERE term = 'capture'), 0) AS captured,
+			coalesce(sum(amount) FILTER (WHERE term IN ('refund', 'compensation')), 0) AS refunded,
+			coalesce(sum(amount) FILTER (WHERE term = 'chargeback'), 0) AS charged_back,
+			coalesce(sum(amount) FILTER (WHERE term = 'reversal'), 0) AS reversed,
+			coalesce(sum(amount) FILTER (WHERE term = 'compensation'), 0) AS compensated,
+			coalesce(sum(amount) FILTER (WHERE term = 'lost'), 0) AS lost
+		FROM moved GROUP BY 1, 2, 3, 4
+	)
+	SELECT *, kept + compensated + lost - owed AS balance FROM (
+		SELECT *, charged - canceled - returned - reduced - written_off + kept_as_gain + beyond_owed AS owed,
+			captured - refunded - charged_back + reversed AS kept FROM terms
+	) t ORDER BY period, entity, channel, currency`
+	if f.Max > 0 {
+		sql += ` LIMIT ` + w.Arg(f.Max+1)
+	}
+	rows, err := query.All[Bridge](ctx, db, sql, w.Args...)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	if f.Max > 0 && len(rows) > f.Max {
+		return nil, &TooManyError{f.Max}
+	}
+	return rows, nil
+}
