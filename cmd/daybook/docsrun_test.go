@@ -70,8 +70,8 @@ type page struct {
 	server *pageServer
 	// provider is the simulated provider of payments, once a command has started it.
 	provider *pageServer
-	number int
-	runs   int
+	number   int
+	runs     int
 }
 
 // pageServer is a server that a command of a page has started.

@@ -52,6 +52,7 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.warehouse()
 	s.carts()
 	s.customers()
+	s.prices()
 	s.sales()
 	s.recordReturns()
 	s.foreign(server.gateway + "&tlsCAFile=" + url.QueryEscape(cert))

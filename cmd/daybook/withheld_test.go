@@ -27,7 +27,7 @@ import (
 const planted = "Quokka"
 
 // plantedMembers are the members of request bodies that become personal texts of events.
-var plantedMembers = []string{"reason", "note", "reference", "tracking", "customer_id", "into_customer_id", "carrier", "provider"}
+var plantedMembers = []string{"reason", "note", "reference", "tracking", "customer_id", "customer_ids", "into_customer_id", "carrier", "provider"}
 
 // plantedOfCustomers are further ones in requests about customers and the details of carts.
 var plantedOfCustomers = []string{
@@ -39,6 +39,7 @@ var plantedHeaders = []string{"X-Correlation-ID", "Traceparent"}
 
 // plant puts the word into the personal members of a body. Only keys, people and customers have a
 // personal name. The reason of an adjustment is a word from a list, and so is that of an erasure.
+// Everybody sees the carrier of a shipping method.
 func plant(path string, body any) any {
 	return plantMember(path, "", body)
 }
@@ -65,7 +66,8 @@ func plantMember(path, name string, value any) any {
 		return fresh
 	case string:
 		named := name == "name" && (path == "/keys" || path == "/staff")
-		word := name == "reason" && (strings.HasSuffix(path, "/adjustments") || path == "/erasures")
+		open := name == "carrier" && strings.HasPrefix(path, "/shipping-methods") // the shop's own
+		word := open || name == "reason" && (strings.HasSuffix(path, "/adjustments") || path == "/erasures")
 		ofCustomer := strings.HasPrefix(path, "/customers") || strings.HasSuffix(path, "/details") || strings.HasSuffix(path, "/checkout")
 		if !word && (named || slices.Contains(plantedMembers, name) || ofCustomer && slices.Contains(plantedOfCustomers, name)) {
 			return planted + value
@@ -155,6 +157,7 @@ func openWithheld(t *testing.T) *withheldShop {
 	s.warehouse()
 	s.carts()
 	s.customers()
+	s.prices()
 	w.logins(dir)
 	s.sales()
 	s.recordReturns()
