@@ -76,7 +76,7 @@ var (
 	dispositions   = []any{"restocked", "damaged", "lost", "wrong_item", "written_off"}
 	remedies       = []any{"void_or_refund", "backorder"}
 	adjustReasons  = []any{"correction", "cycle_count", "received", "restock", "damaged", "shrinkage", "promotion", "other"}
-	orderSteps     = []any{"confirm", "cancel", "expire", "shipment"}
+	orderSteps     = []any{"confirm", "cancel", "expire", "shipment", "extend", "holds"}
 	returnSteps    = []any{"release", "credit", "refund"}
 	shortPolicies  = []any{"all-or-nothing", "line-by-line"}
 	orderIDSources = []any{"caller", "server"}
