@@ -54,6 +54,7 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.customers()
 	s.prices()
 	s.sales()
+	s.money()
 	s.recordReturns()
 	s.foreign(server.gateway + "&tlsCAFile=" + url.QueryEscape(cert))
 	if code := server.terminate(t); code != exitOK {

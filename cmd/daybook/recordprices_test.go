@@ -1,6 +1,9 @@
 package main
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // onlyAt is a channel in which the rules of prices of the story count. All other parts of the story
 // sell without them.
@@ -75,4 +78,41 @@ func (s *storyteller) fair(id string, more object) {
 		body[name] = value
 	}
 	s.do(http.MethodPost, "/carts/c-"+id+"/checkout", body, "Daybook-Channel", onlyAt)
+}
+
+// money lets orders owe less, gives money back in every way, and writes some off.
+func (s *storyteller) money() {
+	s.bought("back")
+	s.pay("back", "back-2", "capture", "succeeded", "2.50") // too much
+	s.post("/orders/back/reductions", object{"amount": gbp("1.50"), "reason": "a scratch"})
+	part := s.refund("back", object{"purpose": "settlement", "amount": gbp("3.00"), "reason": "too much", "parts": []object{{"payment": "back-2", "amount": gbp("2.50")}, {"payment": "back-1", "amount": gbp("0.50")}}})
+	s.post(part+"/settle", object{"state": "failed", "code": "closed", "reference": "R1"})
+	s.post(part+"/retry", nil)
+	s.post(part+"/settle", object{"state": "succeeded", "reference": "R2"})
+	s.refund("back", object{"purpose": "compensation", "amount": gbp("0.25"), "reason": "so late"})
+	s.buy("short-paid", nil, "cup", 1)
+	s.pay("short-paid", "sp-1", "capture", "succeeded", "7.45")
+	s.post("/orders/short-paid/write-off", object{"reason": "not worth it"})
+	s.bought("elsewhere")
+	s.pay("elsewhere", "e-back", "refund", "succeeded", "1.00", "elsewhere-1")
+	s.post("/orders/elsewhere/transactions/e-back/explain", object{"purpose": "compensation", "reason": "so late"})
+	s.buy("slow", nil, "cup", 1)
+	s.post("/orders/slow/extend", object{"confirm_by": time.Now().Add(9 * time.Hour), "reason": "a transfer"})
+}
+
+// refund asks for a refund, and returns the path of its first part.
+func (s *storyteller) refund(order string, body object) string {
+	s.Helper()
+	status, text := s.send(http.MethodPost, "/orders/"+order+"/refunds", body)
+	if status != http.StatusCreated {
+		s.Fatalf("refund of %s: %d %s", order, status, text)
+	}
+	return "/orders/" + order + "/refunds/" + member(s.T, string(text), "refund_id") + "/parts/" + member(s.T, string(text), "order", "refunds", "0", "parts", "0", "part_id")
+}
+
+// bought is an order of a cup that is paid with one payment, and confirmed.
+func (s *storyteller) bought(id string) {
+	s.buy(id, nil, "cup", 1)
+	s.pay(id, id+"-1", "capture", "succeeded", "7.50")
+	s.post("/orders/"+id+"/confirm", nil)
 }

@@ -86,16 +86,22 @@ var notPlanted = map[string]string{
 
 	"shopstaff.email_changed.v1 email": "only that of a login has it",
 
-	"stock.reserved.v1 override": "no command sets it",
-	"stock.returned.v1 override": "no command sets it",
+	"stock.reserved.v1 override":                           "no command sets it",
+	"order.transaction_recorded.v1 payment":                "only the report of a provider has it",
+	"order.transaction_recorded.v1 reason":                 "only the report of a provider has it",
+	"order.placed.v1 quote.tax_status.tax_id":              "no command sets it",
+	"cart.checkout_started.v1 quote.tax_status.tax_id":     "no command sets it",
+	"order.placed.v1 quote.lines[].override.text":          "no command sets it",
+	"cart.checkout_started.v1 quote.lines[].override.text": "no command sets it",
+	"stock.returned.v1 override":                           "no command sets it",
 
 	"cart.checkout_refused.v1 asked.reference": "only version 2 has it",
 	"subject.erased.v1 customers[]":            "only version 2 has it",
 }
 
 // notWritten are event types with personal texts that this version does not write, or only if a
-// race between two requests goes one way.
-var notWritten = []string{"cart.opened.v1", "cart.checkout_refused.v1", "customer.merge_declined.v1", "customer.merge_refused.v1"}
+// race between two requests goes one way, or only if a provider reports an amount that is no amount.
+var notWritten = []string{"order.transaction_unreadable.v1", "cart.opened.v1", "cart.checkout_refused.v1", "customer.merge_declined.v1", "customer.merge_refused.v1"}
 
 // withheldShop is a shop in which every personal text has the word.
 type withheldShop struct {
@@ -160,6 +166,7 @@ func openWithheld(t *testing.T) *withheldShop {
 	s.prices()
 	w.logins(dir)
 	s.sales()
+	s.money()
 	s.recordReturns()
 	s.foreign(w.gatewayOf(w.admin))
 	// What the story leaves out.
@@ -368,7 +375,9 @@ func plantable(eventType string) []personal.Field {
 // ids are values for the parameters of paths.
 func (w *withheldShop) ids(t *testing.T) map[string][]string {
 	t.Helper()
-	ids := map[string][]string{"location": {"main", "north"}, "sku": {"mug", "tray"}, "code": {"not-found"}}
+	ids := map[string][]string{"location": {"main", "north"}, "sku": {"mug", "tray"}, "code": {"not-found"},
+		"price_list_id": {"fair", "over"}, "promotion_id": {"ten", "over"}, "method_id": {"post", "horse"}, "entity_id": {"fair", "gone"},
+	}
 	for name, path := range map[string]string{"cart_id": "/v1/carts", "order_id": "/v1/orders", "return_id": "/v1/returns", "customer_id": "/v1/customers?currency=GBP&x=", "person_id": "/v1/staff", "key_id": "/v1/keys"} {
 		var page struct {
 			Items []map[string]any `json:"items"`
