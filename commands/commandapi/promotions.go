@@ -34,11 +34,11 @@ func (a *api) promotionRoutes() {
 	add(a, apidoc.TagGiftCards, op{method: post, path: "/v1/gift-cards", id: "issue-gift-card", needs: access.WriteGiftCards, summary: "Issue a gift card, or give credit to a customer", about: aboutIssue, key: true, secret: true, created: true, refusals: refusals{giftcard.ErrInvalid, giftcard.ErrExists, giftcard.ErrCurrency, giftcard.ErrDisabled}}, a.issueGiftCard)
 	add(a, apidoc.TagGiftCards, op{method: post, path: "/v1/gift-cards/find", id: "find-gift-card", needs: access.CheckOut, summary: "Find a gift card by its code", about: "Shows what is left on the card. The code is in the body, so that it is in no log.", keyless: true, refusals: refusals{giftcard.ErrNotFound}}, a.findGiftCard)
 	add(a, apidoc.TagGiftCards, op{method: post, path: aCard + "/code", id: "show-gift-card-code", needs: access.WriteGiftCards, summary: "Show the code of a gift card that was sold", about: "The code is shown once, for example to send it to the buyer. The second time the request is refused.", secret: true, refusals: refusals{giftcard.ErrNotFound, giftcard.ErrCodeShown, giftcard.ErrDisabled}}, a.showGiftCardCode)
-	add(a, apidoc.TagGiftCards, op{method: post, path: aCard + "/disable", id: "disable-gift-card", needs: access.WriteGiftCards, summary: "End a gift card or a credit account", about: "What is left on it is gone. What orders hold of it can still pay for them.", refusals: refusals{giftcard.ErrNotFound, giftcard.ErrInvalid}}, a.disableGiftCard)
+	add(a, apidoc.TagGiftCards, op{method: post, path: aCard + "/disable", id: "disable-gift-card", needs: access.WriteGiftCards, summary: "End a gift card or a credit account", about: "What is left on it is gone. What is set aside for orders can still pay for them.", refusals: refusals{giftcard.ErrNotFound, giftcard.ErrInvalid}}, a.disableGiftCard)
 }
 
 const (
-	aboutDefinePromotion = "The body is all terms of the promotion: it replaces what was there. Kind and class of a promotion stay as they are. The codes of a coupon stay (give-codes and withdraw-codes change them). Conditions must all hold; one that is left out asks for nothing. Days and hours are in UTC."
+	aboutDefinePromotion = "The body is all terms of the promotion: it replaces what was there. Kind and class of a promotion stay as they are. The codes of a coupon stay (give-codes and withdraw-codes change them). All conditions must be met; one that is left out asks for nothing. Days and hours are in UTC."
 	aboutCodes           = "A code belongs to one promotion at a time. Upper and lower case, blanks and hyphens make no difference. If a code belongs to another promotion that has not ended, none is given, and the problem names it. A repetition changes nothing."
 	aboutIssue           = "With `customer_id` the money goes to the credit account of the customer in this currency. Without it, a gift card is made, and the response has its code, and no other response ever has it: the log has only a keyed hash of it. The response is not kept. A request that is sent again with the same Idempotency-Key makes no other card, and has the same code."
 )
@@ -204,16 +204,17 @@ func (a *api) withdrawCodes(ctx context.Context, c call, in *codesInput) (*respo
 	return a.changeCodes(ctx, c, in, a.service.WithdrawCodes)
 }
 
-func (a *api) changeCodes(ctx context.Context, c call, in *codesInput, change func(context.Context, commands.Call, string, []string) (aggregate.Result[coupon.Event], error)) (*response[resource.PromotionCodes], error) {
+func (a *api) changeCodes(ctx context.Context, c call, in *codesInput, change func(context.Context, commands.Call, string, []string) (commands.CodesResult, error)) (*response[resource.PromotionCodes], error) {
 	var bad check
 	id, codes := in.id(&bad), in.codes(&bad)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	done, err := change(ctx, c.Call, id, codes)
+	changed, err := change(ctx, c.Call, id, codes)
 	if err != nil {
 		return nil, err
 	}
+	done := aggregate.Result[coupon.Event]{Revision: changed.Revision, Position: changed.Position, Events: changed.Events, Replayed: changed.Replayed}
 	reflected(ctx, a, done)
 	return respond(done.Revision, done, resource.PromotionCodes{PromotionID: id, Codes: codes}), nil
 }

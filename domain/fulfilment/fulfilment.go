@@ -54,6 +54,7 @@ import (
 	"strings"
 
 	"daybook/domain/cart"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/rule"
 	"daybook/domain/stock"
@@ -168,8 +169,12 @@ func (p Process) paid() (commands []keyedCommand) {
 			continue
 		}
 		id := order.GiftCardPayment(p.id, m.ID)
+		tender := order.GiftCard
+		if giftcard.ID(m.ID).Kind() == giftcard.Account {
+			tender = order.StoreCredit
+		}
 		commands = append(commands, keyedCommand{"record " + string(id), order.RecordTransaction{
-			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider, Reference: string(m.ID),
+			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider, Reference: string(m.ID), Tender: tender,
 		}})
 	}
 	return commands
