@@ -37,70 +37,107 @@ func (s *Service) ViewCoupon(ctx context.Context, code string, read func(coupon.
 	return s.coupons.View(ctx, coupon.Stream(code), read)
 }
 
+// CodesResult tells what a request about codes did.
+type CodesResult struct {
+	Events   []coupon.Event // of the codes; none: all were as the request wants them
+	Revision int64          // of the promotion
+	Position eventstore.Position
+	// Replayed means that a request with the same command id was carried out before.
+	Replayed bool
+}
+
 // GiveCodes gives codes to a promotion. The codes are in the form of coupon.Fold. Each code is
 // given by itself, because each has its own referee. All are looked at first: so if one is taken,
 // none is given. If another promotion takes one at the same moment, the codes before it are given.
 // A repetition goes on.
 //
-// Errors: promotion.ErrNotFound, promotion.ErrEnded, coupon.ErrInvalid, coupon.ErrTaken.
-func (s *Service) GiveCodes(ctx context.Context, call Call, id string, codes []string) (done aggregate.Result[coupon.Event], err error) {
+// Errors: promotion.ErrNotFound, promotion.ErrEnded, coupon.ErrInvalid, coupon.ErrTaken, and those
+// of aggregate.Handler.Handle for the stream of the promotion.
+func (s *Service) GiveCodes(ctx context.Context, call Call, id string, codes []string) (CodesResult, error) {
 	if err := s.admit(call, access.WritePromotions); err != nil {
-		return done, err
+		return CodesResult{}, err
 	}
-	if err := s.hasPromotion(ctx, id); err != nil {
-		return done, err
-	}
-	wanted := make([]coupon.Give, len(codes))
+	wanted := make([]coupon.Command, len(codes))
 	for i, code := range codes {
-		wanted[i] = coupon.Give{Code: code, Promotion: id}
+		give := coupon.Give{Code: code, Promotion: id}
 		var has string
 		if err := s.ViewCoupon(ctx, code, func(state coupon.State, _ int64) { has = state.Promotion }); err != nil {
-			return done, err
+			return CodesResult{}, err
 		}
 		if has != "" && has != id && errors.Is(s.hasPromotion(ctx, has), promotion.ErrEnded) {
-			wanted[i].Ended = has
+			give.Ended = has
 		}
-		if _, err := coupon.Decide(wanted[i], coupon.State{Code: code, Promotion: has}); err != nil {
-			return done, err
-		}
+		wanted[i] = give
 	}
-	for _, give := range wanted {
-		if done, err = s.askCoupon(ctx, call, give.Code, give, done); err != nil {
-			return done, err
-		}
-	}
-	return done, nil
+	return s.changeCodes(ctx, call, id, promotion.RequestCodes{Codes: codes}, wanted)
 }
 
 // WithdrawCodes takes codes back from a promotion. A code that the promotion does not have stays
-// as it is.
-func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes []string) (done aggregate.Result[coupon.Event], err error) {
+// as it is. Errors: promotion.ErrNotFound, and those of aggregate.Handler.Handle for the stream of
+// the promotion.
+func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes []string) (CodesResult, error) {
 	if err := s.admit(call, access.WritePromotions); err != nil {
-		return done, err
+		return CodesResult{}, err
 	}
-	if err := s.hasPromotion(ctx, id); err != nil && !errors.Is(err, promotion.ErrEnded) {
-		return done, err
+	wanted := make([]coupon.Command, len(codes))
+	for i, code := range codes {
+		wanted[i] = coupon.Withdraw{Code: code, Promotion: id}
 	}
-	for _, code := range codes {
-		if done, err = s.askCoupon(ctx, call, code, coupon.Withdraw{Code: code, Promotion: id}, done); err != nil {
+	return s.changeCodes(ctx, call, id, promotion.RequestCodes{Codes: codes, Withdraw: true}, wanted)
+}
+
+// changeCodes records the request in the stream of the promotion, and then sends the commands to the
+// codes. So a precondition of the request is about the promotion, and the promotion knows the
+// command id of the whole request. A request that would change nothing is not recorded.
+func (s *Service) changeCodes(ctx context.Context, call Call, id string, asked promotion.RequestCodes, wanted []coupon.Command) (CodesResult, error) {
+	ask := request(call, promotion.Stream(id), []promotion.Command{})
+	first, err := s.promotions.Handle(ctx, ask) // whether it was carried out before
+	if err != nil {
+		return CodesResult{}, err
+	}
+	if !first.Replayed {
+		would, err := s.wouldChange(ctx, id, asked, wanted)
+		if err != nil || !would {
+			return CodesResult{Revision: first.Revision, Position: first.Position}, err
+		}
+		ask.Commands = append(ask.Commands, asked)
+		if first, err = s.promotions.Handle(ctx, ask); err != nil {
+			return CodesResult{}, err
+		}
+	}
+	done := CodesResult{Revision: first.Revision, Position: first.Position, Replayed: first.Replayed}
+	if ended := errors.Is(s.hasPromotion(ctx, id), promotion.ErrEnded); ended && !asked.Withdraw {
+		return done, nil // a repetition of a request from before the end
+	}
+	for i, code := range asked.Codes {
+		step := aggregate.Request[coupon.Command]{Stream: coupon.Stream(code), Commands: wanted[i : i+1], Redecide: true}
+		step.Meta = derivedMeta(call.Meta, unit.StepCommand.Of("coupon "+code, call.Meta.CommandID.String()))
+		one, err := s.coupons.Handle(ctx, step)
+		if err != nil {
 			return done, err
 		}
+		done.Events, done.Position = append(done.Events, one.Events...), later(done.Position, one.Position)
 	}
 	return done, nil
 }
 
-// askCoupon sends a command to a code. The result has the events of those before, too, and the
-// latest position.
-func (s *Service) askCoupon(ctx context.Context, call Call, code string, command coupon.Command, before aggregate.Result[coupon.Event]) (aggregate.Result[coupon.Event], error) {
-	ask := request(call, coupon.Stream(code), []coupon.Command{command})
-	ask.Meta = derivedMeta(call.Meta, unit.StepCommand.Of("coupon "+code, call.Meta.CommandID.String()))
-	ask.If, ask.Redecide = nil, true
-	done, err := s.coupons.Handle(ctx, ask)
-	if err != nil {
-		return before, err
+// wouldChange tells whether a request would change a code now. It returns the refusal of the
+// promotion, or of the first code that is refused.
+func (s *Service) wouldChange(ctx context.Context, id string, asked promotion.RequestCodes, wanted []coupon.Command) (would bool, err error) {
+	var refused error
+	viewed := s.ViewPromotion(ctx, id, func(state promotion.State, _ int64) { _, refused = promotion.Decide(asked, state) })
+	if err := cmp.Or(viewed, refused); err != nil {
+		return false, err
 	}
-	done.Events, done.Position = append(before.Events, done.Events...), later(before.Position, done.Position)
-	return done, nil
+	for i, code := range asked.Codes {
+		var events []coupon.Event
+		viewed := s.ViewCoupon(ctx, code, func(state coupon.State, _ int64) { events, refused = coupon.Decide(wanted[i], state) })
+		if err := cmp.Or(viewed, refused); err != nil {
+			return false, err
+		}
+		would = would || len(events) > 0
+	}
+	return would, nil
 }
 
 // hasPromotion returns an error if there is no such promotion, or if it has ended for good.

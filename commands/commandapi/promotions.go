@@ -204,16 +204,17 @@ func (a *api) withdrawCodes(ctx context.Context, c call, in *codesInput) (*respo
 	return a.changeCodes(ctx, c, in, a.service.WithdrawCodes)
 }
 
-func (a *api) changeCodes(ctx context.Context, c call, in *codesInput, change func(context.Context, commands.Call, string, []string) (aggregate.Result[coupon.Event], error)) (*response[resource.PromotionCodes], error) {
+func (a *api) changeCodes(ctx context.Context, c call, in *codesInput, change func(context.Context, commands.Call, string, []string) (commands.CodesResult, error)) (*response[resource.PromotionCodes], error) {
 	var bad check
 	id, codes := in.id(&bad), in.codes(&bad)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	done, err := change(ctx, c.Call, id, codes)
+	changed, err := change(ctx, c.Call, id, codes)
 	if err != nil {
 		return nil, err
 	}
+	done := aggregate.Result[coupon.Event]{Revision: changed.Revision, Position: changed.Position, Events: changed.Events, Replayed: changed.Replayed}
 	reflected(ctx, a, done)
 	return respond(done.Revision, done, resource.PromotionCodes{PromotionID: id, Codes: codes}), nil
 }

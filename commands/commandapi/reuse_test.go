@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
@@ -89,7 +90,7 @@ var keyedRequests = map[string]keyed{
 	"withdraw-codes":      {path: "/v1/promotions/p/withdraw-codes", body: `{"codes":["NINE"]}`, other: `{"codes":["EIGHT"]}`, first: withPromotion},
 	"issue-gift-card":     {path: "/v1/gift-cards", body: creditOf("5"), other: creditOf("6"), first: registered},
 	"find-gift-card":      {path: "/v1/gift-cards/find", body: `{"code":"NONE"}`, everyTime: true},
-	"show-gift-card-code": {path: "/v1/gift-cards/none/code", everyTime: true},
+	"show-gift-card-code": {path: "/v1/gift-cards/" + string(theSoldCard) + "/code", first: withSoldCard},
 	"disable-gift-card": {
 		path: "/v1/gift-cards/" + string(giftcard.AccountID("17850", "GBP")) + "/disable", body: `{"reason":"a"}`, other: `{"reason":"b"}`,
 		first: func(s *keyShop) {
@@ -236,6 +237,20 @@ var keyedRequests = map[string]keyed{
 	"note-credit":    {path: "/v1/credit-notes", body: creditNote("1.00"), other: creditNote("2.00")},
 }
 
+// secrets make the codes of gift cards.
+var secrets = commands.NewSecrets([]byte("12345678901234567890123456789012"))
+
+// theSoldCard is the id of the gift card that withSoldCard issues.
+var theSoldCard, _ = secrets.Card(secrets.Code("sold", "o", "1", "1"))
+
+// withSoldCard issues a gift card that an order has sold. Its code was not shown yet.
+func withSoldCard(s *keyShop) {
+	meta := eventstore.Metadata{CommandID: uuid.New()}
+	if err := s.service.IssueSold(s.t.Context(), meta, giftcard.Sold{OrderID: "o", Line: 1, Unit: 1}, unit.Money{Amount: decimal.NewFromInt(25), Currency: "GBP"}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // anAddress is the path of the address that registered adds.
 var anAddress = "/v1/customers/17850/addresses/a" + unit.NewAddress.Of(commandapi.CommandOf("anonymous", "address").String()).ID()
 
@@ -373,6 +388,7 @@ func (s keyShop) restart() *keyShop {
 	policy.Remedy = order.RemedyBackorder
 	now := func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	next.service = commands.NewService(s.log, policy, now, aggregate.Options{Remembered: -1})
+	next.service.Secrets = secrets
 	next.handler = serve(s.t, next.service, next.answers)
 	next.closeAtEnd()
 	s.shop = &next
@@ -509,4 +525,35 @@ func testKeyed(t *testing.T, log func(eventstore.Store) eventstore.Store, method
 	if now := head(); now != after {
 		t.Errorf("the log went on from %s to %s", after, now)
 	}
+}
+
+// A request about codes is compared with the promotion: its revision, and the requests that it has
+// had. Giving codes that the promotion has records nothing.
+func TestCodesAreGivenOnce(t *testing.T) {
+	t.Parallel()
+	s := prepared(t, memory.New(), func(store eventstore.Store) eventstore.Store { return store }, keyed{first: withPromotion})
+	const path = "/v1/promotions/p/codes"
+	tag := s.must("POST", path, `{"codes":["TEN"]}`).header.Get("ETag")
+	head, err := s.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := s.must("POST", path, `{"codes":["ten","NINE"]}`, "If-Match", tag)
+	if now, err := s.store.Head(t.Context()); err != nil || now != head || !strings.HasPrefix(again.header.Get("ETag"), `"2.`) {
+		t.Errorf("codes that were given before: the log is at %s, %v, and was at %s; ETag %s, was %s", now, err, head, again.header.Get("ETag"), tag)
+	}
+	s.ask("POST", path, `{"codes":["TEN"]}`, "If-Match", `"0"`).problem(t, http.StatusPreconditionFailed, problem.CodeStale)
+	s.ask("POST", "/v1/promotions/none/codes", `{"codes":["TEN"]}`).problem(t, http.StatusNotFound, "promotion-not-found")
+
+	s.must("PUT", "/v1/promotions/other", aPromotion("Other"))
+	s.ask("POST", "/v1/promotions/other/codes", `{"codes":["FREE","TEN"]}`).problem(t, http.StatusConflict, "coupon-taken")
+	s.must("POST", "/v1/promotions/p/codes", `{"codes":["FREE"]}`, "Idempotency-Key", "k")
+	s.must("DELETE", "/v1/promotions/p", "")
+	s.must("POST", "/v1/promotions/other/codes", `{"codes":["FREE","TEN"]}`)
+	s = s.restart()
+	if late := s.must("POST", "/v1/promotions/p/codes", `{"codes":["FREE"]}`, "Idempotency-Key", "k"); late.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("repeated after the end: %v", late.header)
+	}
+	s.ask("POST", path, `{"codes":["MORE"]}`).problem(t, http.StatusConflict, "promotion-ended")
+	s.must("POST", "/v1/promotions/other/codes", `{"codes":["FREE"]}`) // it has the code still
 }

@@ -176,7 +176,7 @@ func usesOnly(e promotion.Event) bool {
 	switch e.(type) {
 	case promotion.UseHeld, promotion.UseCommitted, promotion.UseReleased, promotion.UseExpired:
 		return true
-	case promotion.Created, promotion.Changed, promotion.Activated, promotion.Deactivated, promotion.Ended:
+	case promotion.Created, promotion.Changed, promotion.Activated, promotion.Deactivated, promotion.Ended, promotion.CodesRequested:
 	}
 	return false
 }

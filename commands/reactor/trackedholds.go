@@ -28,7 +28,7 @@ func (t *tracker) promotion(e eventstore.Recorded, decode func(string, []byte) (
 		t.timers.remove(holdDeadline(e.Stream, event.OrderID))
 	case promotion.UseExpired:
 		t.timers.remove(holdDeadline(e.Stream, event.OrderID))
-	case promotion.Created, promotion.Changed, promotion.Activated, promotion.Deactivated, promotion.Ended:
+	case promotion.Created, promotion.Changed, promotion.Activated, promotion.Deactivated, promotion.Ended, promotion.CodesRequested:
 		// These hold nothing.
 	}
 	return nil

@@ -9,15 +9,16 @@ import (
 // The wire names. They are storage format: a name once used stays readable, and a changed shape
 // gets a new version.
 const (
-	typeCreated      = "promotion.created.v1"
-	typeChanged      = "promotion.changed.v1"
-	typeActivated    = "promotion.activated.v1"
-	typeDeactivated  = "promotion.deactivated.v1"
-	typeEnded        = "promotion.ended.v1"
-	typeUseHeld      = "promotion.use_held.v1"
-	typeUseCommitted = "promotion.use_committed.v1"
-	typeUseReleased  = "promotion.use_released.v1"
-	typeUseExpired   = "promotion.use_expired.v1"
+	typeCreated        = "promotion.created.v1"
+	typeChanged        = "promotion.changed.v1"
+	typeActivated      = "promotion.activated.v1"
+	typeDeactivated    = "promotion.deactivated.v1"
+	typeEnded          = "promotion.ended.v1"
+	typeCodesRequested = "promotion.codes_requested.v1"
+	typeUseHeld        = "promotion.use_held.v1"
+	typeUseCommitted   = "promotion.use_committed.v1"
+	typeUseReleased    = "promotion.use_released.v1"
+	typeUseExpired     = "promotion.use_expired.v1"
 
 	typeCustomerHeld      = "customeruse.use_held.v1"
 	typeCustomerCommitted = "customeruse.use_committed.v1"
@@ -26,15 +27,16 @@ const (
 )
 
 var decoders = wire.Decoders[Event]{
-	typeCreated:      read[Created],
-	typeChanged:      read[Changed],
-	typeActivated:    read[Activated],
-	typeDeactivated:  read[Deactivated],
-	typeEnded:        read[Ended],
-	typeUseHeld:      read[UseHeld],
-	typeUseCommitted: read[UseCommitted],
-	typeUseReleased:  read[UseReleased],
-	typeUseExpired:   read[UseExpired],
+	typeCreated:        read[Created],
+	typeChanged:        read[Changed],
+	typeActivated:      read[Activated],
+	typeDeactivated:    read[Deactivated],
+	typeEnded:          read[Ended],
+	typeCodesRequested: read[CodesRequested],
+	typeUseHeld:        read[UseHeld],
+	typeUseCommitted:   read[UseCommitted],
+	typeUseReleased:    read[UseReleased],
+	typeUseExpired:     read[UseExpired],
 }
 
 // The uses of one customer are the same events under names of their own.
@@ -83,6 +85,8 @@ func typeName(e Event) string {
 		return typeDeactivated
 	case Ended:
 		return typeEnded
+	case CodesRequested:
+		return typeCodesRequested
 	case UseHeld:
 		return typeUseHeld
 	case UseCommitted:

@@ -27,6 +27,13 @@ type End struct {
 	Reason string
 }
 
+// RequestCodes asks to give codes to the promotion, or to take codes back. The codes follow in their
+// own streams.
+type RequestCodes struct {
+	Codes    []string // as coupon.Fold makes them, 1 to MaxCodes
+	Withdraw bool
+}
+
 // HoldUse holds one use for an order. An order has at most one use, so a repetition changes
 // nothing.
 type HoldUse struct {
@@ -58,8 +65,9 @@ type ReleaseUse struct {
 	Amount    unit.Money
 }
 
-func (Define) promotionCommand()     {}
-func (End) promotionCommand()        {}
-func (HoldUse) promotionCommand()    {}
-func (CommitUse) promotionCommand()  {}
-func (ReleaseUse) promotionCommand() {}
+func (Define) promotionCommand()       {}
+func (End) promotionCommand()          {}
+func (RequestCodes) promotionCommand() {}
+func (HoldUse) promotionCommand()      {}
+func (CommitUse) promotionCommand()    {}
+func (ReleaseUse) promotionCommand()   {}

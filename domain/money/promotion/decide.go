@@ -3,6 +3,7 @@ package promotion
 import (
 	"fmt"
 
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/faults"
 	"daybook/domain/unit"
 	"daybook/domain/wire"
@@ -16,6 +17,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return define(cmd, s)
 	case End:
 		return end(cmd, s)
+	case RequestCodes:
+		return requestCodes(cmd, s)
 	case HoldUse:
 		return holdUse(cmd, s)
 	case CommitUse:
@@ -81,6 +84,33 @@ func end(cmd End, s State) ([]Event, error) {
 		return nil, err
 	}
 	return []Event{Ended{Reason: cmd.Reason}}, nil
+}
+
+// MaxCodes is how many codes one request may name.
+const MaxCodes = 500
+
+// requestCodes has events each time. The command id of the request keeps a repetition from having
+// more.
+func requestCodes(cmd RequestCodes, s State) ([]Event, error) {
+	switch {
+	case s.ID == "":
+		return nil, ErrNotFound
+	case s.Ended && !cmd.Withdraw:
+		return nil, ErrEnded
+	}
+	var found faults.List
+	found.If(len(cmd.Codes) == 0 || len(cmd.Codes) > MaxCodes, "/codes", "want 1 to %d codes", MaxCodes)
+	for i, code := range cmd.Codes {
+		if folded, err := coupon.Fold(code); err != nil {
+			found.Add(faults.At("/codes", i), "%s", err)
+		} else if folded != code {
+			found.Add(faults.At("/codes", i), "want %q", folded)
+		}
+	}
+	if err := found.Refusal(ErrInvalid); err != nil {
+		return nil, err
+	}
+	return []Event{CodesRequested(cmd)}, nil
 }
 
 // holdUse counts what is held and what is final against the limits. A promotion that was stopped or

@@ -88,6 +88,14 @@ type Ended struct {
 	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
+// CodesRequested says that somebody asked to give codes to the promotion, or to take codes back from
+// it. It comes before that is done, so that one request has one event that its preconditions and its
+// key are compared with. What became of a code is in the stream of the code.
+type CodesRequested struct {
+	Codes    []string `json:"codes" class:"open"` // as coupon.Fold makes them
+	Withdraw bool     `json:"withdraw,omitzero"`  // they are taken back
+}
+
 // UseHeld holds one use for an order, until the order is confirmed or ends.
 type UseHeld struct {
 	OrderID unit.OrderID `json:"order_id"`
@@ -129,12 +137,13 @@ const (
 	Canceled  Reason = "canceled"
 )
 
-func (Created) promotionEvent()      {}
-func (Changed) promotionEvent()      {}
-func (Activated) promotionEvent()    {}
-func (Deactivated) promotionEvent()  {}
-func (Ended) promotionEvent()        {}
-func (UseHeld) promotionEvent()      {}
-func (UseCommitted) promotionEvent() {}
-func (UseReleased) promotionEvent()  {}
-func (UseExpired) promotionEvent()   {}
+func (Created) promotionEvent()        {}
+func (Changed) promotionEvent()        {}
+func (Activated) promotionEvent()      {}
+func (Deactivated) promotionEvent()    {}
+func (Ended) promotionEvent()          {}
+func (CodesRequested) promotionEvent() {}
+func (UseHeld) promotionEvent()        {}
+func (UseCommitted) promotionEvent()   {}
+func (UseReleased) promotionEvent()    {}
+func (UseExpired) promotionEvent()     {}

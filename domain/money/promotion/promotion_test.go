@@ -94,6 +94,12 @@ func rows(testing.TB) map[string]row {
 		"one that has ended cannot be changed":                 {Given: []Event{s, Ended{}}, When: spring(), Refused: ErrEnded},
 		"one that has ended cannot be held":                    {Given: []Event{s, Ended{}}, When: hold("o-1", "1"), Refused: ErrEnded},
 		"one that was never made cannot be held":               {When: hold("o-1", "1"), Refused: ErrNotFound},
+		"codes are asked for":                                  {Given: []Event{s}, When: RequestCodes{Codes: []string{"TEN"}}, Then: []Event{CodesRequested{Codes: []string{"TEN"}}}, Repeats: true},
+		"codes are asked for by their stored form":             {Given: []Event{s}, When: RequestCodes{Codes: []string{"TEN", "t-en"}}, Refused: ErrInvalid.With("", map[string]any{"field": "/codes/1"})},
+		"no codes are asked for":                               {Given: []Event{s}, When: RequestCodes{}, Refused: ErrInvalid.With("", map[string]any{"field": "/codes"})},
+		"one that was never made gets no codes":                {When: RequestCodes{Codes: []string{"TEN"}}, Refused: ErrNotFound},
+		"one that has ended gets no codes":                     {Given: []Event{s, Ended{}}, When: RequestCodes{Codes: []string{"TEN"}}, Refused: ErrEnded},
+		"one that has ended gives codes back":                  {Given: []Event{s, Ended{}}, When: RequestCodes{Codes: []string{"TEN"}, Withdraw: true}, Then: []Event{CodesRequested{Codes: []string{"TEN"}, Withdraw: true}}, Repeats: true},
 		"a use is held":                                        {Given: []Event{s}, When: hold("o-1", "3.50"), Then: []Event{held("o-1", "3.50")}},
 		"a stopped promotion is held, because it was promised": {Given: []Event{s, Activated{}, Deactivated{}}, When: hold("o-1", "1"), Then: []Event{held("o-1", "1")}},
 		"a use is held once":                                   {Given: []Event{s, held("o-1", "1")}, When: hold("o-1", "1"), Nothing: true},
@@ -139,7 +145,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 func TestWireForm(t *testing.T) {
 	d := spring()
 	uses := []Event{held("o-1", "3.50"), UseCommitted{"o-1", eur("3.50")}, UseReleased{"o-1", eur("3.50"), true, Canceled}, UseReleased{"o-1", eur("3.50"), false, NotPlaced}, UseExpired{"o-1", eur("3.50")}}
-	samples := append([]Event{created(d), created(ship()), Changed{d.Terms}, Activated{}, Deactivated{}, Ended{Reason: "sold out"}}, uses...)
+	samples := append([]Event{created(d), created(ship()), Changed{d.Terms}, Activated{}, Deactivated{}, Ended{Reason: "sold out"}, CodesRequested{Codes: []string{"TEN", "A_B.C"}}, CodesRequested{Codes: []string{"TEN"}, Withdraw: true}}, uses...)
 	for _, use := range uses {
 		samples = append(samples, ofCustomer{use})
 	}

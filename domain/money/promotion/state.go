@@ -93,6 +93,7 @@ func Evolve(s State, e Event) State {
 	case Ended:
 		s.Active, s.Ended = false, true
 		s.Version++
+	case CodesRequested: // the codes have streams of their own
 	case UseHeld:
 		if s.Held == nil {
 			s.Held = map[unit.OrderID]Hold{}
