@@ -195,7 +195,10 @@ func forwardings(args []string) [][]string {
 }
 
 // openToAll are the paths that need no credentials, with all settings.
-var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/known-browser", "/v1/auth/email/confirm", "/v1/auth/sign-up", "/v1/auth/sign-up/confirm"}
+var openToAll = []string{"/livez", "/readyz", "/v1/auth/sign-in", "/v1/auth/second-factor", "/v1/auth/factor", "/v1/auth/factor/confirm", "/v1/auth/token", "/v1/auth/reset-requests", "/v1/auth/known-browser", "/v1/auth/email/confirm", "/v1/auth/sign-up", "/v1/auth/sign-up/confirm", webhooks}
+
+// webhooks is the path to which providers send signed messages.
+const webhooks = "/v1/payments/webhooks/{provider}"
 
 // openToGuests are the operations that need no credentials with --guests: the catalogue, the API's
 // document, and a new cart. The pages are routes that are not in the document.
@@ -255,7 +258,7 @@ func (s *keyedShop) walkWithoutCredentials(guests bool, head ...string) {
 			}
 		case slices.Contains(openToAll, path):
 			// A sign-in needs no credentials, so its refusal must not ask for them.
-			if status, text := ask("", method, path, "{}"); status == http.StatusUnauthorized && strings.Contains(text, "credentials-required") {
+			if status, text := ask("", method, filled(path, nil), "{}"); status == http.StatusUnauthorized && strings.Contains(text, "credentials-required") {
 				t.Errorf("%s: %d %s", path, status, text)
 			}
 		case needs == "":

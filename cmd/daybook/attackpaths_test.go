@@ -77,6 +77,9 @@ func TestDisguisedPathsLeadNowhere(t *testing.T) {
 	}
 	var paths []string
 	for _, route := range routes {
+		if route.Path == webhooks { // however its last part is written, it names a provider
+			continue
+		}
 		path := filled(route.Path, map[string]string{"cart_id": hers, "customer_id": "alice"})
 		paths = append(paths, path)
 		paths = append(paths, disguises(path)...)

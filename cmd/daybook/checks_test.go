@@ -41,6 +41,18 @@ var refusals = map[string]string{
 	"serve --keep-invoices":                       "serve --keep-invoices UK=70080h",
 	"serve --refund-limit":                        "serve --refund-limit 100.00",
 	"serve --remedy":                              "serve --remedy magic",
+	"serve --payments":                            "serve --payments magic",
+	"serve --payments-url":                        "serve --payments-url http://127.0.0.1:8090",
+	"serve --payments-secret-file":                "serve --payments-secret-file /not/there",
+	"simulated-provider --listen":                 "simulated-provider --secret-file SECRET --listen 0.0.0.0:8090",
+	"simulated-provider --secret-file":            "simulated-provider --secret-file /not/there",
+	"simulated-provider --webhooks":               "simulated-provider --secret-file SECRET --webhooks shop.example",
+	"simulated-provider --seed":                   "simulated-provider --secret-file SECRET --seed -1",
+	"simulated-provider --faults":                 "simulated-provider --secret-file SECRET --faults 2",
+	"simulated-provider --slow":                   "simulated-provider --secret-file SECRET --slow 1h",
+	"prices import --list":                        "prices import FILE --list a/b",
+	"prices import --dry-run":                     "",
+	"prices import --replace":                     "",
 	"serve --gateway":                             "serve --gateway 0.0.0.0:2113",
 	"serve --gateway-open":                        "serve --gateway 127.0.0.1:0 --gateway-open",
 	"serve --gateway-cert":                        "serve --gateway 127.0.0.1:0 --gateway-cert /not/there",
@@ -187,6 +199,7 @@ func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	secret := writeFile(t, "secret", strings.Repeat("s", 32))
 	for flag, line := range refusals {
 		if !slices.Contains(flags, flag) {
 			t.Errorf("there is no %s", flag)
@@ -194,7 +207,7 @@ func TestPrintConfigRefusesWhatTheSubcommandRefuses(t *testing.T) {
 		if line == "" {
 			continue
 		}
-		args := strings.Fields(strings.ReplaceAll(line, "FILE", file))
+		args := strings.Fields(strings.NewReplacer("FILE", file, "SECRET", secret).Replace(line))
 		shown := call(t, nil, append(slices.Clone(args), "--print-config")...)
 		if shown.code == exitOK {
 			t.Errorf("%s --print-config is not refused", line)
@@ -271,7 +284,7 @@ func TestErrorsNameWhereAValueCameFrom(t *testing.T) {
 	}
 	defer taken.Close()
 	file, invoices := writeFile(t, "file", "foo"), writeFile(t, "invoices.csv", someInvoices)
-	fill := strings.NewReplacer("FILE", file, "INVOICES", invoices, "TAKEN", taken.Addr().String())
+	fill := strings.NewReplacer("FILE", file, "INVOICES", invoices, "SECRET", writeFile(t, "secret", strings.Repeat("s", 32)), "TAKEN", taken.Addr().String())
 	tried := 0
 	for name, flag := range allFlags(t) {
 		command, _, _ := strings.Cut(name, " --")

@@ -9,7 +9,7 @@ import (
 // bookPart is the part that knows the rules of prices.
 func (n *node) bookPart() part {
 	return part{
-		name: "the rules of prices", onLog: true, needs: "the rules of prices to be read",
+		name: partPrices, onLog: true, needs: "the rules of prices to be read",
 		open: func(ctx context.Context) error {
 			n.book = pricebook.New(n.events, n.log)
 			n.service.Prices = n.book

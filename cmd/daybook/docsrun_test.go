@@ -68,8 +68,10 @@ type page struct {
 	other string
 
 	server *pageServer
-	number int
-	runs   int
+	// provider is the simulated provider of payments, once a command has started it.
+	provider *pageServer
+	number   int
+	runs     int
 }
 
 // pageServer is a server that a command of a page has started.
@@ -126,6 +128,13 @@ func (p *page) follow(name string) {
 func (p *page) run(command string, elsewhere bool) {
 	p.t.Helper()
 	p.runs++
+	if strings.HasPrefix(command, "daybook simulated-provider") { // runs beside the shop
+		p.provider = p.launch(command + " --listen 127.0.0.1:0")
+		return
+	}
+	if p.provider != nil {
+		command = strings.ReplaceAll(command, "http://127.0.0.1:8090", p.provider.url)
+	}
 	if strings.Contains(command, "daybook serve") {
 		p.stop()
 		p.start(command)
@@ -217,11 +226,19 @@ func (p *page) freshID(kind string) (id, token string) {
 	return made.Key.KeyID + made.Person.PersonID, made.Token
 }
 
-// answersAt is what a server prints when it is ready.
-var answersAt = regexp.MustCompile(`Daybook answers at (\S+)\. `)
+// answersAt is what a server of the shop, or of the simulated provider, prints when it is ready.
+var answersAt = regexp.MustCompile(`(?:Daybook|The simulated provider) answers at (\S+)\. `)
 
-// start starts a server and waits until it answers.
+// start starts a server of the shop.
 func (p *page) start(command string) {
+	p.t.Helper()
+	p.server = p.launch(command)
+	p.number++
+	p.served(p.number, p.server)
+}
+
+// launch starts a server and waits until it answers.
+func (p *page) launch(command string) *pageServer {
 	p.t.Helper()
 	s := &pageServer{out: &logBuffer{}, log: &logBuffer{}}
 	words := strings.Fields(command)
@@ -246,9 +263,7 @@ func (p *page) start(command string) {
 		}
 		return s.url != ""
 	})
-	p.server = s
-	p.number++
-	p.served(p.number, s)
+	return s
 }
 
 // stop ends the server that runs, if there is one, as systemd would.
@@ -336,6 +351,7 @@ func TestThePageOnOperationsIsWhatHappens(t *testing.T) {
 	p.env["DAYBOOK_DATA_DIR"] = "./shop"
 	p.write("admin.token", strings.Repeat("t", 32))
 	p.write("passphrase", "correct horse")
+	p.write("provider.secret", strings.Repeat("s", 32)+"\n")
 	if err := os.Mkdir(filepath.Join(p.folder, "backups"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -373,6 +389,8 @@ func TestThePageOnOperationsIsWhatHappens(t *testing.T) {
 				_, text := askAs(t, http.MethodGet, product, key, "")
 				return strings.Contains(text, "Enamel mug")
 			})
+		case 6:
+			mustAsk(t, http.MethodGet, s.url+"/v1/products", key, "")
 		}
 	}
 	p.ran = func(command, output string, code int) {
@@ -385,7 +403,7 @@ func TestThePageOnOperationsIsWhatHappens(t *testing.T) {
 		}
 	}
 	p.follow("docs/operations.md")
-	if p.number != 5 || p.runs < 18 {
+	if p.number != 6 || p.provider == nil || p.runs < 20 {
 		t.Errorf("the page has %d commands, and %d of them start servers", p.runs, p.number)
 	}
 	for _, file := range []string{"shop.backup", "sealed.backup", "locked.backup", "audit.backup"} {

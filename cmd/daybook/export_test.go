@@ -25,10 +25,15 @@ import (
 // notOfSubjects are the kinds of events whose personal texts are about no customer, with the
 // reason. All other events with personal texts have to be in an export.
 var notOfSubjects = map[string]string{
-	"stock":      "the staff writes them about goods",
-	"product":    "the staff writes them about goods",
-	"shopaccess": "they are about keys; the export lists the keys of a customer",
-	"shopstaff":  "they are about the people who work in the shop",
+	"stock":          "the staff writes them about goods",
+	"product":        "the staff writes them about goods",
+	"shopaccess":     "they are about keys; the export lists the keys of a customer",
+	"pricelist":      "the staff writes them about prices",
+	"promotion":      "the staff writes them about prices",
+	"shippingmethod": "the staff writes them about prices",
+	"legalentity":    "the staff writes them about prices",
+
+	"shopstaff": "they are about the people who work in the shop",
 }
 
 // exportedData is an export as a test reads it.

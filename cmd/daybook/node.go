@@ -147,6 +147,7 @@ const (
 	partReactor     = "reactor"
 	partProjections = "projections"
 	partErasing     = "erasures"
+	partPrices      = "the rules of prices"
 )
 
 // nodeConfig returns what all subcommands set in the same way.

@@ -41,7 +41,7 @@ var partOf = map[string]string{
 	"viewPool": "connections for projections", "readPool": "connections for reads", "store": "the log",
 	"answers": "answers", "service": "commands", "keys": "API keys", "keyUses": "uses of API keys", "desk": "people who sign in", "reactor": partReactor, "clockwork": "timers",
 	"projections": partProjections, "watch": "the watch over the node", "backups": "backups", "keysOfPeople": "the keys of personal texts",
-	"erasing": partErasing,
+	"erasing": partErasing, "book": partPrices,
 }
 
 // A node is closed from the last part to the first, after all work has ended, and nothing of it

@@ -52,7 +52,9 @@ func TestRecordALogToKeep(t *testing.T) {
 	s.warehouse()
 	s.carts()
 	s.customers()
+	s.prices()
 	s.sales()
+	s.money()
 	s.recordReturns()
 	s.foreign(server.gateway + "&tlsCAFile=" + url.QueryEscape(cert))
 	if code := server.terminate(t); code != exitOK {

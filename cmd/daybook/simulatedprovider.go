@@ -46,7 +46,8 @@ func (c *simulatedProviderCommand) check(ctx context.Context, _ *program) error 
 	case c.Slow < 0 || c.Slow > maxSlow:
 		return usagef("--slow must be 0 to %s, not %s", maxSlow, c.Slow)
 	}
-	return nil
+	_, err := readProviderSecret("--secret-file", c.SecretFile)
+	return err
 }
 
 // providerReady is what simulated-provider prints once it answers.
