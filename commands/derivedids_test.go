@@ -38,7 +38,7 @@ func (o owner) key() stock.Key { return stock.Key{SKU: o.sku, Location: o.locati
 // both. The name is a key of derivations, or the file and the name of another test.
 var askedTwice = map[*unit.Derivation]string{
 	unit.RequestCommand: twoCallers, unit.StepCommand: twoCallers, unit.NextAttemptCommand: "commandapi/idempotency_test.go:TestAKeyCanSucceedAfterAnyNumberOfRefusals",
-	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewShipment: twoCallers,
+	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewOrderRefund: twoCallers, unit.NewCredit: twoCallers, unit.NewShipment: twoCallers,
 	unit.NewCustomer: twoCallers, unit.NewAddress: twoCallers, unit.NewNote: twoCallers, unit.NewWishList: twoCallers,
 	unit.NewTransfer: twoCallers, unit.NewDeallocation: twoCallers, unit.DirectReservation: twoCallers,
 	unit.CartOpening:      "commandapi/creates_test.go:TestACreateThatNamesItsIDIsRepeatable",
@@ -51,7 +51,7 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.CheckoutRelease: "refusal", unit.CheckoutClaim: "refusal", unit.CheckoutWithdraw: "orderid_test.go:TestCartsCheckedOutAtOnceUnderOneOrderIDAreOneOrder",
 	unit.MergeOutcome: "merge", unit.MergeRefuse: "merge_test.go:TestMergesAtTheSameMomentKeepTheGoods",
 	unit.AccountMergeOutcome: "merge of accounts", unit.AccountMergeRefuse: "mergecustomer_test.go:TestAccountsMergedIntoEachOtherDoNotGetLost",
-	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation",
+	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation", unit.MoveExtend: "extension",
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
 	unit.SubmitRefund: "refund at a provider", unit.SettleRefund: "refund at a provider", unit.ReportTransaction: "refund at a provider",
 	unit.RemedyTransaction: "lost stock", unit.FollowCart: "claim", unit.FollowReturn: "claim",
@@ -102,6 +102,11 @@ var derivations = map[string]func(s *shop, o owner){
 		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})
 		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location})
 		s.ask(o, order.Deliver{ShipmentID: "p"}, order.Complete{})
+	},
+	"extension": func(s *shop, o owner) {
+		s.buy(o, 2, o.order)
+		until := s.OrderState(o.order).ConfirmBy.Add(time.Hour)
+		s.ask(o, order.Extend{Until: until, Reason: "asked by telephone", Now: s.Now(), Latest: until})
 	},
 	"derived order": func(s *shop, o owner) {
 		if result := s.buy(o, 2, ""); !result.Placed {

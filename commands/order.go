@@ -23,7 +23,7 @@ import (
 // the goods of a canceled order, and takes the goods of a shipment off the shelf. The result has
 // the events of the commands and of what followed on the order.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admit(call, access.ConfirmOrder, access.CancelOrders, access.HandleOrders, access.ShipOrders, access.RecordMoney), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call, access.ConfirmOrder, access.CancelOrders, access.HandleOrders, access.ShipOrders, access.RecordMoney, access.RefundOrders, access.ReducePrices), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
 	defer s.drive(order.Stream(id))()
@@ -55,30 +55,64 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	return result, err
 }
 
-// limitTransactions returns the commands with the shop's limit for refunds, if it holds for the
-// sender. The order's lane compares the limit with what has been given back.
+// limitTransactions returns the commands with the shop's limits for refunds and write-offs, if they
+// hold for the sender, and with the latest deadline that the shop allows. The order's lane compares
+// the limits with what has been given back.
 func (s *Service) limitTransactions(ctx context.Context, call Call, id unit.OrderID, commands []order.Command) ([]order.Command, error) {
 	limited := slices.Clone(commands)
 	for i, command := range limited {
 		if record, is := command.(order.RecordTransaction); is {
 			record.Limit = s.policy.refundLimit(call.Who, record.Amount.Currency)
 			limited[i] = record
-		}
-		settle, is := command.(order.SettleTransaction)
-		if !is {
 			continue
 		}
-		if settle.Limit = nil; s.policy.refundLimit(call.Who, "") != nil {
-			err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
-				settle.Limit = s.policy.refundLimit(call.Who, state.Currency())
-			})
-			if err != nil {
-				return nil, err
-			}
+		if !limitedInCurrency(command) {
+			continue
 		}
-		limited[i] = settle
+		var currency unit.Currency
+		if err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) { currency = state.Currency() }); err != nil {
+			return nil, err
+		}
+		limited[i] = s.limit(call.Who, command, currency)
 	}
 	return limited, nil
+}
+
+// limitedInCurrency tells whether a command has a limit in the currency of its order.
+func limitedInCurrency(command order.Command) bool {
+	switch command.(type) {
+	case order.SettleTransaction, order.RequestRefund, order.SubmitRefund, order.SettleRefund, order.ExplainRefund, order.WriteOff, order.Extend:
+		return true
+	}
+	return false
+}
+
+func (s *Service) limit(who access.Principal, command order.Command, currency unit.Currency) order.Command {
+	refunds := s.policy.refundLimit(who, currency)
+	switch command := command.(type) {
+	case order.SettleTransaction:
+		command.Limit = refunds
+		return command
+	case order.RequestRefund:
+		command.Limit = refunds
+		return command
+	case order.SubmitRefund:
+		command.Limit = refunds
+		return command
+	case order.SettleRefund:
+		command.Limit = refunds
+		return command
+	case order.ExplainRefund:
+		command.Limit = refunds
+		return command
+	case order.WriteOff:
+		command.Tolerance = s.policy.writeOffLimit(who, currency)
+		return command
+	case order.Extend:
+		command.Now, command.Latest = s.now(), s.now().Add(s.policy.ExtendAtMost)
+		return command
+	}
+	return command
 }
 
 // mayShip refuses a parcel whose goods stock does not have on its books. This is possible only

@@ -93,6 +93,12 @@ type Policy struct {
 	// access.UnlimitedRefunds may give back in all on one order, and for one return. There is one
 	// for each currency. In a currency without one, such a sender may give back nothing.
 	RefundLimits []unit.Money
+	// WriteOffLimits are the largest differences that a sender without the permission
+	// access.WriteOffs may write off on one order. There is one for each currency. Without one, such
+	// a sender may write off nothing.
+	WriteOffLimits []unit.Money
+	// ExtendAtMost is how far after now the deadline of an order may be moved.
+	ExtendAtMost time.Duration
 }
 
 // refundLimit is the limit for a sender, in a currency. nil means that there is none.
@@ -100,8 +106,20 @@ func (p Policy) refundLimit(who access.Principal, currency unit.Currency) *unit.
 	if len(p.RefundLimits) == 0 || who.May(access.UnlimitedRefunds) {
 		return nil
 	}
+	return limitIn(p.RefundLimits, currency)
+}
+
+// writeOffLimit is the largest difference that a sender may write off, in a currency. nil means any.
+func (p Policy) writeOffLimit(who access.Principal, currency unit.Currency) *unit.Money {
+	if who.May(access.WriteOffs) {
+		return nil
+	}
+	return limitIn(p.WriteOffLimits, currency)
+}
+
+func limitIn(limits []unit.Money, currency unit.Currency) *unit.Money {
 	limit := unit.Zero(currency)
-	for _, of := range p.RefundLimits {
+	for _, of := range limits {
 		if of.Currency == currency {
 			limit = of
 		}
@@ -111,10 +129,11 @@ func (p Policy) refundLimit(who access.Principal, currency unit.Currency) *unit.
 
 // DefaultPolicy reserves stock for 15 minutes, at the default location. It refuses a checkout
 // whose stock is short. It cancels an order whose stock was lost and gives the money back.
-// Carts expire after 30 days.
+// Carts expire after 30 days. A deadline can be moved to 30 days from now.
 func DefaultPolicy() Policy {
 	return Policy{
 		ReserveFor:       15 * time.Minute,
+		ExtendAtMost:     30 * 24 * time.Hour,
 		CartsExpireAfter: 30 * 24 * time.Hour,
 		Sourcing:         cart.Sourcing{Locations: []unit.LocationID{unit.DefaultLocation}},
 		Shortage:         cart.AllOrNothing,

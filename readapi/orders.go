@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"daybook/domain/access"
+	"daybook/domain/order"
+	"daybook/domain/unit"
 	"daybook/internal/resource"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
@@ -77,6 +79,53 @@ func (a *api) order(ctx context.Context, in *orderInput) (resource.Order, error)
 		return resource.Order{}, err
 	}
 	return orderOf(row, hideStaff(ctx, access.ReadOrders, timeline)), nil
+}
+
+func (a *api) orderMoney(ctx context.Context, in *orderInput) (resource.OrderMoney, error) {
+	row, err := orderview.Get(ctx, a.DB, in.OrderID)
+	if err == nil {
+		err = a.mayRead(ctx, access.ReadOrders, row.CustomerID, row.CartID)
+	}
+	if err != nil {
+		return resource.OrderMoney{}, err
+	}
+	history, err := a.history(ctx, access.ReadOrders)
+	if err != nil {
+		return resource.OrderMoney{}, err
+	}
+	entries, state, err := history.OrderMoney(ctx, row.OrderID, row.Revision)
+	if err != nil {
+		return resource.OrderMoney{}, err
+	}
+	return moneyOf(ctx, row, state, entries), nil
+}
+
+// moneyOf adds up the terms of the entries.
+func moneyOf(ctx context.Context, row orderview.Order, state order.State, explained []orderview.MoneyEntry) resource.OrderMoney {
+	sums := map[order.Term]unit.Money{}
+	for _, term := range order.Terms() {
+		sums[term] = unit.Zero(row.Fold.Currency())
+	}
+	timeline := make([]orderview.Entry, len(explained))
+	for i, e := range explained {
+		timeline[i] = e.Entry
+		for _, change := range e.Changes {
+			sums[change.Term] = sums[change.Term].Plus(change.Amount)
+		}
+	}
+	timeline = hideStaff(ctx, access.ReadOrders, timeline)
+	entries := make([]resource.OrderMoneyEntry, len(explained))
+	for i, e := range explained {
+		entries[i] = resource.OrderMoneyEntry{TimelineEntry: timelineEntry(timeline[i]), Changes: resource.OrderTermsOf(e.Changes), Items: resource.OrderItemChangesOf(e.Items)}
+	}
+	terms := map[order.Term]resource.Money{}
+	for term, sum := range sums {
+		terms[term] = resource.MoneyOf(sum)
+	}
+	if !state.Exists() { // its stream was deleted
+		state = row.Fold
+	}
+	return resource.OrderMoneyOf(state, row.Revision, terms, entries)
 }
 
 type listReturnsInput struct {

@@ -68,6 +68,17 @@ var creates = map[string]create{
 		path: "/v1/orders/o-1/transactions", body: `{"transaction_id":"t-9","type":"capture","amount":{"amount":"1","currency":"GBP"}}`, code: "transaction-differs",
 		others: []string{`{"transaction_id":"t-9","type":"capture","amount":{"amount":"2","currency":"GBP"}}`, `{"transaction_id":"t-9","type":"authorize","amount":{"amount":"1","currency":"GBP"}}`},
 	},
+	"request-refund": {
+		path: "/v1/orders/o-1/refunds", body: `{"refund_id":"f-9","purpose":"settlement","amount":{"amount":"1","currency":"GBP"},"reason":"a"}`, code: "order-refund-differs",
+		others: []string{
+			`{"refund_id":"f-9","purpose":"settlement","amount":{"amount":"2","currency":"GBP"},"reason":"a"}`,
+			`{"refund_id":"f-9","purpose":"compensation","amount":{"amount":"1","currency":"GBP"},"reason":"a"}`,
+		},
+	},
+	"reduce-price": {
+		path: "/v1/orders/o-1/reductions", body: `{"credit_id":"k-9","amount":{"amount":"1","currency":"GBP"},"reason":"a"}`, code: "credit-differs",
+		others: []string{`{"credit_id":"k-9","amount":{"amount":"2","currency":"GBP"},"reason":"a"}`},
+	},
 	"ship-order": {
 		path: "/v1/orders/o-1/shipments", body: `{"shipment_id":"p-2","lines":[{"line":1,"quantity":1}],"carrier":"a"}`, code: "shipment-differs",
 		others: []string{`{"shipment_id":"p-2","lines":[{"line":1,"quantity":2}],"carrier":"a"}`, `{"shipment_id":"p-2","lines":[{"line":1,"quantity":1}],"carrier":"b"}`},

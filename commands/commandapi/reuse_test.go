@@ -206,6 +206,19 @@ var keyedRequests = map[string]keyed{
 			s.must("POST", "/v1/orders/o/transactions", `{"transaction_id":"p","type":"capture","state":"pending","amount":{"amount":"1.00","currency":"GBP"}}`, "Idempotency-Key", "pending")
 		},
 	},
+	"request-refund": {after: "paid", path: "/v1/orders/o/refunds", body: sorry("1.00"), other: sorry("2.00")},
+	"retry-refund":   {after: "paid", path: refundPart + "/retry", first: failedRefund},
+	"settle-refund":  {after: "paid", path: refundPart + "/settle", body: `{"state":"succeeded"}`, other: `{"state":"failed"}`, first: requestedRefund},
+	"explain-refund": {after: "placed", path: "/v1/orders/o/transactions/desk/explain", body: `{"purpose":"settlement","reason":"a"}`, other: `{"purpose":"compensation","reason":"a"}`, first: refundedElsewhere},
+	"write-off": {
+		after: "placed", path: "/v1/orders/o/write-off", body: `{"reason":"a"}`, other: `{"reason":"b"}`,
+		first: func(s *keyShop) {
+			s.must("POST", "/v1/orders/o/transactions", capture("4.99"), "Idempotency-Key", "most of it")
+		},
+	},
+	"reduce-price": {after: "paid", path: "/v1/orders/o/reductions", body: reduction("1.00"), other: reduction("2.00")},
+	"extend-order": {after: "placed", path: "/v1/orders/o/extend", body: extension(2 * time.Hour), other: extension(3 * time.Hour)},
+
 	"ship-order":       {after: "confirmed", path: "/v1/orders/o/shipments", body: `{"carrier":"a"}`, other: `{"carrier":"b"}`},
 	"deliver-shipment": {after: "shipped", path: "/v1/orders/o/shipments/s/deliver"},
 	"retry-allocation": {after: "paid", path: "/v1/orders/o/retry-allocation", first: lost},
@@ -250,6 +263,37 @@ func blocked(s *keyShop) {
 
 func capture(amount string) string {
 	return fmt.Sprintf(`{"type":"capture","amount":{"amount":%q,"currency":"GBP"}}`, amount)
+}
+
+func sorry(amount string) string {
+	return fmt.Sprintf(`{"purpose":"compensation","amount":{"amount":%q,"currency":"GBP"},"reason":"late"}`, amount)
+}
+
+func reduction(amount string) string {
+	return fmt.Sprintf(`{"amount":{"amount":%q,"currency":"GBP"},"reason":"scratched"}`, amount)
+}
+
+func extension(by time.Duration) string {
+	return fmt.Sprintf(`{"confirm_by":%q,"reason":"asked by telephone"}`, time.Now().Add(by).UTC().Format(time.RFC3339))
+}
+
+// refundPart is the path of the only part of the refund that requestedRefund asks for.
+var refundPart = "/v1/orders/o/refunds/f/parts/" + unit.RefundPart.Of("o", "f", "cap").ID()
+
+func requestedRefund(s *keyShop) {
+	s.must("POST", "/v1/orders/o/transactions", `{"transaction_id":"cap","type":"capture","amount":{"amount":"1.00","currency":"GBP"}}`, "Idempotency-Key", "too much")
+	s.must("POST", "/v1/orders/o/refunds", `{"refund_id":"f","purpose":"settlement","amount":{"amount":"1.00","currency":"GBP"},"reason":"paid too much"}`, "Idempotency-Key", "refund")
+}
+
+func failedRefund(s *keyShop) {
+	requestedRefund(s)
+	s.must("POST", refundPart+"/settle", `{"state":"failed","code":"account_closed"}`, "Idempotency-Key", "failed")
+}
+
+// refundedElsewhere records that the provider has given back money that the order owes.
+func refundedElsewhere(s *keyShop) {
+	s.must("POST", "/v1/orders/o/transactions", `{"transaction_id":"cap","type":"capture","amount":{"amount":"5.00","currency":"GBP"}}`, "Idempotency-Key", "paid")
+	s.must("POST", "/v1/orders/o/transactions", `{"transaction_id":"desk","type":"refund","amount":{"amount":"5.00","currency":"GBP"}}`, "Idempotency-Key", "at the desk")
 }
 
 func comingBack(disposition string) string {

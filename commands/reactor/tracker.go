@@ -403,6 +403,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		// nothing left to do, and removes the work from the list.
 	case order.DeadlineExtended:
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
+		t.stepOpened(id, e)
 	case order.TransactionUnreadable, order.Credited, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
 		// These begin no work.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,

@@ -42,7 +42,11 @@ const (
 	ConfirmOrder Permission = "orders.confirm" // make an order binding
 	HandleOrders Permission = "orders.handle"  // hold, release, expire, complete, archive, ask for stock again
 	ShipOrders   Permission = "orders.ship"
-	RecordMoney  Permission = "orders.pay" // record payment transactions
+	RecordMoney  Permission = "orders.pay"    // record payment transactions
+	RefundOrders Permission = "orders.refund" // ask for refunds of an order, try them again, say how they ended or what they were
+	ReducePrices Permission = "orders.reduce" // take something off the price of an order that was placed
+	// WriteOffs is the right to write off more than the shop's tolerance (commands.Policy).
+	WriteOffs Permission = "money.write_off"
 
 	ReadReturns   Permission = "returns.read"
 	AskReturns    Permission = "returns.request" // ask to send goods back, and call that off
@@ -97,7 +101,7 @@ const (
 var all = []Permission{
 	Look, ReadCatalogue, WriteCatalogue, ReadPrices, WritePrices, WriteShipping, WriteTaxes, ReadPromotions, WritePromotions, ReadGiftCards, WriteGiftCards,
 	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
-	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney,
+	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, RefundOrders, ReducePrices, WriteOffs,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
 	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ExportPersonal, ErasePersonal, LeaveShop, ReadEvents, WriteEvents,
@@ -124,7 +128,7 @@ func (p Permission) Ownable() bool { return slices.Contains(ownable, p) }
 // role cannot have them as Own. A principal that acts for a customer has them only for what belongs
 // to that customer.
 var aboutOwned = []Permission{
-	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, HandleReturns, RefundReturns, UnlimitedRefunds, HandleCustomers,
+	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, RefundOrders, ReducePrices, WriteOffs, HandleReturns, RefundReturns, UnlimitedRefunds, HandleCustomers,
 }
 
 // ofNobody are permissions that do not change when a principal acts for a customer.

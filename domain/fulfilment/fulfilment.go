@@ -16,6 +16,7 @@
 //	            the allocation has failed again, and the remedy follows
 //	canceled    release what is still reserved, deallocate what is allocated
 //	expired     release
+//	extended    move the deadlines of the reservations with the order's
 //	holds       commit the uses of promotions, and let gift cards pay. If the
 //	            order ends, give them back. The payments are recorded together
 //	            with the end of the step
@@ -234,6 +235,9 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 			SKU: a.want.SKU, Location: a.want.Location, Requested: a.want.Quantity, Available: available, Reason: no.Code,
 			Lines: p.lines[a.want.SKU],
 		})
+	case a.want.Action == order.ActExtend:
+		// The reservation has ended in the meantime. If the order is confirmed, its commit is refused,
+		// and the process looks for the goods again.
 	case a.want.Action == order.ActShip && (no.Code == stock.ErrNotOnHand.Code || no.Code == stock.ErrNotAllocated.Code) && !a.step.Forced:
 		a.step.Forced = true
 		p.ask(a.step, a.want)

@@ -55,6 +55,8 @@ func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 			return stock.Release{At: at, ReservationID: m.ReservationID, Reason: ref}
 		case order.ActDeallocate:
 			return stock.Deallocate{At: at, OrderID: p.id, Ref: ref, Quantity: m.Quantity, Reason: ref}
+		case order.ActExtend:
+			return stock.Extend{At: at, ReservationID: m.ReservationID, ExpiresAt: m.Until, Prolong: true}
 		case order.ActShip:
 			return stock.Ship{At: at, OrderID: p.id, ShipmentID: unit.ShipmentID(step.Ref), Quantity: m.Quantity, Force: step.Forced}
 		}
@@ -77,6 +79,8 @@ func derivationOf(action order.Action, forced, again bool) *unit.Derivation {
 		return unit.MoveRelease
 	case order.ActDeallocate:
 		return unit.MoveDeallocate
+	case order.ActExtend:
+		return unit.MoveExtend
 	case order.ActShip:
 		if forced {
 			return unit.MoveShipForced

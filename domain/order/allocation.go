@@ -3,6 +3,7 @@ package order
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"daybook/domain/cart"
 	"daybook/domain/unit"
@@ -17,6 +18,7 @@ const (
 	ActRelease    Action = "release"
 	ActDeallocate Action = "deallocate"
 	ActShip       Action = "ship"
+	ActExtend     Action = "extend" // the reservation's deadline
 )
 
 // Move is one movement that a step asks of the stock of a SKU at a location.
@@ -26,6 +28,7 @@ type Move struct {
 	Location      unit.LocationID    `json:"location"`
 	ReservationID unit.ReservationID `json:"reservation_id,omitempty"` // empty for a deallocation or a shipment
 	Quantity      unit.Quantity      `json:"quantity"`
+	Until         time.Time          `json:"until,omitzero"` // the new deadline of an extension
 }
 
 // StepRef names a step by its kind, and by a Ref that tells steps of one kind apart. See

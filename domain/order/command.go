@@ -133,14 +133,19 @@ type RefundShare struct {
 type SubmitRefund struct {
 	RefundID unit.RefundID
 	PartID   unit.TransactionID
-	Attempt  int
+	// Attempt 0 is the next one, or the one that is under way.
+	Attempt int
+	// Limit is that of RecordTransaction. The part counts once.
+	Limit *unit.Money
 }
 
 // SettleRefund records how an attempt ended: succeeded, failed or unknown.
 type SettleRefund struct {
-	RefundID  unit.RefundID
-	PartID    unit.TransactionID
-	Attempt   int
+	RefundID unit.RefundID
+	PartID   unit.TransactionID
+	Attempt  int
+	// Latest means the latest attempt, instead of Attempt.
+	Latest    bool
 	State     RefundState
 	Reference string
 	Code      string
@@ -154,6 +159,8 @@ type ExplainRefund struct {
 	TransactionID unit.TransactionID
 	Purpose       RefundPurpose
 	Reason        string
+	// Limit is that of RecordTransaction. It holds for a compensation.
+	Limit *unit.Money
 }
 
 // Credit lowers what the order owes, because units came back, or as a price reduction. The same
@@ -177,7 +184,8 @@ type WriteOff struct {
 	Tolerance *unit.Money
 }
 
-// Extend moves the deadline of a pending order. It is refused after the deadline.
+// Extend moves the deadline of a pending order. It is refused after the deadline, unless the order
+// is on hold.
 type Extend struct {
 	Until  time.Time
 	Reason string

@@ -27,7 +27,8 @@ type CreditState struct {
 // after, so any sequence of credits ends at zero, to the cent.
 func credit(cmd Credit, s State) ([]Event, error) {
 	if i := slices.IndexFunc(s.Credits, func(c CreditState) bool { return c.ID == cmd.CreditID && !c.Implied }); i >= 0 {
-		if have := s.Credits[i]; have.Cause != cmd.Cause || have.ReturnID != cmd.ReturnID {
+		have := s.Credits[i]
+		if have.Cause != cmd.Cause || have.ReturnID != cmd.ReturnID || cmd.Cause == CreditForReduction && !have.Worth.Equal(cmd.Worth) {
 			return nil, ErrCreditDiffers
 		}
 		return nil, nil
@@ -164,7 +165,8 @@ func (s *State) applyWrittenOff(e DifferenceWrittenOff) {
 	s.KeptAsGain.Amount = s.KeptAsGain.Amount.Add(e.Amount.Amount)
 }
 
-// extend gives more time only before the deadline, because afterwards the stock may be gone.
+// extend gives more time only before the deadline, because afterwards the stock may be gone. While
+// the order is on hold, its clock stands still.
 func extend(cmd Extend, s State) ([]Event, error) {
 	if s.Status != StatusPending {
 		if no := s.ended(); no != nil {
@@ -176,12 +178,40 @@ func extend(cmd Extend, s State) ([]Event, error) {
 	switch {
 	case until.Equal(s.ConfirmBy):
 		return nil, nil
-	case !cmd.Now.Before(s.ConfirmBy):
+	case !s.OnHold && !cmd.Now.Before(s.ConfirmBy):
 		return nil, ErrExpired
-	case !until.After(s.ConfirmBy):
+	case !until.After(s.ConfirmBy) || !until.After(cmd.Now):
 		return nil, ErrDeadlineEarlier.With(ErrDeadlineEarlier.Detail, map[string]any{"confirm_by": s.ConfirmBy})
 	case until.After(cmd.Latest):
 		return nil, ErrDeadlineTooLate.With(ErrDeadlineTooLate.Detail, map[string]any{"latest": cmd.Latest})
 	}
 	return []Event{DeadlineExtended{ConfirmBy: until, Reason: cmd.Reason}}, nil
+}
+
+// applyDeadlineExtended moves the deadline of the order and of its reservations. What the order
+// holds besides stock has no deadline of its own: see HoldMove.
+func (s *State) applyDeadlineExtended(e DeadlineExtended) {
+	if s.PlacedUntil.IsZero() {
+		s.PlacedUntil = s.ConfirmBy
+	}
+	s.ConfirmBy = e.ConfirmBy
+	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return step.Step == StepExtend })
+	if s.Status != StatusPending {
+		return
+	}
+	var moves []Move
+	for _, h := range s.Holdings {
+		if !h.Released {
+			moves = append(moves, Move{Action: ActExtend, SKU: h.SKU, Location: h.Location, ReservationID: h.ReservationID, Quantity: h.Quantity, Until: e.ConfirmBy})
+		}
+	}
+	s.openStep(StepRef{Step: StepExtend, Ref: e.ConfirmBy.UTC().Format(time.RFC3339Nano)}, moves)
+}
+
+// placedUntil is the deadline that the order was placed with.
+func (s State) placedUntil() time.Time {
+	if s.PlacedUntil.IsZero() {
+		return s.ConfirmBy
+	}
+	return s.PlacedUntil
 }

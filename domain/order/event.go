@@ -373,6 +373,8 @@ const (
 	StepCancel   Step = "cancel"
 	StepExpire   Step = "expire"
 	StepShipment Step = "shipment"
+	// StepExtend moves the deadlines of the reservations with the order's deadline.
+	StepExtend Step = "extend"
 	// StepHolds asks nothing of stock: it is about the holds of the order. See HoldMove.
 	StepHolds Step = "holds"
 )
@@ -384,7 +386,8 @@ type StockSettled struct {
 	// Ref tells steps of one kind apart. For a shipment it is the shipment's id, and for a cancel
 	// its number ("1", "2", ...). For StepConfirm it is empty (the confirmation), "retry-1", ...
 	// (the reservations of a retry) or "commit-1", ... (the commit after that retry). For
-	// StepExpire it is empty. For StepHolds it is "commit", "release" or "return".
+	// StepExpire it is empty. For StepExtend it is the deadline. For StepHolds it is "commit",
+	// "release" or "return".
 	Ref string `json:"ref,omitempty" class:"open"`
 }
 

@@ -97,7 +97,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.ConfirmBy) || !sameQuote(cmd.Quote, s.Quote) || !sameHolds(cmd.Holds, s.Holds) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.placedUntil()) || !sameQuote(cmd.Quote, s.Quote) || !sameHolds(cmd.Holds, s.Holds) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false
 	}
 	for i, l := range cmd.Lines {
@@ -185,8 +185,8 @@ func hold(cmd Hold, s State) ([]Event, error) {
 	return []Event{PutOnHold{Reason: cmd.Reason}}, nil
 }
 
-// releaseHold also decides about an order whose deadline passed during the hold. If money had come,
-// the timer left the order as it was.
+// releaseHold also decides about an order whose deadline passed during the hold, because the timer
+// left the order as it was.
 func releaseHold(cmd ReleaseHold, s State) ([]Event, error) {
 	if !s.OnHold {
 		return nil, nil
@@ -200,20 +200,16 @@ func releaseHold(cmd ReleaseHold, s State) ([]Event, error) {
 // may be late or early. So any other order stays as it is.
 //
 // The money decides. If it is there, the order is confirmed, even if the call that should have
-// confirmed it was lost. If a part of it is there, the order ends, and what came is given back. An
-// order on hold for which money came waits for the release of the hold.
+// confirmed it was lost. If a part of it is there, the order ends, and what came is given back. For
+// an order on hold the clock stands still: it waits for the release of the hold.
 func expire(cmd Expire, s State) ([]Event, error) {
-	if s.Status != StatusPending || cmd.Now.Before(s.ConfirmBy) {
-		return nil, nil
-	}
-	orphans := s.orphansOfAll()
-	if s.OnHold && len(orphans) > 0 {
+	if s.Status != StatusPending || s.OnHold || cmd.Now.Before(s.ConfirmBy) {
 		return nil, nil
 	}
 	if cover := s.cover(); cover != "" {
 		return []Event{Confirmed{Because: cover}}, nil
 	}
-	return s.refundOfEnd(RefundOfExpired, "", append([]Event{Expired{}}, orphans...)...), nil
+	return s.refundOfEnd(RefundOfExpired, "", append([]Event{Expired{}}, s.orphansOfAll()...)...), nil
 }
 
 func (s *State) applyExpired() {

@@ -177,7 +177,8 @@ var life = map[string]row{
 	"an order expires at its deadline":                                   {Given: given(), When: Expire{Now: later}, Then: []Event{Expired{}}},
 	"an order does not expire before its deadline":                       {Given: given(), When: Expire{Now: later.Add(-1)}, Nothing: true},
 	"a confirmed order does not expire":                                  {Given: binding(), When: Expire{Now: later}, Nothing: true},
-	"an order on hold expires":                                           {Given: given(PutOnHold{Reason: "x"}), When: Expire{Now: later}, Then: []Event{Expired{}}},
+	"an order on hold does not expire":                                   {Given: given(PutOnHold{Reason: "x"}), When: Expire{Now: later}, Nothing: true},
+	"its deadline counts when the hold is released":                      {Given: given(PutOnHold{Reason: "x"}), When: ReleaseHold{Now: later}, Then: []Event{HoldReleased{}, Expired{}}},
 	"an order that is paid and delivered can be completed":               {Given: shippedAll(Delivered{ShipmentID: "p1"}, Delivered{ShipmentID: "p2"}, captured("17.47")), When: Complete{}, Then: []Event{Completed{}}},
 	"an order with an undelivered parcel cannot be completed": {
 		Given: shippedAll(Delivered{ShipmentID: "p1"}, captured("17.47")), When: Complete{},

@@ -301,6 +301,9 @@ func (s *State) applyRefundRequested(e RefundRequested) {
 func submitRefund(cmd SubmitRefund, s State) ([]Event, error) {
 	refund, _ := s.Refund(cmd.RefundID)
 	part := s.part(ofPart(cmd.RefundID, cmd.PartID))
+	if part != nil && cmd.Attempt == 0 {
+		cmd.Attempt = part.nextAttempt()
+	}
 	switch {
 	case part == nil:
 		return nil, ErrRefundUnknown
@@ -320,7 +323,22 @@ func submitRefund(cmd SubmitRefund, s State) ([]Event, error) {
 			return nil, exceeded(limit, part.Amount)
 		}
 	}
+	before := s.GivenBack()
+	if t, _ := s.Transaction(part.Transaction); t.State != Failed {
+		before = before.Minus(t.Amount)
+	}
+	if err := withinRefundLimit(before, part.Amount, cmd.Limit); err != nil {
+		return nil, err
+	}
 	return []Event{RefundSubmitted{RefundID: cmd.RefundID, PartID: cmd.PartID, Attempt: cmd.Attempt, Key: RefundKey(cmd.PartID, cmd.Attempt)}}, nil
+}
+
+// nextAttempt is the attempt that is under way, or the one after it.
+func (p Part) nextAttempt() int {
+	if p.State == RefundIsSubmitted || p.State == RefundIsUnknown {
+		return max(p.Attempt, 1)
+	}
+	return p.Attempt + 1
 }
 
 func (s *State) applyRefundSubmitted(e RefundSubmitted) {
@@ -337,6 +355,9 @@ func (s *State) applyRefundSubmitted(e RefundSubmitted) {
 // settleRefund records a fact, so it is not refused because of its amount.
 func settleRefund(cmd SettleRefund, s State) ([]Event, error) {
 	part := s.part(ofPart(cmd.RefundID, cmd.PartID))
+	if part != nil && cmd.Latest {
+		cmd.Attempt = part.Attempt
+	}
 	switch {
 	case part == nil:
 		return nil, ErrRefundUnknown
@@ -446,6 +467,11 @@ func explainRefund(cmd ExplainRefund, s State) ([]Event, error) {
 		return nil, nil
 	case t.Unexplained == nil:
 		return nil, ErrNothingToExplain
+	}
+	if cmd.Purpose == Compensation { // the customer keeps the money
+		if err := withinRefundLimit(s.GivenBack().Minus(t.Amount), t.Amount, cmd.Limit); err != nil {
+			return nil, err
+		}
 	}
 	return []Event{RefundExplained{TransactionID: cmd.TransactionID, Purpose: cmd.Purpose, Reason: cmd.Reason}}, nil
 }

@@ -15,7 +15,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 9
+const FoldVersion = 10
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -50,6 +50,8 @@ type State struct {
 	HoldReason string    `json:"hold_reason,omitempty"`
 	Archived   bool      `json:"archived,omitzero"`
 	ConfirmBy  time.Time `json:"confirm_by,omitzero"`
+	// PlacedUntil is the deadline that the order was placed with, if it was moved since.
+	PlacedUntil time.Time `json:"placed_until,omitzero"`
 
 	// Total is the exact amount of everything not taken off.
 	Total unit.Money `json:"total"`
@@ -280,7 +282,7 @@ func (s *State) evolveMoney(e Event) {
 	case DifferenceWrittenOff:
 		s.applyWrittenOff(e)
 	case DeadlineExtended:
-		s.ConfirmBy = e.ConfirmBy
+		s.applyDeadlineExtended(e)
 	}
 }
 

@@ -89,6 +89,8 @@ type Extend struct {
 	Origin
 	ReservationID unit.ReservationID
 	ExpiresAt     time.Time
+	// Prolong means that an earlier deadline than the present one changes nothing.
+	Prolong bool
 }
 
 // Release ends a reservation. If the reservation has ended or never was, nothing happens.

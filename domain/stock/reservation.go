@@ -83,7 +83,7 @@ func (d *decision) extend(cmd Extend) ([]Event, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case h.ExpiresAt.Equal(cmd.ExpiresAt):
+	case h.ExpiresAt.Equal(cmd.ExpiresAt), cmd.Prolong && cmd.ExpiresAt.Before(h.ExpiresAt):
 		return nil, nil
 	case !cmd.ExpiresAt.After(cmd.Now):
 		return nil, ErrDeadlinePassed

@@ -29,13 +29,16 @@ var (
 	// ProviderTransaction is the id of a transaction that its provider has a number for. A client
 	// and the provider report it under the same id.
 	ProviderTransaction = derivation("provider transaction", "provider", "reference", "type")
-	NewShipment         = derivation("shipment", "command id")
-	NewTransfer         = derivation("transfer", "command id")
-	NewDeallocation     = derivation("deallocation", "command id")
-	NewCustomer         = derivation("customer", "command id")
-	NewAddress          = derivation("address", "command id")
-	NewWishList         = derivation("wish list", "command id")
-	NewNote             = derivation("note", "command id")
+	// NewOrderRefund is a refund that was asked for on an order.
+	NewOrderRefund  = derivation("order refund", "command id")
+	NewCredit       = derivation("credit", "command id")
+	NewShipment     = derivation("shipment", "command id")
+	NewTransfer     = derivation("transfer", "command id")
+	NewDeallocation = derivation("deallocation", "command id")
+	NewCustomer     = derivation("customer", "command id")
+	NewAddress      = derivation("address", "command id")
+	NewWishList     = derivation("wish list", "command id")
+	NewNote         = derivation("note", "command id")
 )
 
 // SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.
@@ -110,6 +113,7 @@ var (
 	MoveCommit     = derivation("commit", "order id", "step", "SKU", "location")
 	MoveCommitOver = derivation("commit again", "order id", "step", "SKU", "location")
 	MoveRelease    = derivation("release", "order id", "step", "SKU", "location")
+	MoveExtend     = derivation("extend", "order id", "step", "SKU", "location")
 	MoveDeallocate = derivation("deallocate", "order id", "step", "SKU", "location")
 	MoveShip       = derivation("ship", "order id", "step", "SKU", "location")
 	MoveShipForced = derivation("ship by force", "order id", "step", "SKU", "location")

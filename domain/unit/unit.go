@@ -59,6 +59,9 @@ func ParseShipmentID(text string) (ShipmentID, error) {
 // ParseRefundID reads a refund's id.
 func ParseRefundID(text string) (RefundID, error) { return parseName[RefundID]("refund id", text) }
 
+// ParseCreditID reads a credit's id.
+func ParseCreditID(text string) (CreditID, error) { return parseName[CreditID]("credit id", text) }
+
 // ParseTransactionID reads a payment transaction's id.
 func ParseTransactionID(text string) (TransactionID, error) {
 	return parseName[TransactionID]("transaction id", text)

@@ -25,6 +25,8 @@ var (
 	mugAtEast   = map[string]string{"sku": "mug", "location": "east"}
 	ofBob       = map[string]string{"cart_id": "bob"}
 	bobsOrder   = map[string]string{"order_id": "order-bob"}
+	deesOrder   = map[string]string{"order_id": "order-dee"}
+	deesRefund  = map[string]string{"order_id": "order-dee", "refund_id": "refund-2", "part_id": refundPartOfStory}
 	bobsReturn  = map[string]string{"return_id": "back-1"}
 	phoneOrder  = map[string]string{"sku": "mug", "location": "main", "reservation_id": "reservation-1"}
 	parkedWork  = map[string]string{"process_id": "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"}
@@ -43,6 +45,7 @@ var (
 // The ids that the server makes for the steps that make an address and wish lists. They follow from
 // the keys of these steps, and a test carries the story out.
 const (
+	refundPartOfStory = "301eb870-6e81-5dee-a542-ccbf92248abc"
 	addressOfStory    = "a24022060-91ac-5f7e-b665-ab55022f1d24"
 	wishListOfStory   = "w59c15a4a-ed93-555b-b114-d29c6c6805a2"
 	secondListOfStory = "wadbd9c63-adc5-5cde-81da-783c6a9b0a91"
@@ -139,6 +142,22 @@ var story = []Step{
 	{"abandon-cart", map[string]string{"cart_id": "ann-2"}, `{"reason":"changed their mind"}`},
 	{"open-cart", nil, `{"cart_id":"ann-3","currency":"GBP"}`},
 	{"expire-cart", map[string]string{"cart_id": "ann-3"}, ``},
+
+	// Dee pays by transfer, and too much. The first try to give the rest back fails. The mug is
+	// scratched, and the bank gives back a penny more than asked.
+	{"open-cart", nil, `{"cart_id":"dee","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`},
+	{"checkout-cart", map[string]string{"cart_id": "dee"}, `{"order_id":"order-dee"}`},
+	{"extend-order", deesOrder, `{"confirm_by":"2026-02-03T09:00:00Z","reason":"waits for a transfer"}`},
+	{"record-transaction", deesOrder, `{"transaction_id":"dee-pay","type":"capture","amount":{"amount":"8.00","currency":"GBP"}}`},
+	{"confirm-order", deesOrder, ``},
+	{"request-refund", deesOrder, `{"refund_id":"refund-2","purpose":"settlement","amount":{"amount":"0.50","currency":"GBP"},"parts":[{"payment":"dee-pay","amount":{"amount":"0.50","currency":"GBP"}}],"reason":"paid too much"}`},
+	{"settle-refund", deesRefund, `{"state":"failed","code":"account_closed"}`},
+	{"retry-refund", deesRefund, ``},
+	{"settle-refund", deesRefund, `{"state":"succeeded","reference":"TR-1"}`},
+	{"reduce-price", deesOrder, `{"credit_id":"credit-2","amount":{"amount":"1.00","currency":"GBP"},"reason":"scratched"}`},
+	{"record-transaction", deesOrder, `{"transaction_id":"dee-desk","type":"refund","amount":{"amount":"1.01","currency":"GBP"}}`},
+	{"explain-refund", map[string]string{"order_id": "order-dee", "transaction_id": "dee-desk"}, `{"purpose":"settlement","reason":"a mistake of the bank"}`},
+	{"write-off", deesOrder, `{"reason":"not worth collecting"}`},
 
 	// The warehouse counts 20 mugs where the books have 21, finds one again, and keeps its own
 	// promises.

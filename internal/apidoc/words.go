@@ -76,7 +76,7 @@ var (
 	dispositions   = []any{"restocked", "damaged", "lost", "wrong_item", "written_off"}
 	remedies       = []any{"void_or_refund", "backorder"}
 	adjustReasons  = []any{"correction", "cycle_count", "received", "restock", "damaged", "shrinkage", "promotion", "other"}
-	orderSteps     = []any{"confirm", "cancel", "expire", "shipment"}
+	orderSteps     = []any{"confirm", "cancel", "expire", "shipment", "extend", "holds"}
 	returnSteps    = []any{"release", "credit", "refund"}
 	shortPolicies  = []any{"all-or-nothing", "line-by-line"}
 	orderIDSources = []any{"caller", "server"}
@@ -483,6 +483,12 @@ var words = map[string]word{
 	"OrderRefundRequested.cause":       one("What has led to the refund.", "asked", "canceled", "expired", "late_payment"),
 	"OrderCredited.cause":              one("Why the order owes less.", "return", "reduction"),
 	"OrderRefundSettled.state":         one("How the attempt ended.", "succeeded", "failed", "unknown"),
+	"OrderCredited.parts":              text("What each line and charge gave, if the order has accounts for them.", nil),
+	"OrderPlaced.quote":                text("How the amounts of the lines and charges came about. Left out if each line costs its price times its units.", nil),
+	"OrderPlaced.holds":                text("What the order holds besides stock: uses of promotions, and money of gift cards.", nil),
+	"OrderPlaced.rounded_lines":        text("There is no quote, and each line is rounded by itself.", false),
+	"OrderCharge.charge":               text("The number of the charge.", 1),
+	"OrderCharge.left":                 text("What is left of the amount after cancellations and credits.", nil),
 	"refund_id":                        id("The refund.", "refund-1"),
 	"part_id":                          id("The part of the refund. It is the id of a pending transaction, too.", "part-1"),
 	"credit_id":                        id("The credit.", "credit-1"),
@@ -492,6 +498,8 @@ var words = map[string]word{
 	"unexplained":                      text("How much of the refund was more than what was to be given back. Somebody has to say what it was.", nil),
 	"idempotency_key":                  text("The key under which the provider gets the attempt.", "part-1-1"),
 	"OrderRefundSettled.code":          text("Why it failed, in the provider's words.", "expired_card"),
+	"OrderTransactionUnreadable.type":  one("What the transaction does.", transactions...),
+	"OrderTransactionUnreadable.state": one("The state of the transaction.", settled...),
 	"OrderTransactionUnreadable.code":  text("The rule that the amount breaks.", "amount-too-fine"),
 	"final":                            text("The payment takes no refunds any more.", false),
 	"same_as":                          id("A refund that was recorded before, and is this part.", "pay-2"),
@@ -541,6 +549,10 @@ var words = map[string]word{
 	"ReturnAdmissionRefused.code":        one("The code of the order's refusal.", codesOfRules(order.Rejections)...),
 	"ReturnRefundWithdrawn.code":         one("The code of the order's refusal.", codesOfRules(order.Rejections)...),
 	"CartCheckoutDecidedProblem.outcome": one("How the checkout ended.", cart.OutcomeRefused, cart.OutcomeCompleted),
+	"OrderMoneyEntry.state":              one("The state of the payment transaction.", settled...),
+	"OrderMoneyEntry.transaction_type":   one("What the payment transaction does.", transactions...),
+	"OrderMoneyEntry.step":               one("The step that asked stock or orders for something.", append(slices.Clone(orderSteps), returnSteps...)...),
+	"OrderMoneyEntry.type":               one("The event's wire name, with its version.", eventsOf("order")...),
 	"TimelineEntry.state":                one("The state of the payment transaction.", settled...),
 	"TimelineEntry.transaction_type":     one("What the payment transaction does.", transactions...),
 	"TimelineEntry.step":                 one("The step that asked stock or orders for something.", append(slices.Clone(orderSteps), returnSteps...)...),

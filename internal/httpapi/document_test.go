@@ -448,6 +448,7 @@ var freeTexts = []string{
 	"Address.lines", "CustomerAddress.lines", "EventAddress.lines", "CustomerConsent.version", "CustomerConsentGiven.version",
 	"PriceListInvalidProblem.field", "PriceListFixedProblem.field", "ShippingMethodInvalidProblem.field", "LegalEntityInvalidProblem.field", "ProductDescriptionInvalidProblem.field",
 	"TaxRegistration.number", "EventRegistration.number", "EventTaxRow.component", "TaxRate.component", "TaxAmount.component", "Refused.code", "Adjustment.code", "coupons", "rule_id",
+	"OrderRefundPart.code", "OrderRefundPart.payment", "OrderRefundSettled.code", "OrderRefundSubmitted.idempotency_key", "OrderTransactionRecorded.payment", "OrderTransactionUnreadable.code",
 	"CustomerTextInvalidProblem.field", "CartDetailsInvalidProblem.field",
 }
 

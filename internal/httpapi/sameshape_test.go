@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"daybook/domain/unit"
 	"daybook/internal/resource"
 )
 
@@ -28,6 +30,11 @@ var twins = map[string]twin{
 	"checkout-cart":       {"/v1/orders/{order_id}", "order"},
 	"ship-order":          {"/v1/orders/{order_id}", "order"},
 	"retry-allocation":    {"/v1/orders/{order_id}", "order"},
+	"request-refund":      {"/v1/orders/{order_id}", "order"},
+	"retry-refund":        {"/v1/orders/{order_id}", ""},
+	"settle-refund":       {"/v1/orders/{order_id}", ""},
+	"explain-refund":      {"/v1/orders/{order_id}", ""},
+	"reduce-price":        {"/v1/orders/{order_id}", "order"},
 	"note-credit":         {"/v1/returns/{return_id}", ""},
 	"reserve-stock":       {"/v1/stock/{sku}/{location}", "stock"},
 	"extend-reservation":  {"/v1/stock/{sku}/{location}", "stock"},
@@ -572,6 +579,18 @@ func (s *story) ofOrders() {
 	s.order("POST", "/cancel", "o-2", "/cancel", `{"reason":"asked"}`, "")
 	// This payment is too late: the order is canceled.
 	s.order("POST", "/transactions", "o-2", "/transactions", `{"transaction_id":"p-4","type":"capture","amount":{"amount":"1","currency":"GBP"}}`, "")
+
+	s.placed("o-3", `,"payment":{"transaction_id":"p-6"}`)
+	s.order("POST", "/extend", "o-3", "/extend", `{"confirm_by":"`+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+`","reason":"waits"}`, "")
+	s.order("POST", "/refunds", "o-3", "/refunds", `{"refund_id":"f-1","purpose":"compensation","amount":{"amount":"0.01","currency":"GBP"},"reason":"late"}`, "order")
+	part := "/refunds/f-1/parts/" + unit.RefundPart.Of("o-3", "f-1", "p-6").ID()
+	s.order("POST", "/refunds/{refund_id}/parts/{part_id}/settle", "o-3", part+"/settle", `{"state":"failed","code":"no"}`, "")
+	s.order("POST", "/refunds/{refund_id}/parts/{part_id}/retry", "o-3", part+"/retry", "", "")
+	s.order("POST", "/refunds/{refund_id}/parts/{part_id}/settle", "o-3", part+"/settle", `{"state":"succeeded"}`, "")
+	s.order("POST", "/reductions", "o-3", "/reductions", `{"credit_id":"k-1","amount":{"amount":"1","currency":"GBP"},"reason":"scratched"}`, "order")
+	s.order("POST", "/transactions", "o-3", "/transactions", `{"transaction_id":"p-5","type":"refund","amount":{"amount":"1.5","currency":"GBP"}}`, "")
+	s.order("POST", "/transactions/{transaction_id}/explain", "o-3", "/transactions/p-5/explain", `{"purpose":"settlement","reason":"a mistake"}`, "")
+	s.order("POST", "/write-off", "o-3", "/write-off", `{"reason":"not worth it"}`, "")
 }
 
 func (s *story) ofReturns() {

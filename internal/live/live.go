@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/pause"
@@ -125,6 +126,11 @@ func (r shownReader) ReadStream(ctx context.Context, stream string, from int64, 
 // OrderTimeline implements readapi.History.
 func (h History) OrderTimeline(ctx context.Context, orderID string, last int64) ([]orderview.Entry, error) {
 	return orderview.History{Log: h.log()}.Order(ctx, orderID, last)
+}
+
+// OrderMoney implements readapi.History.
+func (h History) OrderMoney(ctx context.Context, orderID string, last int64) ([]orderview.MoneyEntry, order.State, error) {
+	return orderview.History{Log: h.log()}.Money(ctx, orderID, last)
 }
 
 // ReturnTimeline implements readapi.History.

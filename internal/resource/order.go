@@ -56,6 +56,8 @@ type Order struct {
 	Orphans          []OrphanedPayment  `json:"orphaned_payments,omitempty"`
 	Shipments        []Shipment         `json:"shipments"`
 	Quote            *Quote             `json:"quote,omitempty" doc:"How the amounts of lines and charges came about, as they were at the checkout. Left out if each line costs its price times its units."`
+	Refunds          []OrderRefund      `json:"refunds,omitempty" doc:"Money that was asked to go back, one by one."`
+	Credits          []OrderCredit      `json:"credits,omitempty" doc:"By what the order owes less: goods that came back, and price reductions."`
 	Charges          []OrderCharge      `json:"charges,omitempty" doc:"Money that is no goods, such as shipping, and what is left of it."`
 
 	Channel     string          `json:"channel,omitempty" reads:"only"`
@@ -117,6 +119,9 @@ type Payment struct {
 	Provider      string `json:"provider,omitempty" class:"chosen"`
 	Reference     string `json:"reference,omitempty" class:"personal" example:"ch_3P1" doc:"The payment provider's own number for it."`
 	ReturnID      string `json:"return_id,omitempty" doc:"The return that a refund belongs to."`
+	RefundID      string `json:"refund_id,omitempty" doc:"The refund that the transaction is a part of."`
+	Purpose       string `json:"purpose,omitempty" enum:"settlement,compensation" doc:"What a refund was for. Left out: settlement."`
+	Unexplained   *Money `json:"unexplained,omitempty" doc:"How much of a refund was more than what was to be given back, as long as nobody has said what it was."`
 
 	RecordedAt time.Time `json:"at,omitzero" reads:"only"`
 	SettledAt  time.Time `json:"settled_at,omitzero" reads:"only"`
@@ -185,7 +190,7 @@ func OrderOf(s order.State, revision int64) Order {
 		quote = new(QuoteOf(*s.Quote))
 	}
 	return Order{
-		Quote: quote, Charges: charges,
+		Quote: quote, Charges: charges, Refunds: each(s.Refunds, orderRefund), Credits: orderCredits(s),
 		OrderCommon: OrderCommon{
 			OrderID: string(s.OrderID), Reference: s.Reference, CustomerID: string(s.CustomerID), CartID: string(s.CartID),
 			Currency: string(s.Currency()), Country: s.Country,
@@ -237,10 +242,15 @@ func orderReservation(h order.Holding) OrderReservation {
 }
 
 func payment(t order.Transaction) Payment {
-	return Payment{
+	out := Payment{
 		TransactionID: string(t.ID), Type: string(t.Type), State: string(t.State), Amount: MoneyOf(t.Amount),
 		Parent: string(t.Parent), Provider: t.Provider, Reference: t.Reference, ReturnID: string(t.ReturnID),
+		RefundID: string(t.RefundID), Purpose: string(t.Purpose),
 	}
+	if t.Unexplained != nil {
+		out.Unexplained = new(MoneyOf(*t.Unexplained))
+	}
+	return out
 }
 
 func shipment(s order.Shipment) Shipment {

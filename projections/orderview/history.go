@@ -27,6 +27,8 @@ type Entry struct {
 	RecordedAt  time.Time
 	Position    string
 	Facts       Facts
+
+	event any // the event of the domain
 }
 
 // Order is the timeline of an order, the oldest entry first. last is the revision of the order's
@@ -39,6 +41,33 @@ func (h History) Order(ctx context.Context, id string, last int64) ([]Entry, err
 		_, begins = e.(order.Placed)
 		return true, begins, OrderWords(e), OrderFacts(e)
 	})
+}
+
+// MoneyEntry is an entry of a timeline that has changed an amount of the order.
+type MoneyEntry struct {
+	Entry
+	Changes []order.Change
+	Items   []order.ItemChange
+}
+
+// Money explains the amounts of an order: each event that has changed one, the oldest first. It
+// also returns the order that these events make.
+func (h History) Money(ctx context.Context, id string, last int64) ([]MoneyEntry, order.State, error) {
+	entries, err := h.Order(ctx, id, last)
+	if err != nil {
+		return nil, order.State{}, err
+	}
+	var state order.State
+	var explained []MoneyEntry
+	for _, entry := range entries {
+		event, _ := entry.event.(order.Event)
+		before := state.Clone()
+		state = order.Evolve(state, event)
+		if changes, items := order.Changes(event, before, state); len(changes) > 0 || len(items) > 0 {
+			explained = append(explained, MoneyEntry{Entry: entry, Changes: changes, Items: items})
+		}
+	}
+	return explained, state, nil
 }
 
 // Return is the timeline of a return or a credit note, the oldest entry first. last is the revision
@@ -87,7 +116,7 @@ func timeline[E any](ctx context.Context, log projections.StreamReader, stream s
 			begun = true
 			entries = append(entries, Entry{
 				Revision: e.Revision, Entry: words, Type: e.Type, Actor: e.Meta.Actor, Channel: e.Meta.Channel,
-				EffectiveAt: e.EffectiveAt(), RecordedAt: e.RecordedAt, Position: e.Position.String(), Facts: facts,
+				EffectiveAt: e.EffectiveAt(), RecordedAt: e.RecordedAt, Position: e.Position.String(), Facts: facts, event: event,
 			})
 		}
 	}
