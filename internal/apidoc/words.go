@@ -186,6 +186,8 @@ var words = map[string]word{
 	"tax":                            text("The tax, by component.", nil),
 	"coupons":                        text("Codes of coupons.", "SPRING10"),
 	"QuoteCharge.kind":               one("What the charge is for.", "shipping"),
+	"OrderCharge.kind":               one("What the charge is for.", "shipping"),
+	"Charge.kind":                    one("What the charge is for.", "shipping"),
 	"QuoteCharge.charge":             text("The number of the charge.", 1),
 	"Adjustment.class":               one("What the promotion takes something off.", "item", "order", "shipping"),
 	"applied":                        text("true: the rule applied.", true),
