@@ -154,6 +154,7 @@ func (u *uses) fold(value promotion.Event) (fault string) {
 			fault = "it comes after the end"
 		}
 		u.active, u.ended = false, true
+	case promotion.CodesRequested: // what became of the codes is in their own streams
 	case promotion.UseHeld:
 		switch {
 		case u.held[value.OrderID]:
