@@ -47,6 +47,7 @@ func (a *api) routes() {
 	get(a, apidoc.TagSales, route{path: "/v1/customers/{customer_id}/orders", id: "list-customer-orders", needs: access.ReadOrders, summary: "List a customer's orders", views: in(orders, customers), problems: missing, about: "The newest first, unless sort says otherwise."}, nil, a.customerOrders)
 
 	a.priceRoutes()
+	a.reportRoutes()
 	a.registerEvents()
 
 	huma.Register(a.huma, huma.Operation{

@@ -64,9 +64,6 @@ func credit(cmd Credit, s State) ([]Event, error) {
 	}
 	if s.Accounts && (len(cmd.Lines) > 0 || cmd.Cause == CreditForReduction) {
 		e.Parts = s.partsOf(cmd)
-		for i := range e.Lines {
-			e.Lines[i].Worth = e.Parts[i].Amount
-		}
 		e.Worth = s.sumOf(e.Parts)
 		// What was written off is not owed any more, so it cannot be credited.
 		e.Amount = lesser(s.sumOf(e.Parts), s.Owed())
@@ -151,7 +148,11 @@ func writeOff(cmd WriteOff, s State) ([]Event, error) {
 	return []Event{DifferenceWrittenOff{Amount: balance, Tolerance: cmd.Tolerance, Reason: cmd.Reason}}, nil
 }
 
+// applyWrittenOff changes nothing if the amount is of another currency: commands record none.
 func (s *State) applyWrittenOff(e DifferenceWrittenOff) {
+	if e.Amount.Currency != s.Currency() {
+		return
+	}
 	if e.Amount.Sign() < 0 {
 		given := e.Amount.Negated()
 		owed := s.Owed()

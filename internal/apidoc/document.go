@@ -21,6 +21,7 @@ const (
 	TagOrders     = "Orders"
 	TagReturns    = "Returns"
 	TagSales      = "Sales and customers"
+	TagReports    = "Reports"
 	TagCustomers  = "Customers"
 	TagEvents     = "Events"
 	TagProcesses  = "Processes"
@@ -42,6 +43,7 @@ var tags = []*huma.Tag{
 	{Name: TagOrders, Description: "Orders with their payments and parcels."},
 	{Name: TagReturns, Description: "Goods that come back, the money that is given back for them, and credit notes."},
 	{Name: TagCustomers, Description: "Who buys: profiles, addresses, consents, and what the staff noted."},
+	{Name: TagReports, Description: "What was ordered, taxed, paid and given back, in sums that equal the orders."},
 	{Name: TagSales, Description: "What was sold, in total and by customer."},
 	{Name: TagEvents, Description: "The log: all events, in their order."},
 	{Name: TagProcesses, Description: "Work that needs steps in several places and is not finished, such as a checkout that has to reserve stock and place an order."},

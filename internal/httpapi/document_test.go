@@ -199,6 +199,12 @@ func TestEveryListOfTheDocumentIsBounded(t *testing.T) {
 		"list-projections":    "the read models of this program",
 		"list-sku-stock":      "the shop's locations",
 		"total-sales":         "10,000; more are refused",
+		"report-orders-taken": "10,000; more are refused",
+		"report-discounts":    "10,000; more are refused",
+		"report-taxes":        "10,000; more are refused",
+		"report-money":        "10,000; more are refused",
+		"report-open-items":   "10,000; more are refused",
+		"report-bridge":       "10,000; more are refused",
 		"list-sessions":       "the latest 100",
 		"list-staff-sessions": "the latest 100",
 		"list-roles":          "those that every shop has, and up to 100 of its own",
@@ -454,6 +460,7 @@ var freeTexts = []string{
 	"OrderTransactionRecorded.payment", "OrderTransactionUnreadable.type", "OrderTransactionUnreadable.state", "OrderTransactionUnreadable.code",
 	"OrderRefundSubmitted.idempotency_key", "OrderRefundSettled.code",
 	"CustomerTextInvalidProblem.field", "CartDetailsInvalidProblem.field",
+	"entity", "OrdersTakenTotal.customer_groups", "DiscountTotal.customer_groups", "OrdersTakenTotal.charge", "DiscountTotal.charge", "DiscountTotal.code", "TaxTotal.component", "TaxTotal.place",
 }
 
 // A member of a response that has only some values says which.

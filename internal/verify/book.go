@@ -11,8 +11,11 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -31,7 +34,10 @@ type Book struct {
 	Now      time.Time
 	Products map[unit.SKU]*Product
 
-	definitions map[string]*definition // by stream
+	definitions map[string]*definition  // by stream
+	stored      map[string]*storedValue // gift cards and credit accounts, by stream
+	uses        map[string]*uses        // of promotions and of customers, by stream
+	codes       map[string]string       // the promotion of a code, by stream
 	Carts       map[unit.CartID]*Cart
 	Orders      map[unit.OrderID]*Order
 	Returns     map[unit.ReturnID]*Return
@@ -137,6 +143,9 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		Products: map[unit.SKU]*Product{},
 
 		definitions: map[string]*definition{},
+		stored:      map[string]*storedValue{},
+		uses:        map[string]*uses{},
+		codes:       map[string]string{},
 		Carts:       map[unit.CartID]*Cart{},
 		Orders:      map[unit.OrderID]*Order{},
 		Returns:     map[unit.ReturnID]*Return{},
@@ -257,6 +266,13 @@ func (b *Book) foldEvent(e *event) {
 		b.foldSubject(e, value)
 	case pricelist.Event, shipping.Event, entity.Event:
 		b.foldDefinition(e, id)
+	case promotion.Event:
+		b.foldPromotion(e, id, value)
+	case coupon.Event:
+		b.foldCoupon(e, value)
+	case giftcard.Event:
+		b.reports.bookStored(e.at.In(b.Sales.shop.Location), value)
+		b.foldGiftCard(e, value)
 	}
 }
 

@@ -12,8 +12,11 @@ import (
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/customer"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -71,19 +74,23 @@ func decode(recorded eventstore.Recorded) (e event) {
 
 // decoders are the functions that decode events, by the category of their stream.
 var decoders = map[string]func(eventType string, data []byte) (any, error){
-	product.Category:    func(t string, data []byte) (any, error) { return product.Decode(t, data) },
-	cart.Category:       func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
-	order.Category:      func(t string, data []byte) (any, error) { return order.Decode(t, data) },
-	returns.Category:    func(t string, data []byte) (any, error) { return returns.Decode(t, data) },
-	access.Category:     func(t string, data []byte) (any, error) { return access.Decode(t, data) },
-	customer.Category:   func(t string, data []byte) (any, error) { return customer.Decode(t, data) },
-	staff.Category:      func(t string, data []byte) (any, error) { return staff.Decode(t, data) },
-	staff.LoginCategory: func(t string, data []byte) (any, error) { return staff.DecodeLogin(t, data) },
-	stock.Category:      func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
-	subject.Category:    func(t string, data []byte) (any, error) { return subject.Decode(t, data) },
-	pricelist.Category:  func(t string, data []byte) (any, error) { return pricelist.Decode(t, data) },
-	shipping.Category:   func(t string, data []byte) (any, error) { return shipping.Decode(t, data) },
-	entity.Category:     func(t string, data []byte) (any, error) { return entity.Decode(t, data) },
+	product.Category:           func(t string, data []byte) (any, error) { return product.Decode(t, data) },
+	cart.Category:              func(t string, data []byte) (any, error) { return cart.Decode(t, data) },
+	order.Category:             func(t string, data []byte) (any, error) { return order.Decode(t, data) },
+	returns.Category:           func(t string, data []byte) (any, error) { return returns.Decode(t, data) },
+	access.Category:            func(t string, data []byte) (any, error) { return access.Decode(t, data) },
+	customer.Category:          func(t string, data []byte) (any, error) { return customer.Decode(t, data) },
+	staff.Category:             func(t string, data []byte) (any, error) { return staff.Decode(t, data) },
+	staff.LoginCategory:        func(t string, data []byte) (any, error) { return staff.DecodeLogin(t, data) },
+	stock.Category:             func(t string, data []byte) (any, error) { return stock.Decode(t, data) },
+	subject.Category:           func(t string, data []byte) (any, error) { return subject.Decode(t, data) },
+	pricelist.Category:         func(t string, data []byte) (any, error) { return pricelist.Decode(t, data) },
+	shipping.Category:          func(t string, data []byte) (any, error) { return shipping.Decode(t, data) },
+	entity.Category:            func(t string, data []byte) (any, error) { return entity.Decode(t, data) },
+	promotion.Category:         func(t string, data []byte) (any, error) { return promotion.Decode(t, data) },
+	promotion.CustomerCategory: func(t string, data []byte) (any, error) { return promotion.DecodeCustomer(t, data) },
+	coupon.Category:            func(t string, data []byte) (any, error) { return coupon.Decode(t, data) },
+	giftcard.Category:          func(t string, data []byte) (any, error) { return giftcard.Decode(t, data) },
 }
 
 func decodeWith(read func(string, []byte) (any, error), recorded eventstore.Recorded) (value any, err error) {

@@ -43,9 +43,10 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	// This comes before the order's state changes, because the ledger needs the state before the
 	// event.
 	b.Sales.bookOrder(e, o, value)
-	before := o.moneyBefore(value)
+	before, lines := o.moneyBefore(value), o.pot.goods.linesBefore(value)
 	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
 	b.foldMoney(e, o, value, before)
+	b.Sales.bookPots(e, o, value, lines)
 	if key := timeOf(e.Type, value); key != "" {
 		o.times[key] = e.at
 	}

@@ -22,9 +22,12 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/customer"
 	"daybook/domain/filestest"
+	"daybook/domain/money/coupon"
 	"daybook/domain/money/entity"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricelist"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
 	"daybook/domain/product"
@@ -183,6 +186,7 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 			s.must(s.LegalEntity(ctx, callAt(autumn), "theirs", entity.Define{ID: "theirs", Terms: entity.Terms{Title: "A", Home: pricing.Zone{Country: "GB"}, Mode: pricing.Inclusive}}))
 		},
 	}
+	addPromotions(ctx, all)
 	// All API keys are in one stream, which shop.trade does not begin.
 	all[access.Category] = aggregateKind{
 		types: access.Types(), foreignOnly: strings.TrimPrefix(access.Stream(), access.Category+"-"),
@@ -214,6 +218,47 @@ func aggregateKinds(t *testing.T) map[string]aggregateKind {
 		t.Fatalf("the domain has %d codecs, and this test knows %d", len(codecs), len(all))
 	}
 	return all
+}
+
+// addPromotions adds promotions, their codes, and gift cards.
+func addPromotions(ctx context.Context, all map[string]aggregateKind) {
+	begin := func(s *shop) {
+		define := promotion.Define{ID: "theirs", Kind: pricing.Coupon, Class: pricing.OrderClass, Terms: promotion.Terms{
+			Title: "A pound off", Action: pricing.Action{Type: pricing.FixedOff, Amounts: []unit.Money{gbp("1.00")}},
+		}}
+		s.must(s.Promotion(ctx, callAt(autumn), "theirs", define))
+	}
+	all[promotion.Category] = aggregateKind{
+		types: promotion.Types(), foreignOnly: "theirs",
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewPromotion, strings.TrimPrefix(stream, promotion.Stream("")))
+		},
+		begin: begin,
+	}
+	all[coupon.Category] = aggregateKind{
+		types: coupon.Types(), foreignOnly: strings.TrimPrefix(coupon.Stream("THEIRS"), coupon.Category+"-"),
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			if stream != coupon.Stream("THEIRS") {
+				return coupon.State{}, -1, nil
+			}
+			return stateOf(ctx, s.ViewCoupon, "THEIRS")
+		},
+		begin: func(s *shop) {
+			begin(s)
+			s.must(s.GiveCodes(ctx, callAt(autumn), "theirs", []string{"THEIRS"}))
+		},
+	}
+	account := giftcard.AccountID("theirs", "GBP")
+	all[giftcard.Category] = aggregateKind{
+		types: giftcard.Types(), foreignOnly: string(account),
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewGiftCard, giftcard.ID(strings.TrimPrefix(stream, giftcard.Stream(""))))
+		},
+		begin: func(s *shop) {
+			_, _, done, err := s.IssueGiftCard(ctx, callAt(autumn), commands.NewGiftCard{Amount: gbp("5.00"), CustomerID: "theirs"})
+			s.must(done, err)
+		},
+	}
 }
 
 func atRevision(revision *int64) commands.Call {

@@ -205,6 +205,7 @@ func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 	case order.TakenOver:
 		l.takeOver("order/"+string(o.OrderID), string(value.CustomerID))
 		l.takeOver("canceled/"+string(o.OrderID), string(value.CustomerID))
+		l.takeOver("reduced/"+string(o.OrderID), string(value.CustomerID))
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
 		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.RefundClaimed,
@@ -250,14 +251,17 @@ func amountWhenPlaced(p order.Placed, i int) decimal.Decimal {
 }
 
 func (l *Ledger) bookCanceled(e *event, o *Order, line *order.Line, units unit.Quantity) {
-	if units <= 0 {
+	if units <= 0 || o.pot.goods.pots { // see bookPots
 		return
 	}
-	on := documentHeader{
-		name: "canceled/" + string(o.OrderID), kind: orderCanceled, at: e.at,
+	l.addLine(o.documentHeader(e, "canceled/", orderCanceled), line.SKU, countIf(line.Canceled == 0), -units, line.Price)
+}
+
+func (o *Order) documentHeader(e *event, prefix, kind string) documentHeader {
+	return documentHeader{
+		name: prefix + string(o.OrderID), kind: kind, at: e.at,
 		party: party{projections.Key(o.Reference), string(o.CustomerID), projections.Key(o.Country), projections.Key(o.channel), string(o.Currency())},
 	}
-	l.addLine(on, line.SKU, countIf(line.Canceled == 0), -units, line.Price)
 }
 
 // countIf is 1 for a line that is counted for the first time, and else 0.

@@ -103,7 +103,7 @@ type earning struct {
 	open     pool
 	received pool
 
-	canceled, credited int64           // units of an order without pots
+	canceled, credited int64           // units; credited only in an order without pots
 	exact              decimal.Decimal // what is left of the worth of a line in an order without pots
 }
 
@@ -227,7 +227,9 @@ func (m *orderAmounts) fold(value order.Event) (fault string) {
 	case order.ReturnReleased:
 		m.giveBack(string(value.ReturnID))
 	case order.DifferenceWrittenOff:
-		m.writeOff(value.Amount.Amount)
+		if value.Amount.Currency == m.currency {
+			m.writeOff(value.Amount.Amount)
+		}
 	}
 	return fault
 }
@@ -257,7 +259,9 @@ func (m *orderAmounts) cancel(e *earning, units int64) {
 		e.exact, m.total = e.exact.Sub(worth), m.total.Sub(worth)
 		return
 	}
-	m.total = m.total.Sub(m.amount(e.open.take(units).money))
+	taken := e.open.take(units)
+	e.canceled += taken.units
+	m.total = m.total.Sub(m.amount(taken.money))
 }
 
 // deliver moves the units of a parcel from open to received, and all charges with the first one.

@@ -64,6 +64,10 @@ func (k reportPayment) String() string {
 	return strings.Join([]string{k.day, k.entity, k.channel, k.provider, k.tender, k.kind, k.purpose, k.currency}, "/")
 }
 
+type reportStored struct{ day, kind, currency string }
+
+func (k reportStored) String() string { return strings.Join([]string{k.day, k.kind, k.currency}, "/") }
+
 type paymentSum struct {
 	transactions int64
 	amount       decimal.Decimal
@@ -75,10 +79,11 @@ type reports struct {
 	promotions map[reportPromotion]*decimal.Decimal
 	taxes      map[reportTax]*taxSum
 	payments   map[reportPayment]*paymentSum
+	stored     map[reportStored]*paymentSum // of gift cards
 }
 
 func newReports() *reports {
-	return &reports{map[reportItem]*itemSum{}, map[reportPromotion]*decimal.Decimal{}, map[reportTax]*taxSum{}, map[reportPayment]*paymentSum{}}
+	return &reports{map[reportItem]*itemSum{}, map[reportPromotion]*decimal.Decimal{}, map[reportTax]*taxSum{}, map[reportPayment]*paymentSum{}, map[reportStored]*paymentSum{}}
 }
 
 // book adds the change from before to now. A sum that an event does not change gets no row.
@@ -323,7 +328,11 @@ func compareReports(ctx context.Context, b *Book, from build) ([]*Check, error) 
 	if err != nil {
 		return nil, err
 	}
-	return []*Check{items, promotions, taxes, payments}, nil
+	stored, err := compareTable(ctx, from, "report_stored_value", b.reports.stored, &reportStoredRow{})
+	if err != nil {
+		return nil, err
+	}
+	return []*Check{items, promotions, taxes, payments, stored}, nil
 }
 
 type reportItemRow struct {
@@ -401,3 +410,18 @@ func (r *reportPaymentRow) columns() []column[*paymentSum] {
 }
 
 func (r *reportPaymentRow) key() reportPayment { return r.payment }
+
+type reportStoredRow struct {
+	stored reportStored
+	sum    paymentSum
+}
+
+func (r *reportStoredRow) columns() []column[*paymentSum] {
+	return []column[*paymentSum]{
+		keyColumn[*paymentSum]("day", &r.stored.day).asText(), keyColumn[*paymentSum]("kind", &r.stored.kind), keyColumn[*paymentSum]("currency", &r.stored.currency),
+		equals("events", &r.sum.transactions, func(s *paymentSum) int64 { return s.transactions }),
+		equals("amount", &r.sum.amount, func(s *paymentSum) decimal.Decimal { return s.amount }),
+	}
+}
+
+func (r *reportStoredRow) key() reportStored { return r.stored }

@@ -17,6 +17,7 @@ import (
 	"daybook/eventstore"
 	"daybook/internal/racetest"
 	"daybook/projections/moneyview"
+	"daybook/projections/salesview"
 	"daybook/projections/viewtest"
 )
 
@@ -28,6 +29,7 @@ const moneyFollows = "orders: prices, what is left of them, and money follow fro
 var moneyChecks = []string{
 	moneyFollows, "orders: what is owed and the money that moved add up",
 	"read.orders", "read.report_items", "read.report_promotions", "read.report_taxes", "read.report_payments",
+	"read.sales_documents", "read.sales_days", "read.sales_skus", "read.customers",
 }
 
 func (s *shop) moneyDifferences() map[string][]string {
@@ -218,6 +220,7 @@ func TestTheReportsEqualTheOrders(t *testing.T) {
 	random := rand.New(rand.NewPCG(12, 8))
 	want := map[unit.Currency]*moneyview.Bridge{}
 	discounts, units := map[unit.Currency]decimal.Decimal{}, map[unit.Currency]int64{}
+	sold := map[unit.Currency]decimal.Decimal{}
 	for n := range racetest.Few(2000, 200) {
 		state := s.walk(random, unit.OrderID(fmt.Sprint("o-", n)))
 		b := want[state.Currency()]
@@ -243,6 +246,7 @@ func TestTheReportsEqualTheOrders(t *testing.T) {
 		for _, l := range state.Lines {
 			units[state.Currency()] += int64(l.Quantity)
 		}
+		sold[state.Currency()] = sold[state.Currency()].Add(salesOf(state))
 	}
 	s.CaughtUp()
 	if found := s.moneyDifferences(); len(found) > 0 {
@@ -280,7 +284,39 @@ func TestTheReportsEqualTheOrders(t *testing.T) {
 			t.Errorf("all in %s: %+v, taxes of %s, %v, %v", b.Currency, all, taxes, err, err2)
 		}
 	}
+	sales, err := salesview.Totals(t.Context(), s.Pool, salesview.Filter{})
+	if err != nil || len(sales) != len(sold) {
+		t.Fatal(sales, err)
+	}
+	for _, total := range sales {
+		if want := sold[unit.Currency(total.Currency)]; !total.Amount.Equal(want) {
+			t.Errorf("sales in %s are %s, the orders' %s", total.Currency, total.Amount, want)
+		}
+	}
 	s.SameWhenRebuilt("orders")
+	s.SameWhenRebuilt("sales")
+}
+
+// salesOf is what is left of the lines of an order. The returns of the walk have no streams, which
+// would count what comes back at its price. So only the difference to what the order takes off is
+// counted.
+func salesOf(s order.State) decimal.Decimal {
+	var sum decimal.Decimal
+	for _, l := range s.Lines {
+		if !s.Accounts {
+			sum = sum.Add(l.Price.Times(l.Quantity - l.Canceled).Amount)
+			continue
+		}
+		sum = sum.Add(unit.OfMinor(l.Account.Money(), s.Currency()).Amount)
+	}
+	for _, c := range s.Credits {
+		if s.Accounts && c.Cause == order.CreditForReturn {
+			for _, back := range c.Lines {
+				sum = sum.Add(back.Worth.Amount)
+			}
+		}
+	}
+	return sum
 }
 
 // A row of a report that is off by a cent, and a quote with a wrong share, are found and named.

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"fmt"
+
 	"github.com/shopspring/decimal"
 
 	"daybook/domain/order"
@@ -54,7 +56,7 @@ func (p *pot) book(value order.Event) (fault string) {
 			p.implyCredit(t)
 		}
 	case order.RefundRequested, order.RefundSubmitted, order.RefundSettled:
-		p.bookRefund(value)
+		return p.bookRefund(value)
 	case order.RefundExplained:
 		if t := p.transactions[e.TransactionID]; t != nil {
 			t.compensation = e.Purpose == order.Compensation
@@ -90,21 +92,80 @@ func (p *pot) nowOf(part unit.TransactionID) unit.TransactionID {
 	return part
 }
 
-func (p *pot) bookRefund(value order.Event) {
+// bookRefund also checks that no more is asked to go out than came in, for each payment and in all.
+func (p *pot) bookRefund(value order.Event) (fault string) {
 	switch e := any(value).(type) {
 	case order.RefundRequested:
+		if toReturn := p.toReturn(); e.Purpose == order.Settlement && e.Amount.Amount.GreaterThan(toReturn) {
+			fault = fmt.Sprintf("refund %s: %s are to go back, and %s are owed to the customer", e.RefundID, e.Amount, p.money(toReturn))
+		}
 		for _, part := range e.Parts {
+			fault = firstOf(fault, p.overdrawn(part.Payment, part.Amount))
 			p.transactions[part.PartID] = &potTransaction{
 				of: order.Refund, state: order.Pending, amount: part.Amount, parent: part.Payment, compensation: e.Purpose == order.Compensation,
 			}
 		}
 	case order.RefundSubmitted:
 		if t := p.transactions[p.nowOf(e.PartID)]; t != nil {
+			if t.state == order.Failed { // its money was free since then
+				fault = p.overdrawn(t.parent, t.amount)
+			}
 			t.state = order.Pending
 		}
 	case order.RefundSettled:
 		p.settleRefund(e)
 	}
+	return fault
+}
+
+// overdrawn tells whether a payment, or the whole order, has less left than is to go back of it.
+func (p *pot) overdrawn(payment unit.TransactionID, amount unit.Money) (fault string) {
+	for _, of := range []unit.TransactionID{payment, ""} {
+		if left := p.leftOf(of); amount.Amount.GreaterThan(left) {
+			return fmt.Sprintf("%s are to go back of payment %q, which has %s left", amount, of, p.money(left))
+		}
+	}
+	return ""
+}
+
+// leftOf is what a payment has left: what came in, less what went out or is on its way. Without a
+// payment it is that of the order.
+func (p *pot) leftOf(payment unit.TransactionID) decimal.Decimal {
+	sum := decimal.Zero
+	for id, t := range p.transactions {
+		of := t.parent
+		switch {
+		case t.of == order.Capture:
+			of = id
+		case t.of == order.Reversal:
+			of = ""
+			if chargeback := p.transactions[t.parent]; chargeback != nil {
+				of = chargeback.parent
+			}
+		}
+		if t.amount.Currency != p.currency || payment != "" && of != payment {
+			continue
+		}
+		switch {
+		case (t.of == order.Capture || t.of == order.Reversal) && t.state == order.Succeeded:
+			sum = sum.Add(t.amount.Amount)
+		case t.of == order.Refund && t.state != order.Failed, t.of == order.Chargeback && t.state == order.Succeeded:
+			sum = sum.Sub(t.amount.Amount)
+		}
+	}
+	return sum
+}
+
+// toReturn is what is owed to the customer and not on its way.
+func (p *pot) toReturn() decimal.Decimal {
+	kept := p.sum(order.Capture, order.Succeeded, nil).Sub(p.sum(order.Refund, order.Succeeded, nil)).
+		Sub(p.sum(order.Chargeback, order.Succeeded, nil)).Add(p.sum(order.Reversal, order.Succeeded, nil))
+	balance := kept.Add(p.sum(order.Refund, order.Succeeded, isCompensation)).Add(p.goods.given).Sub(p.owed())
+	return decimal.Max(decimal.Zero, balance.Sub(p.sum(order.Refund, order.Pending, isSettlement)))
+}
+
+func (p *pot) money(amount decimal.Decimal) unit.Money {
+	return unit.Money{Amount: amount, Currency: p.currency}
 }
 
 func (p *pot) settleRefund(e order.RefundSettled) {

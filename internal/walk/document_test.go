@@ -118,6 +118,9 @@ func (m *requestMaker) text(name string, s *huma.Schema, mint int) string {
 	if m.operationID == "merge-cart" && name == "from" {
 		pool = "cart_id"
 	}
+	if strings.HasSuffix(m.operationID, "-cart-coupon") && name == "code" {
+		pool = "coupon_code"
+	}
 	switch {
 	case pool == "currency" && !m.chance(4):
 		return "GBP"

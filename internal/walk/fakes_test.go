@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"slices"
 	"sync"
 	"time"
 
 	"daybook/commands"
+	"daybook/commands/payments"
 	"daybook/commands/reactor"
 	"daybook/eventstore"
 )
@@ -249,4 +251,21 @@ func (a *answers) Keep(answer commands.KeptAnswer) {
 	if _, found := a.kept[answer.Scope+" "+answer.Key]; !found {
 		a.kept[answer.Scope+" "+answer.Key] = answer
 	}
+}
+
+// bank is a provider that carries out most refunds, and fails some. What it does with an instruction
+// depends only on its key, so a repeated walk gets the same outcomes.
+type bank struct{ payments.Manual }
+
+func (b bank) Refund(_ context.Context, i payments.Instruction) payments.Outcome {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(i.Key))
+	if hash.Sum32()%4 == 0 {
+		return payments.Outcome{State: payments.Failed, Reason: "the account is closed"}
+	}
+	return payments.Outcome{State: payments.Succeeded, Reference: "re-" + i.Key}
+}
+
+func (b bank) LookUp(ctx context.Context, i payments.Instruction) payments.Outcome {
+	return b.Refund(ctx, i)
 }

@@ -20,6 +20,10 @@ func poolOf(name string) string {
 		return "location"
 	case "price":
 		return "amount"
+	case "code", "gift_cards":
+		return "gift_card_code"
+	case "codes", "coupons", "coupon":
+		return "coupon_code"
 	case "sku", "location", "currency", "amount":
 		return name
 	case "request_id":

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"daybook/commands"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/internal/racetest"
@@ -85,6 +88,31 @@ var planted = map[string]bug{
 		}
 		return order.Decide(cmd, s)
 	}),
+	"a refund gives back what is on its way already": orderBug(func(cmd order.Command, s order.State) ([]order.Event, error) {
+		if _, refund := cmd.(order.RequestRefund); refund {
+			s.Transactions = slices.DeleteFunc(slices.Clone(s.Transactions), func(t order.Transaction) bool { return t.Type == order.Refund })
+		}
+		return order.Decide(cmd, s)
+	}),
+	"a limited promotion has no limit": {rules: func(rules *commands.Rules) {
+		decide := rules.Promotions.Decide
+		rules.Promotions.Decide = func(cmd promotion.Command, s promotion.State) ([]promotion.Event, error) {
+			if _, hold := cmd.(promotion.HoldUse); hold {
+				s.Terms.Limits = pricing.Limits{}
+			}
+			return decide(cmd, s)
+		}
+	}},
+	"a gift card is spent twice": {rules: func(rules *commands.Rules) {
+		decide := rules.GiftCards.Decide
+		rules.GiftCards.Decide = func(cmd giftcard.Command, s giftcard.State) ([]giftcard.Event, error) {
+			if hold, holds := cmd.(giftcard.Hold); holds && s.Exists() {
+				s.Held = nil
+				s.Balance = s.Balance.Plus(hold.Amount)
+			}
+			return decide(cmd, s)
+		}
+	}},
 	"the view of orders misses payments": viewBug("orders", func(event any) bool {
 		_, payment := event.(order.TransactionRecorded)
 		return payment
@@ -97,6 +125,7 @@ var planted = map[string]bug{
 
 // slowToFind are planted faults that only longer walks look for.
 var slowToFind = []string{
+	"a refund gives back what is on its way already", "a limited promotion has no limit", "a gift card is spent twice",
 	"a reservation is not released", "the view of stock misses counts", "stock sells its safety stock", "a return admits a unit too many",
 }
 

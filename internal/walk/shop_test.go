@@ -17,7 +17,9 @@ import (
 	"daybook/commands"
 	"daybook/commands/aggregate"
 	"daybook/commands/commandapi"
+	"daybook/commands/payments"
 	commandspg "daybook/commands/postgres"
+	"daybook/commands/pricebook"
 	"daybook/commands/reactor"
 	"daybook/domain/unit"
 	"daybook/eventstore"
@@ -83,6 +85,7 @@ type shop struct {
 
 	// Of the program that runs now.
 	service *commands.Service
+	book    *pricebook.Book
 	answers commands.Answers
 	handler http.Handler
 	api     huma.API
@@ -173,6 +176,9 @@ func (w *shop) start() {
 	w.store.stepByStep = w.recording == stepByStep || w.recording == inTurn && w.starts%2 == 1
 	w.starts++
 	w.service = commands.NewServiceWith(rules, w.store, policy, w.clock.now, options)
+	w.service.Secrets = commands.NewSecrets([]byte("32 bytes that nobody else knows."))
+	w.service.Payments = w.providers()
+	endOfBook := w.openBook(logger)
 	ended := make(chan struct{}) // live streams end at once
 	close(ended)
 	var err error
@@ -187,14 +193,42 @@ func (w *shop) start() {
 			}
 			readapi.Register(api, readapi.Config{
 				DB: w.pool, Progress: live.Progress{Runner: w.runner}, History: live.History{Store: w.log}, Log: live.Log{Store: w.log},
-				Now: w.clock.now, Stop: ended, Logger: logger,
+				Now: w.clock.now, Stop: ended, Logger: logger, Definitions: live.Definitions{Book: w.book},
 			})
 		})
 	if err != nil {
 		w.Fatal(err)
 	}
 	reactor := &reactor.Reactor{Store: w.store, Journal: w.journal, Finisher: countingFinisher{w.service, w}, Logger: logger, CartsExpireAfter: policy.CartsExpireAfter}
-	w.end = w.run(reactor.Run)
+	endOfReactor := w.run(reactor.Run)
+	w.end = func() { endOfReactor(); endOfBook() }
+}
+
+// openBook opens the rules of prices. They read the log itself, which is never cut off.
+func (w *shop) openBook(logger *slog.Logger) (stop func()) {
+	w.Helper()
+	w.book = pricebook.New(w.log, logger)
+	if err := w.book.Open(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+	w.service.Prices = w.book
+	return w.run(func(ctx context.Context) error {
+		if err := w.book.Run(ctx); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+}
+
+// providers are those who move money. The walk draws the name of a provider from the example of the
+// document.
+func (w *shop) providers() payments.Providers {
+	w.Helper()
+	all, err := payments.NewProviders(map[string]payments.Provider{"stripe": bank{}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return all
 }
 
 // stop ends the program as a kill would. It writes nothing of what is only in memory.
@@ -333,6 +367,16 @@ func (c countingFinisher) FinishCustomerMerge(ctx context.Context, meta eventsto
 func (c countingFinisher) FinishRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error {
 	defer c.begin()()
 	return c.Finisher.FinishRefund(ctx, meta, id, part)
+}
+
+func (c countingFinisher) FollowHold(ctx context.Context, meta eventstore.Metadata, stream string, id unit.OrderID, now time.Time) (time.Time, error) {
+	defer c.begin()()
+	return c.Finisher.FollowHold(ctx, meta, stream, id, now)
+}
+
+func (c countingFinisher) ExpireGiftCard(ctx context.Context, meta eventstore.Metadata, stream string, now time.Time) error {
+	defer c.begin()()
+	return c.Finisher.ExpireGiftCard(ctx, meta, stream, now)
 }
 
 // verifyLog verifies the log.

@@ -66,6 +66,10 @@ func opening() []request {
 		}
 	}
 	post := func(operation, target, body string) { put(http.MethodPost, operation, target, body) }
+	put(http.MethodPut, "list-product", "/v1/products/voucher", `{"title":"voucher","kind":"service","gift_card":true,"prices":[{"amount":"25.00","currency":"GBP"}]}`)
+	put(http.MethodPut, "define-promotion", "/v1/promotions/spring", `{"title":"Spring","kind":"coupon","class":"order","action":{"type":"percent_off","percent":"10"},"active":true,"limits":{"uses":2}}`)
+	post("give-codes", "/v1/promotions/spring/codes", `{"codes":["SPRING10"]}`)
+	post("issue-gift-card", "/v1/gift-cards", `{"amount":{"amount":"30.00","currency":"GBP"}}`)
 	post("open-cart", "/v1/carts", `{"cart_id":"cart-0","currency":"GBP","lines":[{"sku":"shirt","quantity":3},{"sku":"post","quantity":1}]}`)
 	post("open-cart", "/v1/carts", `{"cart_id":"guest-0","currency":"GBP","lines":[{"sku":"shirt","quantity":1}]}`)
 	post("merge-cart", "/v1/carts/cart-0/merge", `{"from":"guest-0"}`)
@@ -240,6 +244,8 @@ var weights = map[string]float64{
 	"request-return": 4, "approve-return": 3, "receive-return": 3, "refund-return": 2,
 	"retire-product": 0.2, "abandon-cart": 0.2, "expire-cart": 0.3, "set-price": 0.4, "set-stock-policy": 0.5, "hold-order": 0.5,
 	"decline-return": 0.5, "cancel-return": 0.5, "note-credit": 0.4,
+	"request-refund": 4, "settle-refund": 2, "retry-refund": 2, "reduce-price": 2, "write-off": 0.5, "extend-order": 0.5, "add-cart-coupon": 4,
+	"end-promotion": 0.1, "withdraw-codes": 0.2, "disable-gift-card": 0.2, "end-legal-entity": 0.3, "define-legal-entity": 0.2,
 }
 
 func weight(op operation) float64 {

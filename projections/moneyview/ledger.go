@@ -3,7 +3,11 @@ package moneyview
 import (
 	"time"
 
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
+	"daybook/domain/unit"
 )
 
 // The kinds of rows of orders taken. All amounts of a kind are of one sign, as a rule: what was
@@ -48,6 +52,8 @@ type paymentKey struct {
 	payment
 }
 
+type storedKey struct{ day, kind, currency string }
+
 // Ledger adds up the differences that the events of a batch make.
 type Ledger struct {
 	days       *time.Location
@@ -55,6 +61,7 @@ type Ledger struct {
 	promotions map[promotionKey]off
 	taxes      map[taxKey]taxAmount
 	payments   map[paymentKey]moved
+	stored     map[storedKey]moved
 }
 
 // NewLedger is an empty ledger. days is the time zone of the merchant's days.
@@ -62,6 +69,7 @@ func NewLedger(days *time.Location) *Ledger {
 	return &Ledger{
 		days: days, items: map[itemKey]amounts{}, promotions: map[promotionKey]off{},
 		taxes: map[taxKey]taxAmount{}, payments: map[paymentKey]moved{},
+		stored: map[storedKey]moved{},
 	}
 }
 
@@ -148,4 +156,28 @@ func change[K, R comparable, V quantity[V]](sums map[R]V, after, before []row[K,
 			sums[under(key)] = sums[under(key)].plus(value)
 		}
 	}
+}
+
+// BookStored books what an event changes on a gift card or a credit account. Each event says by how
+// much, so no fold is needed.
+func (l *Ledger) BookStored(event giftcard.Event, when time.Time) {
+	var kind string
+	var amount unit.Money
+	sign := int64(-1)
+	switch event := event.(type) {
+	case giftcard.Issued:
+		kind, amount, sign = "issued", event.Amount, 1
+	case giftcard.CreditedBack:
+		kind, amount, sign = "credited_back", event.Amount, 1
+	case giftcard.Redeemed:
+		kind, amount = "redeemed", event.Amount
+	case giftcard.Expired:
+		kind, amount = "expired", event.Amount
+	case giftcard.Disabled:
+		kind, amount = "disabled", event.Amount
+	case giftcard.CodeShown, giftcard.Held, giftcard.Released:
+		return
+	}
+	key := storedKey{when.In(l.days).Format(time.DateOnly), kind, string(amount.Currency)}
+	l.stored[key] = l.stored[key].plus(moved{1, amount.Amount.Mul(decimal.NewFromInt(sign))})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -44,6 +45,12 @@ var (
 		"sum(transactions)::bigint AS transactions, sum(amount) AS amount",
 	}
 )
+
+// StoredValue is the report of gift cards and credit accounts.
+var StoredValue = Report{
+	"report_stored_value", []Dimension{"day", "month", "kind", "currency"},
+	"sum(events)::bigint AS transactions, sum(amount) AS amount",
+}
 
 // Filter chooses what is added up; its zero value chooses all. Days have the form YYYY-MM-DD, and
 // both are included. Only lists the values of a dimension that count.
@@ -158,7 +165,7 @@ func (r Report) Totals(ctx context.Context, db query.DB, f Filter, by ...Dimensi
 // Bridge says how the money that was kept follows from what was ordered: in a period, or of one
 // order. Each term is a sum of a report.
 type Bridge struct {
-	Period, Entity, Channel, Currency string
+	Day, Month, Entity, Channel, Currency string
 
 	Charged, Canceled, Returned, Reduced, WrittenOff, KeptAsGain, BeyondOwed, Owed decimal.Decimal
 	Captured, Refunded, ChargedBack, Reversed, Kept                                decimal.Decimal
@@ -170,22 +177,16 @@ type Bridge struct {
 func Bridges(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Bridge, error) {
 	column := func(d Dimension) string {
 		if slices.Contains(by, d) {
-			return string(d)
+			return d.expression()
 		}
 		return "''"
-	}
-	period := "''"
-	for _, d := range []Dimension{"day", "month"} {
-		if slices.Contains(by, d) {
-			period = d.expression()
-		}
 	}
 	w := f.where()
 	sql := `WITH moved AS (
 		SELECT day, entity, channel, currency, kind AS term, net + tax AS amount FROM read.report_items` + w.SQL() + `
 		UNION ALL SELECT day, entity, channel, currency, CASE WHEN type = 'refund' AND purpose = 'compensation' THEN 'compensation' ELSE type END, amount FROM read.report_payments` + w.SQL() + `
 	), terms AS (
-		SELECT ` + period + ` AS period, ` + column("entity") + ` AS entity, ` + column("channel") + ` AS channel, currency,
+		SELECT ` + column("day") + ` AS day, ` + column("month") + ` AS month, ` + column("entity") + ` AS entity, ` + column("channel") + ` AS channel, currency,
 			coalesce(sum(amount) FILTER (WHERE term = 'placed'), 0) AS charged,
 			coalesce(-sum(amount) FILTER (WHERE term = 'canceled'), 0) AS canceled,
 			coalesce(-sum(amount) FILTER (WHERE term = 'returned'), 0) AS returned,
@@ -199,18 +200,66 @@ func Bridges(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Bri
 			coalesce(sum(amount) FILTER (WHERE term = 'reversal'), 0) AS reversed,
 			coalesce(sum(amount) FILTER (WHERE term = 'compensation'), 0) AS compensated,
 			coalesce(sum(amount) FILTER (WHERE term = 'lost'), 0) AS lost
-		FROM moved GROUP BY 1, 2, 3, 4
+		FROM moved GROUP BY 1, 2, 3, 4, 5
 	)
 	SELECT *, kept + compensated + lost - owed AS balance FROM (
 		SELECT *, charged - canceled - returned - reduced - written_off + kept_as_gain + beyond_owed AS owed,
 			captured - refunded - charged_back + reversed AS kept FROM terms
-	) t ORDER BY period, entity, channel, currency`
+	) t ORDER BY day, month, entity, channel, currency`
 	if f.Max > 0 {
 		sql += ` LIMIT ` + w.Arg(f.Max+1)
 	}
 	rows, err := query.All[Bridge](ctx, db, sql, w.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	if f.Max > 0 && len(rows) > f.Max {
+		return nil, &TooManyError{f.Max}
+	}
+	return rows, nil
+}
+
+// OpenItems are orders with money that is still to be given back or to be paid, by the age of the
+// orders.
+type OpenItems struct {
+	Age, Channel, Status, Currency string
+
+	Orders              int64
+	ToReturn, ToCollect decimal.Decimal
+}
+
+// Ages are the ages by which open items are added up, in days since the order was placed.
+var Ages = []string{"0-7", "8-30", "31-90", "91+"}
+
+// Open adds up the open items as they are now, for each value of the dimensions, which are age,
+// channel and status, and always for each currency. Only the filters of channel, status and currency
+// count.
+func Open(ctx context.Context, db query.DB, f Filter, now time.Time, by ...Dimension) ([]OpenItems, error) {
+	var w query.Where
+	w.Add("(to_return > 0 OR to_collect > 0)")
+	for _, d := range slices.Sorted(keysOf(f.Only)) {
+		w.In(string(d), f.Only[d])
+	}
+	column := func(d Dimension, expression string) string {
+		if slices.Contains(by, d) {
+			return expression
+		}
+		return "''"
+	}
+	days := "extract(epoch FROM " + w.Arg(now) + "::timestamptz - placed_at) / 86400"
+	age := "CASE WHEN " + days + " < 8 THEN '0-7' WHEN " + days + " < 31 THEN '8-30' WHEN " + days + " < 91 THEN '31-90' ELSE '91+' END"
+	if !slices.Contains(by, "age") {
+		w.Args = w.Args[:len(w.Args)-1] // a parameter has to be used
+	}
+	sql := `SELECT ` + column("age", age) + ` AS age, ` + column("channel", "channel") + ` AS channel, ` + column("status", "status") + ` AS status, currency,
+		count(*) AS orders, sum(to_return) AS to_return, sum(to_collect) AS to_collect FROM read.orders` + w.SQL() +
+		` GROUP BY 1, 2, 3, 4 ORDER BY min(placed_at) DESC, channel, status, currency`
+	if f.Max > 0 {
+		sql += ` LIMIT ` + w.Arg(f.Max+1)
+	}
+	rows, err := query.All[OpenItems](ctx, db, sql, w.Args...)
+	if err != nil {
+		return nil, fmt.Errorf("open items: %w", err)
 	}
 	if f.Max > 0 && len(rows) > f.Max {
 		return nil, &TooManyError{f.Max}

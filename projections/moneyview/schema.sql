@@ -70,3 +70,14 @@ CREATE TABLE report_payments (
     amount       numeric NOT NULL,
     PRIMARY KEY (day, entity, channel, provider, tender, type, purpose, currency)
 ) WITH (fillfactor = 80);
+
+-- Money on gift cards and credit accounts. The sum of the amounts is what the shop owes to those who
+-- have them. What is only held for an order is still on its card.
+CREATE TABLE report_stored_value (
+    day      date    NOT NULL,
+    kind     text    NOT NULL, -- issued, credited_back; redeemed, expired, disabled (below zero)
+    currency text    NOT NULL,
+    events   bigint  NOT NULL,
+    amount   numeric NOT NULL,
+    PRIMARY KEY (day, kind, currency)
+) WITH (fillfactor = 80);

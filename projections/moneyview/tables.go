@@ -76,14 +76,26 @@ var payments = table.New("report_payments",
 	table.Sum("amount", table.Normalized, func(r row[paymentKey, moved]) decimal.Decimal { return r.value.amount }),
 )
 
+var storedValue = table.New("report_stored_value",
+	table.Key("day", table.Day, func(r row[storedKey, moved]) string { return r.key.day }),
+	table.Key("kind", table.Text, func(r row[storedKey, moved]) string { return r.key.kind }),
+	table.Key("currency", table.Text, func(r row[storedKey, moved]) string { return r.key.currency }),
+	table.Sum("events", table.Number, func(r row[storedKey, moved]) int64 { return r.value.count }),
+	table.Sum("amount", table.Normalized, func(r row[storedKey, moved]) decimal.Decimal { return r.value.amount }),
+)
+
 // Columns are the columns of each table.
 func Columns() map[string][]string {
 	return map[string][]string{
 		items.Name(): items.Names(), promotions.Name(): promotions.Names(), taxes.Name(): taxes.Names(), payments.Name(): payments.Names(),
+		storedValue.Name(): storedValue.Names(),
 	}
 }
 
-var upsertItems, upsertPromotions, upsertTaxes, upsertPayments = items.Upsert(), promotions.Upsert(), taxes.Upsert(), payments.Upsert()
+var (
+	upsertItems, upsertPromotions, upsertTaxes = items.Upsert(), promotions.Upsert(), taxes.Upsert()
+	upsertPayments, upsertStoredValue          = payments.Upsert(), storedValue.Upsert()
+)
 
 // Store adds the sums of a batch to the tables, in the order of their keys.
 func (l *Ledger) Store(writes *pgx.Batch) {
@@ -99,6 +111,7 @@ func (l *Ledger) Store(writes *pgx.Batch) {
 	upsertPayments.Queue(writes, rowsOf(l.payments, func(k paymentKey) []string {
 		return []string{k.day, k.entity, k.channel, k.currency, k.provider, k.tender, k.kind, k.purpose}
 	}))
+	upsertStoredValue.Queue(writes, rowsOf(l.stored, func(k storedKey) []string { return []string{k.day, k.kind, k.currency} }))
 }
 
 func (p party) sorted() []string {

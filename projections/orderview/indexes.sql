@@ -11,3 +11,4 @@ CREATE INDEX orders_by_change ON orders (changed_at, order_id);
 CREATE INDEX orders_by_total ON orders (total, order_id);
 CREATE INDEX returns_by_change ON returns (changed_at, return_id);
 CREATE INDEX returns_by_value ON returns (value, return_id);
+CREATE INDEX orders_with_open_money ON orders (currency, placed_at) WHERE to_return > 0 OR to_collect > 0;

@@ -12,8 +12,10 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/subject"
@@ -37,10 +39,10 @@ func ViewIn(days *time.Location) projections.View {
 	columns[orderTable.Name()], columns[returnTable.Name()], columns[returnOrders.Name()] = orderTable.Names(), returnTable.Names(), returnOrders.Names()
 	return projections.View{
 		Name:    "orders",
-		Version: 11, // 11 has the reports about money, says what is to be returned and collected, and why somebody has to look at an order
+		Version: 12, // 12 has the reports about money and gift cards, says what is to be returned and collected, and why somebody has to look at an order
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
 		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion) + "|" + days.String(),
-		Claims:   []string{order.Category + ".", returns.Category + ".", subject.Category + "."},
+		Claims:   []string{order.Category + ".", returns.Category + ".", subject.Category + ".", giftcard.Category + "."},
 		Tables:   tables + moneyview.Tables,
 		Columns:  columns,
 		Indexes:  indexes,
@@ -56,6 +58,9 @@ func ViewIn(days *time.Location) projections.View {
 func decode(eventType string, data []byte) (any, error) {
 	if isSubject(eventType) {
 		return subject.Decode(eventType, data)
+	}
+	if strings.HasPrefix(eventType, giftcard.Category+".") {
+		return giftcard.Decode(eventType, data)
 	}
 	if len(eventType) > len(order.Category) && eventType[:len(order.Category)] == order.Category {
 		return order.Decode(eventType, data)
@@ -89,6 +94,8 @@ func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch [
 			returned.apply(&batch[i], value)
 		case subject.Erased:
 			erasures = append(erasures, value)
+		case giftcard.Event:
+			orders.money.BookStored(value, batch[i].EffectiveAt())
 		}
 	}
 	if err := redact(ctx, tx, erasures, orders, returned); err != nil {

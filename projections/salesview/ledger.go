@@ -139,6 +139,10 @@ func (l *ledger) order(o *remainders, e *projections.Event, event order.Event, a
 	if r == nil {
 		return // the order was never placed, or nothing of it can change any more
 	}
+	if r.Order != nil {
+		l.accounted(r, event, at)
+		return
+	}
 	switch event := event.(type) { //nolint:gochecksumtype // only claimed types come here
 	case order.Shipped:
 		for _, shipped := range event.Lines {
@@ -171,13 +175,18 @@ func (l *ledger) placed(p order.Placed, channel string, at time.Time) *remainder
 			kind = Sale
 		}
 	}
-	d := l.open("order/"+string(p.OrderID), kind, r.Head, at)
+	d := l.open(orderDocument+string(p.OrderID), kind, r.Head, at)
 	if p.CustomerID != "" {
 		l.customer(r.Head).ordered(string(p.OrderID), p.Total.Amount, at)
 	}
-	r.Lines = make([]remainderLine, len(p.Lines))
 	for i, line := range p.Lines {
 		l.count(d, kind, r.Head, at, string(line.SKU), placedWorth(p, i))
+	}
+	if r.follow(p); r.Order != nil {
+		return r
+	}
+	r.Lines = make([]remainderLine, len(p.Lines))
+	for i, line := range p.Lines {
 		r.Lines[i] = remainderLine{Number: line.Number, SKU: string(line.SKU), Price: line.Price.Amount, Units: line.Quantity}
 	}
 	return r
@@ -194,7 +203,7 @@ func (l *ledger) takenOff(r *remainder, stream string, line *remainderLine, unit
 	}
 	line.Units -= units
 	line.Counted += units
-	d := l.open("canceled/"+stream[len(order.Category)+1:], OrderCanceled, r.Head, at)
+	d := l.open(canceledDocument+stream[len(order.Category)+1:], OrderCanceled, r.Head, at)
 	l.count(d, OrderCanceled, r.Head, at, line.SKU, worth(lines, -units, line.Price))
 }
 
@@ -220,7 +229,7 @@ func (l *ledger) bookReturn(o *remainders, e *projections.Event, event returns.E
 	if r == nil {
 		return
 	}
-	name := "return/" + e.Stream[len(returns.Category)+1:]
+	name := returnDocument + e.Stream[len(returns.Category)+1:]
 	switch event := event.(type) {
 	case returns.Approved:
 		for i := range r.Lines {

@@ -178,7 +178,7 @@ func Documents(ctx context.Context, db query.DB, f DocumentFilter, p query.Page)
 	w.In("reference", f.References)
 	w.In("customer_id", f.CustomerIDs)
 	if f.OfOrder != "" {
-		w.Add("(document IN ('order/' || ?::text, 'canceled/' || ?::text) OR document IN (SELECT 'return/' || return_id FROM read.return_orders WHERE order_id = ?))", f.OfOrder, f.OfOrder, f.OfOrder)
+		w.Add("(document IN ('order/' || ?::text, 'canceled/' || ?::text, 'reduced/' || ?::text) OR document IN (SELECT 'return/' || return_id FROM read.return_orders WHERE order_id = ?))", f.OfOrder, f.OfOrder, f.OfOrder, f.OfOrder)
 	}
 	w.In("country", f.Countries)
 	w.In("channel", f.Channels)

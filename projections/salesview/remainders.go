@@ -22,6 +22,9 @@ type remainder struct {
 	Lines []remainderLine `json:"lines"`
 	// Revocable means that a cancellation would undo something that was counted.
 	Revocable bool `json:"revocable,omitzero"`
+	// Order is what decides what its lines are worth, of an order whose lines have accounts. Such an
+	// order has no Lines here.
+	Order *order.State `json:"order,omitempty"`
 }
 
 // remainderLine is a line of an order or a return that can still change the sales. Units is how
@@ -44,6 +47,9 @@ func (r *remainder) line(number int) *remainderLine {
 }
 
 func (r *remainder) done() bool {
+	if r.Order != nil {
+		return len(r.Order.Credits) == 0 && !slices.ContainsFunc(r.Order.Lines, func(l order.Line) bool { return !l.Account.Left().IsZero() })
+	}
 	return !r.Revocable && !slices.ContainsFunc(r.Lines, func(l remainderLine) bool { return l.Units > 0 })
 }
 

@@ -8,6 +8,7 @@ package salesview
 import (
 	"context"
 	_ "embed"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ const (
 	AdjustIn  = "adjust_in"  // stock that was found
 	AdjustOut = "adjust_out" // stock that is gone
 	BadDebt   = "bad_debt"
-	Credit    = "credit" // any other credit note
+	Credit    = "credit" // any other credit note, and price reductions
 )
 
 // Options are the settings that depend on the merchant's country.
@@ -54,10 +55,12 @@ func View(o Options) projections.View {
 	}
 	return projections.View{
 		Name:    "sales",
-		Version: 4, // 4 moves what a customer has taken over to this customer
-		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency}, "|"),
+		Version: 5, // 5 counts what an order takes off for units, and price reductions
+		// The state of an order is stored as the domain folds it.
+		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency, "folds " + strconv.Itoa(order.FoldVersion)}, "|"),
 		Claims: []string{
 			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.", "order.taken_over.",
+			"order.credited.", "order.return_admitted.", "order.return_released.",
 			"return.requested.", "return.approved.", "return.declined.", "return.canceled.", "return.received.", "return.closed.",
 			"return.taken_over.", "return.credit_noted.", "stock.adjusted.",
 		},
@@ -96,7 +99,7 @@ func apply(ctx context.Context, tx *projections.Tx, o Options, batch []projectio
 	if err := left.load(ctx, tx); err != nil {
 		return err
 	}
-	if err := l.loadTakenOver(ctx, tx, batch); err != nil {
+	if err := l.loadDocuments(ctx, tx, batch); err != nil {
 		return err
 	}
 	for i := range batch {

@@ -199,7 +199,7 @@ func TestWhatIsTakenOffAnOrderIsADocumentOfItsOwnDay(t *testing.T) {
 				t.Errorf("customer %+v, %v", c, err)
 			}
 			var open int
-			if err := b.Pool.QueryRow(t.Context(), `SELECT count(*) FROM view_sales_v4_b1._open`).Scan(&open); err != nil || open != 0 {
+			if err := b.Pool.QueryRow(t.Context(), `SELECT count(*) FROM view_sales_v5_b1._open`).Scan(&open); err != nil || open != 0 {
 				t.Errorf("%d open orders are still kept, %v", open, err)
 			}
 			b.SameWhenRebuilt("sales")
@@ -245,4 +245,70 @@ func TestCustomersAreRankedByWhatTheyKept(t *testing.T) {
 		}
 	}
 	check(b, "ranking", got, "2 30", "3 20", "1 10.5")
+}
+
+// What leaves an order whose lines are rounded is worth its share of the line. So the sales of the
+// order are always what is left of its lines.
+func TestSalesAreWhatIsLeftOfAnOrdersLines(t *testing.T) {
+	for name, apart := range map[string]bool{"in one batch": false, "each in its own": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			var state order.State
+			do := func(when string, cmd order.Command) {
+				t.Helper()
+				events, err := order.Decide(cmd, state.Clone())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range events {
+					state = order.Evolve(state, e)
+				}
+				orderFact(b, at(when), "1", events...)
+				if apart {
+					b.CaughtUp()
+				}
+			}
+			is := func(what string, want ...string) {
+				t.Helper()
+				b.CaughtUp()
+				check(b, what, lines(b, salesview.Filter{}, salesview.ByKind), want...)
+				sold := decimal.Zero
+				totals, err := salesview.Totals(t.Context(), b.Pool, salesview.Filter{})
+				for _, total := range totals {
+					sold = sold.Add(total.Amount)
+				}
+				if err != nil || !sold.Equal(state.Left().Amount) {
+					t.Errorf("%s: sales of %s, but %s is left of the order, %v", what, sold, state.Left(), err)
+				}
+			}
+			do("2011-01-04 10:00", order.Place{
+				OrderID: "1", CustomerID: "17850", Currency: "GBP", ConfirmBy: at("2011-01-05 10:00").OccurredAt, RoundedLines: true,
+				Lines: []cart.Line{line(1, "M", 3, "0.335"), line(2, "POST", 2, "5.00")},
+			})
+			is("placed", "sale: 1 2 5 11.01")
+			do("2011-01-04 11:00", order.CancelLines{Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}})
+			is("one canceled", "order_canceled: 1 1 -1 -0.34", "sale: 1 2 5 11.01")
+			do("2011-01-04 11:00", order.Credit{CreditID: "c", Cause: order.CreditForReduction, Currency: "GBP", Worth: gbp("1")})
+			is("reduced", "credit: 1 2 0 -1", "order_canceled: 1 1 -1 -0.34", "sale: 1 2 5 11.01")
+			do("2011-01-04 12:00", order.Confirm{Now: at("2011-01-04 12:00").OccurredAt})
+			do("2011-01-04 12:00", order.Ship{ShipmentID: "p", Location: "main", Lines: []order.LineQuantity{{Line: 2, Quantity: 2}}})
+			returnFact(b, at("2011-01-05 10:00"), "r", request("r", back(1, "POST", 2, "5.00")), returns.Approved{})
+			do("2011-01-05 10:00", order.AdmitReturn{ReturnID: "r", Currency: "GBP", Lines: []order.LineQuantity{{Line: 2, Quantity: 2}}})
+			do("2011-01-05 10:00", order.Credit{
+				CreditID: "r", Cause: order.CreditForReturn, ReturnID: "r", Currency: "GBP",
+				Lines: []order.CreditedLine{{Line: 2, Quantity: 2, Worth: gbp("10")}},
+			})
+			is("returned", "credit: 1 2 0 -1", "order_canceled: 1 1 -1 -0.34", "return: 1 1 -2 -9.06", "sale: 1 2 5 11.01")
+			returnFact(b, at("2011-01-05 11:00"), "r", returns.Canceled{})
+			do("2011-01-05 11:00", order.ReleaseReturn{ReturnID: "r"})
+			is("taken back", "credit: 1 2 0 -1", "order_canceled: 1 1 -1 -0.34", "return: 1 0 0 0", "sale: 1 2 5 11.01")
+			do("2011-01-06 10:00", order.Cancel{})
+			is("the rest canceled", "credit: 1 2 0 -1", "order_canceled: 1 1 -3 -0.95", "return: 1 0 0 0", "sale: 1 2 5 11.01")
+			c, err := salesview.CustomerTotals(t.Context(), b.Pool, []string{"17850"})
+			if err != nil || len(c) != 1 || !c[0].Amount.Equal(state.Left().Amount) {
+				t.Errorf("customer %+v, %v; want %s", c, err, state.Left())
+			}
+			b.SameWhenRebuilt("sales")
+		})
+	}
 }

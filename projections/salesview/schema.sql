@@ -1,6 +1,6 @@
--- One row for each document of the merchant's: an order, what was canceled of an order, a return, a
--- stock adjustment, a credit note. Amounts and units are positive if they raise the merchant's
--- sales, and negative if they lower them.
+-- One row for each document of the merchant's: an order, what was canceled of an order, what its
+-- price was reduced by, a return, a stock adjustment, a credit note. Amounts and units are positive
+-- if they raise the merchant's sales, and negative if they lower them.
 CREATE TABLE sales_documents (
     document    text        PRIMARY KEY,
     kind        text        NOT NULL,
@@ -61,7 +61,8 @@ CREATE TABLE customers (
 
 -- The lines of an order that can still be canceled, and the lines of a return that can still be
 -- counted. They are kept here because the events that cancel or count them name lines without
--- prices. A row is deleted when nothing is left.
+-- prices. An order whose lines have accounts is here as long as something is left of them. A row is
+-- deleted when nothing is left.
 CREATE TABLE _open (
     stream text PRIMARY KEY,
     rest   json NOT NULL

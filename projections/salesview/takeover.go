@@ -17,44 +17,55 @@ import (
 // takenRow is a stored document that gets a customer.
 type takenRow struct{ name, customer string }
 
-const orderDocument = "order/"
+// The names of documents begin with what they are.
+const (
+	orderDocument    = "order/"
+	canceledDocument = "canceled/"
+	reducedDocument  = "reduced/"
+	returnDocument   = "return/"
+)
 
 // documentsOf are the names of the documents of an order or a return.
 func documentsOf(stream string) []string {
 	category, id, _ := strings.Cut(stream, "-")
 	if category == order.Category {
-		return []string{orderDocument + id, "canceled/" + id}
+		return []string{orderDocument + id, canceledDocument + id, reducedDocument + id}
 	}
-	return []string{"return/" + id}
+	return []string{returnDocument + id}
 }
 
-// loadTakenOver reads the documents that customers take over in a batch, as they were before it.
-func (l *ledger) loadTakenOver(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
+// loadDocuments reads, as they were before a batch, the documents that customers take over in it,
+// and those of the returns for which orders are credited.
+func (l *ledger) loadDocuments(ctx context.Context, tx *projections.Tx, batch []projections.Event) error {
 	var names []string
 	for i := range batch {
-		_, isOrder := batch[i].Value.(order.TakenOver)
-		_, isReturn := batch[i].Value.(returns.TakenOver)
-		if isOrder || isReturn {
+		switch value := batch[i].Value.(type) {
+		case order.TakenOver, returns.TakenOver:
 			names = append(names, documentsOf(batch[i].Stream)...)
+		case order.Credited:
+			names = append(names, returnDocument+string(value.ReturnID))
+		case order.ReturnReleased:
+			names = append(names, returnDocument+string(value.ReturnID))
 		}
 	}
 	if len(names) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `SELECT `+documents.Only("document", "kind", "customer_id", "currency", "occurred_at", "units", "amount")+` FROM sales_documents WHERE document = ANY ($1)`, names)
+	rows, err := tx.Query(ctx, `SELECT `+documents.Only("document", "kind", "reference", "customer_id", "country", "channel", "currency", "occurred_at", "units", "amount")+` FROM sales_documents WHERE document = ANY ($1)`, names)
 	if err != nil {
-		return fmt.Errorf("load what is taken over: %w", err)
+		return fmt.Errorf("load documents: %w", err)
 	}
-	var name, kind, customer, currency string
+	var name, kind string
+	var h head
 	var at time.Time
 	var units int64
 	var amount decimal.Decimal
-	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &customer, &currency, &at, &units, &amount}, func() error {
-		l.stored[name] = &document{head: head{Customer: customer, Currency: currency}, kind: kind, at: at, sums: sums{units: units, amount: amount}}
+	_, err = pgx.ForEachRow(rows, []any{&name, &kind, &h.Reference, &h.Customer, &h.Country, &h.Channel, &h.Currency, &at, &units, &amount}, func() error {
+		l.stored[name] = &document{head: h, kind: kind, at: at, sums: sums{units: units, amount: amount}}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("load what is taken over: %w", err)
+		return fmt.Errorf("load documents: %w", err)
 	}
 	return nil
 }

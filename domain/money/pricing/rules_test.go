@@ -525,7 +525,7 @@ func TestCheckNamesTheFirstTermThatDiffers(t *testing.T) {
 		"line 1: price is 1.00 GB": func(q *pricing.Quote) { q.Lines[0].Price = money("1", "GBP") },
 	} {
 		e := examples()[6]
-		quote, err := pricing.Compile(e.book).Price(e.cart, noon)
+		quote, err := pricing.Compile(e.Book).Price(e.Cart, noon)
 		if err != nil || quote.Check() != nil {
 			t.Fatal(err, quote.Check())
 		}
@@ -541,14 +541,14 @@ func TestCheckNamesTheFirstTermThatDiffers(t *testing.T) {
 func TestTheHashIsOfWhatTheBuyerPays(t *testing.T) {
 	t.Parallel()
 	e := examples()[1]
-	first, _ := pricing.Compile(e.book).Price(e.cart, noon)
-	e.book.Promotions[0].Version++
-	later, _ := pricing.Compile(e.book).Price(e.cart, noon.Add(time.Hour))
+	first, _ := pricing.Compile(e.Book).Price(e.Cart, noon)
+	e.Book.Promotions[0].Version++
+	later, _ := pricing.Compile(e.Book).Price(e.Cart, noon.Add(time.Hour))
 	if first.Hash != later.Hash {
 		t.Error("the hash depends on the version or on the time")
 	}
-	e.book.Promotions[0].Action = fixedOff("10.01", "EUR")
-	if other, _ := pricing.Compile(e.book).Price(e.cart, noon); other.Hash == first.Hash {
+	e.Book.Promotions[0].Action = fixedOff("10.01", "EUR")
+	if other, _ := pricing.Compile(e.Book).Price(e.Cart, noon); other.Hash == first.Hash {
 		t.Error("another discount has the same hash")
 	}
 }

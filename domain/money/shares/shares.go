@@ -8,47 +8,69 @@
 package shares
 
 import (
+	"math"
 	"math/big"
 	"math/bits"
 	"slices"
 )
 
-// Round is amount * part / whole, rounded half away from zero. None is negative, whole is > 0,
-// and the result must fit into 63 bits: it does if part <= whole.
+// Round is amount * part / whole, rounded half away from zero. It is 0 if whole is 0, and the
+// nearest number that 63 bits can hold if the result is larger: old events may have any amounts,
+// and a fold never fails.
 func Round(amount, part, whole int64) int64 {
-	quotient, rest := divide(amount, part, whole)
-	if rest >= uint64(whole)-rest {
+	if whole == 0 {
+		return 0
+	}
+	quotient, rest := divide(size(amount), size(part), size(whole))
+	if half := size(whole) - rest; rest >= half {
 		quotient++
 	}
-	return int64(quotient)
+	rounded := int64(min(quotient, math.MaxInt64))
+	if (amount < 0) != (part < 0) != (whole < 0) {
+		return -rounded
+	}
+	return rounded
 }
 
-// divide is amount * part / whole, rounded down, and the rest.
-func divide(amount, part, whole int64) (quotient, rest uint64) {
-	if amount < 0 || part < 0 || whole <= 0 {
-		panic("shares: a negative amount, or a part of nothing") // a programmer's error
+// size is a number without its sign.
+func size(n int64) uint64 {
+	if n < 0 {
+		return -uint64(n)
 	}
-	high, low := bits.Mul64(uint64(amount), uint64(part))
-	return bits.Div64(high, low, uint64(whole))
+	return uint64(n)
+}
+
+// divide is amount * part / whole, rounded down, and the rest. A quotient that does not fit is the
+// largest one, without a rest.
+func divide(amount, part, whole uint64) (quotient, rest uint64) {
+	high, low := bits.Mul64(amount, part)
+	if high >= whole {
+		return math.MaxInt64, 0
+	}
+	quotient, rest = bits.Div64(high, low, whole)
+	if quotient > math.MaxInt64 {
+		return math.MaxInt64, 0
+	}
+	return quotient, rest
 }
 
 // Allocate splits total in proportion to the weights, by the largest remainder: each gets its exact
 // share rounded down, and the units left over go to the largest fractions, and among equal ones to
-// the first. A weight of 0 gets 0. If total is at most the sum of the weights, no share is larger
-// than its weight. Neither total nor a weight is negative; if all weights are 0, total must be 0.
+// the first. A weight of 0 or less gets 0. If total is at most the sum of the weights, no share is
+// larger than its weight. If there is nothing to split, or no weight to split it by, each gets 0.
 func Allocate(total int64, weights []int64) []int64 {
 	shares := make([]int64, len(weights))
 	var sum int64
 	for _, w := range weights {
-		sum += w
+		sum += max(0, w)
 	}
-	if total == 0 {
+	if total <= 0 || sum <= 0 {
 		return shares
 	}
 	rests := make([]uint64, len(weights))
 	left := total
 	for i, w := range weights {
-		quotient, rest := divide(total, w, sum)
+		quotient, rest := divide(uint64(total), uint64(max(0, w)), uint64(sum))
 		shares[i], rests[i] = int64(quotient), rest
 		left -= shares[i]
 	}
@@ -90,6 +112,9 @@ func giveRest(shares []int64, left int64, larger func(i, j int) bool, rest func(
 				best = i
 			}
 		}
+		if best < 0 { // only if the sum of the weights did not fit into 63 bits
+			return
+		}
 		given[best] = true
 		shares[best]++
 	}
@@ -104,23 +129,22 @@ type Part struct {
 
 // Plus adds two parts with the same components of tax. A part without tax has 0 of each.
 func (p Part) Plus(other Part) Part {
-	sum := Part{Units: p.Units + other.Units, Money: p.Money + other.Money, Tax: slices.Clone(p.Tax)}
-	if sum.Tax == nil {
-		sum.Tax = slices.Clone(other.Tax)
-		return sum
-	}
-	for i, t := range other.Tax {
-		sum.Tax[i] += t
-	}
-	return sum
+	return p.with(other, 1)
 }
 
 func (p Part) minus(other Part) Part {
-	rest := Part{Units: p.Units - other.Units, Money: p.Money - other.Money, Tax: slices.Clone(p.Tax)}
+	return p.with(other, -1)
+}
+
+func (p Part) with(other Part, sign int64) Part {
+	sum := Part{Units: p.Units + sign*other.Units, Money: p.Money + sign*other.Money, Tax: slices.Clone(p.Tax)}
 	for i, t := range other.Tax {
-		rest.Tax[i] -= t
+		if i == len(sum.Tax) {
+			sum.Tax = append(sum.Tax, 0)
+		}
+		sum.Tax[i] += sign * t
 	}
-	return rest
+	return sum
 }
 
 // TaxSum is the tax of all components.

@@ -2,6 +2,7 @@ package shares_test
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -250,4 +251,54 @@ func TestEachPartialResultIsNearlyExact(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Old events may have any amounts. No number makes the arithmetic fail, and what a pool has given
+// and what it has left are still what it had.
+func TestNoNumberMakesSharesFail(t *testing.T) {
+	t.Parallel()
+	extremes := []int64{math.MinInt64, -1_000_000_000_000_000, -7, -1, 0, 1, 3, 100, 1_000_000_000_000_000, math.MaxInt64}
+	pick := func(random *rand.Rand) int64 { return extremes[random.IntN(len(extremes))] }
+	random := rand.New(rand.NewPCG(1, 2))
+	part := func() shares.Part {
+		p := shares.Part{Units: pick(random), Money: pick(random)}
+		for range random.IntN(4) {
+			p.Tax = append(p.Tax, pick(random))
+		}
+		return p
+	}
+	for range 50_000 {
+		shares.Round(pick(random), pick(random), pick(random))
+		shares.Allocate(pick(random), []int64{pick(random), pick(random), pick(random)})
+		whole := part()
+		account, other := shares.NewAccount(whole), shares.NewAccount(part())
+		var gone shares.Part
+		for range 6 {
+			switch random.IntN(6) {
+			case 0:
+				gone = gone.Plus(account.Open.Take(pick(random)))
+			case 1:
+				account.Deliver(pick(random))
+			case 2:
+				gone = gone.Plus(account.Delivered.TakeFor(pick(random), pick(random)))
+			case 3:
+				back := part()
+				account.Delivered.Add(back)
+				whole = whole.Plus(back)
+			case 4:
+				gone = gone.Plus(shares.Reduce([]*shares.Account{&account, &other}, pick(random))[0])
+			case 5:
+				gone = gone.Plus(account.Open.TakeMoney(pick(random)))
+			}
+		}
+		if sum := gone.Plus(account.Left()); !sum.Equal(whole) {
+			t.Fatalf("taken and left are %+v, want %+v", sum, whole)
+		}
+	}
+	if got := shares.Round(-1001, 1, 2); got != -501 {
+		t.Errorf("half of -1001 is %d, want -501", got)
+	}
+	if got := shares.Round(math.MaxInt64, 4, 1); got != math.MaxInt64 {
+		t.Errorf("%d, want the largest number", got)
+	}
 }

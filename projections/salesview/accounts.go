@@ -1,0 +1,112 @@
+package salesview
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"daybook/domain/order"
+	"daybook/domain/unit"
+)
+
+// This file counts what leaves an order whose lines have accounts (see package shares). A unit of
+// such an order is worth its share of the line, which is what the order takes off, and not the list
+// price. So the sales of an order are always what is left of its lines.
+
+// follow starts to follow the accounts of an order, if it has some.
+func (r *remainder) follow(p order.Placed) {
+	if p.Quote == nil && !p.RoundedLines {
+		return
+	}
+	s := accountsOnly(order.Evolve(order.State{}, p))
+	r.Order = &s
+}
+
+// accountsOnly is the part of an order's state that its accounts depend on.
+func accountsOnly(s order.State) order.State {
+	return order.State{
+		OrderID: s.OrderID, Status: s.Status, Total: s.Total, Lines: s.Lines, Accounts: s.Accounts, Charges: s.Charges,
+		Credits: s.Credits, Credited: s.Credited, CreditedWorth: s.CreditedWorth, Returns: s.Returns,
+	}
+}
+
+// accounted counts what an event takes off an order, or puts back.
+func (l *ledger) accounted(r *remainder, event order.Event, at time.Time) {
+	before := r.Order.Clone()
+	after := accountsOnly(order.Evolve(*r.Order, event))
+	r.Order = &after
+	id := string(before.OrderID)
+	switch event := event.(type) { //nolint:gochecksumtype // the others take nothing off
+	case order.LinesCanceled, order.Canceled, order.Expired:
+		for i, line := range after.Lines {
+			if units := line.Canceled - before.Lines[i].Canceled; units > 0 {
+				counted := sums{units: -int64(units), amount: change(before, after, i)}
+				if before.Lines[i].Canceled == 0 {
+					counted.lines = 1
+				}
+				l.count(l.open(canceledDocument+id, OrderCanceled, r.Head, at), OrderCanceled, r.Head, at, string(line.SKU), counted)
+			}
+		}
+	case order.Credited:
+		if event.Cause == order.CreditForReduction {
+			for i, line := range after.Lines {
+				if less := change(before, after, i); !less.IsZero() {
+					l.count(l.open(reducedDocument+id, Credit, r.Head, at), Credit, r.Head, at, string(line.SKU), sums{lines: 1, amount: less})
+				}
+			}
+			return
+		}
+		l.correctReturn(r, before, event.ReturnID, saidBy(event.Lines, 1), at)
+	case order.ReturnReleased:
+		said := map[int]decimal.Decimal{}
+		for _, credit := range before.Credits {
+			if credit.ReturnID == event.ReturnID && len(after.Credits) < len(before.Credits) {
+				for line, amount := range saidBy(credit.Lines, -1) {
+					said[line] = said[line].Add(amount)
+				}
+			}
+		}
+		l.correctReturn(r, before, event.ReturnID, said, at)
+	}
+}
+
+// change is by how much an event changes what is left of a line.
+func change(before, after order.State, line int) decimal.Decimal {
+	moved := after.Lines[line].Account.Money() - before.Lines[line].Account.Money()
+	return unit.OfMinor(moved, after.Currency()).Amount
+}
+
+// saidBy is what a return counts for the lines of a credit, by line: their price for each unit.
+func saidBy(lines []order.CreditedLine, sign int64) map[int]decimal.Decimal {
+	said := map[int]decimal.Decimal{}
+	for _, l := range lines {
+		said[l.Line] = said[l.Line].Add(l.Worth.Amount.Mul(decimal.NewFromInt(sign)))
+	}
+	return said
+}
+
+// correctReturn counts the difference between what the return has counted and what its order takes
+// off for it, on the document of the return.
+func (l *ledger) correctReturn(r *remainder, before order.State, id unit.ReturnID, said map[int]decimal.Decimal, at time.Time) {
+	name, h := returnDocument+string(id), r.Head
+	if d := l.known(name); d != nil {
+		h = d.head
+	}
+	for i, line := range r.Order.Lines {
+		off, returned := said[line.Number]
+		if !returned {
+			continue // a credit that names no line is no sale of a SKU
+		}
+		if off = off.Add(change(before, *r.Order, i)); !off.IsZero() {
+			l.count(l.open(name, Return, h, at), Return, h, at, string(line.SKU), sums{amount: off})
+		}
+	}
+}
+
+// known is a document with the head that it has by now; nil: there is none.
+func (l *ledger) known(name string) *document {
+	if stored := l.stored[name]; stored != nil {
+		return stored
+	}
+	return l.documents[name]
+}
