@@ -104,11 +104,11 @@ func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id
 	if err != nil || !open {
 		return err
 	}
-	provider, known := s.Payments.Provider(now.provider)
+	meta = by(theExecutor, meta)
+	provider, known := s.provider(meta, part, now.provider)
 	if !known {
 		return nil
 	}
-	meta = by(theExecutor, meta)
 	sentBefore := now.part.Attempt > 0
 	if now.part.State == order.RefundIsRequested {
 		now.part.Attempt++
@@ -185,7 +185,7 @@ func (s *Service) CheckRefund(ctx context.Context, meta eventstore.Metadata, id 
 	if err != nil || !open || now.part.Attempt == 0 {
 		return err
 	}
-	if provider, known := s.Payments.Provider(now.provider); known {
+	if provider, known := s.provider(meta, part, now.provider); known {
 		ask, cancel := context.WithTimeout(ctx, checkMax)
 		found := provider.LookUp(ask, now.instruction())
 		cancel()

@@ -169,7 +169,8 @@ func (p Process) paid() (commands []keyedCommand) {
 		}
 		id := order.GiftCardPayment(p.id, m.ID)
 		commands = append(commands, keyedCommand{"record " + string(id), order.RecordTransaction{
-			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider, Reference: string(m.ID),
+			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider,
+			Reference: string(m.ID), Tender: order.GiftCard,
 		}})
 	}
 	return commands
