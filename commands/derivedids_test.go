@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"daybook/commands"
 	"daybook/commands/internal/shoptest"

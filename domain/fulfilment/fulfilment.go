@@ -237,8 +237,8 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 			Lines: p.lines[a.want.SKU],
 		})
 	case a.want.Action == order.ActExtend:
-		// The reservation has ended in the meantime. If the order is confirmed, its commit is refused,
-		// and the process looks for the goods again.
+		// The reservation has ended in the meantime. If the order is confirmed, its commit is
+		// refused, and the process looks for the goods again.
 	case a.want.Action == order.ActShip && (no.Code == stock.ErrNotOnHand.Code || no.Code == stock.ErrNotAllocated.Code) && !a.step.Forced:
 		a.step.Forced = true
 		p.ask(a.step, a.want)
