@@ -487,3 +487,40 @@ func TestMoneyComesBackToAGiftCardOncePerRefund(t *testing.T) {
 		t.Errorf("balance %s, came back %s", now.Balance, now.Back)
 	}
 }
+
+// An order that a card and a gift card have paid is refunded: the card first, and then the gift
+// card. The node dies after each append, and the money comes back once.
+func TestARefundGoesBackToTheGiftCardOnce(t *testing.T) {
+	t.Parallel()
+	for appends := range 5 {
+		store := memory.New()
+		s := withCodes(t, store)
+		s.Sell("MUG", 10)
+		id := s.issue("3")
+		s.fill("c", 2)
+		_, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c", OrderID: "o", GiftCards: []giftcard.ID{id}, After: &commands.AfterPlacing{
+			Call: shoptest.NewCall(), Confirm: true, Pay: &order.RecordTransaction{Type: order.Capture, State: order.Succeeded, Amount: gbp("2"), Provider: "till"},
+		}})
+		s.Must(err)
+		_, err = s.Order(t.Context(), shoptest.NewCall(), "o", order.Cancel{Reason: "no"})
+		s.Must(err)
+		parts := s.OrderState("o").Refunds[0].Parts
+		if len(parts) != 2 || !parts[0].Amount.Equal(gbp("2")) || !parts[1].Amount.Equal(gbp("3")) {
+			t.Fatalf("the plan is %+v", parts)
+		}
+		dying := withCodes(t, &shoptest.Mortal{Store: stepwise(store), Left: appends})
+		_ = dying.FinishRefund(t.Context(), shoptest.NewCall().Meta, "o", parts[1].ID)
+		s = withCodes(t, store)
+		recoverFrom(t, s)
+		for range 2 {
+			s.Must(s.FinishRefund(t.Context(), shoptest.NewCall().Meta, "o", parts[1].ID))
+		}
+		if now := s.card(id); !now.Balance.Equal(gbp("3")) || !now.Back.Equal(gbp("3")) {
+			t.Errorf("after %d appends: balance %s, came back %s", appends, now.Balance, now.Back)
+		}
+		if now := s.OrderState("o"); !now.Returned().Equal(gbp("3")) || now.Refunds[0].Parts[1].State != order.RefundSucceeded {
+			t.Errorf("after %d appends: returned %s, %+v", appends, now.Returned(), now.Refunds[0].Parts)
+		}
+		s.Audit()
+	}
+}
