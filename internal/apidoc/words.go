@@ -290,13 +290,8 @@ var words = map[string]word{
 	"EventTaxEntry.place":                {about: "The country, and the region, of the rate.", pattern: `^[A-Z]{2}(-[A-Z0-9]{1,16})?$`, example: "NL"},
 	"EventCharge.charge":                 text("The number of the charge.", 1),
 	"EventCreditPart.charge":             text("The number of the charge.", 1),
-	"OrderCharge.charge":                 text("The number of the charge.", 1),
-	"OrderCharge.left":                   text("What the order still owes of it.", nil),
-	"OrderCredited.parts":                text("What is credited, by line and charge.", nil),
 	"DeadlineTooLateProblem.latest":      moment("The latest deadline that is allowed."),
 	"discount":                           id("The promotion. manual: a person took it off.", "spring"),
-	"OrderTransactionUnreadable.type":    text("What the provider calls it.", "charge.updated"),
-	"OrderTransactionUnreadable.state":   text("What the provider calls its state.", "requires_action"),
 	"ReceivedWebhook.received":           text("Always true.", true),
 
 	// API keys and roles.
@@ -397,8 +392,9 @@ var words = map[string]word{
 	// Reports.
 	"entity":                           text("The legal entity that sells. Empty: the taxes of the orders are not known.", "seller"),
 	"list":                             amount("List price times units. With tax, if the prices of the order contain it.", "20.00"),
-	"discount":                         amount("What promotions and people took off.", "2.00"),
-	"base":                             amount("What the tax is a tax of.", "100.00"),
+	"OrdersTakenTotal.discount":        amount("What promotions and people took off.", "2.00"),
+	"DiscountTotal.discount":           amount("What promotions and people took off.", "2.00"),
+	"TaxTotal.base":                    amount("What the tax is a tax of.", "100.00"),
 	"MoneyTotal.amount":                text("The sum of the transactions.", nil),
 	"transactions":                     text("How many transactions.", 12),
 	"OrdersTakenTotal.charge":          text("What a charge is for. Empty: the row is of a SKU. unassigned: it belongs to no line, such as the rounding of an old order. difference: what was written off or kept.", "shipping"),
