@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -46,6 +47,13 @@ var doneBy = map[string]string{
 	"order.placed.v1 details":                "the details",
 	"order.canceled.v1 reason":               "canceled",
 	"order.lines_canceled.v1 reason":         "lines",
+	"order.deadline_extended.v1 reason":      "extended",
+	"order.credited.v1 reason":               "reduced",
+	"order.refund_requested.v1 reason":       "refunded",
+	"order.refund_settled.v1 code":           "code",
+	"order.refund_settled.v1 reference":      "moved back",
+	"order.refund_explained.v1 reason":       "explained",
+	"order.difference_written_off.v1 reason": "written off",
 	"order.transaction_settled.v1 reference": "settled",
 	"return.canceled.v1 reason":              "return",
 	"return.declined.v1 reason":              "declined",
@@ -63,6 +71,9 @@ func TestEverySealedTextOfACustomerIsErasedInTheTest(t *testing.T) {
 			continue
 		}
 		for _, field := range personalFields(eventType) {
+			if notPlanted[eventType+" "+strings.ReplaceAll(string(field), ".*", "[]")] != "" || slices.Contains(notWritten, eventType) {
+				continue
+			}
 			name, _, _ := strings.Cut(string(field), ".") // all members of an address are written by one request
 			if name = eventType + " " + name; doneBy[name] == "" {
 				t.Errorf("%s is sealed with the key of a customer: write it in tellOf or signsIn, and say so in doneBy", name)
@@ -107,6 +118,7 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 	open(customer + "-off")
 	do(http.MethodPost, "/v1/carts/"+customer+"-off/checkout", `{"order_id":"`+customer+`-off"}`)
 	do(http.MethodPost, "/v1/orders/"+customer+"-off/cancel", `{"reason":"`+text("canceled")+`"}`)
+	s.settlesMoney(customer)
 	open(customer + "-sent")
 	details(customer + "-sent")
 	order := "/v1/orders/" + customer + "-sent"
@@ -125,6 +137,35 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 		do(http.MethodPost, order+"/shipments/"+customer+"/deliver", "")
 		do(http.MethodPost, order+"/complete", "")
 	}
+}
+
+// settlesMoney writes the texts about the money of an order.
+func (s *privateShop) settlesMoney(customer string) {
+	s.t.Helper()
+	do := func(path, body string) string {
+		s.t.Helper()
+		return s.must(s.admin, http.MethodPost, "/v1"+path, body, "Idempotency-Key", uuid.NewString())
+	}
+	id := customer + "-money"
+	order, text := "/orders/"+id, func(name string) string { return `"` + mark + customer + "-" + name + `"` }
+	pounds := func(amount string) string { return `{"amount":"` + amount + `","currency":"GBP"}` }
+	do("/carts", `{"cart_id":"`+id+`","currency":"GBP","customer_id":"`+customer+`","lines":[{"sku":"MUG","quantity":3}]}`)
+	do("/carts/"+id+"/checkout", `{"order_id":"`+id+`"}`)
+	do(order+"/extend", `{"confirm_by":"`+time.Now().Add(9*time.Hour).Format(time.RFC3339)+`","reason":`+text("extended")+`}`)
+	do(order+"/transactions", `{"transaction_id":"m","type":"capture","state":"succeeded","amount":`+pounds("22.60")+`}`)
+	do(order+"/confirm", "")
+	do(order+"/reductions", `{"amount":`+pounds("1.00")+`,"reason":`+text("reduced")+`}`)
+	asked := do(order+"/refunds", `{"purpose":"settlement","amount":`+pounds("1.00")+`,"reason":`+text("refunded")+`}`)
+	part := order + "/refunds/" + member(s.t, asked, "refund_id") + "/parts/" + member(s.t, asked, "order", "refunds", "0", "parts", "0", "part_id")
+	do(part+"/settle", `{"state":"failed","code":`+text("code")+`}`)
+	do(part+"/retry", "")
+	do(part+"/settle", `{"state":"succeeded","reference":`+text("moved back")+`}`)
+	do(order+"/transactions", `{"transaction_id":"b","type":"refund","state":"succeeded","parent":"m","amount":`+pounds("0.50")+`}`)
+	do(order+"/transactions/b/explain", `{"purpose":"settlement","reason":`+text("explained")+`}`)
+	do(order+"/write-off", `{"reason":`+text("written off")+`}`)
+	do(order+"/shipments", `{"shipment_id":"`+id+`"}`)
+	do(order+"/shipments/"+id+"/deliver", "")
+	do(order+"/complete", "")
 }
 
 // signsIn lets a customer sign up, change the address and be shut out, and then sign up again.
@@ -161,6 +202,7 @@ func (s *privateShop) reads(at, customer string) (all string) {
 			{"order_id": customer + "-sent", "cart_id": customer + "-left", "return_id": customer + "-decline", "stream": "order-" + customer + "-sent"},
 			{"order_id": customer + "-off", "cart_id": customer + "-sent", "return_id": customer + "-cancel", "stream": "cart-" + customer + "-left"},
 			{"stream": "order-" + customer + "-off"},
+			{"order_id": customer + "-money", "stream": "order-" + customer + "-money"},
 			{"stream": "return-" + customer + "-decline"},
 			{"stream": "return-" + customer + "-cancel"},
 		} {

@@ -187,6 +187,7 @@ var words = map[string]word{
 	"tax":                            text("The tax, by component.", nil),
 	"coupons":                        text("Codes of coupons.", "SPRING10"),
 	"QuoteCharge.kind":               one("What the charge is for.", "shipping"),
+	"EventCharge.kind":               one("What the charge is for.", "shipping"),
 	"OrderCharge.kind":               one("What the charge is for.", "shipping"),
 	"Charge.kind":                    one("What the charge is for.", "shipping"),
 	"QuoteCharge.charge":             text("The number of the charge.", 1),
