@@ -335,7 +335,7 @@ func TestCustomersExportTheirData(t *testing.T) {
 	if len(own.Accounts) != 1 || len(own.Accounts[0].Notes) != 2 || len(own.Accounts[0].Groups) != 1 || len(own.Accounts[0].Consents) != 1 || len(own.Accounts[0].Totals) != 1 {
 		t.Errorf("the accounts are %+v", own.Accounts)
 	}
-	if len(own.Keys) != 1 || strings.Contains(own.text, "dbk_") || len(own.Carts) != 3 || len(own.Orders) != 2 || len(own.Returns) != 2 || len(own.Documents) < 2 {
+	if len(own.Keys) != 1 || strings.Contains(own.text, "dbk_") || len(own.Carts) != 4 || len(own.Orders) != 3 || len(own.Returns) != 2 || len(own.Documents) < 2 {
 		t.Errorf("%d keys, %d carts, %d orders, %d returns, %d documents", len(own.Keys), len(own.Carts), len(own.Orders), len(own.Returns), len(own.Documents))
 	}
 	for _, e := range own.Events {

@@ -250,7 +250,7 @@ type RefundRequested struct {
 	Parts    []RefundPart  `json:"parts"`
 	// Unplaced is what fits no payment. It has to be paid out in another way.
 	Unplaced *unit.Money `json:"unplaced,omitempty"`
-	Reason   string      `json:"reason,omitempty" class:"personal,compared"`
+	Reason   string      `json:"reason,omitempty" class:"personal"`
 }
 
 // RefundPart is the part of a refund that goes back to one payment.

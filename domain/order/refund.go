@@ -185,9 +185,10 @@ func requestRefund(cmd RequestRefund, s State) ([]Event, error) {
 	return []Event{s.refundRequested(cmd.RefundID, cmd.Purpose, RefundAsked, shares, unplaced, cmd.Reason)}, nil
 }
 
-// sameAs compares a repeated request with the refund. A request without parts matches any plan.
+// sameAs compares a repeated request with the refund. A request without parts matches any plan. The
+// reason is not compared, because it may be erased.
 func (r RefundPlan) sameAs(cmd RequestRefund) bool {
-	if r.Cause != RefundAsked || r.Purpose != cmd.Purpose || !r.Amount.Equal(cmd.Amount) || r.Reason != cmd.Reason {
+	if r.Cause != RefundAsked || r.Purpose != cmd.Purpose || !r.Amount.Equal(cmd.Amount) {
 		return false
 	}
 	return len(cmd.Parts) == 0 || slices.EqualFunc(r.Parts, cmd.Parts, func(p Part, share RefundShare) bool {

@@ -10,12 +10,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -338,6 +340,32 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 	return c.fits(body, steps...)
 }
 
+// deepest names the faults that lie deepest in a value. If a value fits none of several schemas,
+// they are those of the schema that it fits best.
+func deepest(err error) string {
+	var faults []*jsonschema.ValidationError
+	var collect func(e *jsonschema.ValidationError)
+	collect = func(e *jsonschema.ValidationError) {
+		if len(e.Causes) == 0 {
+			faults = append(faults, e)
+		}
+		for _, cause := range e.Causes {
+			collect(cause)
+		}
+	}
+	if invalid, is := errors.AsType[*jsonschema.ValidationError](err); is {
+		collect(invalid)
+	}
+	slices.SortStableFunc(faults, func(a, b *jsonschema.ValidationError) int {
+		return len(b.InstanceLocation) - len(a.InstanceLocation)
+	})
+	texts := make([]string, min(len(faults), 4))
+	for i := range texts {
+		texts[i] = faults[i].Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
 // secrets are what clients must keep to themselves: keys, sessions, tokens, and what is needed to
 // set up a second factor.
 var secrets = regexp.MustCompile(`"(dbk|dbg|dbt|dbs|dbb)_[^"]*[0-9a-f]{64}"|"app_secret"|"dbw_[^"]{60,}"|"recovery_codes":`)
@@ -435,7 +463,7 @@ func (c *Contract) fits(text []byte, steps ...string) error {
 			}
 		}
 	}
-	return fmt.Errorf("%.600s: %.800s", text, err.Error())
+	return fmt.Errorf("%.600s: %s: %.800s", text, deepest(err), err.Error())
 }
 
 // template finds the path of the document that an address fits. If several fit, the one with the
