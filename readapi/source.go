@@ -77,7 +77,8 @@ type Processes interface {
 	Parked(ctx context.Context) (int64, error)
 }
 
-// History lists what has happened to one stock, gift card, order or return, from its stream in the log.
+// History lists what has happened to one stock, gift card, order or return, from its stream in the
+// log.
 type History interface {
 	// OrderTimeline and ReturnTimeline list the events that changed an order or a return, the
 	// oldest first, up to the revision that its row has.

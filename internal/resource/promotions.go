@@ -150,8 +150,8 @@ type GiftCardEntry struct {
 	Balance  Money     `json:"balance" doc:"The balance afterwards."`
 }
 
-// GiftCardEntryOf shows an event of a gift card. after is the state after it. The entry never has the
-// reason, which may be personal.
+// GiftCardEntryOf shows an event of a gift card. after is the state after it. The entry never has
+// the reason, which may be personal.
 func GiftCardEntryOf(event giftcard.Event, after giftcard.State) GiftCardEntry {
 	entry := GiftCardEntry{Balance: MoneyOf(after.Balance)}
 	about := func(what string, amount unit.Money, order unit.OrderID) {
