@@ -86,8 +86,8 @@ func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes
 	return s.changeCodes(ctx, call, id, promotion.RequestCodes{Codes: codes, Withdraw: true}, wanted)
 }
 
-// changeCodes records the request in the stream of the promotion, and then sends the commands to the
-// codes. So a precondition of the request is about the promotion, and the promotion knows the
+// changeCodes records the request in the stream of the promotion, and then sends the commands to
+// the codes. So a precondition of the request is about the promotion, and the promotion knows the
 // command id of the whole request. A request that would change nothing is not recorded.
 func (s *Service) changeCodes(ctx context.Context, call Call, id string, asked promotion.RequestCodes, wanted []coupon.Command) (CodesResult, error) {
 	ask := request(call, promotion.Stream(id), []promotion.Command{})

@@ -13,6 +13,7 @@ import (
 	"daybook/domain/contact"
 	"daybook/domain/customer"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/product"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
@@ -106,6 +107,10 @@ func (s *Service) likeCart(ctx context.Context, state cart.State, details *conta
 			return like, nil, err
 		}
 	}
+	var err error
+	if like.FirstOrder, err = s.firstOrder(ctx, buyer(state, details)); err != nil {
+		return like, nil, err
+	}
 	var retired []checkout.Reason
 	for i, l := range state.Lines {
 		item, refusal, err := s.item(ctx, l.Number, PreviewLine{SKU: l.SKU, Quantity: l.Quantity}, state.Currency)
@@ -128,6 +133,44 @@ func (s *Service) likeCart(ctx context.Context, state cart.State, details *conta
 		like.Lines[i] = item
 	}
 	return like, retired, nil
+}
+
+// PastOrders tells who has ordered before.
+type PastOrders interface {
+	// Any tells whether a customer, or a guest with an e-mail address, has an order that was
+	// neither canceled nor expired. It may lack orders of the last moments.
+	Any(ctx context.Context, customer unit.CustomerID, email string) (bool, error)
+}
+
+// buyer is who buys a cart. Details, if they are set, are used in place of those of the cart.
+func buyer(state cart.State, details *contact.Details) buyerOf {
+	of := buyerOf{customer: state.CustomerID}
+	if details := cmp.Or(details, state.Details); details != nil {
+		of.email = details.Email
+	}
+	return of
+}
+
+// firstOrder tells whether a buyer is known and has no order yet. If no promotion asks for that, it
+// is false, and nothing is looked up. The hold of such a promotion decides in the end: two first
+// orders at once cannot both have one.
+func (s *Service) firstOrder(ctx context.Context, of buyerOf) (bool, error) {
+	keys := s.keys(of)
+	if len(keys) == 0 || !s.rules().AsksFirstOrder() {
+		return false, nil
+	}
+	for _, key := range keys {
+		used := false
+		err := s.customerUses.View(ctx, promotion.CustomerStream(promotion.FirstOrder(key)), func(state promotion.State, _ int64) { used = state.Uses() > 0 })
+		if err != nil || used {
+			return false, err
+		}
+	}
+	if s.PastOrders == nil {
+		return true, nil
+	}
+	ordered, err := s.PastOrders.Any(ctx, of.customer, of.email)
+	return !ordered, err
 }
 
 func gone(l cart.Line) checkout.Reason {
@@ -157,7 +200,7 @@ type Expectation struct {
 	// AcceptLower takes a quote that is lower than expected.
 	AcceptLower bool
 	// Unpriced takes the lines as they are: their prices come from the source, and only their sum
-	// is rounded. Imports do so, and carts with lines below zero.
+	// is rounded. Imports do so, because they have lines below zero.
 	Unpriced bool
 }
 
@@ -169,7 +212,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 	if state.Phase != cart.PhaseOpen || len(state.Lines) == 0 {
 		return nil
 	}
-	if ask.Expect.Unpriced || slices.ContainsFunc(state.Lines, func(l cart.Line) bool { return l.Price.Sign() < 0 }) {
+	if ask.Expect.Unpriced {
 		return nil
 	}
 	details := ask.Details
@@ -198,7 +241,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 			}
 		}
 		return checkout.PriceChanged(nil, changed)
-	case errors.Is(err, pricing.ErrAmount) && len(changed) == 0 && rules.Plain():
+	case errors.Is(err, pricing.ErrAmount) && len(changed) == 0 && rules.Plain() && !belowZero(state):
 		return nil // beyond what can be priced: as before there were quotes, the sum is rounded
 	case err != nil && len(changed) == 0:
 		return err
@@ -211,6 +254,10 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 	}
 	start.Quote = &quote
 	return nil
+}
+
+func belowZero(state cart.State) bool {
+	return slices.ContainsFunc(state.Lines, func(l cart.Line) bool { return l.Price.Sign() < 0 })
 }
 
 // meets tells whether a quote is what the caller expects.

@@ -10,6 +10,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/checkout"
 	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
 	"daybook/domain/product"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
@@ -154,4 +155,81 @@ func TestAnOrderKeepsItsQuote(t *testing.T) {
 		t.Errorf("%+v, owed %s", state.Quote, state.Owed())
 	}
 	shop.Audit()
+}
+
+// past are customers and addresses that have ordered.
+type past map[string]bool
+
+func (p past) Any(_ context.Context, customer unit.CustomerID, email string) (bool, error) {
+	return p[string(customer)] || p[email], nil
+}
+
+// A promotion of first orders counts for a buyer who is known and has no order yet. The quote of a
+// cart and its checkout agree.
+func TestAFirstOrderCostsLessForWhoHasNone(t *testing.T) {
+	t.Parallel()
+	shop, b := guarded(t)
+	b.rules = pricing.Compile(pricing.Book{Promotions: []pricing.Promotion{{
+		ID: "welcome", Version: 1, Kind: pricing.Automatic, Class: pricing.OrderClass, Active: true, Conditions: pricing.Conditions{FirstOrder: true},
+		Action: pricing.Action{Type: pricing.FixedOff, Amounts: []unit.Money{pounds("2")}},
+	}}})
+	_, err := shop.Promotion(t.Context(), shoptest.NewCall(), "welcome", promotion.Define{ID: "welcome", Kind: pricing.Automatic, Class: pricing.OrderClass, Active: true, Terms: promotion.Terms{
+		Title: "Welcome", Conditions: pricing.Conditions{FirstOrder: true}, Action: pricing.Action{Type: pricing.FixedOff, Amounts: []unit.Money{pounds("2")}},
+	}})
+	shop.Must(err)
+	shop.PastOrders = past{"old": true}
+	total := func(id unit.CartID) string {
+		t.Helper()
+		priced, err := shop.PriceCart(t.Context(), shoptest.NewCall(), id)
+		shop.Must(err)
+		return priced.Quote.Total.String()
+	}
+	if got := total("ann"); got != "7.50 GBP" {
+		t.Errorf("somebody who is not known pays %s", got)
+	}
+	for _, who := range []unit.CustomerID{"old", "new"} {
+		id := unit.CartID("c-" + who)
+		shop.Must(shop.FillCart(id, map[unit.SKU]unit.Quantity{"MUG": 1}))
+		_, err := shop.Cart(t.Context(), shoptest.NewCall(), id, cart.ChangeCustomer{CustomerID: who})
+		shop.Must(err)
+		if got, want := total(id), map[unit.CustomerID]string{"old": "2.50 GBP", "new": "0.50 GBP"}[who]; got != want {
+			t.Errorf("%s pays %s, want %s", who, got, want)
+		}
+	}
+	expected := pounds("0.50")
+	result, err := shop.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c-new", Expect: commands.Expectation{Total: &expected}})
+	if err != nil || !result.Placed {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	shop.Must(shop.FillCart("again", map[unit.SKU]unit.Quantity{"MUG": 1}))
+	_, err = shop.Cart(t.Context(), shoptest.NewCall(), "again", cart.ChangeCustomer{CustomerID: "new"})
+	shop.Must(err)
+	if got := total("again"); got != "2.50 GBP" { // the use is held, although the read model does not have the order
+		t.Errorf("the second order costs %s", got)
+	}
+}
+
+// A cart with a line below zero has no quote and becomes no order. Only an import takes such lines.
+func TestALineBelowZeroIsNotSold(t *testing.T) {
+	t.Parallel()
+	shop, b := guarded(t)
+	_, err := shop.AddLines(t.Context(), shoptest.NewCall(), "ann", nil, []commands.WantedLine{
+		{SKU: "OFF", Quantity: 1, Override: &cart.Offer{Title: "Discount", Kind: unit.Service, Price: pounds("-1"), Overridden: true}},
+	})
+	shop.Must(err)
+	for name, rules := range map[string]*pricing.Rules{"with promotions": b.rules, "with nothing": pricing.Compile(pricing.Book{})} {
+		b.rules = rules
+		priced, err := shop.PriceCart(t.Context(), shoptest.NewCall(), "ann")
+		shop.Must(err)
+		_, _, refused := check(t, shop, commands.Expectation{})
+		for where, err := range map[string]error{"quote": priced.Refused, "checkout": refused} {
+			refusal, is := errors.AsType[*rule.Rejection](err)
+			if !is || refusal.Code != pricing.ErrAmount.Code || refusal.Facts["line"] != 2 {
+				t.Errorf("%s, %s: %v", name, where, err)
+			}
+		}
+	}
+	if result, _, err := check(t, shop, commands.Expectation{Unpriced: true}); err != nil || !result.Placed {
+		t.Errorf("an import: %v", err)
+	}
 }

@@ -176,6 +176,9 @@ type Service struct {
 	Payments payments.Providers
 	// GuestOrders finds orders of guests. nil: there are none to be found.
 	GuestOrders GuestOrders
+	// PastOrders tells who has ordered before. nil: only the uses of promotions for first orders
+	// are known.
+	PastOrders PastOrders
 
 	store  eventstore.Store
 	news   *aggregate.News

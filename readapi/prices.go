@@ -46,6 +46,7 @@ func (a *api) priceRoutes() {
 	get(a, apidoc.TagPromotions, route{path: "/v1/promotions", id: "list-promotions", needs: access.ReadPromotions, summary: "List promotions", views: in, about: "By id. What has happened to a promotion, with each of its uses, is in its stream, `promotion-` and its id."}, nil, a.promotions)
 	get(a, apidoc.TagPromotions, route{path: "/v1/promotions/{promotion_id}", id: "get-promotion", needs: access.ReadPromotions, summary: "Show a promotion", views: in, about: "With its limits and how often it was used. Its codes are in list-codes.", problems: missing}, func(p resource.Promotion) int64 { return p.Revision }, a.promotion)
 	get(a, apidoc.TagPromotions, route{path: "/v1/promotions/{promotion_id}/codes", id: "list-codes", needs: access.ReadPromotions, summary: "List the codes of a coupon", views: in, about: "In alphabetical order.", problems: missing}, nil, a.codes)
+	get(a, apidoc.TagGiftCards, route{path: "/v1/gift-cards/{gift_card_id}", id: "get-gift-card", needs: access.ReadGiftCards, summary: "Show a gift card or a credit account", about: "With what is left and what has happened. It is read from its stream, so it is never behind. It never has the code; who has the code finds the card by find-gift-card.", problems: missing}, func(c resource.GiftCard) int64 { return c.Revision }, a.giftCard)
 	get(a, apidoc.TagPrices, route{path: "/v1/shipping-methods", id: "list-shipping-methods", needs: access.ReadPrices, summary: "List shipping methods", views: in, about: "By id. What has happened to a method is in its stream, `shippingmethod-` and its id."}, nil, a.methods)
 	get(a, apidoc.TagPrices, route{path: "/v1/shipping-methods/{method_id}", id: "get-shipping-method", needs: access.ReadPrices, summary: "Show a shipping method", views: in, about: "With all its rates.", problems: missing}, func(m resource.ShippingMethod) int64 { return m.Revision }, a.method)
 	get(a, apidoc.TagPrices, route{path: "/v1/legal-entities", id: "list-legal-entities", needs: access.ReadPrices, summary: "List legal entities", views: in, about: "By id. What has happened to an entity is in its stream, `legalentity-` and its id."}, nil, a.entities)
@@ -109,6 +110,19 @@ type promotionInput struct {
 
 func (a *api) promotion(_ context.Context, in *promotionInput) (resource.Promotion, error) {
 	return oneOf(a.Definitions.Promotions(), in.PromotionID, idOfPromotion)
+}
+
+type giftCardInput struct {
+	Reading
+	GiftCardID string `path:"gift_card_id" maxLength:"64"`
+}
+
+func (a *api) giftCard(ctx context.Context, in *giftCardInput) (resource.GiftCard, error) {
+	history, err := a.history(ctx, access.ReadGiftCards)
+	if err != nil {
+		return resource.GiftCard{}, err
+	}
+	return history.GiftCard(ctx, in.GiftCardID, a.Now())
 }
 
 type listCodesInput struct {

@@ -77,7 +77,8 @@ type Processes interface {
 	Parked(ctx context.Context) (int64, error)
 }
 
-// History lists what has happened to one stock, order or return, from its stream in the log.
+// History lists what has happened to one stock, gift card, order or return, from its stream in the
+// log.
 type History interface {
 	// OrderTimeline and ReturnTimeline list the events that changed an order or a return, the
 	// oldest first, up to the revision that its row has.
@@ -86,6 +87,9 @@ type History interface {
 	// OrderMoney explains the amounts of an order by its events, up to the revision that its row
 	// has.
 	OrderMoney(ctx context.Context, orderID string, last int64) (orderview.Money, error)
+	// GiftCard is a gift card or a credit account with its entries, as its stream has it now, or
+	// query.ErrNotFound.
+	GiftCard(ctx context.Context, id string, now time.Time) (resource.GiftCard, error)
 	// Movements lists the movements of one stock, a page at a time.
 	Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error)
 }

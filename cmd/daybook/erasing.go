@@ -68,7 +68,7 @@ func (n *node) erasingPart(cfg nodeConfig) part {
 // openErasing lets the service erase.
 func (n *node) openErasing(ctx context.Context, cfg nodeConfig) error {
 	n.erasing = &erasing{node: n, table: commandspg.Erased{Pool: n.commandPool}, kept: commandspg.Kept{Pool: n.commandPool}, keep: cfg.Keep, soon: make(chan struct{}, 1)}
-	n.service.Eraser, n.service.GuestOrders = n.erasing, guestOrders{n}
+	n.service.Eraser, n.service.GuestOrders, n.service.PastOrders = n.erasing, guestOrders{n}, guestOrders{n}
 	if n.keysOfPeople == nil && cfg.Keep.any() {
 		n.log.WarnContext(ctx, "--keep-invoices has no effect without a master key: an erasure leaves the clear text in the log, and nothing is copied")
 	}

@@ -112,6 +112,7 @@ var facts = rows(
 	facing[couponLimitFacts](cart.ErrCouponLimit),
 	// Of what a cart costs.
 	facing[pricedLineFacts](pricing.ErrPriceMissing, pricing.ErrAmount),
+	facing[quoteSizeFacts](pricing.ErrSize),
 	facing[taxUnknownFacts](pricing.ErrTaxUnknown),
 	facing[methodFacts](pricing.ErrShipping),
 

@@ -107,8 +107,8 @@ func table(err error) *Document {
 }
 
 // StatusOfRule is the status of a refusal by a rule. It is 404 if the code says that a thing does
-// not exist, such as order-not-found, but not if only its tax is unknown, 403 if the sender may not do so much, such as
-// refund-above-limit, and 409 otherwise.
+// not exist, such as order-not-found, but not if only its tax is unknown. It is 403
+// if the sender may not do so much, such as refund-above-limit, and 409 otherwise.
 func StatusOfRule(code string) int {
 	if strings.HasSuffix(code, "-above-limit") || code == returns.ErrRefundOfNoOrder.Code {
 		return http.StatusForbidden

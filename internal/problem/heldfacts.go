@@ -9,6 +9,12 @@ type promotionFacts struct {
 	PromotionID string `json:"promotion_id"`
 }
 
+type quoteSizeFacts struct {
+	Lines int `json:"lines" doc:"How many lines the cart has." example:"1200"`
+	Rules int `json:"rules" doc:"How many price lists and promotions may apply." example:"2000"`
+	Limit int `json:"limit" doc:"What lines times rules may be." example:"1000000"`
+}
+
 type codeFacts struct {
 	Code        string `json:"code"`
 	PromotionID string `json:"promotion_id"`

@@ -133,6 +133,50 @@ type GiftCard struct {
 	OrderID    string    `json:"sold_in_order,omitempty" doc:"The order in which it was sold."`
 	CodeShown  bool      `json:"code_shown,omitzero" doc:"The code was shown, and is not shown again."`
 	Revision   int64     `json:"revision"`
+	// Entries are what has happened, the oldest first.
+	Entries []GiftCardEntry `json:"entries,omitempty" reads:"only" doc:"What has happened, the oldest first: the latest 200. What came before is in the stream, giftcard- and the id."`
+}
+
+// MaxGiftCardEntries is how many entries a gift card shows, the latest ones.
+const MaxGiftCardEntries = 200
+
+// GiftCardEntry is one thing that has happened to a gift card or a credit account.
+type GiftCardEntry struct {
+	At       time.Time `json:"at"`
+	Type     string    `json:"type" enum:"issued,code_shown,set_aside,redeemed,released,credited_back,expired,disabled" doc:"set_aside and released do not change the balance, because the shop owes the money all the same."`
+	Amount   *Money    `json:"amount,omitempty" doc:"What it is about. Left out: no money."`
+	OrderID  string    `json:"order_id,omitempty" doc:"The order that pays with it."`
+	RefundID string    `json:"refund_id,omitempty" doc:"The transaction of the order that gave the money back."`
+	Balance  Money     `json:"balance" doc:"The balance afterwards."`
+}
+
+// GiftCardEntryOf shows an event of a gift card. after is the state after it. The entry never has
+// the reason, which may be personal.
+func GiftCardEntryOf(event giftcard.Event, after giftcard.State) GiftCardEntry {
+	entry := GiftCardEntry{Balance: MoneyOf(after.Balance)}
+	about := func(what string, amount unit.Money, order unit.OrderID) {
+		entry.Type, entry.OrderID, entry.Amount = what, string(order), new(MoneyOf(amount))
+	}
+	switch e := event.(type) {
+	case giftcard.Issued:
+		about("issued", e.Amount, "")
+	case giftcard.CodeShown:
+		entry.Type = "code_shown"
+	case giftcard.Held:
+		about("set_aside", e.Amount, e.OrderID)
+	case giftcard.Redeemed:
+		about("redeemed", e.Amount, e.OrderID)
+	case giftcard.Released:
+		about("released", e.Amount, e.OrderID)
+	case giftcard.CreditedBack:
+		about("credited_back", e.Amount, e.OrderID)
+		entry.RefundID = string(e.RefundID)
+	case giftcard.Expired:
+		about("expired", e.Amount, "")
+	case giftcard.Disabled:
+		about("disabled", e.Amount, "")
+	}
+	return entry
 }
 
 // GiftCardOf shows a gift card at a time.

@@ -158,6 +158,22 @@ func OfGuest(ctx context.Context, db query.DB, email string) ([]unit.OrderID, er
 	return ids, nil
 }
 
+// HasOrdered tells whether a customer, or a guest with an e-mail address, has an order that was
+// neither canceled nor expired. An empty customer or address has none.
+func HasOrdered(ctx context.Context, db query.DB, customer unit.CustomerID, email string) (bool, error) {
+	type row struct{ Found bool }
+	key := ""
+	if email != "" {
+		key = projections.Key(contact.FoldEmail(email))
+	}
+	found, err := query.All[row](ctx, db, `SELECT EXISTS (SELECT 1 FROM read.orders WHERE status NOT IN ('canceled', 'expired') AND (customer_id <> '' AND customer_id = $1)) OR EXISTS (SELECT 1 FROM read.orders WHERE status NOT IN ('canceled', 'expired') AND (guest_email_key <> '' AND guest_email_key = $2)) AS found`,
+		string(customer), key)
+	if err != nil {
+		return false, fmt.Errorf("earlier orders: %w", err)
+	}
+	return found[0].Found, nil
+}
+
 func flag(w *query.Where, column string, want *bool) {
 	switch {
 	case want == nil:

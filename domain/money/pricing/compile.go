@@ -16,6 +16,7 @@ type Rules struct {
 	codes      map[string]*promotion
 	methods    []ShippingMethod // by id
 	entities   []entity
+	firstOrder bool
 }
 
 // list is a price list with how specific it is.
@@ -66,6 +67,7 @@ func Compile(book Book) *Rules {
 	slices.SortStableFunc(rules.lists, func(a, b list) int { return cmp.Compare(a.ID, b.ID) })
 	for i := range book.Promotions {
 		p := compilePromotion(&book.Promotions[i])
+		rules.firstOrder = rules.firstOrder || p.Active && p.Conditions.FirstOrder
 		rules.promotions[p.Class] = append(rules.promotions[p.Class], p)
 		for _, code := range p.Codes {
 			rules.codes[code] = p
@@ -157,6 +159,10 @@ func (r *Rules) entityOf(channel string) *entity {
 	}
 	return rest
 }
+
+// AsksFirstOrder tells whether an active promotion is only for first orders. Otherwise nobody needs
+// to look for earlier orders of a buyer.
+func (r *Rules) AsksFirstOrder() bool { return r.firstOrder }
 
 // Plain tells whether nothing is configured, so that each cart costs its lines.
 func (r *Rules) Plain() bool {

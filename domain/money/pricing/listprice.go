@@ -41,8 +41,11 @@ func (p *pricing) listPrices() error {
 		if err := p.listPrice(l, lists, quantities[l.item.SKU]); err != nil {
 			return err
 		}
+		if l.out.Price.Sign() < 0 {
+			return p.refuse(ErrAmount, l.item, "its price is below zero. A promotion or a discount lowers what an order costs.")
+		}
 		minor, ok := l.out.Price.Times(l.item.Quantity).Charge().Minor()
-		if !ok || l.item.Quantity <= 0 || l.out.Price.Sign() < 0 || l.out.Price.Currency != p.cart.Currency {
+		if !ok || l.item.Quantity <= 0 || l.out.Price.Currency != p.cart.Currency {
 			return p.refuse(ErrAmount, l.item, "its price or its amount is not possible.")
 		}
 		l.list, l.amount = minor, minor

@@ -83,6 +83,9 @@ func (r *Rules) goods(cart *Cart, at time.Time, trace *[]Considered) (*pricing, 
 			p.place = p.entity.Home
 		}
 	}
+	if err := p.size(); err != nil {
+		return nil, err
+	}
 	if err := p.listPrices(); err != nil {
 		return nil, err
 	}
@@ -99,6 +102,32 @@ func (r *Rules) goods(cart *Cart, at time.Time, trace *[]Considered) (*pricing, 
 	order := p.sum()
 	p.afterOrder = &order
 	return p, nil
+}
+
+// MaxSteps bounds what a quote may cost: its lines times the price lists and promotions that may
+// apply. So many steps take some tenths of a second.
+const MaxSteps = 1_000_000
+
+// size refuses a cart that would take too long. Promotions of coupons count only with their codes.
+func (p *pricing) size() error {
+	rules := len(p.cart.Codes)
+	for i := range p.rules.lists {
+		if p.rules.lists[i].Active {
+			rules++
+		}
+	}
+	for _, promotions := range p.rules.promotions {
+		for _, promo := range promotions {
+			if promo.Active && promo.Kind == Automatic {
+				rules++
+			}
+		}
+	}
+	if steps := len(p.cart.Lines) * rules; steps > MaxSteps {
+		return ErrSize.With("The cart has "+strconv.Itoa(len(p.cart.Lines))+" lines, and "+strconv.Itoa(rules)+" price lists and promotions may apply; lines times these may be "+strconv.Itoa(MaxSteps)+".",
+			map[string]any{"lines": len(p.cart.Lines), "rules": rules, "limit": MaxSteps})
+	}
+	return nil
 }
 
 func (p *pricing) consider(what, id string, line int, applied bool, reason string) {

@@ -13,6 +13,9 @@ var (
 	ErrAmount       = &rule.Rejection{Code: "price-invalid", Detail: "A price or a discount is not a possible amount of the cart's currency."}
 )
 
+// ErrSize means that pricing the cart would take too long.
+var ErrSize = &rule.Rejection{Code: "quote-too-large", Detail: "The cart has too many lines for so many price lists and promotions."}
+
 // Rejections are the refusals of this package. ErrTooFine is not among them, because it has the
 // code of the refusal of orders.
-var Rejections = []*rule.Rejection{ErrPriceMissing, ErrTaxUnknown, ErrShipping, ErrAmount}
+var Rejections = []*rule.Rejection{ErrPriceMissing, ErrTaxUnknown, ErrShipping, ErrAmount, ErrSize}

@@ -2,12 +2,14 @@ package pricing_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"daybook/domain/money/pricing"
+	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
 
@@ -368,7 +370,7 @@ func TestARefusalSaysWhatAndWhere(t *testing.T) {
 		"an unknown place":     {priced(func(c *pricing.Cart) { c.ShipTo.Country = "US" }), pricing.ErrTaxUnknown, "US"},
 		"an unknown method":    {priced(func(c *pricing.Cart) { c.Method = "drone" }), pricing.ErrShipping, "drone"},
 		"too fine a discount":  {priced(func(c *pricing.Cart) { c.Manual = []pricing.Manual{{ID: "m", Amount: money("0.001", "EUR")}} }), pricing.ErrTooFine, "0.001"},
-		"a negative price":     {priced(func(c *pricing.Cart) { c.Lines[0].Override = &pricing.Override{Price: money("-1", "EUR")} }), pricing.ErrAmount, "Line 1"},
+		"a negative price":     {priced(func(c *pricing.Cart) { c.Lines[0].Override = &pricing.Override{Price: money("-1", "EUR")} }), pricing.ErrAmount, "Line 1, A: its price is below zero"},
 		"a discount in pounds": {priced(func(c *pricing.Cart) { c.Manual = []pricing.Manual{{ID: "m", Amount: money("1", "GBP")}} }), pricing.ErrAmount, "GBP"},
 		"beyond all amounts":   {priced(func(c *pricing.Cart) { m := money("99999999999999999", "EUR"); c.Lines[0].Catalogue = &m }), pricing.ErrAmount, "Line 1"},
 		"a sum beyond the same": {priced(func(c *pricing.Cart) {
@@ -387,6 +389,32 @@ func TestARefusalSaysWhatAndWhere(t *testing.T) {
 				t.Errorf("%v, want %v that says %q", err, test.want, test.says)
 			}
 		})
+	}
+}
+
+// A quote may cost so many steps and no more. Promotions that cannot apply do not count.
+func TestAQuoteHasALimitedSize(t *testing.T) {
+	t.Parallel()
+	book := func(active, others int) *pricing.Rules {
+		var b pricing.Book
+		for i := range active + others {
+			b.Promotions = append(b.Promotions, pricing.Promotion{
+				ID: fmt.Sprint(i), Kind: pricing.Automatic, Class: pricing.ItemClass, Active: i < active,
+				Action: pricing.Action{Type: pricing.FixedPrice, Amounts: []unit.Money{money("9", "GBP")}},
+			})
+		}
+		return pricing.Compile(b)
+	}
+	cart := pricing.Cart{Currency: "EUR"}
+	for i := range 1000 {
+		cart.Lines = append(cart.Lines, pricing.Item{Number: i + 1, SKU: unit.SKU(fmt.Sprint("S", i)), Quantity: 1, Catalogue: new(money("1", "EUR"))})
+	}
+	if _, err := book(pricing.MaxSteps/1000, 500).Price(cart, noon); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	_, err := book(pricing.MaxSteps/1000+1, 0).Price(cart, noon)
+	if refusal, is := errors.AsType[*rule.Rejection](err); !is || !errors.Is(err, pricing.ErrSize) || refusal.Facts["lines"] != 1000 || refusal.Facts["limit"] != pricing.MaxSteps {
+		t.Errorf("above the limit: %v", err)
 	}
 }
 

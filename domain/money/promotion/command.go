@@ -27,8 +27,8 @@ type End struct {
 	Reason string
 }
 
-// RequestCodes asks to give codes to the promotion, or to take codes back. The codes follow in their
-// own streams.
+// RequestCodes asks to give codes to the promotion, or to take codes back. The codes follow in
+// their own streams.
 type RequestCodes struct {
 	Codes    []string // as coupon.Fold makes them, 1 to MaxCodes
 	Withdraw bool

@@ -88,9 +88,9 @@ type Ended struct {
 	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
-// CodesRequested says that somebody asked to give codes to the promotion, or to take codes back from
-// it. It comes before that is done, so that one request has one event that its preconditions and its
-// key are compared with. What became of a code is in the stream of the code.
+// CodesRequested says that somebody asked to give codes to the promotion, or to take codes back
+// from it. It comes before that is done, so that one request has one event that its preconditions
+// and its key are compared with. What became of a code is in the stream of the code.
 type CodesRequested struct {
 	Codes    []string `json:"codes" class:"open"` // as coupon.Fold makes them
 	Withdraw bool     `json:"withdraw,omitzero"`  // they are taken back
