@@ -146,7 +146,14 @@ func (s *Service) checkoutSeen(ctx context.Context, call Call, ask CheckoutReque
 			return result, err
 		}
 		s.bringKey(ctx, ask, seen)
-		result, err := s.together.checkout(ctx, call, ask, start, seen.revision)
+		atOnce := ask
+		if ask.After.claims() { // the order claims its payment when it is placed
+			atOnce.After = nil
+		}
+		result, err := s.together.checkout(ctx, call, atOnce, start, seen.revision)
+		if err == nil && atOnce.After != ask.After {
+			result.Final, err = s.afterPlacing(ctx, call, result, ask.After)
+		}
 		if !errors.Is(err, aggregate.ErrStepByStep) {
 			return result, err
 		}

@@ -18,8 +18,9 @@ type AfterPlacing struct {
 	// Call is the call of this step. Its command id must not be that of the checkout's call.
 	Call Call
 	// Pay, if not nil, is recorded. Without an amount it is what the order owes. Without an id, the
-	// id derives from the call that began the checkout, so two calls that get the same order also
-	// have the same payment. A free order is paid without a transaction.
+	// id derives from the provider's number for it, or, without one, from the call that began the
+	// checkout: so two calls that get the same order also have the same payment. A free order is
+	// paid without a transaction.
 	Pay *order.RecordTransaction
 	// Confirm asks for a confirmed order. Beside a payment that has not succeeded, the order stays
 	// pending: at its deadline the money decides.
@@ -82,6 +83,9 @@ func (a *AfterPlacing) commands(s *Service, begunBy uuid.UUID, owed func() (unit
 		pay := *a.Pay
 		if pay.TransactionID == "" {
 			pay.TransactionID = unit.TransactionID(unit.NewTransaction.Of(begunBy.String()).ID())
+			if pay.Provider != "" && pay.Reference != "" { // the provider reports it under the same id
+				pay.TransactionID = reportedID(pay.Provider, pay.Reference, pay.Type)
+			}
 		}
 		if pay.Amount.Currency == "" {
 			var err error

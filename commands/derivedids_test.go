@@ -59,6 +59,8 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.ReturnOutcome: "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
 	unit.ReturnCredit: "return", unit.CreditReturn: "return", unit.RefundPart: "return", unit.EndRefund: "lost stock",
 	unit.RefuseRefund:        "../domain/fulfilment/returnprocess_test.go:TestARefusalForLackOfMoneyIsMadeFinal",
+	unit.PaymentStream:       "../domain/payment/payment_test.go:TestEachPaymentHasAStreamOfItsOwn",
+	unit.ClaimPayment:        "claimpayment_test.go:TestOnePaymentIsForOneOrder",
 	unit.ProviderTransaction: "commandapi/payments_test.go:TestAClientAndAProviderReportOnePayment",
 	unit.MoveTakeBack:        "return", unit.SubjectStream: "erasure",
 	unit.CustomerUses: "holds_test.go:TestACustomerUsesAPromotionOnce", unit.FirstOrder: "holds_test.go:TestTwoFirstOrdersAtOnceCannotBothWin",
@@ -183,8 +185,10 @@ var derivations = map[string]func(s *shop, o owner){
 		bank, err := payments.NewProviders(map[string]payments.Provider{"bank": generousBank{}})
 		s.Must(err)
 		s.Payments = bank
-		report := payments.Report{Payment: "pi", OrderID: o.order, Transactions: []payments.Transaction{
-			{Kind: payments.Capture, State: payments.Succeeded, Reference: "ca", Amount: s.OrderState(o.order).Owed()},
+		// A payment is for one order, so the provider's numbers differ.
+		number := string(o.order) + string(o.sku) + string(o.location)
+		report := payments.Report{Payment: "pi-" + number, OrderID: o.order, Transactions: []payments.Transaction{
+			{Kind: payments.Capture, State: payments.Succeeded, Reference: "ca-" + number, Amount: s.OrderState(o.order).Owed()},
 		}}
 		s.Must(s.RecordReport(s.T.Context(), shoptest.NewCall().Meta, "bank", report))
 		s.ask(o, order.Cancel{Reason: "no"})

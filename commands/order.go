@@ -42,6 +42,9 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	if err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
+	if err := s.claimPayments(ctx, call.Meta, id, commands); err != nil {
+		return aggregate.Result[order.Event]{}, err
+	}
 	result, err := s.orders.Handle(ctx, request(call, order.Stream(id), commands))
 	if err != nil {
 		return result, err

@@ -14,6 +14,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -41,6 +42,7 @@ type Rules struct {
 	GiftCards    aggregate.Definition[giftcard.State, giftcard.Command, giftcard.Event]
 	PriceLists   aggregate.Definition[pricelist.State, pricelist.Command, pricelist.Event]
 	Methods      aggregate.Definition[shipping.State, shipping.Command, shipping.Event]
+	Payments     aggregate.Definition[payment.State, payment.Command, payment.Event]
 	Entities     aggregate.Definition[entity.State, entity.Command, entity.Event]
 }
 
@@ -49,7 +51,7 @@ func ShopRules() Rules {
 	return Rules{
 		Products: ProductRules(), Carts: CartRules(), Stock: StockRules(), Orders: OrderRules(), Returns: ReturnRules(), Access: AccessRules(), Staff: StaffRules(), Logins: LoginRules(), Customers: CustomerRules(), Subjects: SubjectRules(),
 		PriceLists: PriceListRules(), Methods: MethodRules(), Entities: EntityRules(),
-		Promotions: PromotionRules(), CustomerUses: CustomerUseRules(), Coupons: CouponRules(), GiftCards: GiftCardRules(),
+		Promotions: PromotionRules(), CustomerUses: CustomerUseRules(), Coupons: CouponRules(), GiftCards: GiftCardRules(), Payments: PaymentRules(),
 	}
 }
 
@@ -192,6 +194,14 @@ func CouponRules() aggregate.Definition[coupon.State, coupon.Command, coupon.Eve
 	return aggregate.Definition[coupon.State, coupon.Command, coupon.Event]{
 		Category: coupon.Category, FoldVersion: coupon.FoldVersion,
 		Decide: coupon.Decide, Evolve: coupon.Evolve, Encode: coupon.Encode, Decode: coupon.Decode,
+	}
+}
+
+// PaymentRules are those of the payments that orders claim.
+func PaymentRules() aggregate.Definition[payment.State, payment.Command, payment.Event] {
+	return aggregate.Definition[payment.State, payment.Command, payment.Event]{
+		Category: payment.Category, FoldVersion: payment.FoldVersion,
+		Decide: payment.Decide, Evolve: payment.Evolve, Encode: payment.Encode, Decode: payment.Decode,
 	}
 }
 

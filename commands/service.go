@@ -31,6 +31,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -67,6 +68,7 @@ type (
 
 	promotionHandler = handler[promotion.State, promotion.Command, promotion.Event]
 	couponHandler    = handler[coupon.State, coupon.Command, coupon.Event]
+	paymentHandler   = handler[payment.State, payment.Command, payment.Event]
 	giftCardHandler  = handler[giftcard.State, giftcard.Command, giftcard.Event]
 	priceListHandler = handler[pricelist.State, pricelist.Command, pricelist.Event]
 	methodHandler    = handler[shipping.State, shipping.Command, shipping.Event]
@@ -161,6 +163,7 @@ type Service struct {
 	customerUses promotionHandler
 	coupons      couponHandler
 	giftCards    giftCardHandler
+	claims       paymentHandler
 
 	// Secrets makes the codes of gift cards.
 	Secrets    Secrets
@@ -217,6 +220,7 @@ func NewServiceWith(rules Rules, store eventstore.Store, policy Policy, now func
 	promotions, customerUses, giftCards := aggregate.NewHandler(store, rules.Promotions, options), aggregate.NewHandler(store, rules.CustomerUses, options), aggregate.NewHandler(store, rules.GiftCards, options)
 	s := &Service{
 		promotions: promotions, customerUses: customerUses, giftCards: giftCards, coupons: aggregate.NewHandler(store, rules.Coupons, options),
+		claims:    aggregate.NewHandler(store, rules.Payments, options),
 		products:  aggregate.NewHandler(store, rules.Products, options),
 		carts:     carts,
 		stock:     stocks,
@@ -302,7 +306,7 @@ func (s *Service) Follow(ctx context.Context) error {
 // Close refuses new commands, and waits for those that are under way.
 func (s *Service) Close(ctx context.Context) error {
 	return errors.Join(s.products.Close(ctx), s.carts.Close(ctx), s.orders.Close(ctx), s.returns.Close(ctx), s.stock.Close(ctx), s.access.Close(ctx), s.staff.Close(ctx), s.logins.Close(ctx), s.customers.Close(ctx), s.subjects.Close(ctx),
-		s.priceLists.Close(ctx), s.methods.Close(ctx), s.entities.Close(ctx), s.promotions.Close(ctx), s.customerUses.Close(ctx), s.coupons.Close(ctx), s.giftCards.Close(ctx))
+		s.priceLists.Close(ctx), s.methods.Close(ctx), s.entities.Close(ctx), s.promotions.Close(ctx), s.customerUses.Close(ctx), s.coupons.Close(ctx), s.giftCards.Close(ctx), s.claims.Close(ctx))
 }
 
 // Call says who asks, under which command id, and what the caller expects of the aggregate.

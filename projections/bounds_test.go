@@ -20,6 +20,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -123,6 +124,7 @@ func TestEveryEventHasBounds(t *testing.T) {
 		"entity":    codec(entity.Types, entity.Decode),
 		"promotion": codec(promotion.Types, promotion.Decode),
 		"coupon":    codec(coupon.Types, coupon.Decode),
+		"payment":   codec(payment.Types, payment.Decode),
 		"giftcard":  codec(giftcard.Types, giftcard.Decode),
 	}
 	for _, file := range filestest.OfAggregates(t, "../domain", "codec.go") {

@@ -91,7 +91,7 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	if given := in.Body.ExpectedTotal; given != nil {
 		ask.Expect.Total = new(money(&bad, "/expected_total", *given))
 	}
-	pay := payment(&bad, in.Body.Payment)
+	pay := paidAtOnce(&bad, in.Body.Payment)
 	if in.Body.Details != nil {
 		ask.Details = new(details(&bad, "/details", *in.Body.Details))
 	}
@@ -128,9 +128,9 @@ func (a *api) checkout(ctx context.Context, c call, in *checkoutInput) (*respons
 	return out, nil
 }
 
-// payment reads the payment of a checkout. commands.AfterPlacing says which amount or id is used if
-// the request has none.
-func payment(bad *check, given *PaymentInput) *order.RecordTransaction {
+// paidAtOnce reads the payment of a checkout. commands.AfterPlacing says which amount or id is used
+// if the request has none.
+func paidAtOnce(bad *check, given *PaymentInput) *order.RecordTransaction {
 	if given == nil {
 		return nil
 	}

@@ -42,15 +42,25 @@ func TestAClientAndAProviderReportOnePayment(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.sell("MUG", 10)
-	for _, id := range []string{"o-1", "o-2"} { // the number belongs to each order by itself
+	charge := func(reference string) string {
+		return fmt.Sprintf(`{"type":"capture","amount":{"amount":"5.00","currency":"GBP"},"provider":"stripe","reference":%q}`, reference)
+	}
+	for i, id := range []string{"o-1", "o-2"} {
 		s.sold(id, "")
 		for range 2 { // the client, and the provider
-			got := s.post("/v1/orders/"+id+"/transactions", `{"type":"capture","amount":{"amount":"5.00","currency":"GBP"},"provider":"stripe","reference":"ch_1"}`)
+			got := s.post("/v1/orders/"+id+"/transactions", charge(fmt.Sprint("ch_", i)))
 			if got.at("captured", "amount") != "5.00" || got.at("payment_state") != "paid" {
 				t.Errorf("%s: %s, want it paid once", id, got.text)
 			}
 		}
 	}
+	// One charge pays one order. Upper and lower case differ.
+	s.refused("/v1/orders/o-2/transactions", charge("ch_0"), 409, "payment-claimed")
+	s.refused("/v1/orders/o-1/transactions", charge("ch_1"), 409, "payment-claimed")
+	if got := s.post("/v1/orders/o-2/transactions", charge("CH_0")); got.at("captured", "amount") != "10.00" {
+		t.Errorf("%s, want another charge", got.text)
+	}
+	s.verify("after the charges")
 }
 
 func TestAReturnHasNoMoneyOfItsOwn(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"daybook/commands/payments"
 	"daybook/domain/access"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/eventstore"
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
@@ -22,7 +23,7 @@ const maxWebhookBytes = 64 << 10
 // webhookRoutes are the routes to which providers of payments report. A provider has no API key: it
 // signs its messages.
 func (a *api) webhookRoutes() {
-	add(a, apidoc.TagOrders, op{method: post, path: "/v1/payments/webhooks/{provider}", id: "receive-webhook", needs: access.Open, summary: "Report what happened to a payment, as its provider", about: aboutWebhooks, keyless: true, foreign: true, refusals: refusals{order.ErrNotFound, order.ErrAmountLimit, order.ErrTransactionDiffers}, others: []string{problem.CodeWebhookProvider, problem.CodeWebhookForged, problem.CodeWebhookUnreadable}}, a.receiveWebhook)
+	add(a, apidoc.TagOrders, op{method: post, path: "/v1/payments/webhooks/{provider}", id: "receive-webhook", needs: access.Open, summary: "Report what happened to a payment, as its provider", about: aboutWebhooks, keyless: true, foreign: true, refusals: refusals{order.ErrNotFound, order.ErrAmountLimit, order.ErrTransactionDiffers, payment.ErrClaimed}, others: []string{problem.CodeWebhookProvider, problem.CodeWebhookForged, problem.CodeWebhookUnreadable}}, a.receiveWebhook)
 }
 
 const aboutWebhooks = "For the provider that `serve` was started with (`--payments`), which has to be told this address. The message is in the provider's own words, and signed by it. Its order records each transaction that it does not have yet. So messages may come twice and in any order. A message for an order that does not exist yet is refused with `order-not-found`: the provider sends it again later."

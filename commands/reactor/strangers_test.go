@@ -32,6 +32,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -93,6 +94,8 @@ func (w strangerCase) stream() string {
 		return promotion.Stream(string(w.cart()))
 	case coupon.Category:
 		return coupon.Stream(string(w.cart()))
+	case payment.Category:
+		return payment.Stream("stranger", string(w.cart()))
 	case giftcard.Category:
 		return giftcard.Category + "-" + string(w.cart())
 	case subject.Category:
@@ -122,6 +125,7 @@ var tried = map[string]struct {
 	promotion.Category: {promotion.Types(), []string{"not there"}},
 	coupon.Category:    {coupon.Types(), []string{"not there"}},
 	giftcard.Category:  {giftcard.Types(), []string{"not there"}},
+	payment.Category:   {payment.Types(), []string{"not there"}},
 	stock.Category:     {stock.Types(), []string{"not there", "placed", "confirmed"}},
 }
 
@@ -255,7 +259,7 @@ func allWritten(t *testing.T) []strangerCase {
 	}
 	metas := []string{"", `{}`, `{"command_id":"zzz"}`, `{"$correlationId":7}`, `{"command_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","occurred_at":"9999-01-01T00:00:00Z"}`}
 	var all []strangerCase
-	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category, pricelist.Category, shipping.Category, entity.Category, promotion.Category, coupon.Category, giftcard.Category} {
+	for _, category := range []string{product.Category, cart.Category, order.Category, returns.Category, stock.Category, access.Category, staff.Category, customer.Category, subject.Category, pricelist.Category, shipping.Category, entity.Category, promotion.Category, coupon.Category, giftcard.Category, payment.Category} {
 		for _, eventType := range append(tried[category].types, category+".teleported.v1", category+".shipped") {
 			samples := slices.DeleteFunc(filestest.OfAggregates(t, "../../domain", "testdata/*.json"), func(file string) bool { return !strings.HasPrefix(filepath.Base(file), eventType) })
 			for _, state := range tried[category].states {

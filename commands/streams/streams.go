@@ -18,6 +18,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -27,7 +28,7 @@ import (
 )
 
 var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, staff.LoginCategory, customer.Category, subject.Category,
-	pricelist.Category, shipping.Category, entity.Category, promotion.Category, promotion.CustomerCategory, coupon.Category, giftcard.Category}
+	pricelist.Category, shipping.Category, entity.Category, promotion.Category, promotion.CustomerCategory, coupon.Category, giftcard.Category, payment.Category}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

@@ -44,6 +44,13 @@ var (
 // SubjectStream is the name of the stream of a customer or a guest. It does not show the customer.
 var SubjectStream = derivation("subject", "owner")
 
+// The stream of a payment, whose name does not show the provider's number, and the command by which
+// an order claims it.
+var (
+	PaymentStream = derivation("payment", "provider", "reference")
+	ClaimPayment  = derivation("claim payment", "order id", "stream")
+)
+
 // The names of streams about promotions. They show neither a customer nor a code.
 var (
 	CustomerUses = derivation("customer uses", "promotion", "customer key")

@@ -200,6 +200,7 @@ var schemas = map[string]string{
 	"OrderReturnRefundRefused":   "Says that the order does not take a return's refund, because less was left to give back.",
 	"OrderCredited":              "Lowers what the order owes, because units came back, or as a price reduction. It moves no money.",
 	"OrderDifferenceWrittenOff":  "Ends a difference between what was paid and what is owed.",
+	"PaymentClaimed":             "Gives a payment of a provider to an order, for good.",
 	"OrderDeadlineExtended":      "Gives the customer more time to pay.",
 	"OrderTransactionUnreadable": "Keeps a provider's report whose amount cannot be recorded. It moves no money.",
 	"EventRefundPart":            "The part of a refund that goes back to one payment.",

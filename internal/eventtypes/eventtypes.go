@@ -15,6 +15,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -43,6 +44,7 @@ func All() map[string]reflect.Type {
 	learn(all, promotion.CustomerTypes(), promotion.DecodeCustomer)
 	learn(all, coupon.Types(), coupon.Decode)
 	learn(all, giftcard.Types(), giftcard.Decode)
+	learn(all, payment.Types(), payment.Decode)
 	return all
 }
 

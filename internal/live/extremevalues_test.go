@@ -26,6 +26,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -197,6 +198,10 @@ var aggregates = []aggregate{
 	{
 		giftcard.Category, giftcard.Types(), func(t string, d []byte) (any, error) { return giftcard.Decode(t, d) },
 		"giftcard.issued.v1", "giftcard.disabled.v1", nil,
+	},
+	{
+		payment.Category, payment.Types(), func(t string, d []byte) (any, error) { return payment.Decode(t, d) },
+		"payment.claimed.v1", "", nil,
 	},
 }
 

@@ -18,6 +18,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -82,7 +83,7 @@ func Catalogue() []Entry {
 	for _, rejections := range [][]*rule.Rejection{
 		product.Rejections, cart.Rejections, stock.Rejections, order.Rejections, returns.Rejections, checkout.Rejections, access.Rejections, staff.Rejections, customer.Rejections, subject.Rejections,
 		pricelist.Rejections, pricing.Rejections, shipping.Rejections, entity.Rejections,
-		promotion.Rejections, coupon.Rejections, giftcard.Rejections,
+		promotion.Rejections, coupon.Rejections, giftcard.Rejections, payment.Rejections,
 	} {
 		for _, r := range rejections {
 			entries = append(entries, entry(StatusOfRule(r.Code), r.Code, r.Detail))

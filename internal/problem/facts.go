@@ -16,6 +16,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -141,7 +142,7 @@ var facts = rows(
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
 		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers,
 		order.ErrRefundUnknown, order.ErrRefundDiffers, order.ErrRefundParts, order.ErrRefundUnplaced, order.ErrNothingToExplain, order.ErrCreditDiffers,
-		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed),
+		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed, payment.ErrClaimed),
 	facing[refundUnderWayFacts](order.ErrRefundUnderWay),
 	facing[writeOffFacts](order.ErrWriteOffLimit),
 	facing[deadlineFacts](order.ErrDeadlineEarlier),
