@@ -118,12 +118,14 @@ func (p *pot) bookRefund(value order.Event) (fault string) {
 	return fault
 }
 
-// overdrawn tells whether a payment, or the whole order, has less left than is to go back of it.
+// overdrawn tells whether a payment, or the whole order, has less left than is to go back of it. A
+// loss that was written off is no reason to keep money that came later.
 func (p *pot) overdrawn(payment unit.TransactionID, amount unit.Money) (fault string) {
-	for _, of := range []unit.TransactionID{payment, ""} {
-		if left := p.leftOf(of); amount.Amount.GreaterThan(left) {
-			return fmt.Sprintf("%s are to go back of payment %q, which has %s left", amount, of, p.money(left))
-		}
+	if left := p.leftOf(payment); amount.Amount.GreaterThan(left) {
+		return fmt.Sprintf("%s are to go back of payment %s, which has %s left", amount, payment, p.money(left))
+	}
+	if left := p.leftOf("").Add(p.goods.given); amount.Amount.GreaterThan(left) {
+		return fmt.Sprintf("%s are to go back, and %s are left of all payments", amount, p.money(left))
 	}
 	return ""
 }
