@@ -88,8 +88,8 @@ func TestAPaidOrderWithoutGoodsIsGivenBack(t *testing.T) {
 	s.Audit()
 }
 
-// An order that is paid in part ends at its deadline, and a refund of what came begins by itself. If
-// the refund fails, the order needs attention until somebody has sent it again and it has succeeded.
+// An order that is paid in part ends at its deadline, and a refund of what came begins by itself.
+// If the refund fails, the order needs attention until somebody sends it again.
 func TestTheMoneyOfAnExpiredOrderIsGivenBack(t *testing.T) {
 	t.Parallel()
 	s := pending(t, "10.00")
@@ -171,7 +171,7 @@ func TestAHoldStopsTheClock(t *testing.T) {
 }
 
 // Nothing expires under an order whose deadline was moved: its stock stays reserved past the first
-// deadline, and so do its uses of promotions. At the new deadline all of it ends.
+// deadline. At the new deadline all of it ends.
 func TestWhatAnOrderHoldsFollowsItsDeadline(t *testing.T) {
 	t.Parallel()
 	s := placedUnpaid(t)

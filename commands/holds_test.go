@@ -487,3 +487,66 @@ func TestMoneyComesBackToAGiftCardOncePerRefund(t *testing.T) {
 		t.Errorf("balance %s, came back %s", now.Balance, now.Back)
 	}
 }
+
+// An order that was paid with a gift card and in another way gives back the other money first, and
+// then that of the card. It comes back once, wherever a driver dies. A card that has ended refuses
+// it, and the refund has failed.
+func TestARefundComesBackToTheGiftCardLast(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"at once", "after each death", "to a card that has ended"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := memory.New()
+			s := withCodes(t, store)
+			s.Sell("MUG", 10)
+			id := s.issue("3")
+			s.fill("c", 4)
+			cash := order.RecordTransaction{TransactionID: "cash", Type: order.Capture, State: order.Succeeded, Amount: gbp("7"), Provider: "manual"}
+			_, err := s.Checkout(t.Context(), shoptest.NewCall(), commands.CheckoutRequest{CartID: "c", OrderID: "o", GiftCards: []giftcard.ID{id}})
+			s.Must(err)
+			_, err = s.Order(t.Context(), shoptest.NewCall(), "o", cash, order.Confirm{Now: s.Now()})
+			s.Must(err)
+			of := order.GiftCardPayment("o", cart.HoldID(id))
+			if payment, _ := s.OrderState("o").Transaction(of); payment.Tender != order.GiftCard || !s.card(id).Redeemed.Equal(gbp("3")) {
+				t.Fatalf("the payment of the card: %+v, redeemed %s", payment, s.card(id).Redeemed)
+			}
+			if name == "to a card that has ended" {
+				_, err := s.DisableGiftCard(t.Context(), shoptest.NewCall(), id, "lost")
+				s.Must(err)
+			}
+			_, err = s.Order(t.Context(), shoptest.NewCall(), "o", order.CancelLines{Lines: []order.LineQuantity{{Line: 1, Quantity: 3}}})
+			s.Must(err)
+			asked := order.RequestRefund{RefundID: "r", Purpose: order.Settlement, Amount: gbp("7.50")}
+			_, err = s.Order(t.Context(), shoptest.NewCall(), "o", asked)
+			s.Must(err)
+			refund, _ := s.OrderState("o").Refund("r")
+			if len(refund.Parts) != 2 || refund.Parts[0].Payment != "cash" || !refund.Parts[0].Amount.Equal(gbp("7")) || refund.Parts[1].Payment != of || !refund.Parts[1].Amount.Equal(gbp("0.50")) {
+				t.Fatalf("the plan is %+v", refund.Parts)
+			}
+			part := refund.Parts[1].ID
+			if name == "after each death" {
+				for left := 1; left <= 2; left++ {
+					dying := withCodes(t, &shoptest.Mortal{Store: stepwise(store), Left: left})
+					if err := dying.FinishRefund(t.Context(), shoptest.NewCall().Meta, "o", part); !errors.Is(err, shoptest.ErrDead) {
+						if _, unknown := errors.AsType[*commands.RefundUnknownError](err); !unknown {
+							t.Fatalf("after %d appends: %v", left, err)
+						}
+					}
+				}
+				s = withCodes(t, store)
+			}
+			for range 2 {
+				s.Must(s.FinishRefund(t.Context(), shoptest.NewCall().Meta, "o", part))
+			}
+			refund, _ = s.OrderState("o").Refund("r")
+			now, state := s.card(id), refund.Parts[1].State
+			if name == "to a card that has ended" {
+				if state != order.RefundHasFailed || now.Back.Sign() != 0 || !s.OrderState("o").ToReturn().Equal(gbp("0.50")) {
+					t.Errorf("the refund is %s, %s came back, to return %s", state, now.Back, s.OrderState("o").ToReturn())
+				}
+			} else if state != order.RefundSucceeded || !now.Back.Equal(gbp("0.50")) || !now.Balance.Equal(gbp("0.50")) {
+				t.Errorf("the refund is %s, %s came back, balance %s", state, now.Back, now.Balance)
+			}
+		})
+	}
+}

@@ -2,13 +2,16 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"daybook/commands/aggregate"
 	"daybook/commands/payments"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
+	"daybook/domain/rule"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )
@@ -104,11 +107,11 @@ func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id
 	if err != nil || !open {
 		return err
 	}
-	provider, known := s.Payments.Provider(now.provider)
+	meta = by(theExecutor, meta)
+	provider, known := s.refunder(meta, now)
 	if !known {
 		return nil
 	}
-	meta = by(theExecutor, meta)
 	sentBefore := now.part.Attempt > 0
 	if now.part.State == order.RefundIsRequested {
 		now.part.Attempt++
@@ -120,9 +123,61 @@ func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id
 	return s.settleRefund(ctx, meta, now, askProvider(ctx, provider, now.instruction(), sentBefore))
 }
 
+// refunder is who gives the money of a part back: a provider of payments, or the gift cards.
+func (s *Service) refunder(meta eventstore.Metadata, of openRefund) (refunder, bool) {
+	if of.provider == order.GiftCardProvider {
+		return cardRefunds{service: s, meta: meta, refund: of.part.ID}, true
+	}
+	return s.Payments.Provider(of.provider)
+}
+
+// refunder has the methods of payments.Provider with which money goes back.
+type refunder interface {
+	Refund(ctx context.Context, i payments.Instruction) payments.Outcome
+	LookUp(ctx context.Context, i payments.Instruction) payments.Outcome
+}
+
+// cardRefunds gives money back to the gift cards and credit accounts that have paid. The name of a
+// payment is the id of the card. A part of a refund goes back once, whatever its attempt is.
+type cardRefunds struct {
+	service *Service
+	meta    eventstore.Metadata
+	refund  unit.TransactionID
+}
+
+func (c cardRefunds) command(i payments.Instruction) eventstore.Metadata {
+	return derivedMeta(c.meta, unit.CreditBack.Of(string(i.OrderID), string(c.refund)))
+}
+
+// Refund gives money back. A card that has ended refuses it; then people decide what to do.
+func (c cardRefunds) Refund(ctx context.Context, i payments.Instruction) payments.Outcome {
+	back := giftcard.CreditBack{RefundID: c.refund, OrderID: i.OrderID, Amount: i.Amount}
+	return c.outcome(i, c.service.CreditBack(ctx, c.meta, giftcard.ID(i.Payment), back))
+}
+
+// LookUp tells whether the money went back.
+func (c cardRefunds) LookUp(ctx context.Context, i payments.Instruction) payments.Outcome {
+	back, err := c.service.giftCards.Repeats(ctx, giftcard.Stream(giftcard.ID(i.Payment)), c.command(i))
+	if err == nil && !back {
+		return payments.Outcome{State: payments.Unseen}
+	}
+	return c.outcome(i, err)
+}
+
+func (c cardRefunds) outcome(i payments.Instruction, err error) payments.Outcome {
+	if err == nil {
+		return payments.Outcome{State: payments.Succeeded, Reference: string(c.refund)}
+	}
+	if no, is := errors.AsType[*rule.Rejection](err); is {
+		return payments.Outcome{State: payments.Failed, Reason: no.Code}
+	}
+	reason := eventstore.Visible(fmt.Sprintf("the gift card %s cannot be reached: %v", i.Payment, err))
+	return payments.Outcome{State: payments.Unknown, Reason: reason[:min(len(reason), payments.MaxReason)]}
+}
+
 // askProvider tells the provider to give money back, and returns what became of it. If it may have
 // been told before, it is first asked what it knows. Either way it carries out a key once.
-func askProvider(ctx context.Context, provider payments.Provider, i payments.Instruction, sentBefore bool) payments.Outcome {
+func askProvider(ctx context.Context, provider refunder, i payments.Instruction, sentBefore bool) payments.Outcome {
 	ctx, cancel := context.WithTimeout(ctx, providerMax)
 	defer cancel()
 	if sentBefore {
@@ -185,7 +240,7 @@ func (s *Service) CheckRefund(ctx context.Context, meta eventstore.Metadata, id 
 	if err != nil || !open || now.part.Attempt == 0 {
 		return err
 	}
-	if provider, known := s.Payments.Provider(now.provider); known {
+	if provider, known := s.refunder(by(theExecutor, meta), now); known {
 		ask, cancel := context.WithTimeout(ctx, checkMax)
 		found := provider.LookUp(ask, now.instruction())
 		cancel()

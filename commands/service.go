@@ -94,8 +94,8 @@ type Policy struct {
 	// for each currency. In a currency without one, such a sender may give back nothing.
 	RefundLimits []unit.Money
 	// WriteOffLimits are the largest differences that a sender without the permission
-	// access.WriteOffs may write off on one order. There is one for each currency. Without one, such
-	// a sender may write off nothing.
+	// access.WriteOffs may write off on one order. There is one for each currency. Without one,
+	// such a sender may write off nothing.
 	WriteOffLimits []unit.Money
 	// ExtendAtMost is how far after now the deadline of an order may be moved.
 	ExtendAtMost time.Duration
@@ -109,7 +109,8 @@ func (p Policy) refundLimit(who access.Principal, currency unit.Currency) *unit.
 	return limitIn(p.RefundLimits, currency)
 }
 
-// writeOffLimit is the largest difference that a sender may write off, in a currency. nil means any.
+// writeOffLimit is the largest difference that a sender may write off, in a currency. nil means
+// any.
 func (p Policy) writeOffLimit(who access.Principal, currency unit.Currency) *unit.Money {
 	if who.May(access.WriteOffs) {
 		return nil

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"daybook/domain/access"
-	"daybook/domain/order"
-	"daybook/domain/unit"
 	"daybook/internal/resource"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
@@ -93,39 +91,20 @@ func (a *api) orderMoney(ctx context.Context, in *orderInput) (resource.OrderMon
 	if err != nil {
 		return resource.OrderMoney{}, err
 	}
-	entries, state, err := history.OrderMoney(ctx, row.OrderID, row.Revision)
+	money, err := history.OrderMoney(ctx, row.OrderID, row.Revision)
 	if err != nil {
 		return resource.OrderMoney{}, err
 	}
-	return moneyOf(ctx, row, state, entries), nil
-}
-
-// moneyOf adds up the terms of the entries.
-func moneyOf(ctx context.Context, row orderview.Order, state order.State, explained []orderview.MoneyEntry) resource.OrderMoney {
-	sums := map[order.Term]unit.Money{}
-	for _, term := range order.Terms() {
-		sums[term] = unit.Zero(row.Fold.Currency())
-	}
-	timeline := make([]orderview.Entry, len(explained))
-	for i, e := range explained {
+	timeline := make([]orderview.Entry, len(money.Entries))
+	for i, e := range money.Entries {
 		timeline[i] = e.Entry
-		for _, change := range e.Changes {
-			sums[change.Term] = sums[change.Term].Plus(change.Amount)
-		}
 	}
-	timeline = hideStaff(ctx, access.ReadOrders, timeline)
-	entries := make([]resource.OrderMoneyEntry, len(explained))
-	for i, e := range explained {
-		entries[i] = resource.OrderMoneyEntry{TimelineEntry: timelineEntry(timeline[i]), Changes: resource.OrderTermsOf(e.Changes), Items: resource.OrderItemChangesOf(e.Items)}
+	entries := make([]resource.OrderMoneyEntry, len(money.Entries))
+	for i, shown := range hideStaff(ctx, access.ReadOrders, timeline) {
+		changes, items := money.Entries[i].Changes, money.Entries[i].Items
+		entries[i] = resource.OrderMoneyEntry{TimelineEntry: timelineEntry(shown), Changes: resource.OrderTermsOf(changes), Items: resource.OrderItemChangesOf(items)}
 	}
-	terms := map[order.Term]resource.Money{}
-	for term, sum := range sums {
-		terms[term] = resource.MoneyOf(sum)
-	}
-	if !state.Exists() { // its stream was deleted
-		state = row.Fold
-	}
-	return resource.OrderMoneyOf(state, row.Revision, terms, entries)
+	return resource.OrderMoneyOf(row.Fold, row.Revision, money.Sums, entries), nil
 }
 
 type listReturnsInput struct {

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"time"
 
-	"daybook/domain/order"
 	"daybook/internal/resource"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
@@ -84,9 +83,9 @@ type History interface {
 	// oldest first, up to the revision that its row has.
 	OrderTimeline(ctx context.Context, orderID string, last int64) ([]orderview.Entry, error)
 	ReturnTimeline(ctx context.Context, returnID string, last int64) ([]orderview.Entry, error)
-	// OrderMoney lists the events that changed an amount of an order, the oldest first, up to a
-	// revision, and returns the order that they make.
-	OrderMoney(ctx context.Context, orderID string, last int64) ([]orderview.MoneyEntry, order.State, error)
+	// OrderMoney explains the amounts of an order by its events, up to the revision that its row
+	// has.
+	OrderMoney(ctx context.Context, orderID string, last int64) (orderview.Money, error)
 	// Movements lists the movements of one stock, a page at a time.
 	Movements(ctx context.Context, db query.DB, sku, location string, f stockview.MovementFilter, p query.Page) (query.List[stockview.Movement], error)
 }

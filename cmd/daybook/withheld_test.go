@@ -68,8 +68,9 @@ func plantMember(path, name string, value any) any {
 		named := name == "name" && (path == "/keys" || path == "/staff")
 		open := name == "carrier" && strings.HasPrefix(path, "/shipping-methods") // the shop's own
 		word := open || name == "reason" && (strings.HasSuffix(path, "/adjustments") || path == "/erasures")
+		outcome := name == "code" && strings.HasSuffix(path, "/settle")
 		ofCustomer := strings.HasPrefix(path, "/customers") || strings.HasSuffix(path, "/details") || strings.HasSuffix(path, "/checkout")
-		if !word && (named || slices.Contains(plantedMembers, name) || ofCustomer && slices.Contains(plantedOfCustomers, name)) {
+		if !word && (named || outcome || slices.Contains(plantedMembers, name) || ofCustomer && slices.Contains(plantedOfCustomers, name)) {
 			return planted + value
 		}
 	}

@@ -29,7 +29,7 @@ type checkoutInput struct {
 		ReserveSeconds int64          `json:"hold_seconds,omitzero" needs:"fields.trusted" minimum:"1" maximum:"2592000" doc:"How long the stock is reserved for an order that is not confirmed. By default the shop's."`
 		Payment        *PaymentInput  `json:"payment,omitempty" needs:"fields.trusted" doc:"A payment transaction to record with the order."`
 		Details        *DetailsInput  `json:"details,omitempty" doc:"Where the order goes and how to reach its buyer, in place of the details of the cart. The cart keeps its own."`
-		GiftCards      []string       `json:"gift_cards,omitempty" maxItems:"10" minLength:"1" maxLength:"40" doc:"Codes of gift cards. They pay in this order, as far as their money goes and never more than is due. It is held until the order is confirmed, and is free again if the order ends before."`
+		GiftCards      []string       `json:"gift_cards,omitempty" maxItems:"10" minLength:"1" maxLength:"40" doc:"Codes of gift cards. They pay in this order, as far as their money goes and never more than is due. It is set aside until the order is confirmed, and is free again if the order ends before."`
 		UseCredit      bool           `json:"use_credit,omitzero" doc:"The credit account of the customer pays, too, after the gift cards."`
 		QuoteHash      string         `json:"quote_hash,omitempty" maxLength:"64" doc:"The hash of the quote that the customer has seen (quote-cart). If the cart costs something else by now, the checkout is refused (price-changed)."`
 		ExpectedTotal  *MoneyInput    `json:"expected_total,omitempty" doc:"What the customer expects to pay. If neither this nor quote_hash is given, that is what the lines of the cart show."`

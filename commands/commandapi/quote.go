@@ -40,17 +40,18 @@ func (a *api) changeCoupons(ctx context.Context, c call, in *couponPath, change 
 type chooseShippingInput struct {
 	CartPath
 	Body struct {
-		MethodID string `json:"method_id" maxLength:"64" example:"post" doc:"One of the shipping options of quote-cart. Empty: none."`
+		MethodID string `json:"method_id,omitempty" maxLength:"64" example:"post" doc:"One of the shipping options of quote-cart. Left out: none."`
 	}
 }
 
 func (a *api) chooseShipping(ctx context.Context, c call, in *chooseShippingInput) (*response[resource.Cart], error) {
 	var bad check
 	id := inPath(&bad, "cart_id", in.CartID, unit.ParseCartID)
+	method := optional(&bad, "/method_id", in.Body.MethodID, unit.ParseCode)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
-	return a.changeCart(ctx, c, id, cart.ChooseShipping{Method: in.Body.MethodID})
+	return a.changeCart(ctx, c, id, cart.ChooseShipping{Method: method})
 }
 
 type quoteCartInput struct {

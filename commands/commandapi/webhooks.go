@@ -22,7 +22,7 @@ const maxWebhookBytes = 64 << 10
 // webhookRoutes are the routes to which providers of payments report. A provider has no API key: it
 // signs its messages.
 func (a *api) webhookRoutes() {
-	add(a, apidoc.TagOrders, op{method: post, path: "/v1/payments/webhooks/{provider}", id: "receive-webhook", needs: access.Open, summary: "Report what happened to a payment, as its provider", about: aboutWebhooks, keyless: true, foreign: true, refusals: refusals{order.ErrNotFound, order.ErrAmountLimit, order.ErrTransactionDiffers}, others: []string{problem.CodeNotFound, problem.CodeWebhookForged, problem.CodeWebhookUnreadable}}, a.receiveWebhook)
+	add(a, apidoc.TagOrders, op{method: post, path: "/v1/payments/webhooks/{provider}", id: "receive-webhook", needs: access.Open, summary: "Report what happened to a payment, as its provider", about: aboutWebhooks, keyless: true, foreign: true, refusals: refusals{order.ErrNotFound, order.ErrAmountLimit, order.ErrTransactionDiffers}, others: []string{problem.CodeWebhookProvider, problem.CodeWebhookForged, problem.CodeWebhookUnreadable}}, a.receiveWebhook)
 }
 
 const aboutWebhooks = "For the provider that `serve` was started with (`--payments`), which has to be told this address. The message is in the provider's own words, and signed by it. Its order records each transaction that it does not have yet. So messages may come twice and in any order. A message for an order that does not exist yet is refused with `order-not-found`: the provider sends it again later."
@@ -46,7 +46,7 @@ func (in *webhookInput) Resolve(ctx huma.Context) []error {
 func (a *api) receiveWebhook(ctx context.Context, c call, in *webhookInput) (*response[resource.ReceivedWebhook], error) {
 	reporter, known := a.service.Payments.Reporter(in.Provider)
 	if !known {
-		return nil, problem.NotFound("No provider of this name reports here.")
+		return nil, problem.WebhookProvider()
 	}
 	report, err := reporter.Read(in.header, in.RawBody, a.service.Now())
 	received := &response[resource.ReceivedWebhook]{Body: &resource.ReceivedWebhook{Received: true}}

@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,6 +212,17 @@ func TestBuiltInRolesAreWellFormed(t *testing.T) {
 			continue
 		}
 		t.Errorf("an auditor has %s", permission)
+	}
+}
+
+// The document of the API says that each permission has this form.
+func TestPermissionsHaveOneForm(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^[a-z]+[.][a-z]+$`)
+	for _, permission := range Permissions() {
+		if !form.MatchString(string(permission)) {
+			t.Errorf("%s is not of the form %s", permission, form)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ const (
 	RefundOrders Permission = "orders.refund" // ask for refunds of an order, try them again, say how they ended or what they were
 	ReducePrices Permission = "orders.reduce" // take something off the price of an order that was placed
 	// WriteOffs is the right to write off more than the shop's tolerance (commands.Policy).
-	WriteOffs Permission = "money.write_off"
+	WriteOffs Permission = "writeoffs.unlimited"
 
 	ReadReturns   Permission = "returns.read"
 	AskReturns    Permission = "returns.request" // ask to send goods back, and call that off

@@ -54,6 +54,7 @@ import (
 	"strings"
 
 	"daybook/domain/cart"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/order"
 	"daybook/domain/rule"
 	"daybook/domain/stock"
@@ -168,8 +169,12 @@ func (p Process) paid() (commands []keyedCommand) {
 			continue
 		}
 		id := order.GiftCardPayment(p.id, m.ID)
+		tender := order.GiftCard
+		if giftcard.ID(m.ID).Kind() == giftcard.Account {
+			tender = order.StoreCredit
+		}
 		commands = append(commands, keyedCommand{"record " + string(id), order.RecordTransaction{
-			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider, Reference: string(m.ID),
+			TransactionID: id, Type: order.Capture, State: order.Succeeded, Amount: m.Amount, Provider: order.GiftCardProvider, Reference: string(m.ID), Tender: tender,
 		}})
 	}
 	return commands
@@ -236,8 +241,8 @@ func (p *Process) refused(a asked, no *rule.Rejection) {
 			Lines: p.lines[a.want.SKU],
 		})
 	case a.want.Action == order.ActExtend:
-		// The reservation has ended in the meantime. If the order is confirmed, its commit is refused,
-		// and the process looks for the goods again.
+		// The reservation has ended in the meantime. If the order is confirmed, its commit is
+		// refused, and the process looks for the goods again.
 	case a.want.Action == order.ActShip && (no.Code == stock.ErrNotOnHand.Code || no.Code == stock.ErrNotAllocated.Code) && !a.step.Forced:
 		a.step.Forced = true
 		p.ask(a.step, a.want)

@@ -55,7 +55,7 @@ var (
 	ErrCreditDiffers    = &rule.Rejection{Code: "credit-differs", Detail: "Another credit of the order has this id."}
 	ErrPaymentDue       = &rule.Rejection{Code: "order-payment-due", Detail: "The order was paid, but the money went back although it is owed. Collect it, write it off or say that it was a compensation, and ship then."}
 	ErrNothingPaid      = &rule.Rejection{Code: "order-not-paid", Detail: "Nothing was paid for the order, so there is no difference to write off."}
-	ErrWriteOffLimit    = &rule.Rejection{Code: "write-off-above-limit", Detail: "Without the permission money.write_off, only a difference within the shop's tolerance can be written off."}
+	ErrWriteOffLimit    = &rule.Rejection{Code: "write-off-above-limit", Detail: "Without the permission writeoffs.unlimited, only a difference within the shop's tolerance can be written off."}
 	ErrConfirmed        = &rule.Rejection{Code: "order-confirmed", Detail: "The order is confirmed, so it has no deadline."}
 	ErrDeadlineEarlier  = &rule.Rejection{Code: "deadline-not-later", Detail: "The new deadline must be later than the present one."}
 	ErrDeadlineTooLate  = &rule.Rejection{Code: "deadline-too-late", Detail: "The new deadline is later than the shop allows."}

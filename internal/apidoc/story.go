@@ -1,5 +1,7 @@
 package apidoc
 
+import "daybook/domain/money/giftcard"
+
 // Step is a request of the story that the examples of requests tell.
 type Step struct {
 	Operation string            // its id in the document
@@ -20,26 +22,29 @@ const StoryTime = "2026-01-31T09:00:00Z"
 
 // Parameters of several steps.
 var (
-	ofMug       = map[string]string{"sku": "mug"}
-	mugAtMain   = map[string]string{"sku": "mug", "location": "main"}
-	mugAtEast   = map[string]string{"sku": "mug", "location": "east"}
-	ofBob       = map[string]string{"cart_id": "bob"}
-	bobsOrder   = map[string]string{"order_id": "order-bob"}
-	deesOrder   = map[string]string{"order_id": "order-dee"}
-	deesRefund  = map[string]string{"order_id": "order-dee", "refund_id": "refund-2", "part_id": refundPartOfStory}
-	bobsReturn  = map[string]string{"return_id": "back-1"}
-	phoneOrder  = map[string]string{"sku": "mug", "location": "main", "reservation_id": "reservation-1"}
-	parkedWork  = map[string]string{"process_id": "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"}
-	aRole       = map[string]string{"role": "picker"}
-	aPerson     = map[string]string{"person_id": "p3f9a1c2d4"}
-	theCustomer = map[string]string{"customer_id": "17850"}
-	theAddress  = map[string]string{"customer_id": "17850", "address_id": addressOfStory}
-	theWishList = map[string]string{"customer_id": "17850", "list_id": wishListOfStory}
-	anAPIKey    = map[string]string{"key_id": "k3f9a1c2"}
-	tradeList   = map[string]string{"price_list_id": "trade"}
-	theParcel   = map[string]string{"method_id": "parcel"}
-	theEntity   = map[string]string{"entity_id": "nl"}
-	anotherLine = map[string]string{"cart_id": "bob", "line": "2"}
+	deesOrder    = map[string]string{"order_id": "order-dee"}
+	deesRefund   = map[string]string{"order_id": "order-dee", "refund_id": "refund-2", "part_id": refundPartOfStory}
+	ofMug        = map[string]string{"sku": "mug"}
+	mugAtMain    = map[string]string{"sku": "mug", "location": "main"}
+	mugAtEast    = map[string]string{"sku": "mug", "location": "east"}
+	ofBob        = map[string]string{"cart_id": "bob"}
+	bobsOrder    = map[string]string{"order_id": "order-bob"}
+	bobsReturn   = map[string]string{"return_id": "back-1"}
+	phoneOrder   = map[string]string{"sku": "mug", "location": "main", "reservation_id": "reservation-1"}
+	parkedWork   = map[string]string{"process_id": "0192f0c1-2f6a-7cc0-8f5e-0a6f2d1f4b11"}
+	aRole        = map[string]string{"role": "picker"}
+	aPerson      = map[string]string{"person_id": "p3f9a1c2d4"}
+	theCustomer  = map[string]string{"customer_id": "17850"}
+	theAddress   = map[string]string{"customer_id": "17850", "address_id": addressOfStory}
+	theWishList  = map[string]string{"customer_id": "17850", "list_id": wishListOfStory}
+	anAPIKey     = map[string]string{"key_id": "k3f9a1c2"}
+	tradeList    = map[string]string{"price_list_id": "trade"}
+	thePromotion = map[string]string{"promotion_id": "spring"}
+	theCard      = map[string]string{"gift_card_id": "g0f3c2a1b5d4e69788796a5b4c3d2e1f0a9b8c7d6"}
+	bobsCredit   = map[string]string{"gift_card_id": string(giftcard.AccountID("17850", "GBP"))}
+	theParcel    = map[string]string{"method_id": "parcel"}
+	theEntity    = map[string]string{"entity_id": "nl"}
+	anotherLine  = map[string]string{"cart_id": "bob", "line": "2"}
 )
 
 // The ids that the server makes for the steps that make an address and wish lists. They follow from
@@ -64,6 +69,9 @@ var story = []Step{
 	{"set-list-prices", tradeList, `{"prices":[{"sku":"mug","tiers":[{"from_quantity":1,"price":"7.20"},{"from_quantity":10,"price":"6.95"}]}]}`},
 	{"import-list-prices", tradeList, `{"csv":"sku,from,price\nMUG,1,7.20\nMUG,10,6.80\n"}`},
 	{"define-shipping-method", theParcel, `{"title":"Parcel","carrier":"Royal Mail","price_mode":"incl","active":true,"rates":[{"zone":{"country":"GB"},"currency":"GBP","basis":"flat","steps":[{"from_value":"0","price":"3.95"}],"free_above":"50.00"}]}`},
+	{"define-promotion", thePromotion, `{"title":"Spring","kind":"coupon","class":"order","active":true,"action":{"type":"percent_off","percent":"10"},"conditions":{"min_subtotal":[{"amount":"20.00","currency":"GBP"}],"countries":["GB"]},"limits":{"uses":100,"uses_per_customer":1,"budget":{"amount":"500.00","currency":"GBP"}},"valid_from":"2026-01-01T00:00:00Z","valid_until":"2046-01-01T00:00:00Z"}`},
+	{"give-codes", thePromotion, `{"codes":["SPRING-10"]}`},
+	{"withdraw-codes", thePromotion, `{"codes":["SPRING-10"]}`},
 	{"preview-price", nil, `{"currency":"GBP","channel":"web","customer_groups":["trade"],"ship_to":{"country":"GB"},"lines":[{"sku":"mug","quantity":12}],"method_id":"parcel"}`},
 
 	// Bob fills a cart. He puts too many mugs into it, and takes them out again.
@@ -102,6 +110,19 @@ var story = []Step{
 	{"merge-customer", map[string]string{"customer_id": "17849"}, `{"into_customer_id":"17850"}`},
 
 	{"set-cart-details", ofBob, `{"shipping":{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"},"email":"bob@home.example","delivery_notes":"ring twice"}`},
+
+	{"add-cart-coupon", map[string]string{"cart_id": "bob", "code": "SPRING10"}, ``},
+	{"choose-cart-shipping", ofBob, `{"method_id":"parcel"}`},
+	{"quote-cart", ofBob, ``},
+	{"choose-cart-shipping", ofBob, `{}`},
+	{"remove-cart-coupon", map[string]string{"cart_id": "bob", "code": "SPRING10"}, ``},
+
+	// The shop gives him credit. Who has the code of a gift card finds the card by it.
+	{"issue-gift-card", nil, `{"amount":{"amount":"25.00","currency":"GBP"},"customer_id":"17850","reason":"goodwill"}`},
+	{"find-gift-card", nil, `{"code":"K7QF-2M9T-XW4B-H8RD"}`},
+	{"show-gift-card-code", theCard, ``},
+	{"disable-gift-card", bobsCredit, `{"reason":"given by mistake"}`},
+	{"receive-webhook", map[string]string{"provider": "simulated"}, `{"id":"evt_1","type":"payment.captured"}`},
 
 	// He buys it, and the provider reserves the money.
 	{"checkout-cart", ofBob, `{"order_id":"order-bob","payment":{"transaction_id":"auth-1","type":"authorize","amount":{"amount":"7.50","currency":"GBP"}}}`},
@@ -219,6 +240,7 @@ var story = []Step{
 	// The mug is sold no longer, and work that failed is left as it is.
 	{"retire-product", map[string]string{"sku": "mug", "reason": "sold out for good"}, ``},
 	{"end-price-list", tradeList, ``},
+	{"end-promotion", thePromotion, ``},
 	{"end-shipping-method", theParcel, ``},
 	{"end-legal-entity", theEntity, ``},
 	{"retry-process", parkedWork, ``},

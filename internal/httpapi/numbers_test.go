@@ -25,6 +25,9 @@ func wholeMembers(t *testing.T, doc map[string]any, schema map[string]any) map[s
 		case "array":
 			walk(object(t, schema, "items"), pointer+"/0", before+"[", "]"+after)
 		case "object":
+			if isForeign(schema) {
+				return
+			}
 			for name := range object(t, schema, "properties") {
 				walk(object(t, schema, "properties", name), pointer+"/"+name, before+`{"`+name+`":`, "}"+after)
 			}
@@ -57,6 +60,9 @@ func TestWholeNumbersAreReadAsJSONHasThem(t *testing.T) {
 					}
 				}
 				for _, number := range []string{"5.0", "1e1", "1E+1", "10e-1", "0.5e1", "50.00e-1", "1000000e-6"} {
+					if pointer == "#/conditions/days/0" { // a day of the week is never 10
+						number = strings.Replace(strings.ToLower(number), "1e", "0.1e", 1)
+					}
 					if status, got := sendForm(t, handler, route, strings.Replace(body, "N", number, 1)); pointsAt(got, pointer) || status == http.StatusBadRequest || status >= 500 {
 						t.Errorf("%s %s, %s at %s: answer %d %+v, want it read as a number", route.method, path, number, pointer, status, got.Errors)
 					}

@@ -180,6 +180,11 @@ var ruled = map[string]string{
 	"preview-price #/ship_to/country":               "is a code of ISO 3166",
 	"preview-price #/tax_id":                        "is one line",
 	"preview-price #/coupons/0":                     "is one line",
+	"checkout-cart #/gift_cards/0":                  "is the code of a gift card",
+	"define-promotion #/conditions/countries/0":     "is a code of ISO 3166",
+	"define-promotion #/action/buy":                 "is of another type, in this body",
+	"define-promotion #/action/get":                 "is of another type, in this body",
+	"define-promotion #/action/max_sets":            "is of another type, in this body",
 	"phone":                                         "is a phone number",
 	"locale":                                        "is a language",
 	"region":                                        "is the code of a region",
@@ -255,7 +260,7 @@ func TestTheSchemaOfABodySaysTheTruth(t *testing.T) {
 	members := 0
 	for id, place := range places {
 		operation := object(t, doc, "paths", place[1], place[0])
-		if operation["requestBody"] == nil {
+		if operation["requestBody"] == nil || isForeign(object(t, operation, "requestBody", "content", "application/json", "schema")) {
 			continue
 		}
 		steps := []string{"paths", place[1], place[0], "requestBody", "content", "application/json", "schema"}

@@ -124,7 +124,9 @@ var notAnswered = map[string]string{
 	"factor-exists": "whoever signs in gets sign-in-refused",
 	"key-exists":    "the server chooses the ids of keys at random",
 	// Only processes send the commands that are refused in this way.
-	"order-empty": "process", "order-exists": "process", "order-currency-mixed": "process", "order-stock-not-held": "process",
+	"gift-card-back-exceeded": "process", "cart-quote-invalid": "process", "order-quote-invalid": "process",
+	"price-missing": "a checkout says price-changed, and a quote or a preview says it in its body",
+	"order-empty":   "process", "order-exists": "process", "order-currency-mixed": "process", "order-stock-not-held": "process",
 }
 
 // Each problem code is listed by an operation, or notAnswered says why it is not.
@@ -177,6 +179,9 @@ func TestOnlyOrdersAreOnHold(t *testing.T) {
 	texts := 0
 	eachDescription(document(t), func(about string) {
 		texts++
+		if strings.HasPrefix(about, "An event of the type ") {
+			return // the types of events are no prose
+		}
 		if word := ofHold.FindString(strings.NewReplacer("on hold", "", "the hold", "").Replace(about)); word != "" {
 			t.Errorf("%q says %q, want another word, or \"on hold\" of an order", about, word)
 		}

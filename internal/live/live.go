@@ -17,7 +17,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
-	"daybook/domain/order"
 	"daybook/domain/unit"
 	"daybook/eventstore"
 	"daybook/internal/pause"
@@ -129,7 +128,7 @@ func (h History) OrderTimeline(ctx context.Context, orderID string, last int64) 
 }
 
 // OrderMoney implements readapi.History.
-func (h History) OrderMoney(ctx context.Context, orderID string, last int64) ([]orderview.MoneyEntry, order.State, error) {
+func (h History) OrderMoney(ctx context.Context, orderID string, last int64) (orderview.Money, error) {
 	return orderview.History{Log: h.log()}.Money(ctx, orderID, last)
 }
 

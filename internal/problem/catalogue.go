@@ -50,6 +50,7 @@ func Catalogue() []Entry {
 		entry(http.StatusForbidden, CodeForbidden, "The caller lacks a permission. The member permission names it."),
 		entry(http.StatusForbidden, CodeFieldForbidden, "The request has members, parameters or headers that need a permission which the caller lacks. The member errors lists them."),
 		entry(http.StatusForbidden, CodeWebhookForged, "The message is not signed by the provider of payments, or its signature is older than five minutes."),
+		entry(http.StatusNotFound, CodeWebhookProvider, "No provider of payments of this name reports to this program."),
 		entry(http.StatusUnprocessableEntity, CodeWebhookUnreadable, "The message is signed by the provider of payments, but it does not have the form that this program knows."),
 		entry(http.StatusForbidden, CodeOutsideScope, "The caller's key is limited to other locations or channels."),
 		entry(http.StatusForbidden, CodeCrossOrigin, "A page of another site made a browser send the request."),

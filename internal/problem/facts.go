@@ -33,7 +33,7 @@ import (
 // Some problems may also have order_id (see MayNameOrder).
 var facts = rows(
 	// Of the API itself.
-	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeNoMail, CodeWebhookForged, CodeWebhookUnreadable, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
+	none(CodeMalformed, CodeKeyRequired, CodeCrossOrigin, CodeProxyRequired, CodeCredentials, CodeSignIn, CodeSignInDelayed, CodeSession, CodeNoMail, CodeWebhookForged, CodeWebhookUnreadable, CodeWebhookProvider, CodeMisdirected, CodeNotFound, CodeMethod, CodeNotAcceptable, CodeSlow,
 		CodeConflict, CodeGone, CodeMediaType, CodeKeyReused, CodeOverloaded, CodeUnavailable, CodeTimeout, CodeOutcomeUnknown),
 	having[limitFacts](CodeAddressLong, CodeHeaderLong, CodeTooManyHere),
 	having[rateFacts](CodeRateLimited),

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"daybook/domain/access"
+	"daybook/domain/money/entity"
+	"daybook/domain/money/pricing"
 	"daybook/domain/order"
 	"daybook/domain/returns"
 	"daybook/domain/rule"
@@ -17,7 +19,7 @@ import (
 // From turns an error into a problem by this table. It never returns nil.
 //
 //	a *Document (also wrapped)         as it is
-//	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown, or 403 for -above-limit and returns.ErrRefundOfNoOrder
+//	*rule.Rejection                    409, or 404 for codes ending in -not-found or -unknown (but not of taxes), or 403 for -above-limit and returns.ErrRefundOfNoOrder
 //	*access.LacksError                 403 forbidden
 //	*access.ScopeError                 403 outside-scope
 //	*eventstore.OutcomeUnknownError    503 outcome-unknown
@@ -105,11 +107,14 @@ func table(err error) *Document {
 }
 
 // StatusOfRule is the status of a refusal by a rule. It is 404 if the code says that a thing does
-// not exist, such as order-not-found, 403 if the sender may not do so much, such as
+// not exist, such as order-not-found, but not if only its tax is unknown, 403 if the sender may not do so much, such as
 // refund-above-limit, and 409 otherwise.
 func StatusOfRule(code string) int {
 	if strings.HasSuffix(code, "-above-limit") || code == returns.ErrRefundOfNoOrder.Code {
 		return http.StatusForbidden
+	}
+	if code == pricing.ErrTaxUnknown.Code || code == entity.ErrClassUnknown.Code {
+		return http.StatusConflict // the tax of something that exists
 	}
 	if strings.HasSuffix(code, "-not-found") || strings.HasSuffix(code, "-unknown") {
 		return http.StatusNotFound

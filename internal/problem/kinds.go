@@ -35,6 +35,7 @@ const (
 
 	CodeWebhookForged     = "webhook-forged"
 	CodeWebhookUnreadable = "webhook-unreadable"
+	CodeWebhookProvider   = "webhook-provider-unknown"
 
 	CodeOutsideScope   = "outside-scope"
 	CodeMisdirected    = "host-unknown-here"
@@ -202,6 +203,11 @@ func SessionRequired() *Document {
 // signature is too old.
 func WebhookForged() *Document {
 	return New(http.StatusForbidden, CodeWebhookForged, "The message is not signed by the provider, or its signature is older than five minutes. Compare the secret and the clock of this server with the provider's.")
+}
+
+// WebhookProvider means that no provider of this name reports to this program.
+func WebhookProvider() *Document {
+	return New(http.StatusNotFound, CodeWebhookProvider, "No provider of this name reports here.")
 }
 
 // WebhookUnreadable means that a provider has signed a message that the program cannot read.

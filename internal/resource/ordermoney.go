@@ -1,6 +1,9 @@
 package resource
 
-import "daybook/domain/order"
+import (
+	"daybook/domain/order"
+	"daybook/domain/unit"
+)
 
 // OrderRefund is money of an order that is to go back, or has gone back.
 type OrderRefund struct {
@@ -94,15 +97,18 @@ type OrderItemChange struct {
 	Tax    Money `json:"tax" doc:"The part of the amount that is tax."`
 }
 
-// OrderMoneyOf explains the money of an order. terms are the sums of the changes of all entries.
-func OrderMoneyOf(s order.State, revision int64, terms map[order.Term]Money, entries []OrderMoneyEntry) OrderMoney {
+// OrderMoneyOf explains the money of an order. sums are those of the changes of all
+// entries.
+func OrderMoneyOf(s order.State, revision int64, sums map[order.Term]unit.Money, entries []OrderMoneyEntry) OrderMoney {
 	out := OrderMoney{
 		OrderID: string(s.OrderID), Currency: string(s.Currency()), PaymentState: string(s.PaymentState()), Revision: revision,
 		Owed: MoneyOf(s.Owed()), Kept: MoneyOf(s.Kept()), Balance: MoneyOf(s.Balance()), ToReturn: MoneyOf(s.ToReturn()), ToCollect: MoneyOf(s.ToCollect()),
 		Entries: append([]OrderMoneyEntry{}, entries...),
 	}
 	for _, term := range order.Terms() {
-		out.Terms = append(out.Terms, OrderTerm{Term: string(term), Amount: terms[term]})
+		sum := unit.Zero(s.Currency())
+		sum.Amount = sums[term].Amount
+		out.Terms = append(out.Terms, OrderTerm{Term: string(term), Amount: MoneyOf(sum)})
 	}
 	return out
 }

@@ -24,7 +24,7 @@ type Promotion struct {
 	ValidUntil  time.Time           `json:"valid_until,omitzero" doc:"The first moment at which it does not count any more."`
 	Limits      PromotionLimits     `json:"limits"`
 	KeepUse     bool                `json:"keep_use_after_cancel,omitzero" doc:"A use stays used if everything is canceled before anything has shipped."`
-	Held        int                 `json:"uses_held" doc:"Uses that orders hold which are not confirmed yet. Counted only for a promotion with a limit in all."`
+	Held        int                 `json:"uses_held" doc:"Uses that are set aside for orders which are not confirmed yet. Counted only for a promotion with a limit in all."`
 	Committed   int                 `json:"uses_committed" doc:"Uses of confirmed orders. Counted only for a promotion with a limit in all."`
 	Version     int64               `json:"version" doc:"How many changes there were. A quote names it."`
 	Revision    int64               `json:"revision"`
@@ -125,7 +125,7 @@ type GiftCard struct {
 	Status     string    `json:"status" enum:"active,expired,disabled"`
 	CustomerID string    `json:"customer_id,omitempty" class:"customer" doc:"Of a credit account."`
 	Balance    Money     `json:"balance" doc:"What the shop owes."`
-	Held       Money     `json:"held" doc:"The part of the balance that orders hold which are not confirmed yet."`
+	Held       Money     `json:"held" doc:"The part of the balance that is set aside for orders which are not confirmed yet."`
 	Available  Money     `json:"available" doc:"What another order can use now."`
 	Issued     Money     `json:"issued" doc:"What came in, in all."`
 	Redeemed   Money     `json:"redeemed" doc:"What orders have paid with it, in all."`

@@ -50,24 +50,38 @@ type MoneyEntry struct {
 	Items   []order.ItemChange
 }
 
-// Money explains the amounts of an order: each event that has changed one, the oldest first. It
-// also returns the order that these events make.
-func (h History) Money(ctx context.Context, id string, last int64) ([]MoneyEntry, order.State, error) {
+// Money explains the amounts of an order.
+type Money struct {
+	Entries []MoneyEntry // the events that have changed one, the oldest first
+	// Sums are the sums of the changes.
+	Sums map[order.Term]unit.Money
+	// Fold is the order that these events make. It was not placed if the stream was deleted.
+	Fold order.State
+}
+
+// Money explains the amounts of an order by the events of its stream, up to a revision.
+func (h History) Money(ctx context.Context, id string, last int64) (Money, error) {
 	entries, err := h.Order(ctx, id, last)
 	if err != nil {
-		return nil, order.State{}, err
+		return Money{}, err
 	}
-	var state order.State
-	var explained []MoneyEntry
+	money := Money{Sums: map[order.Term]unit.Money{}}
 	for _, entry := range entries {
 		event, _ := entry.event.(order.Event)
-		before := state.Clone()
-		state = order.Evolve(state, event)
-		if changes, items := order.Changes(event, before, state); len(changes) > 0 || len(items) > 0 {
-			explained = append(explained, MoneyEntry{Entry: entry, Changes: changes, Items: items})
+		before := money.Fold.Clone()
+		money.Fold = order.Evolve(money.Fold, event)
+		changes, items := order.Changes(event, before, money.Fold)
+		if len(changes) == 0 && len(items) == 0 {
+			continue
+		}
+		money.Entries = append(money.Entries, MoneyEntry{Entry: entry, Changes: changes, Items: items})
+		for _, change := range changes {
+			sum := money.Sums[change.Term]
+			sum.Amount, sum.Currency = sum.Amount.Add(change.Amount.Amount), change.Amount.Currency
+			money.Sums[change.Term] = sum
 		}
 	}
-	return explained, state, nil
+	return money, nil
 }
 
 // Return is the timeline of a return or a credit note, the oldest entry first. last is the revision

@@ -11,6 +11,7 @@
 package giftcard
 
 import (
+	"strings"
 	"time"
 
 	"daybook/domain/unit"
@@ -37,6 +38,14 @@ func CardID(hash string) ID { return ID(cardPrefix + hash) }
 // AccountID is the id of the credit account of a customer in a currency.
 func AccountID(customer unit.CustomerID, currency unit.Currency) ID {
 	return ID(accountPrefix + unit.CreditAccount.Of(string(customer), string(currency)).ID())
+}
+
+// Kind is what an id names.
+func (id ID) Kind() Kind {
+	if strings.HasPrefix(string(id), accountPrefix) {
+		return Account
+	}
+	return Card
 }
 
 // Kind tells gift cards and credit accounts apart.

@@ -96,7 +96,7 @@ func FixedOff(amount string, currency unit.Currency) pricing.Action {
 	return pricing.Action{Type: pricing.FixedOff, Amounts: []unit.Money{Money(amount, currency)}}
 }
 
-// Examples are all rows of the examples but those that are only about payments (14 and 15).
+// Examples are all examples. Those of payments, 14 and 15, have only their prices here.
 func Examples() []Example {
 	incl, excl := pricing.Inclusive, pricing.Exclusive
 	order, item := pricing.OrderClass, pricing.ItemClass
@@ -265,6 +265,19 @@ func Examples() []Example {
 			Lines:  []string{"A 119.00, net 100.00, tax 0.00 V19", "B 29.97, net 25.18, tax 0.00 V19"},
 			Totals: "net 125.18, tax 0.00 V19, total 125.18",
 			Then:   []string{"ship", "return B 1: 8.39 -> 116.79", "return B 2: 16.79 -> 100.00"},
+		},
+		{
+			Name: "14", Book: pricing.Book{Entities: Seller(incl, "standard V21 21", "food V9 9"), Methods: Flat("EUR", "5.95", "standard", incl)},
+			Cart:   pricing.Cart{Currency: "EUR", Method: "S", Lines: Items("EUR", "A 2 29.99", "B 1 17.54 food")},
+			Lines:  []string{"A 59.98, tax 10.41 V21", "B 17.54, tax 1.45 V9", "S 5.95, tax 1.03 V21"},
+			Totals: "net 70.58, tax 11.44 V21 + 1.45 V9, total 83.47",
+			Then: []string{
+				"ship", "return A 1: 29.99 (5.21 V21) -> 53.48", "return B 1: 17.54 (1.45 V9) -> 35.94", "return A 1: 29.99 (5.20 V21) -> 5.95",
+			},
+		},
+		{
+			Name: "15", Cart: pricing.Cart{Currency: "EUR", Lines: Items("EUR", "A 1 25.00")},
+			Lines: []string{"A 25.00"}, Totals: "net 25.00, total 25.00",
 		},
 	}
 }
