@@ -107,7 +107,8 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 			return !slices.ContainsFunc(s.OrderState(id).Refunds[0].Parts, func(p order.Part) bool { return p.State != order.RefundSucceeded })
 		}
 	}
-	// use places an order that uses a promotion and pays with a gift card, as far as they are given.
+	// use places an order that uses a promotion and pays with a gift card, as far as they are
+	// given.
 	use := func(s *shop, id unit.OrderID, promotions []string, cards []giftcard.ID) func() bool {
 		s.Sell("A", 5)
 		if err := s.FillCart(unit.CartID("cart-"+id), map[unit.SKU]unit.Quantity{"A": 1}); err != nil {

@@ -27,7 +27,7 @@ import (
 var folds = map[string]func(events []any){
 	product.Category:   foldOf(product.Evolve, nil),
 	cart.Category:      foldOf(cart.Evolve, nil),
-	order.Category:     foldOf(order.Evolve, lookAtOrder),
+	order.Category:     foldOf(order.Evolve, readOrder),
 	returns.Category:   foldOf(returns.Evolve, nil),
 	stock.Category:     foldOf(stock.Evolve, nil),
 	access.Category:    foldOf(access.Evolve, nil),
@@ -42,21 +42,21 @@ var folds = map[string]func(events []any){
 	giftcard.Category:  foldOf(giftcard.Evolve, func(s giftcard.State) { s.Available(time.Now()) }),
 }
 
-func foldOf[S, E any](evolve func(S, E) S, look func(S)) func([]any) {
+func foldOf[S, E any](evolve func(S, E) S, read func(S)) func([]any) {
 	return func(events []any) {
 		var state S
 		for _, event := range events {
 			if e, is := event.(E); is {
 				state = evolve(state, e)
 			}
-			if look != nil {
-				look(state)
+			if read != nil {
+				read(state)
 			}
 		}
 	}
 }
 
-func lookAtOrder(s order.State) {
+func readOrder(s order.State) {
 	s.Attention()
 	s.PaymentState()
 	s.FulfillmentState()

@@ -256,8 +256,8 @@ func (a *answers) Keep(answer commands.KeptAnswer) {
 	}
 }
 
-// bank is a provider that carries out most refunds, and fails some. What it does with an instruction
-// depends only on its key, so a repeated walk gets the same outcomes.
+// bank is a provider that carries out most refunds, and fails some. What it does with an
+// instruction depends only on its key, so a repeated walk gets the same outcomes.
 type bank struct{ payments.Manual }
 
 func (b bank) Refund(_ context.Context, i payments.Instruction) payments.Outcome {

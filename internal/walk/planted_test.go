@@ -44,8 +44,9 @@ func viewBug(name string, misses func(any) bool) bug {
 
 // planted are faults that the walk must find. When this was written, the walk needed these numbers
 // of steps, including the 15 steps of the opening: the refund 15, the unit too many 35, the second
-// deallocation 91, the safety stock 192, the refund on its way 298, the payments 327, the counts 2971, the reservation 4801.
-// With other seeds it may need a tenth of these steps, or ten times as many.
+// deallocation 91, the safety stock 192, the refund on its way 298, the payments 327, the counts
+// 2971, the reservation 4801. With other seeds it may need a tenth of these steps, or ten times as
+// many.
 var planted = map[string]bug{
 	"stock deallocates twice when an order is canceled": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
 		events, err := stock.Decide(cmd, s)
