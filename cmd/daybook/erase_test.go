@@ -17,9 +17,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"daybook/commands/payments/simulated"
 	"daybook/eventstore/sealing"
 	"daybook/internal/eventtypes"
 	"daybook/internal/pgtest"
+	"daybook/internal/simulatedprovider"
 	"daybook/internal/smtptest"
 )
 
@@ -32,34 +34,40 @@ const carol = "carol"
 // doneBy says which request writes each sealed text of a cart, an order or a return. A new text of
 // this kind needs a row, and the request in tellOf.
 var doneBy = map[string]string{
-	"cart.abandoned.v1 reason":               "abandoned",
-	"cart.checkout_started.v1 details":       "the details",
-	"cart.details_set.v1 details":            "the details",
-	"customer.address_added.v1 address":      "line",
-	"customer.address_changed.v1 address":    "line",
-	"customer.blocked.v1 reason":             "blocked",
-	"customer.note_added.v1 text":            "note",
-	"customer.profile_changed.v1 profile":    "renamed",
-	"customer.registered.v1 profile":         "person",
-	"customer.unblocked.v1 reason":           "unblocked",
-	"customer.wish_list_made.v1 name":        "list",
-	"customer.wish_list_renamed.v1 name":     "another list",
-	"order.placed.v1 details":                "the details",
-	"order.canceled.v1 reason":               "canceled",
-	"order.lines_canceled.v1 reason":         "lines",
-	"order.deadline_extended.v1 reason":      "extended",
-	"order.credited.v1 reason":               "reduced",
-	"order.refund_requested.v1 reason":       "refunded",
-	"order.refund_settled.v1 reference":      "moved back",
-	"order.refund_explained.v1 reason":       "explained",
-	"order.difference_written_off.v1 reason": "written off",
-	"order.transaction_settled.v1 reference": "settled",
-	"return.canceled.v1 reason":              "return",
-	"return.declined.v1 reason":              "declined",
-	"shoplogin.signed_up.v1 email":           "login, in lower case",
-	"shoplogin.email_changed.v1 email":       "moved, in lower case",
-	"shoplogin.disabled.v1 reason":           "shut out",
+	"cart.abandoned.v1 reason":                  "abandoned",
+	"cart.checkout_started.v1 details":          "the details",
+	"cart.details_set.v1 details":               "the details",
+	"customer.address_added.v1 address":         "line",
+	"customer.address_changed.v1 address":       "line",
+	"customer.blocked.v1 reason":                "blocked",
+	"customer.note_added.v1 text":               "note",
+	"customer.profile_changed.v1 profile":       "renamed",
+	"customer.registered.v1 profile":            "person",
+	"customer.unblocked.v1 reason":              "unblocked",
+	"customer.wish_list_made.v1 name":           "list",
+	"customer.wish_list_renamed.v1 name":        "another list",
+	"order.placed.v1 details":                   "the details",
+	"order.canceled.v1 reason":                  "canceled",
+	"order.lines_canceled.v1 reason":            "lines",
+	"order.transaction_settled.v1 reference":    "settled",
+	"return.canceled.v1 reason":                 "return",
+	"return.declined.v1 reason":                 "declined",
+	"order.credited.v1 reason":                  "reduced",
+	"order.deadline_extended.v1 reason":         "more time",
+	"order.difference_written_off.v1 reason":    "written off",
+	"order.refund_explained.v1 reason":          "explained",
+	"order.refund_requested.v1 reason":          "no service",
+	"order.refund_settled.v1 reference":         "transfer",
+	"order.transaction_recorded.v1 reason":      "disputed",
+	"order.transaction_unreadable.v1 reference": "unreadable",
+	"shoplogin.signed_up.v1 email":              "login, in lower case",
+	"shoplogin.email_changed.v1 email":          "moved, in lower case",
+	"shoplogin.disabled.v1 reason":              "shut out",
 }
+
+// notWrittenYet are sealed texts that no request can write: the text of a price that a person gave,
+// and the tax id of a buyer. If a request can, its text belongs to doneBy.
+var notWrittenYet = []string{"cart.checkout_started.v1 quote", "order.placed.v1 quote"}
 
 // Every text that is sealed with a customer's key is in the test of the erasure.
 func TestEverySealedTextOfACustomerIsErasedInTheTest(t *testing.T) {
@@ -70,11 +78,8 @@ func TestEverySealedTextOfACustomerIsErasedInTheTest(t *testing.T) {
 			continue
 		}
 		for _, field := range personalFields(eventType) {
-			if notPlanted[eventType+" "+strings.ReplaceAll(string(field), ".*", "[]")] != "" || slices.Contains(notWritten, eventType) {
-				continue
-			}
 			name, _, _ := strings.Cut(string(field), ".") // all members of an address are written by one request
-			if name = eventType + " " + name; doneBy[name] == "" {
+			if name = eventType + " " + name; doneBy[name] == "" && !slices.Contains(notWrittenYet, name) {
 				t.Errorf("%s is sealed with the key of a customer: write it in tellOf or signsIn, and say so in doneBy", name)
 			}
 		}
@@ -117,7 +122,6 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 	open(customer + "-off")
 	do(http.MethodPost, "/v1/carts/"+customer+"-off/checkout", `{"order_id":"`+customer+`-off"}`)
 	do(http.MethodPost, "/v1/orders/"+customer+"-off/cancel", `{"reason":"`+text("canceled")+`"}`)
-	s.settlesMoney(customer)
 	open(customer + "-sent")
 	details(customer + "-sent")
 	order := "/v1/orders/" + customer + "-sent"
@@ -138,33 +142,40 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 	}
 }
 
-// settlesMoney writes the texts about the money of an order.
-func (s *privateShop) settlesMoney(customer string) {
+// moneyOf writes the sealed texts about the money of an order. Some of them come from a provider.
+func (s *privateShop) moneyOf(customer string) {
 	s.t.Helper()
-	do := func(path, body string) string {
+	do := func(method, path, body string) string {
 		s.t.Helper()
-		return s.must(s.admin, http.MethodPost, "/v1"+path, body, "Idempotency-Key", uuid.NewString())
+		return s.must(s.admin, method, path, body, "Idempotency-Key", uuid.NewString())
 	}
+	text := func(name string) string { return mark + customer + "-" + name }
 	id := customer + "-money"
-	order, text := "/orders/"+id, func(name string) string { return `"` + mark + customer + "-" + name + `"` }
-	pounds := func(amount string) string { return `{"amount":"` + amount + `","currency":"GBP"}` }
-	do("/carts", `{"cart_id":"`+id+`","currency":"GBP","customer_id":"`+customer+`","lines":[{"sku":"MUG","quantity":3}]}`)
-	do("/carts/"+id+"/checkout", `{"order_id":"`+id+`"}`)
-	do(order+"/extend", `{"confirm_by":"`+time.Now().Add(9*time.Hour).Format(time.RFC3339)+`","reason":`+text("extended")+`}`)
-	do(order+"/transactions", `{"transaction_id":"m","type":"capture","state":"succeeded","amount":`+pounds("22.60")+`}`)
-	do(order+"/confirm", "")
-	do(order+"/reductions", `{"amount":`+pounds("1.00")+`,"reason":`+text("reduced")+`}`)
-	asked := do(order+"/refunds", `{"purpose":"settlement","amount":`+pounds("1.00")+`,"reason":`+text("refunded")+`}`)
-	part := order + "/refunds/" + member(s.t, asked, "refund_id") + "/parts/" + member(s.t, asked, "order", "refunds", "0", "parts", "0", "part_id")
-	do(part+"/settle", `{"state":"failed","code":"closed"}`)
-	do(part+"/retry", "")
-	do(part+"/settle", `{"state":"succeeded","reference":`+text("moved back")+`}`)
-	do(order+"/transactions", `{"transaction_id":"b","type":"refund","state":"succeeded","parent":"m","amount":`+pounds("0.50")+`}`)
-	do(order+"/transactions/b/explain", `{"purpose":"settlement","reason":`+text("explained")+`}`)
-	do(order+"/write-off", `{"reason":`+text("written off")+`}`)
-	do(order+"/shipments", `{"shipment_id":"`+id+`"}`)
-	do(order+"/shipments/"+id+"/deliver", "")
-	do(order+"/complete", "")
+	order := "/v1/orders/" + id
+	do(http.MethodPost, "/v1/carts", `{"cart_id":"`+id+`","currency":"GBP","customer_id":"`+customer+`","lines":[{"sku":"MUG","quantity":3}]}`)
+	do(http.MethodPost, "/v1/carts/"+id+"/checkout", `{"order_id":"`+id+`"}`)
+	do(http.MethodPost, order+"/extend", fmt.Sprintf(`{"confirm_by":%q,"reason":%q}`, time.Now().Add(48*time.Hour).UTC().Format(time.RFC3339), text("more time")))
+	do(http.MethodPost, order+"/transactions", `{"transaction_id":"till-1","type":"capture","amount":{"amount":"10.00","currency":"GBP"}}`)
+	report := func(currency, transactions string) {
+		s.t.Helper()
+		body := fmt.Sprintf(`{"id":"evt_%s","data":{"object":{"id":"pi_%s_%s","object":"payment_intent","currency":%q,"metadata":{"order_id":%q},"transactions":[%s]}}}`,
+			uuid.NewString(), customer, currency, currency, id, transactions)
+		s.must("", http.MethodPost, "/v1/payments/webhooks/simulated", body, simulated.SignatureHeader, simulatedprovider.Sign(providerSecret, []byte(body), time.Now()))
+	}
+	report("gbp", `{"id":"ch_1","type":"capture","status":"succeeded","amount":1250},
+		{"id":"dp_1","type":"dispute","status":"failed","amount":1250,"parent":"ch_1","reason":"`+text("disputed")+`"}`)
+	report("eur", `{"id":"`+text("unreadable")+`","type":"capture","status":"succeeded","amount":100}`)
+	do(http.MethodPost, order+"/reductions", `{"amount":{"amount":"1.00","currency":"GBP"},"reason":"`+text("reduced")+`"}`)
+	do(http.MethodPost, order+"/transactions", `{"transaction_id":"till-2","type":"refund","parent":"till-1","amount":{"amount":"3.00","currency":"GBP"}}`)
+	do(http.MethodPost, order+"/transactions/till-2/explain", `{"purpose":"compensation","reason":"`+text("explained")+`"}`)
+	asked := do(http.MethodPost, order+"/refunds", `{"refund_id":"r","purpose":"compensation","amount":{"amount":"0.50","currency":"GBP"},"parts":[{"payment":"till-1","amount":{"amount":"0.50","currency":"GBP"}}],"reason":"`+text("no service")+`"}`)
+	part := member(s.t, asked, "order", "refunds", "0", "parts", "0", "part_id")
+	do(http.MethodPost, order+"/refunds/r/parts/"+part+"/settle", `{"state":"succeeded","reference":"`+text("transfer")+`"}`)
+	do(http.MethodPost, order+"/write-off", `{"reason":"`+text("written off")+`"}`)
+	do(http.MethodPost, order+"/confirm", "")
+	do(http.MethodPost, order+"/shipments", `{"shipment_id":"`+id+`"}`)
+	do(http.MethodPost, order+"/shipments/"+id+"/deliver", "")
+	do(http.MethodPost, order+"/complete", "")
 }
 
 // signsIn lets a customer sign up, change the address and be shut out, and then sign up again.
@@ -201,7 +212,7 @@ func (s *privateShop) reads(at, customer string) (all string) {
 			{"order_id": customer + "-sent", "cart_id": customer + "-left", "return_id": customer + "-decline", "stream": "order-" + customer + "-sent"},
 			{"order_id": customer + "-off", "cart_id": customer + "-sent", "return_id": customer + "-cancel", "stream": "cart-" + customer + "-left"},
 			{"stream": "order-" + customer + "-off"},
-			{"order_id": customer + "-money", "stream": "order-" + customer + "-money"},
+			{"stream": "order-" + customer + "-money", "order_id": customer + "-money"},
 			{"stream": "return-" + customer + "-decline"},
 			{"stream": "return-" + customer + "-cancel"},
 		} {
@@ -288,12 +299,15 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	mails := openMailServer(t)
-	running := serve(t, append(withMail(mails), "--data", dir)...)
+	// Nothing is asked of the provider, and it tells something.
+	provider := []string{"--payments", "simulated", "--payments-url", "http://127.0.0.1:1", "--payments-secret-file", secretFile(t, providerSecret)}
+	running := serve(t, append(append(withMail(mails), provider...), "--data", dir)...)
 	s := &privateShop{&keyedShop{t: t, running: running}, keyOf(running.url)}
-	second := serve(t, "--database-url", socketURL(dir))
+	second := serve(t, append(provider, "--database-url", socketURL(dir))...)
 	pool := poolOf(t, socketURL(dir))
 	finish := s.tellOf(carol)
 	s.tellOf("dave")()
+	s.moneyOf(carol)
 	s.signsIn(mails, carol)
 	// A cart that was Carol's is Dave's now.
 	s.must(s.admin, http.MethodPost, "/v1/carts", `{"cart_id":"moved","currency":"GBP","customer_id":"carol"}`)

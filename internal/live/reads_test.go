@@ -179,6 +179,14 @@ func (w *writer) walkReads(t *testing.T) {
 	for _, by := range []string{"day", "month", "sku", "country", "channel", "kind", "currency"} {
 		w.mustGet(t, handler, "/v1/sales?by="+by)
 	}
+	for _, report := range []string{
+		"orders-taken?by=day,kind,country", "orders-taken?by=sku,channel", "discounts?by=promotion_id,code", "taxes?by=rate,treatment",
+		"money?by=type,provider", "open-items?by=age,status", "bridge?by=month",
+	} {
+		if status, _, body := get(t, handler, "/v1/reports/"+report); status != http.StatusOK && status != http.StatusUnprocessableEntity { // too many rows
+			t.Errorf("%s: %d %.300s", report, status, body)
+		}
+	}
 }
 
 // pageMost is the most bytes that a page may have: 4 MiB, and the last event, which may go beyond

@@ -141,8 +141,8 @@ func extremesAt(value any) []string {
 const longList = 3000
 
 // maxReplaced bounds how many variants of an event have one value replaced. An event with a quote
-// has hundreds of values, and with all extremes of each the test would take many minutes. Of such an
-// event each value gets some of its extremes, others in each run.
+// has hundreds of values, and with all extremes of each the test would take many minutes. Of such
+// an event each value gets some of its extremes, others in each run.
 const maxReplaced = 1000
 
 // some are as many of the choices as a document with so many places gets for each of them.

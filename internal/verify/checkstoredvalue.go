@@ -13,9 +13,9 @@ import (
 	"daybook/domain/unit"
 )
 
-// This file folds gift cards, credit accounts, promotions and codes with code of its own. Each event
-// has to follow from those before it: no card gives more than it has, and no promotion is used more
-// often than its limit allows.
+// This file folds gift cards, credit accounts, promotions and codes with code of its own. Each
+// event has to follow from those before it: no card gives more than it has, and no promotion is
+// used more often than its limit allows.
 
 // storedValue is a gift card or a credit account.
 type storedValue struct {

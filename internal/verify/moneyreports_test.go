@@ -221,7 +221,7 @@ func TestTheReportsEqualTheOrders(t *testing.T) {
 	want := map[unit.Currency]*moneyview.Bridge{}
 	discounts, units := map[unit.Currency]decimal.Decimal{}, map[unit.Currency]int64{}
 	sold := map[unit.Currency]decimal.Decimal{}
-	for n := range racetest.Few(2000, 200) {
+	for n := range racetest.Few(10_000, 200) {
 		state := s.walk(random, unit.OrderID(fmt.Sprint("o-", n)))
 		b := want[state.Currency()]
 		if b == nil {

@@ -99,6 +99,13 @@ func (p *pot) bookRefund(value order.Event) (fault string) {
 		if toReturn := p.toReturn(); e.Purpose == order.Settlement && e.Amount.Amount.GreaterThan(toReturn) {
 			fault = fmt.Sprintf("refund %s: %s are to go back, and %s are owed to the customer", e.RefundID, e.Amount, p.money(toReturn))
 		}
+		if e.Cause == order.RefundAsked {
+			paid := e.Amount
+			if e.Unplaced != nil {
+				paid.Amount = paid.Amount.Sub(e.Unplaced.Amount)
+			}
+			fault = firstOf(fault, p.overdrawnInAll(paid))
+		}
 		for _, part := range e.Parts {
 			fault = firstOf(fault, p.overdrawn(part.Payment, part.Amount))
 			p.transactions[part.PartID] = &potTransaction{
@@ -108,7 +115,7 @@ func (p *pot) bookRefund(value order.Event) (fault string) {
 	case order.RefundSubmitted:
 		if t := p.transactions[p.nowOf(e.PartID)]; t != nil {
 			if t.state == order.Failed { // its money was free since then
-				fault = p.overdrawn(t.parent, t.amount)
+				fault = firstOf(p.overdrawn(t.parent, t.amount), p.overdrawnInAll(t.amount))
 			}
 			t.state = order.Pending
 		}
@@ -118,12 +125,20 @@ func (p *pot) bookRefund(value order.Event) (fault string) {
 	return fault
 }
 
-// overdrawn tells whether a payment, or the whole order, has less left than is to go back of it.
+// overdrawn tells whether a payment has less left than is to go back of it.
 func (p *pot) overdrawn(payment unit.TransactionID, amount unit.Money) (fault string) {
-	for _, of := range []unit.TransactionID{payment, ""} {
-		if left := p.leftOf(of); amount.Amount.GreaterThan(left) {
-			return fmt.Sprintf("%s are to go back of payment %q, which has %s left", amount, of, p.money(left))
-		}
+	if left := p.leftOf(payment); amount.Amount.GreaterThan(left) {
+		return fmt.Sprintf("%s are to go back of payment %s, which has %s left", amount, payment, p.money(left))
+	}
+	return ""
+}
+
+// overdrawnInAll tells whether all payments together have less left than somebody wants to give
+// back. This does not hold for money that came after the order had ended: it goes back although the
+// provider has given too much back before.
+func (p *pot) overdrawnInAll(amount unit.Money) (fault string) {
+	if left := p.leftOf(""); amount.Amount.GreaterThan(left) {
+		return fmt.Sprintf("%s are to go back, and %s are left of all payments", amount, p.money(left))
 	}
 	return ""
 }

@@ -48,8 +48,8 @@ func (m *orderAmounts) linesBefore(value order.Event) []soldLine {
 	return lines
 }
 
-// bookPots books what an event takes off the lines of an order, or puts back. lines is what was left
-// before.
+// bookPots books what an event takes off the lines of an order, or puts back. lines is what was
+// left before.
 func (l *Ledger) bookPots(e *event, o *Order, value order.Event, lines []soldLine) {
 	if lines == nil {
 		return

@@ -175,7 +175,6 @@ func wantedLine(sku unit.SKU, quantity unit.Quantity) commands.WantedLine {
 func (s *shop) trade() {
 	s.Helper()
 	ctx := s.Context()
-	viewtest.Fact(s.Bench, order.Stream("quoted"), eventstore.Metadata{Channel: "web", OccurredAt: noon}, order.Encode, order.Event(placedWithQuote(s.TB, "quoted")))
 	s.list("MUG", unit.Stocked, "2.55", 40)
 	s.list("TRAY", unit.Stocked, "3.333", 20)
 	s.list("POST", unit.Service, "18.00", 0)
@@ -190,6 +189,9 @@ func (s *shop) trade() {
 	s.orders()
 	s.returns()
 	s.unfinished()
+	viewtest.Fact(s.Bench, order.Stream("quoted"), eventstore.Metadata{Channel: "web", OccurredAt: noon}, order.Encode, order.Event(placedWithQuote(s.TB, "quoted")))
+	_, _, issued, err := s.IssueGiftCard(ctx, callAt(summer), commands.NewGiftCard{Amount: gbp("5.00"), CustomerID: "c-ann"})
+	s.must(issued, err)
 	s.customers()
 }
 

@@ -131,7 +131,7 @@ func (j *journal) due(now time.Time) (first reactor.Timer, due bool) {
 }
 
 // fired removes a timer that has fired. If err asks for a later time, it sets the timer to that
-// time. It returns any other error.
+// time. It returns any other error that is no alarm.
 func (j *journal) fired(timer reactor.Timer, err error) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -139,6 +139,9 @@ func (j *journal) fired(timer reactor.Timer, err error) error {
 		timer.DueAt = later.Until
 		j.timers[timer.Deadline] = timer
 		return nil
+	}
+	if _, alarm := errors.AsType[*commands.RefundOverdueError](err); alarm {
+		err = nil // it would be parked, so that a person asks the provider
 	}
 	if err == nil {
 		delete(j.timers, timer.Deadline)
@@ -253,8 +256,8 @@ func (a *answers) Keep(answer commands.KeptAnswer) {
 	}
 }
 
-// bank is a provider that carries out most refunds, and fails some. What it does with an instruction
-// depends only on its key, so a repeated walk gets the same outcomes.
+// bank is a provider that carries out most refunds, and fails some. What it does with an
+// instruction depends only on its key, so a repeated walk gets the same outcomes.
 type bank struct{ payments.Manual }
 
 func (b bank) Refund(_ context.Context, i payments.Instruction) payments.Outcome {

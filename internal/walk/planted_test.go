@@ -8,9 +8,6 @@ import (
 	"time"
 
 	"daybook/commands"
-	"daybook/domain/money/giftcard"
-	"daybook/domain/money/pricing"
-	"daybook/domain/money/promotion"
 	"daybook/domain/order"
 	"daybook/domain/stock"
 	"daybook/internal/racetest"
@@ -47,8 +44,9 @@ func viewBug(name string, misses func(any) bool) bug {
 
 // planted are faults that the walk must find. When this was written, the walk needed these numbers
 // of steps, including the 15 steps of the opening: the refund 15, the unit too many 35, the second
-// deallocation 91, the safety stock 192, the payments 327, the counts 2971, the reservation 4801.
-// With other seeds it may need a tenth of these steps, or ten times as many.
+// deallocation 91, the safety stock 192, the refund on its way 298, the payments 327, the counts
+// 2971, the reservation 4801. With other seeds it may need a tenth of these steps, or ten times as
+// many.
 var planted = map[string]bug{
 	"stock deallocates twice when an order is canceled": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
 		events, err := stock.Decide(cmd, s)
@@ -94,25 +92,6 @@ var planted = map[string]bug{
 		}
 		return order.Decide(cmd, s)
 	}),
-	"a limited promotion has no limit": {rules: func(rules *commands.Rules) {
-		decide := rules.Promotions.Decide
-		rules.Promotions.Decide = func(cmd promotion.Command, s promotion.State) ([]promotion.Event, error) {
-			if _, hold := cmd.(promotion.HoldUse); hold {
-				s.Terms.Limits = pricing.Limits{}
-			}
-			return decide(cmd, s)
-		}
-	}},
-	"a gift card is spent twice": {rules: func(rules *commands.Rules) {
-		decide := rules.GiftCards.Decide
-		rules.GiftCards.Decide = func(cmd giftcard.Command, s giftcard.State) ([]giftcard.Event, error) {
-			if hold, holds := cmd.(giftcard.Hold); holds && s.Exists() {
-				s.Held = nil
-				s.Balance = s.Balance.Plus(hold.Amount)
-			}
-			return decide(cmd, s)
-		}
-	}},
 	"the view of orders misses payments": viewBug("orders", func(event any) bool {
 		_, payment := event.(order.TransactionRecorded)
 		return payment
@@ -125,7 +104,7 @@ var planted = map[string]bug{
 
 // slowToFind are planted faults that only longer walks look for.
 var slowToFind = []string{
-	"a refund gives back what is on its way already", "a limited promotion has no limit", "a gift card is spent twice",
+	"a refund gives back what is on its way already",
 	"a reservation is not released", "the view of stock misses counts", "stock sells its safety stock", "a return admits a unit too many",
 }
 

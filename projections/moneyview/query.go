@@ -232,8 +232,8 @@ type OpenItems struct {
 var Ages = []string{"0-7", "8-30", "31-90", "91+"}
 
 // Open adds up the open items as they are now, for each value of the dimensions, which are age,
-// channel and status, and always for each currency. Only the filters of channel, status and currency
-// count.
+// channel and status, and always for each currency. Only the filters of channel, status and
+// currency count.
 func Open(ctx context.Context, db query.DB, f Filter, now time.Time, by ...Dimension) ([]OpenItems, error) {
 	var w query.Where
 	w.Add("(to_return > 0 OR to_collect > 0)")

@@ -71,8 +71,8 @@ CREATE TABLE report_payments (
     PRIMARY KEY (day, entity, channel, provider, tender, type, purpose, currency)
 ) WITH (fillfactor = 80);
 
--- Money on gift cards and credit accounts. The sum of the amounts is what the shop owes to those who
--- have them. What is only held for an order is still on its card.
+-- Money on gift cards and credit accounts. The sum of the amounts is what the shop owes to those
+-- who have them. What is only held for an order is still on its card.
 CREATE TABLE report_stored_value (
     day      date    NOT NULL,
     kind     text    NOT NULL, -- issued, credited_back; redeemed, expired, disabled (below zero)

@@ -89,7 +89,7 @@ func saidBy(lines []order.CreditedLine, sign int64) map[int]decimal.Decimal {
 // off for it, on the document of the return.
 func (l *ledger) correctReturn(r *remainder, before order.State, id unit.ReturnID, said map[int]decimal.Decimal, at time.Time) {
 	name, h := returnDocument+string(id), r.Head
-	if d := l.known(name); d != nil {
+	if d := l.latest(name); d != nil {
 		h = d.head
 	}
 	for i, line := range r.Order.Lines {
@@ -103,8 +103,8 @@ func (l *ledger) correctReturn(r *remainder, before order.State, id unit.ReturnI
 	}
 }
 
-// known is a document with the head that it has by now; nil: there is none.
-func (l *ledger) known(name string) *document {
+// latest is a document with the head that it has by now; nil: there is none.
+func (l *ledger) latest(name string) *document {
 	if stored := l.stored[name]; stored != nil {
 		return stored
 	}

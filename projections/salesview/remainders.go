@@ -22,8 +22,8 @@ type remainder struct {
 	Lines []remainderLine `json:"lines"`
 	// Revocable means that a cancellation would undo something that was counted.
 	Revocable bool `json:"revocable,omitzero"`
-	// Order is what decides what its lines are worth, of an order whose lines have accounts. Such an
-	// order has no Lines here.
+	// Order is what decides what its lines are worth, of an order whose lines have accounts. Such
+	// an order has no Lines here.
 	Order *order.State `json:"order,omitempty"`
 }
 

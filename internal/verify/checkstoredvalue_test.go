@@ -1,0 +1,74 @@
+package verify_test
+
+import (
+	"strings"
+	"testing"
+
+	"daybook/domain/money/coupon"
+	"daybook/domain/money/giftcard"
+	"daybook/domain/money/pricing"
+	"daybook/domain/money/promotion"
+	"daybook/eventstore"
+	"daybook/projections/viewtest"
+)
+
+// Events of gift cards, promotions and codes that do not follow from those before them are found,
+// each with its reason.
+func TestWhatGiftCardsAndPromotionsCannotDoIsFound(t *testing.T) {
+	issued := giftcard.Issued{ID: "gx", Kind: giftcard.Card, Amount: gbp("10")}
+	held := func(amount string) giftcard.Held {
+		return giftcard.Held{OrderID: "o", CartID: "c", Amount: gbp(amount)}
+	}
+	cards := map[string][]giftcard.Event{
+		"":                        {issued, held("10"), giftcard.Redeemed{OrderID: "o", Amount: gbp("4")}, giftcard.CreditedBack{OrderID: "o", Amount: gbp("1")}, giftcard.Disabled{Amount: gbp("7")}},
+		"it holds 11.00 GBP, and": {issued, held("11")},
+		"it redeems 5.00 GBP for order o, and 4 are held": {issued, held("4"), giftcard.Redeemed{OrderID: "o", Amount: gbp("5")}},
+		"nothing is held for order o":                     {issued, giftcard.Released{OrderID: "o"}},
+		"3.00 GBP are missing on it":                      {issued, held("10"), giftcard.Expired{Amount: gbp("3")}},
+		"it begins a stream that has begun":               {issued, issued},
+	}
+	created := promotion.Created{ID: "x", Kind: pricing.Automatic, Class: pricing.OrderClass, Terms: promotion.Terms{Title: "X", Limits: pricing.Limits{Uses: 1}}}
+	use := promotion.UseHeld{OrderID: "o", CartID: "c", Amount: gbp("1")}
+	other := promotion.UseHeld{OrderID: "p", CartID: "c", Amount: gbp("1")}
+	promotions := map[string][]promotion.Event{
+		"":                           {created, use, promotion.UseExpired{OrderID: "o"}, other, promotion.UseCommitted{OrderID: "p"}},
+		"all 1 uses are taken":       {created, use, promotion.UseCommitted{OrderID: "o"}, other},
+		"order o holds no use":       {created, promotion.UseCommitted{OrderID: "o"}},
+		"it gives a use back":        {created, promotion.UseReleased{OrderID: "o", Committed: true}},
+		"it comes after the end":     {created, promotion.Ended{}, use},
+		"it is active: false, and":   {created, promotion.Deactivated{}},
+		"the stream has not begun":   {use},
+		"order o holds a use alread": {created, use, use},
+	}
+	for want, events := range cards {
+		t.Run("card: "+want, func(t *testing.T) {
+			s := newShop(t)
+			viewtest.Fact(s.Bench, "giftcard-gx", eventstore.Metadata{}, giftcard.Encode, events...)
+			s.wantOne(want)
+		})
+	}
+	for want, events := range promotions {
+		t.Run("promotion: "+want, func(t *testing.T) {
+			s := newShop(t)
+			viewtest.Fact(s.Bench, "promotion-x", eventstore.Metadata{}, promotion.Encode, events...)
+			s.wantOne(want)
+		})
+	}
+	t.Run("code", func(t *testing.T) {
+		s := newShop(t)
+		viewtest.Fact(s.Bench, coupon.Stream("TEN"), eventstore.Metadata{}, coupon.Encode,
+			coupon.Event(coupon.Given{Code: "TEN", Promotion: "a"}), coupon.Event(coupon.Given{Code: "TEN", Promotion: "b"}))
+		s.wantOne(`the code belongs to promotion "a"`)
+	})
+}
+
+// wantOne verifies that one event does not follow from those before it, and why; empty: each does.
+func (s *shop) wantOne(why string) {
+	s.Helper()
+	s.CaughtUp()
+	found := differences(s.verify())
+	all := strings.Join(found[readable], "\n")
+	if why == "" && len(found) > 0 || why != "" && (len(found[readable]) != 1 || !strings.Contains(all, why)) {
+		s.Errorf("found %q, want %q", found, why)
+	}
+}
