@@ -17,10 +17,10 @@ import (
 type AfterPlacing struct {
 	// Call is the call of this step. Its command id must not be that of the checkout's call.
 	Call Call
-	// Pay, if not nil, is recorded. Without an amount it is what the order owes and gift cards do not
-	// pay. Without an id, the
-	// id derives from the call that began the checkout, so two calls that get the same order also
-	// have the same payment. A free order is paid without a transaction.
+	// Pay, if not nil, is recorded. Without an amount it is what the order owes and gift cards do
+	// not pay. Without an id, the id derives from the call that began the checkout, so two calls
+	// that get the same order also have the same payment. A free order is paid without a
+	// transaction.
 	Pay *order.RecordTransaction
 	// Confirm asks for a confirmed order. Beside a payment that has not succeeded, the order stays
 	// pending: at its deadline the money decides.

@@ -106,14 +106,14 @@ func definePrices(ctx context.Context, env Env, id string, goods []stock.Key) er
 			return err
 		}
 	}
-	return known(ctx, env, done.Position)
+	return waitForPrices(ctx, env, done.Position)
 }
 
 // listPart is how many prices are set by one command.
 const listPart = 500
 
-// known waits until the node prices carts with what was recorded up to a position.
-func known(ctx context.Context, env Env, position eventstore.Position) error {
+// waitForPrices waits until the node prices carts with what was recorded up to a position.
+func waitForPrices(ctx context.Context, env Env, position eventstore.Position) error {
 	if env.Service.Prices == nil {
 		return errors.New("the node does not follow prices")
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Abroad is what a shop on a channel of its own has sold: in two currencies, to three countries with
-// their taxes, with shipping by weight, a coupon that runs out, and a gift card.
+// Abroad is what a shop on a channel of its own has sold: in two currencies, to three countries
+// with their taxes, with shipping by weight, a coupon that runs out, and a gift card.
 type Abroad struct {
 	Orders      int64          // placed
 	CouponLimit int64          // how often the coupon can be used
@@ -287,8 +287,8 @@ func (s *abroad) dispute(ctx context.Context) error {
 	return nil
 }
 
-// Sound tells whether the coupon was used exactly as often as it can be, the gift card has paid what
-// it had, and every tax and currency was there.
+// Sound tells whether the coupon was used exactly as often as it can be, the gift card has paid
+// what it had, and every tax and currency was there.
 func (a Abroad) Sound() bool {
 	sum := func(m Money) decimal.Decimal {
 		d, err := decimal.NewFromString(m.Amount)
