@@ -17,10 +17,10 @@ import (
 type AfterPlacing struct {
 	// Call is the call of this step. Its command id must not be that of the checkout's call.
 	Call Call
-	// Pay, if not nil, is recorded. Without an amount it is what the order owes. Without an id, the
-	// id derives from the provider's number for it, or, without one, from the call that began the
-	// checkout: so two calls that get the same order also have the same payment. A free order is
-	// paid without a transaction.
+	// Pay, if not nil, is recorded. Without an amount it is what the order owes and gift cards do
+	// not pay. Without an id, the id derives from the provider's number for it, or, without one,
+	// from the call that began the checkout: so two calls that get the same order also have the
+	// same payment. A free order is paid without a transaction.
 	Pay *order.RecordTransaction
 	// Confirm asks for a confirmed order. Beside a payment that has not succeeded, the order stays
 	// pending: at its deadline the money decides.
@@ -107,9 +107,9 @@ func (a *AfterPlacing) commands(s *Service, begunBy uuid.UUID, owed func() (unit
 // owed is what an order owes after it was placed. If this call placed it, the order is not read.
 func (s *Service) owed(ctx context.Context, id unit.OrderID, placed aggregate.Result[order.Event]) (owed unit.Money, err error) {
 	if !placed.Replayed && len(placed.Events) > 0 && placed.Revision == int64(len(placed.Events))-1 {
-		return folded(placed.Events).Owed(), nil
+		return folded(placed.Events).LeftToPay(), nil
 	}
-	err = s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) { owed = state.Owed() })
+	err = s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) { owed = state.LeftToPay() })
 	return owed, err
 }
 

@@ -41,9 +41,11 @@ func TestBenchMeasuresDaybookAndItsRivalsAndLeavesNothing(t *testing.T) {
 		for _, row := range []string{
 			"append daybook", "append raw inserts of 1,000 rows",
 			"hot-sku daybook", "hot-sku one transaction a command, optimistic retry", "hot-sku UPDATE … WHERE available >= n",
-			"checkout daybook", "checkout daybook, 50 arriving a second", "checkout daybook, with a name, an e-mail and two addresses",
+			"checkout daybook", "checkout daybook, 50 arriving a second",
+			"checkout daybook, with a price list, a promotion, tax and shipping", "checkout daybook, with a name, an e-mail and two addresses",
 			"checkout the same, without access control", "checkout CRUD in one SQL transaction",
-			"checkout CRUD in one SQL transaction, 50 arriving a second", "checkout the same, in clear text",
+			"checkout CRUD in one SQL transaction, 50 arriving a second",
+			"checkout the same, with the prices of the catalogue", "checkout the same, in clear text",
 		} {
 			want = append(want, flush+" "+row)
 		}

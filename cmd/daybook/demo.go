@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"daybook/cmd/daybook/shoppers"
@@ -42,6 +43,7 @@ type demoResult struct {
 	UnitsSold     int64          `json:"units_sold"`
 	Revenue       shoppers.Money `json:"revenue"`
 	Flash         flashResult    `json:"flash_sale"`
+	Abroad        abroadResult   `json:"abroad"`
 	Oversold      int64          `json:"oversold"` // units, of all products
 	Faults        int64          `json:"faults"`   // answers that should not have been
 	Fault         string         `json:"fault,omitempty"`
@@ -54,6 +56,25 @@ type flashResult struct {
 	Attempts  int64   `json:"attempts"`
 	Orders    int64   `json:"orders"`
 	PerSecond float64 `json:"attempts_per_second"`
+}
+
+// abroadResult is what was sold in other currencies, with taxes, a coupon that ran out and a gift
+// card.
+type abroadResult struct {
+	Orders      int64          `json:"orders"`
+	CouponUses  int64          `json:"coupon_uses"`
+	CouponLimit int64          `json:"coupon_limit"`
+	CardIssued  shoppers.Money `json:"gift_card_issued"`
+	CardPaid    shoppers.Money `json:"gift_card_paid"`
+	CardLeft    shoppers.Money `json:"gift_card_left"`
+	Sound       bool           `json:"sound"`
+}
+
+func abroadOf(a *shoppers.Abroad) abroadResult {
+	if a == nil { // the shop closed before
+		return abroadResult{Sound: true}
+	}
+	return abroadResult{a.Orders, a.CouponUses, a.CouponLimit, a.CardIssued, a.CardPaid, a.CardLeft, a.Sound()}
 }
 
 func (c *demoCommand) check(ctx context.Context, _ *program) error {
@@ -142,7 +163,7 @@ func (c *demoCommand) perform(ctx context.Context, s *server, keys []resource.AP
 	}
 	invite(say, s.url, keys)
 	began := time.Now()
-	rush, err := c.business(guarded, client, flash, tally, say)
+	rush, sold, err := c.business(guarded, client, flash, tally, say)
 	// After Ctrl-C the shop closes early, and the books are still verified. If a part of the node
 	// has died, they cannot be verified.
 	if guarded.Err() != nil && ctx.Err() == nil {
@@ -155,6 +176,7 @@ func (c *demoCommand) perform(ctx context.Context, s *server, keys []resource.AP
 		Units: rush.Units, Buyers: rush.Buyers, Attempts: rush.Attempts, Orders: rush.Orders,
 		PerSecond: float64(rush.Attempts) / max(rush.Seconds, 0.001),
 	}}
+	result.Abroad = abroadOf(sold)
 	result.count(tally, available)
 	return result, result.close(ctx, s.node, p.verification(), say)
 }
@@ -214,7 +236,7 @@ All there is: %[1]s/openapi.json, with a key. docs/access.md says what each role
 `
 
 // business runs the shop while it is open, including the flash sale.
-func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, flash shoppers.Product, tally *shoppers.Tally, say io.Writer) (shoppers.Rush, error) {
+func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, flash shoppers.Product, tally *shoppers.Tally, say io.Writer) (rush shoppers.Rush, sold *shoppers.Abroad, err error) {
 	open, closeShop := context.WithCancel(ctx)
 	if c.For > 0 {
 		open, closeShop = context.WithTimeout(ctx, c.For)
@@ -228,11 +250,11 @@ func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, fla
 	defer flashAt.Stop()
 	ticker := time.NewTicker(2 * time.Second)
 	defer ticker.Stop()
-	rush := shoppers.Rush{Units: flash.Opening, Buyers: flashBuyers}
+	rush = shoppers.Rush{Units: flash.Opening, Buyers: flashBuyers}
 	for {
 		select {
 		case <-open.Done():
-			return rush, nil
+			return rush, sold, nil
 		case <-ticker.C:
 			tally.Read(func(t *shoppers.Tally) {
 				fmt.Fprintf(say, "%6d orders  %6d delivered  %4d canceled  %4d returned  %4d refused  %s GBP\n",
@@ -240,11 +262,17 @@ func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, fla
 			})
 		case <-flashAt.C:
 			fmt.Fprintf(say, "Flash sale: %d units of %s, %d buyers at once.\n", flash.Opening, flash.SKU, flashBuyers)
-			var err error
 			if rush, err = shoppers.Flash(ctx, client, flash, flashBuyers, flashAttempts, tally); err != nil {
-				return rush, because(ctx, err)
+				return rush, nil, because(ctx, err)
 			}
 			fmt.Fprintf(say, "Flash sale over: %d orders of %d attempts in %.1f s; %d units were there.\n", rush.Orders, rush.Attempts, rush.Seconds, rush.Units)
+			all, err := shoppers.SellAbroad(ctx, client, strings.TrimPrefix(flash.SKU, "RADIO-"))
+			if err != nil {
+				return rush, nil, because(ctx, err)
+			}
+			sold = &all
+			fmt.Fprintf(say, "Sold abroad: %d orders in %d currencies with %d taxes; the coupon was used %d times of %d; the gift card has paid %s of %s.\n",
+				all.Orders, len(all.Currencies), len(all.Taxes), all.CouponUses, all.CouponLimit, all.CardPaid.Amount, all.CardIssued.Amount)
 		}
 	}
 }

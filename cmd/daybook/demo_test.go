@@ -37,6 +37,9 @@ func TestTheDemoEndsByItselfWithItsBooksInOrderAndLeavesNothing(t *testing.T) {
 	if result.Orders < 200 || result.Oversold != 0 || result.Faults != 0 {
 		t.Errorf("%d orders, %d oversold, %d faults (%s)", result.Orders, result.Oversold, result.Faults, result.Fault)
 	}
+	if a := result.Abroad; !a.Sound || a.CouponUses != 10 || a.CardPaid.Amount != "50.00" || a.CardLeft.Amount != "0.00" {
+		t.Errorf("sold abroad: %+v", a)
+	}
 	if v := result.Verified; v == nil || v.Events == 0 || v.Differences != 0 {
 		t.Errorf("verified: %+v", v)
 	}

@@ -50,7 +50,7 @@ func (r *demoResult) close(ctx context.Context, n *node, cfg verify.Config, prog
 
 // sound tells whether the demo found no fault.
 func (r *demoResult) sound() bool {
-	return r.Oversold == 0 && r.Faults == 0 && r.Verified.Differences == 0 &&
+	return r.Oversold == 0 && r.Faults == 0 && r.Abroad.Sound && r.Verified.Differences == 0 &&
 		(r.Flash.Attempts < flashAttempts || r.Flash.Orders == r.Flash.Units)
 }
 
@@ -68,6 +68,8 @@ func (r *demoResult) table(out io.Writer) error {
 		{"revenue", r.Revenue.Amount + " " + r.Revenue.Currency},
 		{"flash sale", fmt.Sprintf("%d orders of %d units, %d attempts by %d buyers, %.0f/s",
 			r.Flash.Orders, r.Flash.Units, r.Flash.Attempts, r.Flash.Buyers, r.Flash.PerSecond)},
+		{"sold abroad", fmt.Sprintf("%d orders, coupon used %d times of %d, gift card %s paid and %s left of %s",
+			r.Abroad.Orders, r.Abroad.CouponUses, r.Abroad.CouponLimit, r.Abroad.CardPaid.Amount, r.Abroad.CardLeft.Amount, r.Abroad.CardIssued.Amount)},
 		{"oversold", r.Oversold},
 		{"faults", strconv.FormatInt(r.Faults, 10) + " " + r.Fault},
 		{"events in the log", r.Verified.Events},

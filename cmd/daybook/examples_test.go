@@ -28,8 +28,8 @@ import (
 
 // The examples of prices go through the whole program: what the shop sells and how is defined over
 // HTTP, carts are priced and checked out, and each step is a request. Quotes, orders, events and
-// reports are compared with the examples to the cent. In other orders of the same steps, the same is
-// left.
+// reports are compared with the examples to the cent. In other orders of the same steps, the same
+// is left.
 func TestTheExamplesAreRightThroughTheWholeProgram(t *testing.T) {
 	t.Parallel()
 	s := &keyedShop{t: t, database: pgtest.URL(t), keys: map[string]string{}}

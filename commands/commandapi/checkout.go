@@ -49,7 +49,7 @@ type PaymentInput struct {
 	TransactionID string      `json:"transaction_id,omitempty" maxLength:"64"`
 	Type          string      `json:"type,omitempty" enum:"authorize,capture" default:"capture"`
 	State         string      `json:"state,omitempty" enum:"pending,succeeded,failed" default:"succeeded"`
-	Amount        *MoneyInput `json:"amount,omitempty" doc:"By default all that the order owes."`
+	Amount        *MoneyInput `json:"amount,omitempty" doc:"By default all that the order owes, less what gift cards pay."`
 	Provider      string      `json:"provider,omitempty" maxLength:"100"`
 	Reference     string      `json:"reference,omitempty" maxLength:"100" doc:"The provider's own."`
 }

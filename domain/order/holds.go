@@ -92,6 +92,11 @@ func (s *State) openHolds(ref string, moves []HoldMove) {
 	}
 }
 
+// LeftToPay is what is still to be paid, besides what the gift cards of a pending order will pay.
+func (s State) LeftToPay() unit.Money {
+	return floor(s.Owed().Minus(s.Kept()).Minus(s.onGiftCards()))
+}
+
 // onGiftCards is what gift cards will pay when the pending order is confirmed.
 func (s State) onGiftCards() unit.Money {
 	sum := unit.Zero(s.Currency())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"sync/atomic"
 
@@ -56,6 +57,12 @@ func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 		crud.ours = i
 		ours, baselines = append(ours, row), append(baselines, crud)
 	}
+	priced, plain, err := sellPriced(ctx, env, goods)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain[0].ours = len(ours)
+	ours, baselines = append(ours, priced), append(baselines, plain...)
 	if env.OpenPair == nil {
 		return ours, baselines, nil
 	}
@@ -142,7 +149,8 @@ func (s *shop) sellOpenly(ctx context.Context, env Env) (row Row, err error) {
 
 // shop is what the shoppers of checkout can buy, and what they have bought.
 type shop struct {
-	details  string // what the body of a checkout has beside what every order has
+	details  string   // what the body of a checkout has beside what every order has
+	third    *request // sent between the request that fills a cart and the checkout; nil: none
 	goods    []stock.Key
 	sold     []atomic.Int64 // acknowledged units, for each of the goods
 	before   []promised     // units of each of the goods that orders had before
@@ -180,7 +188,7 @@ func (s *shop) sell(ctx context.Context, env Env, rate float64) (Row, error) {
 	run := uuid.NewString()[:8]
 	row, err := daybook(ctx, env, name, load{callers: len(s.shoppers), seconds: env.Seconds, rate: rate, operate: func(ctx context.Context, caller int, n int64) error {
 		lines := fillCart(len(s.goods))
-		if err := buy(ctx, s.shoppers[caller], run+"-"+strconv.FormatInt(n, 10), s.goods, lines[:], s.details); err != nil {
+		if err := buy(ctx, s.shoppers[caller], run+"-"+strconv.FormatInt(n, 10), s.goods, lines[:], s.third, s.details); err != nil {
 			return err
 		}
 		for _, line := range lines {
@@ -233,7 +241,7 @@ func fillCart(among int) [cartLines]line {
 }
 
 // buy takes a cart to a confirmed order.
-func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lines []line, details string) error {
+func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lines []line, third *request, details string) error {
 	body := make([]byte, 0, 256)
 	body = fmt.Appendf(body, `{"cart_id":"c-%s","currency":"GBP","country":"United Kingdom","lines":[`, id)
 	for i, line := range lines {
@@ -244,6 +252,15 @@ func buy(ctx context.Context, shopper *client, id string, goods []stock.Key, lin
 	}
 	if err := shopper.created(ctx, "/v1/carts", "", string(body)+"]}"); err != nil {
 		return err
+	}
+	if third != nil {
+		status, answer, err := shopper.write(ctx, third.method, "/v1/carts/c-"+id+third.path, "", third.body)
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("%s of the cart answers %d %s", third.method, status, answer)
+		}
 	}
 	return shopper.created(ctx, "/v1/carts/c-"+id+"/checkout", "k-"+id, checkoutBody(id, details))
 }

@@ -18,11 +18,13 @@ import (
 type client struct {
 	host string
 	auth string // the header with the API key, as it is sent
-	conn net.Conn
-	in   *bufio.Reader
-	used time.Time // when the connection was last in use
-	out  []byte
-	body []byte
+	// channel is where the shopper buys. Empty: nothing is said about it.
+	channel string
+	conn    net.Conn
+	in      *bufio.Reader
+	used    time.Time // when the connection was last in use
+	out     []byte
+	body    []byte
 
 	position string // of the log, as the last response said
 }
@@ -76,14 +78,22 @@ func closeAll(clients []*client) error {
 // post sends a body. It returns the status and the response's body, which is valid until the next
 // call. key is the Idempotency-Key; empty means none.
 func (c *client) post(ctx context.Context, path, key, body string) (status int, answer []byte, err error) {
-	c.out = fmt.Appendf(c.out[:0], "POST %s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n", path, c.host, c.auth, len(body))
+	return c.write(ctx, http.MethodPost, path, key, body)
+}
+
+// write is post with another method.
+func (c *client) write(ctx context.Context, method, path, key, body string) (status int, answer []byte, err error) {
+	c.out = fmt.Appendf(c.out[:0], "%s %s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n", method, path, c.host, c.auth, len(body))
+	if c.channel != "" {
+		c.out = fmt.Appendf(c.out, "Daybook-Channel: %s\r\n", c.channel)
+	}
 	if key != "" {
 		c.out = fmt.Appendf(c.out, "Idempotency-Key: %s\r\n", key)
 	}
 	c.out = append(c.out, "\r\n"...)
 	c.out = append(c.out, body...)
 	if status, err = c.send(ctx); err != nil {
-		return 0, nil, fmt.Errorf("POST %s: %w", path, err)
+		return 0, nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	return status, c.body, nil
 }

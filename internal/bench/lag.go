@@ -56,7 +56,7 @@ func measureLag(ctx context.Context, env Env, s *shop) ([]Row, error) {
 	whole, err := daybook(ctx, env, "lag", load{callers: len(s.shoppers), seconds: env.Seconds, rate: env.Rate, operate: func(ctx context.Context, caller int, n int64) error {
 		shopper, id := s.shoppers[caller], run+"-"+strconv.FormatInt(n, 10)
 		lines := fillCart(len(s.goods))
-		if err := buy(ctx, shopper, id, s.goods, lines[:], ""); err != nil {
+		if err := buy(ctx, shopper, id, s.goods, lines[:], nil, ""); err != nil {
 			return err
 		}
 		acknowledged := time.Now()

@@ -89,7 +89,7 @@ func (s *shop) visit(ctx context.Context, env Env, urls []string) error {
 				lines = append(lines, line{product: i, units: 1})
 				s.sold[i].Add(1)
 			}
-			err = buy(ctx, visitor[0], fmt.Sprintf("%s-%d-%d", run, node, first), s.goods, lines, "")
+			err = buy(ctx, visitor[0], fmt.Sprintf("%s-%d-%d", run, node, first), s.goods, lines, nil, "")
 		}
 		if err = errors.Join(err, closeAll(visitor)); err != nil {
 			return fmt.Errorf("visit %s: %w", url, err)

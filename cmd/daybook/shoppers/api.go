@@ -58,7 +58,10 @@ func (c *Client) Receive(ctx context.Context, key, sku string, quantity int64) (
 
 // OpenCart opens a cart with its lines and returns its id.
 func (c *Client) OpenCart(ctx context.Context, customer, currency, country string, lines []Line) (string, error) {
-	body := map[string]any{"customer_id": customer, "currency": currency, "country": country, "lines": lines}
+	body := map[string]any{"currency": currency, "country": country, "lines": lines}
+	if customer != "" { // empty: a guest
+		body["customer_id"] = customer
+	}
 	var cart struct {
 		CartID string `json:"cart_id"`
 	}

@@ -24,13 +24,15 @@ type Client struct {
 	base string
 	key  string // its API key
 	http *http.Client
+
+	channel string // where its customers buy
 }
 
 // NewClient speaks to the server at an address such as http://127.0.0.1:8080, with an API key (empty
 // for a server that asks for none), over at most so many connections at once.
 func NewClient(base, key string, connections int) *Client {
 	transport := &http.Transport{MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
-	return &Client{base: strings.TrimSuffix(base, "/"), key: key, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	return &Client{base: strings.TrimSuffix(base, "/"), key: key, channel: "demo", http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
 }
 
 // Close ends the connections that are idle.
@@ -76,7 +78,7 @@ func (c *Client) ask(ctx context.Context, method, path, key string, body, out an
 		return Reply{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Daybook-Channel", "demo")
+	request.Header.Set("Daybook-Channel", c.channel)
 	if c.key != "" {
 		request.Header.Set("Authorization", "Bearer "+c.key)
 	}

@@ -4,6 +4,7 @@
 package pricingtest
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,13 +97,16 @@ func FixedOff(amount string, currency unit.Currency) pricing.Action {
 	return pricing.Action{Type: pricing.FixedOff, Amounts: []unit.Money{Money(amount, currency)}}
 }
 
-// Examples are all examples. Those of payments, 14 and 15, have only their prices here.
+// Examples are all examples.
 func Examples() []Example {
-	incl, excl := pricing.Inclusive, pricing.Exclusive
-	order, item := pricing.OrderClass, pricing.ItemClass
+	return slices.Concat(plainExamples(), mixedExamples(), promotedExamples(), laterExamples(), paidExamples())
+}
+
+// plainExamples are 1 to 3: prices that are finer than the currency, and a discount of the order.
+func plainExamples() []Example {
 	return []Example{
 		{
-			Name: "1", Book: pricing.Book{Entities: Seller(incl, "standard V21 21")},
+			Name: "1", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V21 21")},
 			Cart:   pricing.Cart{Currency: "EUR", Lines: Items("EUR", "A 3 9.99")},
 			Lines:  []string{"A 29.97, tax 5.20 V21"},
 			Totals: "net 24.77, tax 5.20 V21, total 29.97",
@@ -111,8 +115,8 @@ func Examples() []Example {
 			},
 		},
 		{
-			Name: "2", Book: pricing.Book{Entities: Seller(incl, "standard V21 21"), Promotions: []pricing.Promotion{{
-				ID: "TEN", Version: 1, Kind: pricing.Coupon, Class: order, Action: FixedOff("10", "EUR"), Active: true, Codes: []string{"TEN"},
+			Name: "2", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V21 21"), Promotions: []pricing.Promotion{{
+				ID: "TEN", Version: 1, Kind: pricing.Coupon, Class: pricing.OrderClass, Action: FixedOff("10", "EUR"), Active: true, Codes: []string{"TEN"},
 			}}},
 			Cart:   pricing.Cart{Currency: "EUR", Codes: []string{"TEN"}, Lines: Items("EUR", "A 1 19.99", "B 2 5.00", "C 1 33.33")},
 			Lines:  []string{"A 19.99 - 3.16 TEN = 16.83, tax 2.92 V21", "B 10.00 - 1.58 TEN = 8.42, tax 1.46 V21", "C 33.33 - 5.26 TEN = 28.07, tax 4.87 V21"},
@@ -140,10 +144,16 @@ func Examples() []Example {
 				"return A 1: 13.95 -> 55.83", "return A 1: 13.96 -> 41.87", "return A 1: 13.96 -> 27.91", "return A 1: 13.95 -> 13.96", "return A 1: 13.96 -> 0.00",
 			},
 		},
+	}
+}
+
+// mixedExamples are 4 to 6: several taxes, and shipping.
+func mixedExamples() []Example {
+	return []Example{
 		{
 			Name: "4", Book: pricing.Book{
-				Entities: Seller(excl, "standard GST 5", "standard QST 9.975", "basic GST 0"),
-				Methods:  Flat("CAD", "9.95", "standard", excl),
+				Entities: Seller(pricing.Exclusive, "standard GST 5", "standard QST 9.975", "basic GST 0"),
+				Methods:  Flat("CAD", "9.95", "standard", pricing.Exclusive),
 			},
 			Cart:   pricing.Cart{Currency: "CAD", Method: "S", Lines: Items("CAD", "A 3 19.99", "B 1 4.50 basic")},
 			Lines:  []string{"A 59.97, tax 3.00 GST + 5.98 QST", "B 4.50, tax 0.00 GST", "S 9.95, tax 0.50 GST + 0.99 QST"},
@@ -155,9 +165,9 @@ func Examples() []Example {
 		},
 		{
 			Name: "5", Book: pricing.Book{
-				Entities: Seller(incl, "standard V19 19", "books V7 7"), Methods: Flat("EUR", "4.95", "", incl),
+				Entities: Seller(pricing.Inclusive, "standard V19 19", "books V7 7"), Methods: Flat("EUR", "4.95", "", pricing.Inclusive),
 				Promotions: []pricing.Promotion{{
-					ID: "10%", Version: 1, Kind: pricing.Coupon, Class: order, Action: PercentOff("10"), Active: true, Codes: []string{"TEN"},
+					ID: "10%", Version: 1, Kind: pricing.Coupon, Class: pricing.OrderClass, Action: PercentOff("10"), Active: true, Codes: []string{"TEN"},
 				}},
 			},
 			Cart:   pricing.Cart{Currency: "EUR", Method: "S", Codes: []string{"TEN"}, Lines: Items("EUR", "BOOK 2 24.90 books", "LAMP 1 39.95")},
@@ -169,32 +179,38 @@ func Examples() []Example {
 			},
 		},
 		{
-			Name: "6a", Book: pricing.Book{Entities: Seller(incl, "standard V20 20"), Promotions: []pricing.Promotion{Off("20%", order, PercentOff("20"))}},
+			Name: "6a", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V20 20"), Promotions: []pricing.Promotion{Off("20%", pricing.OrderClass, PercentOff("20"))}},
 			Cart:   pricing.Cart{Currency: "EUR", Lines: Items("EUR", "A 1 150.00", "B 1 60.00")},
 			Lines:  []string{"A 150.00 - 30.00 20% = 120.00, tax 20.00 V20", "B 60.00 - 12.00 20% = 48.00, tax 8.00 V20"},
 			Totals: "net 140.00, tax 28.00 V20, total 168.00",
 			Then:   []string{"ship", "return A 1: 120.00 (20.00 V20) -> 48.00", "return B 1: 48.00 (8.00 V20) -> 0.00"},
 		},
 		{
-			Name: "6b", Book: pricing.Book{Promotions: []pricing.Promotion{Off("off", order, FixedOff("15", "EUR"))}, Methods: Flat("EUR", "4.00", "", incl)},
+			Name: "6b", Book: pricing.Book{Promotions: []pricing.Promotion{Off("off", pricing.OrderClass, FixedOff("15", "EUR"))}, Methods: Flat("EUR", "4.00", "", pricing.Inclusive)},
 			Cart:  pricing.Cart{Currency: "EUR", Method: "S", Lines: Items("EUR", "A 2 10.00")},
 			Lines: []string{"A 20.00 - 15.00 off = 5.00", "S 4.00"}, Totals: "net 9.00, total 9.00",
 			Then: []string{"cancel A 1: 2.50 -> 6.50", "cancel A 1: 2.50 -> 4.00", "credit S 1: 4.00 -> 0.00"},
 		},
+	}
+}
+
+// promotedExamples are 7 to 9: price lists and several promotions.
+func promotedExamples() []Example {
+	return []Example{
 		{
 			Name: "7", Book: pricing.Book{
-				Entities: Seller(incl, "standard V21 21"), Methods: FreeAbove(Flat("EUR", "5.95", "standard", incl), "90"),
+				Entities: Seller(pricing.Inclusive, "standard V21 21"), Methods: FreeAbove(Flat("EUR", "5.95", "standard", pricing.Inclusive), "90"),
 				Lists: []pricing.PriceList{
-					{ID: "base", Version: 1, Kind: pricing.Regular, Currency: "EUR", Mode: incl, Active: true, Prices: map[unit.SKU][]pricing.Tier{
+					{ID: "base", Version: 1, Kind: pricing.Regular, Currency: "EUR", Mode: pricing.Inclusive, Active: true, Prices: map[unit.SKU][]pricing.Tier{
 						"A": {{From: 1, Price: Money("12.00", "EUR")}, {From: 10, Price: Money("10.50", "EUR")}},
 					}},
-					{ID: "trade", Version: 1, Kind: pricing.Regular, Currency: "EUR", Mode: incl, Active: true, Groups: []string{"trade"}, Prices: map[unit.SKU][]pricing.Tier{
+					{ID: "trade", Version: 1, Kind: pricing.Regular, Currency: "EUR", Mode: pricing.Inclusive, Active: true, Groups: []string{"trade"}, Prices: map[unit.SKU][]pricing.Tier{
 						"A": {{From: 1, Price: Money("9.80", "EUR")}},
 					}},
 				},
 				Promotions: []pricing.Promotion{
-					Off("15%", item, pricing.Action{Type: pricing.PercentOff, Percent: Percent("15"), Target: pricing.Target{SKUs: []unit.SKU{"A"}}}),
-					{ID: "code", Version: 1, Kind: pricing.Coupon, Class: order, Action: FixedOff("20", "EUR"), Active: true, Codes: []string{"TWENTY"}},
+					Off("15%", pricing.ItemClass, pricing.Action{Type: pricing.PercentOff, Percent: Percent("15"), Target: pricing.Target{SKUs: []unit.SKU{"A"}}}),
+					{ID: "code", Version: 1, Kind: pricing.Coupon, Class: pricing.OrderClass, Action: FixedOff("20", "EUR"), Active: true, Codes: []string{"TWENTY"}},
 				},
 			},
 			Cart:   pricing.Cart{Currency: "EUR", Method: "S", Codes: []string{"TWENTY"}, Lines: Items("EUR", "A 7 12.00", "A 5 12.00")},
@@ -207,8 +223,8 @@ func Examples() []Example {
 		},
 		{
 			Name: "8", Book: pricing.Book{
-				Entities:   Seller(incl, "standard V21 21", "food V9 9"),
-				Promotions: []pricing.Promotion{Off("B2G1", item, pricing.Action{Type: pricing.BuyXGetY, Buy: 2, Get: 1})},
+				Entities:   Seller(pricing.Inclusive, "standard V21 21", "food V9 9"),
+				Promotions: []pricing.Promotion{Off("B2G1", pricing.ItemClass, pricing.Action{Type: pricing.BuyXGetY, Buy: 2, Get: 1})},
 			},
 			Cart:   pricing.Cart{Currency: "EUR", Lines: Items("EUR", "A 2 30.00", "B 1 12.00 food")},
 			Lines:  []string{"A 60.00 - 10.00 B2G1 = 50.00, tax 8.68 V21", "B 12.00 - 2.00 B2G1 = 10.00, tax 0.83 V9"},
@@ -218,7 +234,7 @@ func Examples() []Example {
 			},
 		},
 		{
-			Name: "9", Book: pricing.Book{Entities: Seller(incl, "standard J10 10", "food J8 8"), Promotions: []pricing.Promotion{Off("5%", order, PercentOff("5"))}},
+			Name: "9", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard J10 10", "food J8 8"), Promotions: []pricing.Promotion{Off("5%", pricing.OrderClass, PercentOff("5"))}},
 			Cart:   pricing.Cart{Currency: "JPY", Lines: Items("JPY", "CUP 3 1980", "TEA 2 745 food")},
 			Lines:  []string{"CUP 5940 - 297 5% = 5643, tax 513 J10", "TEA 1490 - 75 5% = 1415, tax 105 J8"},
 			Totals: "net 6440, tax 513 J10 + 105 J8, total 7058",
@@ -227,8 +243,14 @@ func Examples() []Example {
 				"return CUP 1: 1881 (171 J10) -> 4469", "return CUP 2: 3762 (342 J10) -> 707", "return TEA 1: 707 (52 J8) -> 0",
 			},
 		},
+	}
+}
+
+// laterExamples are 10 to 13: other currencies, parcels, price reductions and buyers without tax.
+func laterExamples() []Example {
+	return []Example{
 		{
-			Name: "10", Book: pricing.Book{Entities: Seller(excl, "standard B10 10"), Promotions: []pricing.Promotion{Off("12.5%", item, PercentOff("12.5"))}},
+			Name: "10", Book: pricing.Book{Entities: Seller(pricing.Exclusive, "standard B10 10"), Promotions: []pricing.Promotion{Off("12.5%", pricing.ItemClass, PercentOff("12.5"))}},
 			Cart:   pricing.Cart{Currency: "BHD", Lines: Items("BHD", "A 7 1.2345")},
 			Lines:  []string{"A 8.642 - 1.080 12.5% = 7.562, tax 0.756 B10"},
 			Totals: "net 7.562, tax 0.756 B10, total 8.318",
@@ -237,7 +259,7 @@ func Examples() []Example {
 			},
 		},
 		{
-			Name: "11", Book: pricing.Book{Entities: Seller(excl, "standard V19 19"), Promotions: []pricing.Promotion{Off("2.00", order, FixedOff("2", "EUR"))}},
+			Name: "11", Book: pricing.Book{Entities: Seller(pricing.Exclusive, "standard V19 19"), Promotions: []pricing.Promotion{Off("2.00", pricing.OrderClass, FixedOff("2", "EUR"))}},
 			Cart:   pricing.Cart{Currency: "EUR", Lines: Items("EUR", "A 10 3.335")},
 			Lines:  []string{"A 33.35 - 2.00 2.00 = 31.35, tax 5.96 V19"},
 			Totals: "net 31.35, tax 5.96 V19, total 37.31",
@@ -247,7 +269,7 @@ func Examples() []Example {
 			},
 		},
 		{
-			Name: "12", Book: pricing.Book{Entities: Seller(incl, "standard V19 19", "books V7 7"), Methods: Flat("EUR", "4.90", "standard", incl)},
+			Name: "12", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V19 19", "books V7 7"), Methods: Flat("EUR", "4.90", "standard", pricing.Inclusive)},
 			Cart:   pricing.Cart{Currency: "EUR", Method: "S", Lines: Items("EUR", "A 2 20.00", "B 1 15.00 books")},
 			Lines:  []string{"A 40.00, tax 6.39 V19", "B 15.00, tax 0.98 V7", "S 4.90, tax 0.78 V19"},
 			Totals: "net 51.75, tax 7.17 V19 + 0.98 V7, total 59.90",
@@ -257,7 +279,7 @@ func Examples() []Example {
 			},
 		},
 		{
-			Name: "13", Book: pricing.Book{Entities: Seller(incl, "standard V19 19")},
+			Name: "13", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V19 19")},
 			Cart: pricing.Cart{
 				Currency: "EUR", ShipTo: pricing.Zone{Country: "NL"}, Lines: Items("EUR", "A 1 119.00", "B 3 9.99"),
 				Status: pricing.TaxStatus{Kind: pricing.Business, TaxID: "NL123456789B01", Proof: "vies-1"},
@@ -266,8 +288,14 @@ func Examples() []Example {
 			Totals: "net 125.18, tax 0.00 V19, total 125.18",
 			Then:   []string{"ship", "return B 1: 8.39 -> 116.79", "return B 2: 16.79 -> 100.00"},
 		},
+	}
+}
+
+// paidExamples are those of payments, 14 and 15. They have only their prices here.
+func paidExamples() []Example {
+	return []Example{
 		{
-			Name: "14", Book: pricing.Book{Entities: Seller(incl, "standard V21 21", "food V9 9"), Methods: Flat("EUR", "5.95", "standard", incl)},
+			Name: "14", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V21 21", "food V9 9"), Methods: Flat("EUR", "5.95", "standard", pricing.Inclusive)},
 			Cart:   pricing.Cart{Currency: "EUR", Method: "S", Lines: Items("EUR", "A 2 29.99", "B 1 17.54 food")},
 			Lines:  []string{"A 59.98, tax 10.41 V21", "B 17.54, tax 1.45 V9", "S 5.95, tax 1.03 V21"},
 			Totals: "net 70.58, tax 11.44 V21 + 1.45 V9, total 83.47",
