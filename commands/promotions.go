@@ -90,6 +90,10 @@ func (s *Service) WithdrawCodes(ctx context.Context, call Call, id string, codes
 // the codes. So a precondition of the request is about the promotion, and the promotion knows the
 // command id of the whole request. A request that would change nothing is not recorded.
 func (s *Service) changeCodes(ctx context.Context, call Call, id string, asked promotion.RequestCodes, wanted []coupon.Command) (CodesResult, error) {
+	// Of two equal requests at the same moment, the second changes nothing. On two nodes, both may
+	// be recorded; then no code is given twice all the same.
+	s.changingCodes.Lock()
+	defer s.changingCodes.Unlock()
 	ask := request(call, promotion.Stream(id), []promotion.Command{})
 	first, err := s.promotions.Handle(ctx, ask) // whether it was carried out before
 	if err != nil {

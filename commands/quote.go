@@ -200,7 +200,7 @@ type Expectation struct {
 	// AcceptLower takes a quote that is lower than expected.
 	AcceptLower bool
 	// Unpriced takes the lines as they are: their prices come from the source, and only their sum
-	// is rounded. Imports do so, because they have lines below zero.
+	// is rounded. Imports do so, and carts with lines below zero, which have no quote.
 	Unpriced bool
 }
 
@@ -212,7 +212,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 	if state.Phase != cart.PhaseOpen || len(state.Lines) == 0 {
 		return nil
 	}
-	if ask.Expect.Unpriced {
+	if ask.Expect.Unpriced || belowZero(state) {
 		return nil
 	}
 	details := ask.Details
@@ -241,7 +241,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 			}
 		}
 		return checkout.PriceChanged(nil, changed)
-	case errors.Is(err, pricing.ErrAmount) && len(changed) == 0 && rules.Plain() && !belowZero(state):
+	case errors.Is(err, pricing.ErrAmount) && len(changed) == 0 && rules.Plain():
 		return nil // beyond what can be priced: as before there were quotes, the sum is rounded
 	case err != nil && len(changed) == 0:
 		return err

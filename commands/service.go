@@ -178,7 +178,8 @@ type Service struct {
 	// Payments are the providers that move money. The zero value: only people do.
 	Payments payments.Providers
 	// GuestOrders finds orders of guests. nil: there are none to be found.
-	GuestOrders GuestOrders
+	GuestOrders   GuestOrders
+	changingCodes sync.Mutex // see changeCodes
 	// PastOrders tells who has ordered before. nil: only the uses of promotions for first orders
 	// are known.
 	PastOrders PastOrders

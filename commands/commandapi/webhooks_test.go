@@ -37,8 +37,8 @@ func TestAMessageOfAProvider(t *testing.T) {
 		code                string
 	}{
 		"not signed":           {route, event("o1", "500"), "another secret of the tests", http.StatusForbidden, "webhook-forged"},
-		"of another provider":  {"/v1/payments/webhooks/stripe", event("o1", "500"), secret, http.StatusNotFound, "not-found"},
-		"of a person":          {"/v1/payments/webhooks/manual", event("o1", "500"), secret, http.StatusNotFound, "not-found"},
+		"of another provider":  {"/v1/payments/webhooks/stripe", event("o1", "500"), secret, http.StatusNotFound, "webhook-provider-unknown"},
+		"of a person":          {"/v1/payments/webhooks/manual", event("o1", "500"), secret, http.StatusNotFound, "webhook-provider-unknown"},
 		"about another order":  {route, event("o9", "500"), secret, http.StatusNotFound, "order-not-found"},
 		"about no order":       {route, event("", "500"), secret, http.StatusNotFound, "order-not-found"},
 		"in other words":       {route, event("o1", `"five"`), secret, http.StatusUnprocessableEntity, "webhook-unreadable"},
