@@ -42,7 +42,8 @@ func (a *AfterPlacing) claims() bool {
 }
 
 // claimPayments claims the payments that the commands record for their order. It returns
-// payment.ErrClaimed if another order has one of them. What the order itself refuses is not claimed.
+// payment.ErrClaimed if another order has one of them. What the order itself refuses is not
+// claimed.
 func (s *Service) claimPayments(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, commands []order.Command) error {
 	for _, command := range commands {
 		record, is := command.(order.RecordTransaction)
