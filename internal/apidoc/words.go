@@ -323,8 +323,7 @@ var words = map[string]word{
 	"overlap_seconds":      text("How many seconds the secret before stays good, so that its holder can change over.", 86400),
 	"built_in":             text("true: every shop has the role, and it cannot be changed.", false),
 	"grants":               text("What the role may do, by permission.", nil),
-	"permission":           {about: "The permission.", pattern: `^[a-z-]+[.][a-z_]+$`, example: "orders.ship"},
-	"permission":           {about: "The permission.", pattern: `^[a-z-]+[.][a-z]+$`, example: "orders.ship"},
+	"permission":           {about: "The permission.", pattern: `^[a-z]+[.][a-z]+$`, example: "orders.ship"},
 	"reach":                one("How far the permission goes: own means for what belongs to the key's customer, all means for everything.", "own", "all"),
 
 	// People who sign in.
