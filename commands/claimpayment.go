@@ -36,6 +36,12 @@ func paymentNames(record order.RecordTransaction) (names []string) {
 	return names
 }
 
+// ViewClaim calls read with which order has a payment; see ViewProduct. The stream is that of
+// payment.Stream.
+func (s *Service) ViewClaim(ctx context.Context, stream string, read func(payment.State, int64)) error {
+	return s.claims.View(ctx, stream, read)
+}
+
 // claims tells whether a checkout records a payment that its order has to claim first.
 func (a *AfterPlacing) claims() bool {
 	return a != nil && a.Pay != nil && len(paymentNames(*a.Pay)) > 0

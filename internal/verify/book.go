@@ -18,6 +18,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -37,6 +38,7 @@ type Book struct {
 	definitions map[string]*definition  // by stream
 	stored      map[string]*storedValue // gift cards and credit accounts, by stream
 	uses        map[string]*uses        // of promotions and of customers, by stream
+	payments    map[string]unit.OrderID // the order that has claimed a payment, by stream
 	codes       map[string]string       // the promotion of a code, by stream
 	Carts       map[unit.CartID]*Cart
 	Orders      map[unit.OrderID]*Order
@@ -145,6 +147,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		definitions: map[string]*definition{},
 		stored:      map[string]*storedValue{},
 		uses:        map[string]*uses{},
+		payments:    map[string]unit.OrderID{},
 		codes:       map[string]string{},
 		Carts:       map[unit.CartID]*Cart{},
 		Orders:      map[unit.OrderID]*Order{},
@@ -251,6 +254,7 @@ func (b *Book) foldEvent(e *event) {
 	case cart.Event:
 		b.foldCart(e, unit.CartID(id), value)
 	case order.Event:
+		b.checkPayment(e, unit.OrderID(id), value)
 		b.foldOrder(e, unit.OrderID(id), value)
 	case returns.Event:
 		b.foldReturn(e, unit.ReturnID(id), value)
@@ -270,6 +274,8 @@ func (b *Book) foldEvent(e *event) {
 		b.foldPromotion(e, id, value)
 	case coupon.Event:
 		b.foldCoupon(e, value)
+	case payment.Event:
+		b.foldPayment(e, value)
 	case giftcard.Event:
 		b.reports.bookStored(e.at.In(b.Sales.shop.Location), value)
 		b.foldGiftCard(e, value)

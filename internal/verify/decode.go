@@ -19,6 +19,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -90,6 +91,7 @@ var decoders = map[string]func(eventType string, data []byte) (any, error){
 	promotion.Category:         func(t string, data []byte) (any, error) { return promotion.Decode(t, data) },
 	promotion.CustomerCategory: func(t string, data []byte) (any, error) { return promotion.DecodeCustomer(t, data) },
 	coupon.Category:            func(t string, data []byte) (any, error) { return coupon.Decode(t, data) },
+	payment.Category:           func(t string, data []byte) (any, error) { return payment.Decode(t, data) },
 	giftcard.Category:          func(t string, data []byte) (any, error) { return giftcard.Decode(t, data) },
 }
 

@@ -30,6 +30,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -246,6 +247,19 @@ func addPromotions(ctx context.Context, all map[string]aggregateKind) {
 		begin: func(s *shop) {
 			begin(s)
 			s.must(s.GiveCodes(ctx, callAt(autumn), "theirs", []string{"THEIRS"}))
+		},
+	}
+	claim := payment.Stream("bank", "theirs")
+	all[payment.Category] = aggregateKind{
+		types: payment.Types(), foreignOnly: strings.TrimPrefix(claim, payment.Category+"-"),
+		state: func(s *commands.Service, stream string) (any, int64, error) {
+			return stateOf(ctx, s.ViewClaim, stream)
+		},
+		begin: func(s *shop) {
+			s.checkout("paid", autumn, wantedLine("TRAY", 1))
+			s.must(s.Order(ctx, callAt(autumn), "paid", order.RecordTransaction{
+				TransactionID: "t", Type: order.Capture, State: order.Succeeded, Amount: gbp("0.01"), Provider: "bank", Reference: "theirs",
+			}))
 		},
 	}
 	account := giftcard.AccountID("theirs", "GBP")
