@@ -31,6 +31,7 @@ type Export struct {
 	Accounts   []resource.Customer      `json:"accounts" doc:"The account of the customer, and then those that were merged into it, also with notes, groups and the reason of a block, and what was bought in all."`
 	Keys       []resource.APIKey        `json:"keys" doc:"API keys that reach the things of the customer, without their secrets."`
 	Logins     []resource.Login         `json:"logins" doc:"How the customer signs in."`
+	Credit     []resource.GiftCard      `json:"credit" doc:"The credit accounts of the customer, one for each currency."`
 	Carts      []resource.Cart          `json:"carts" doc:"Carts, with those that the customer filled as a guest and that went into one of them."`
 	Orders     []resource.Order         `json:"orders" doc:"Orders with their payments and parcels."`
 	Kept       []resource.KeptRecord    `json:"kept" doc:"What is kept of the invoices of these orders, because the law wants it, although the customer or the guest was erased."`
@@ -42,7 +43,7 @@ type Export struct {
 
 // holdsNothing tells whether nothing is known about the subject of a whole export.
 func (e *Export) holdsNothing() bool {
-	return e.Next == "" && e.Erasure == nil && len(e.Accounts)+len(e.Keys)+len(e.Logins)+len(e.Carts)+len(e.Orders)+len(e.Returns)+len(e.Documents)+len(e.Events) == 0
+	return e.Next == "" && e.Erasure == nil && len(e.Accounts)+len(e.Keys)+len(e.Logins)+len(e.Credit)+len(e.Carts)+len(e.Orders)+len(e.Returns)+len(e.Documents)+len(e.Events) == 0
 }
 
 // Erasures tells what was erased.
@@ -226,7 +227,7 @@ func (a *api) partOfExport(ctx context.Context, at exportPlace, limit, bytes int
 	}
 	page.SubjectID = subjectStream(owner)
 	page.Accounts, page.Keys, page.Carts = []resource.Customer{}, []resource.APIKey{}, []resource.Cart{}
-	page.Logins = []resource.Login{}
+	page.Logins, page.Credit = []resource.Login{}, []resource.GiftCard{}
 	page.Orders, page.Returns, page.Kept = []resource.Order{}, []resource.Return{}, []resource.KeptRecord{}
 	page.Documents, page.Events = []resource.SalesDocument{}, []any{}
 	if first && a.Erasures != nil {

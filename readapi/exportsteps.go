@@ -9,9 +9,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/domain/access"
+	"daybook/domain/money/giftcard"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
 	"daybook/projections/cartview"
+	"daybook/projections/moneyview"
 	"daybook/projections/orderview"
 	"daybook/projections/query"
 	"daybook/projections/salesview"
@@ -186,6 +188,9 @@ func (a *api) stepsOfCustomer(id string) []exportStep {
 			return a.exportedLogins(ctx, id, after)
 		},
 		func(ctx context.Context, after string) ([]exportedThing, error) {
+			return a.exportedCredit(ctx, id, after)
+		},
+		func(ctx context.Context, after string) ([]exportedThing, error) {
 			rows, err := cartview.List(ctx, a.DB, cartview.Filter{Of: id}, rowsAfter(after, "opened_at"))
 			return things(rows, err, cartview.Listed, "opened_at", func(s cartview.Summary) exportedThing { return a.exportedCart(s, id) })
 		},
@@ -290,6 +295,33 @@ func (e *exporter) addAccount(ctx context.Context, id string) (any, error) {
 		return nil, nil
 	}
 	return shown, nil
+}
+
+// exportedCredit are the credit accounts of a customer, at most one in each currency in which the
+// shop has ever given credit. The place of an account is its currency.
+func (a *api) exportedCredit(ctx context.Context, id, after string) (things []exportedThing, err error) {
+	currencies, err := moneyview.StoredCurrencies(ctx, a.DB)
+	if err != nil {
+		return nil, err
+	}
+	for _, currency := range currencies {
+		if currency <= after {
+			continue
+		}
+		account := giftcard.AccountID(unit.CustomerID(id), unit.Currency(currency))
+		things = append(things, exportedThing{id: string(account), place: currency, stream: giftcard.Stream(account), show: func(ctx context.Context, to *exporter) (any, error) {
+			shown, err := to.History.GiftCard(ctx, string(account), to.Now())
+			if errors.Is(err, query.ErrNotFound) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			to.page.Credit = append(to.page.Credit, shown)
+			return shown, nil
+		}})
+	}
+	return things, nil
 }
 
 // exportedLogins are the logins of a customer. The place of a login is its number.

@@ -136,6 +136,8 @@ func subjectsOf(t *testing.T, events []exportedEvent) map[string]string {
 			holders[e.Subject] = append(holders[e.Subject], now[e.Subject])
 		case e.Type == "order.placed.v1" || e.Type == "return.requested.v1" || e.Type == "return.credit_noted.v1" || category == subject.Category:
 			of[e.Subject] = owner(is)
+		case e.Type == "giftcard.issued.v1":
+			of[e.Subject] = owner(is)
 		case category == "customer":
 			of[e.Subject] = "customer:" + id
 		case e.Type == "shoplogin.signed_up.v1":

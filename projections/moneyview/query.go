@@ -162,6 +162,20 @@ func (r Report) Totals(ctx context.Context, db query.DB, f Filter, by ...Dimensi
 	return rows, nil
 }
 
+// StoredCurrencies are the currencies in which gift cards or credit were ever issued, sorted.
+func StoredCurrencies(ctx context.Context, db query.DB) ([]string, error) {
+	type row struct{ Currency string }
+	rows, err := query.All[row](ctx, db, `SELECT DISTINCT currency FROM read.report_stored_value WHERE kind = 'issued' ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("currencies of gift cards: %w", err)
+	}
+	currencies := make([]string, len(rows))
+	for i, r := range rows {
+		currencies[i] = r.Currency
+	}
+	return currencies, nil
+}
+
 // Bridge says how the money that was kept follows from what was ordered: in a period, or of one
 // order. Each term is a sum of a report.
 type Bridge struct {
