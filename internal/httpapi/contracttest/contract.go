@@ -202,6 +202,7 @@ func parse(text []byte) (*Contract, error) {
 		return nil, fmt.Errorf("the document is no object")
 	}
 	closeObjects(document)
+	visit(document, chooseByName)
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	if err := compiler.AddResource("openapi.json", document); err != nil {
@@ -237,6 +238,40 @@ func closeObjects(document map[string]any) {
 			object["additionalProperties"] = false
 		}
 	})
+}
+
+// chooseByName makes a union with a discriminator compare a value only with the schema that the
+// value names. It means the same, and costs little: a oneOf compares it with all schemas, and there
+// is one for each type of event.
+func chooseByName(union map[string]any) {
+	of, _ := union["oneOf"].([]any)
+	discriminator, _ := union["discriminator"].(map[string]any)
+	mapping, _ := discriminator["mapping"].(map[string]any)
+	name, _ := discriminator["propertyName"].(string)
+	if len(of) == 0 || len(mapping) == 0 {
+		return
+	}
+	has := func(value map[string]any) map[string]any {
+		return map[string]any{"properties": map[string]any{name: value}, "required": []any{name}}
+	}
+	known, chosen, choices := make([]any, 0, len(mapping)), map[string]bool{}, []any(nil)
+	for value, ref := range mapping {
+		ref, _ := ref.(string)
+		known, chosen[ref] = append(known, value), true
+		choices = append(choices, map[string]any{"if": has(map[string]any{"const": value}), "then": map[string]any{"$ref": ref}})
+	}
+	others := slices.DeleteFunc(slices.Clone(of), func(one any) bool {
+		schema, _ := one.(map[string]any)
+		ref, _ := schema["$ref"].(string)
+		return chosen[ref]
+	})
+	rest := any(false) // no other name is allowed
+	if len(others) > 0 {
+		rest = map[string]any{"oneOf": others}
+	}
+	choices = append(choices, map[string]any{"if": has(map[string]any{"enum": known}), "else": rest})
+	delete(union, "oneOf")
+	union["allOf"] = choices
 }
 
 // visit calls do for each object of a document.
