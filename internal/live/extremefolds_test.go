@@ -15,6 +15,7 @@ import (
 	"daybook/domain/money/promotion"
 	"daybook/domain/money/shipping"
 	"daybook/domain/order"
+	"daybook/domain/payment"
 	"daybook/domain/product"
 	"daybook/domain/returns"
 	"daybook/domain/staff"
@@ -40,6 +41,7 @@ var folds = map[string]func(events []any){
 	promotion.Category: foldOf(promotion.Evolve, func(s promotion.State) { s.Spent("GBP") }),
 	coupon.Category:    foldOf(coupon.Evolve, nil),
 	giftcard.Category:  foldOf(giftcard.Evolve, func(s giftcard.State) { s.Available(time.Now()) }),
+	payment.Category:   foldOf(payment.Evolve, nil),
 }
 
 func foldOf[S, E any](evolve func(S, E) S, read func(S)) func([]any) {

@@ -201,7 +201,7 @@ var aggregates = []aggregate{
 	},
 	{
 		payment.Category, payment.Types(), func(t string, d []byte) (any, error) { return payment.Decode(t, d) },
-		"payment.claimed.v1", "", nil,
+		"payment.claimed.v1", "payment.claimed.v1", nil,
 	},
 }
 
