@@ -2,6 +2,7 @@ package readapi_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"daybook/commands"
 	"daybook/commands/aggregate"
+	"daybook/commands/pricebook"
 	"daybook/domain/access"
 	"daybook/domain/cart"
 	"daybook/domain/order"
@@ -40,6 +42,7 @@ const pageOrigin = "https://shop.example"
 type shop struct {
 	*viewtest.Bench
 	service *commands.Service
+	book    *pricebook.Book
 	handler http.Handler
 	stop    chan struct{}
 }
@@ -49,6 +52,9 @@ func open(t *testing.T) *shop {
 	bench := viewtest.New(t, views.All(salesview.Options{})...)
 	s := &shop{Bench: bench, stop: make(chan struct{})}
 	s.service = commands.NewService(bench.Log, commands.DefaultPolicy(), time.Now, aggregate.Options{})
+	s.service.Secrets = commands.NewSecrets([]byte("32 bytes that nobody else knows."))
+	// The service does not price carts by the book, so they have the prices of the products.
+	s.book = pricebook.New(bench.Log, slog.New(slog.DiscardHandler))
 	if err := bench.Runner.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +62,7 @@ func open(t *testing.T) *shop {
 	s.handler, err = httpapi.New(httpapi.Options{Version: "test", PublicHosts: []string{"example.com"}, CORSOrigins: []string{pageOrigin}}, func(api huma.API) {
 		readapi.Register(api, readapi.Config{
 			DB: bench.Pool, Progress: live.Progress{Runner: bench.Runner}, History: live.History{Store: bench.Log},
-			Log: live.Log{Store: bench.Log}, Stop: s.stop,
+			Log: live.Log{Store: bench.Log}, Stop: s.stop, Definitions: live.Definitions{Book: s.book},
 			SharedList: func(string) (readapi.SharedList, bool) { // each token is one of this list
 				return readapi.SharedList{CustomerID: "jane", ListID: "w-1", Share: 1}, true
 			},

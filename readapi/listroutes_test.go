@@ -20,6 +20,13 @@ var unsorted = map[string]string{
 	"list-processes": "open work is in memory, and parked work is read by id",
 	"list-keys":      "keys are in memory, by id",
 	"list-staff":     "people are in memory, by id",
+
+	"list-price-lists":      "definitions are in memory, by id",
+	"list-shipping-methods": "definitions are in memory, by id",
+	"list-legal-entities":   "definitions are in memory, by id",
+	"list-promotions":       "definitions are in memory, by id",
+	"list-list-prices":      "definitions are in memory, and their prices are by SKU",
+	"list-codes":            "definitions are in memory, and their codes are in alphabetical order",
 }
 
 // parameter is a query parameter of an operation.
@@ -61,7 +68,7 @@ func (p parameter) chooses() bool {
 func TestEveryListCountsAndTakesTwoValuesPerFilter(t *testing.T) {
 	t.Parallel()
 	s := filled(t)
-	path := strings.NewReplacer("{sku}", "MUG", "{location}", "main", "{customer_id}", "ann")
+	path := strings.NewReplacer("{sku}", "MUG", "{location}", "main", "{customer_id}", "ann", "{price_list_id}", "base", "{promotion_id}", "spring")
 	lists, filters, compared := 0, 0, 0
 	paths, _ := s.get("/openapi.json").value("paths").(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(paths)) {

@@ -29,6 +29,7 @@ func filled(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.define()
 	for _, path := range []string{"/v1/products", "/v1/orders", "/v1/carts", "/v1/stock"} {
 		if got := s.at(placed.Position, path+"?limit=1"); got.status != 200 {
 			t.Fatal(got.text)

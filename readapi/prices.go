@@ -29,9 +29,9 @@ type Definitions interface {
 	Promotions() []resource.Promotion
 	Codes(promotion string) (codes []string, found bool)
 	// Prices are those of a price list whose SKUs come after a given one, sorted by SKU, and at
-	// most limit of them. Only SKUs that begin with prefix are among them. found is false if there
-	// is no such list.
-	Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, found bool)
+	// most limit of them. Only SKUs that begin with prefix are among them. count is how many
+	// there are on all pages. found is false if there is no such list.
+	Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, count int, found bool)
 }
 
 // definitions stands for Definitions in the list of views that a route reads.
@@ -74,7 +74,7 @@ func pageOf[B any](in *listDefinitionsInput, all []B, id, status func(B) string)
 	all = slices.DeleteFunc(all, func(b B) bool { return !in.chooses(status(b)) })
 	list := query.List[B]{Items: []B{}}
 	if in.Count {
-		list.Count = &query.Count{Value: int64(len(all)), Exact: true}
+		list.Count = countOf(len(all))
 	}
 	all = slices.DeleteFunc(all, func(b B) bool { return id(b) <= in.Cursor })
 	list.Items = append(list.Items, all[:min(in.Limit, len(all))]...)
@@ -82,6 +82,11 @@ func pageOf[B any](in *listDefinitionsInput, all []B, id, status func(B) string)
 		list.Next = id(list.Items[in.Limit-1])
 	}
 	return list
+}
+
+// countOf is the count of n things that are in memory, as lists of a database tell it.
+func countOf(n int) *query.Count {
+	return &query.Count{Value: int64(min(n, query.MaxCount)), Exact: n <= query.MaxCount}
 }
 
 // oneOf returns the thing with an id, or query.ErrNotFound.
@@ -128,6 +133,7 @@ func (a *api) giftCard(ctx context.Context, in *giftCardInput) (resource.GiftCar
 type listCodesInput struct {
 	Reading
 	Paging
+	Counting
 	PromotionID string `path:"promotion_id" maxLength:"64"`
 }
 
@@ -141,6 +147,9 @@ func (a *api) codes(_ context.Context, in *listCodesInput) (query.List[resource.
 		from++
 	}
 	list := query.List[resource.CouponCode]{Items: []resource.CouponCode{}}
+	if in.Count {
+		list.Count = countOf(len(all))
+	}
 	for _, code := range all[from:min(from+in.Limit, len(all))] {
 		list.Items = append(list.Items, resource.CouponCode{Code: code})
 	}
@@ -166,16 +175,20 @@ func (a *api) priceList(_ context.Context, in *priceListInput) (resource.PriceLi
 type listPricesInput struct {
 	Reading
 	Paging
+	Counting
 	PriceListID string `path:"price_list_id" maxLength:"64"`
 	Prefix      string `query:"sku_prefix" maxLength:"64" doc:"Only SKUs that begin with it."`
 }
 
 func (a *api) listPrices(_ context.Context, in *listPricesInput) (query.List[resource.ListPrice], error) {
-	found, exists := a.Definitions.Prices(in.PriceListID, in.Cursor, strings.ToUpper(in.Prefix), in.Limit+1)
+	found, count, exists := a.Definitions.Prices(in.PriceListID, in.Cursor, strings.ToUpper(in.Prefix), in.Limit+1)
 	if !exists {
 		return query.List[resource.ListPrice]{}, query.ErrNotFound
 	}
 	list := query.List[resource.ListPrice]{Items: append([]resource.ListPrice{}, found[:min(in.Limit, len(found))]...)}
+	if in.Count {
+		list.Count = countOf(count)
+	}
 	if len(found) > in.Limit {
 		list.Next = list.Items[in.Limit-1].SKU
 	}
@@ -219,6 +232,6 @@ func (noDefinitions) PriceLists() []resource.PriceList           { return nil }
 func (noDefinitions) ShippingMethods() []resource.ShippingMethod { return nil }
 func (noDefinitions) LegalEntities() []resource.LegalEntity      { return nil }
 
-func (noDefinitions) Prices(string, string, string, int) ([]resource.ListPrice, bool) {
-	return nil, false
+func (noDefinitions) Prices(string, string, string, int) ([]resource.ListPrice, int, bool) {
+	return nil, 0, false
 }

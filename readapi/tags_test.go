@@ -24,10 +24,12 @@ func (s *shop) taggedReads() map[string]string {
 		customer.MakeWishList{ListID: "w-1", Name: "Birthday"}, customer.SetWish{ListID: "w-1", SKU: "MUG", Quantity: 1}, customer.ShareWishList{ListID: "w-1"}); err != nil {
 		s.Fatal(err)
 	}
+	card := s.define()
 	s.at(written, "/v1/orders/o-1")
 	s.untilReady()
 	s.CaughtUp()
-	names := strings.NewReplacer("{order_id}", "o-1", "{cart_id}", "cart-of-o-1", "{sku}", "MUG", "{location}", "main", "{customer_id}", "jane", "{stream}", "order-o-1", "{code}", "stock-insufficient")
+	names := strings.NewReplacer("{order_id}", "o-1", "{cart_id}", "cart-of-o-1", "{sku}", "MUG", "{location}", "main", "{customer_id}", "jane", "{stream}", "order-o-1", "{code}", "stock-insufficient",
+		"{price_list_id}", "base", "{method_id}", "post", "{entity_id}", "seller", "{promotion_id}", "spring", "{gift_card_id}", string(card))
 	reads := make(map[string]string)
 	paths, _ := s.get("/openapi.json").value("paths").(map[string]any)
 	for path, methods := range paths {

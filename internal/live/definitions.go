@@ -80,16 +80,19 @@ func shown[S, B any](held []pricebook.Definition[S], show func(S, int64) B, id f
 }
 
 // Prices implements readapi.Definitions.
-func (d Definitions) Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, found bool) {
+func (d Definitions) Prices(list, after, prefix string, limit int) (prices []resource.ListPrice, count int, found bool) {
 	lists := d.Book.Edition().Lists
 	i := slices.IndexFunc(lists, func(held pricebook.Definition[pricelist.State]) bool { return held.ID == list && held.State.ID != "" })
 	if i < 0 {
-		return nil, false
+		return nil, 0, false
 	}
 	of := lists[i].State.Prices
 	var skus []unit.SKU
 	for sku := range maps.Keys(of) {
-		if string(sku) > after && strings.HasPrefix(string(sku), prefix) {
+		if !strings.HasPrefix(string(sku), prefix) {
+			continue
+		}
+		if count++; string(sku) > after {
 			skus = append(skus, sku)
 		}
 	}
@@ -97,5 +100,5 @@ func (d Definitions) Prices(list, after, prefix string, limit int) (prices []res
 	for _, sku := range skus[:min(limit, len(skus))] {
 		prices = append(prices, resource.ListPriceOf(sku, of[sku]))
 	}
-	return prices, true
+	return prices, count, true
 }
