@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"daybook/domain/access"
-	"daybook/domain/money/giftcard"
 	"daybook/domain/unit"
 	"daybook/internal/problem"
 	"daybook/projections/cartview"
@@ -300,17 +299,16 @@ func (e *exporter) addAccount(ctx context.Context, id string) (any, error) {
 // exportedCredit are the credit accounts of a customer, at most one in each currency in which the
 // shop has ever given credit. The place of an account is its currency.
 func (a *api) exportedCredit(ctx context.Context, id, after string) (things []exportedThing, err error) {
-	currencies, err := moneyview.StoredCurrencies(ctx, a.DB)
+	accounts, err := moneyview.CreditAccounts(ctx, a.DB, unit.CustomerID(id))
 	if err != nil {
 		return nil, err
 	}
-	for _, currency := range currencies {
-		if currency <= after {
+	for _, account := range accounts {
+		if account.Currency <= after {
 			continue
 		}
-		account := giftcard.AccountID(unit.CustomerID(id), unit.Currency(currency))
-		things = append(things, exportedThing{id: string(account), place: currency, stream: giftcard.Stream(account), show: func(ctx context.Context, to *exporter) (any, error) {
-			shown, err := to.History.GiftCard(ctx, string(account), to.Now())
+		things = append(things, exportedThing{id: account.ID, place: account.Currency, stream: account.Stream, show: func(ctx context.Context, to *exporter) (any, error) {
+			shown, err := to.History.GiftCard(ctx, account.ID, to.Now())
 			if errors.Is(err, query.ErrNotFound) {
 				return nil, nil
 			}

@@ -142,6 +142,13 @@ func (s *privateShop) tellOf(customer string) (finish func()) {
 	}
 }
 
+// tellingProvider are the flags for a provider of payments that is asked nothing, and that tells
+// something.
+func tellingProvider(t *testing.T) []string {
+	t.Helper()
+	return []string{"--payments", "simulated", "--payments-url", "http://127.0.0.1:1", "--payments-secret-file", secretFile(t, providerSecret)}
+}
+
 // moneyOf writes the sealed texts about the money of an order. Some of them come from a provider.
 func (s *privateShop) moneyOf(customer string) {
 	s.t.Helper()
@@ -299,8 +306,7 @@ func TestErasingLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	mails := openMailServer(t)
-	// Nothing is asked of the provider, and it tells something.
-	provider := []string{"--payments", "simulated", "--payments-url", "http://127.0.0.1:1", "--payments-secret-file", secretFile(t, providerSecret)}
+	provider := tellingProvider(t)
 	running := serve(t, append(append(withMail(mails), provider...), "--data", dir)...)
 	s := &privateShop{&keyedShop{t: t, running: running}, keyOf(running.url)}
 	second := serve(t, append(provider, "--database-url", socketURL(dir))...)

@@ -293,9 +293,10 @@ func (w *withheldShop) becameOf(t *testing.T, guest, customer string) bool {
 // they see personal data. The program's log says who has exported whom.
 func TestCustomersExportTheirData(t *testing.T) {
 	t.Parallel()
-	s := &privateShop{openKeyed(t, "--master-key-file", writeMasterKey(t)), ""}
+	s := &privateShop{openKeyed(t, append(tellingProvider(t), "--master-key-file", writeMasterKey(t))...), ""}
 	s.admin = s.keys["admin"]
 	s.tellOf(carol)()
+	s.moneyOf(carol)
 	s.tellOf("dave")()
 	s.must(s.admin, http.MethodPost, "/v1/customers/carol/notes", `{"text":"<script>alert(1)</script> & \"more\""}`)
 	s.must(s.admin, http.MethodPost, "/v1/customers/carol/consents", `{"purpose":"terms","version":"7","given":true}`)

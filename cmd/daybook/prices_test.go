@@ -23,7 +23,7 @@ func TestPricesAreManagedOverHTTP(t *testing.T) {
 		}
 	}
 	s.must(admin, http.MethodPut, "/v1/legal-entities/nl", taxes)
-	if status, text := s.ask(manager, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","tax_class":"toys"}`); status != http.StatusNotFound || !strings.Contains(text, "tax-class-unknown") {
+	if status, text := s.ask(manager, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","tax_class":"toys"}`); status != http.StatusConflict || !strings.Contains(text, "tax-class-unknown") {
 		t.Errorf("a tax class that does not exist: %d %s", status, text)
 	}
 	s.must(manager, http.MethodPut, "/v1/products/MUG", `{"title":"Mug","tax_class":"standard","weight_grams":350,"prices":[{"amount":"10.00","currency":"EUR"}]}`)

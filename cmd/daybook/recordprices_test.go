@@ -9,7 +9,7 @@ import (
 // sell without them.
 const onlyAt = "fair"
 
-// prices leaves the rules of prices in every state, and sells goods that have been priced with them.
+// prices leaves the rules of prices in every state, and sells goods that they have priced.
 func (s *storyteller) prices() {
 	s.do(http.MethodPut, "/products/cup", object{"title": "Cup", "prices": []object{gbp("7.50")}})
 	s.post("/stock/cup/main/receipts", object{"quantity": 9})

@@ -265,7 +265,7 @@ func (s State) refundOfEnd(cause RefundCause, of unit.TransactionID, events ...E
 	}
 	amount := after.ToReturn()
 	if of != "" {
-		amount = lesser(amount, after.Refundable(of))
+		amount = lesser(amount, lesser(after.Refundable(of), after.Refundable("")))
 	}
 	if amount.Sign() <= 0 {
 		return events

@@ -9,6 +9,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"daybook/domain/money/giftcard"
+	"daybook/domain/unit"
 	"daybook/projections/query"
 )
 
@@ -162,18 +164,23 @@ func (r Report) Totals(ctx context.Context, db query.DB, f Filter, by ...Dimensi
 	return rows, nil
 }
 
-// StoredCurrencies are the currencies in which gift cards or credit were ever issued, sorted.
-func StoredCurrencies(ctx context.Context, db query.DB) ([]string, error) {
+// CreditAccount is an account that a customer may have.
+type CreditAccount struct{ ID, Stream, Currency string }
+
+// CreditAccounts are all credit accounts that a customer can have, sorted by their currency: one in
+// each currency in which gift cards or credit were ever issued. Most of them have never begun.
+func CreditAccounts(ctx context.Context, db query.DB, of unit.CustomerID) ([]CreditAccount, error) {
 	type row struct{ Currency string }
 	rows, err := query.All[row](ctx, db, `SELECT DISTINCT currency FROM read.report_stored_value WHERE kind = 'issued' ORDER BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("currencies of gift cards: %w", err)
 	}
-	currencies := make([]string, len(rows))
+	accounts := make([]CreditAccount, len(rows))
 	for i, r := range rows {
-		currencies[i] = r.Currency
+		id := giftcard.AccountID(of, unit.Currency(r.Currency))
+		accounts[i] = CreditAccount{ID: string(id), Stream: giftcard.Stream(id), Currency: r.Currency}
 	}
-	return currencies, nil
+	return accounts, nil
 }
 
 // Bridge says how the money that was kept follows from what was ordered: in a period, or of one

@@ -254,10 +254,10 @@ func chooseByName(union map[string]any) {
 	has := func(value map[string]any) map[string]any {
 		return map[string]any{"properties": map[string]any{name: value}, "required": []any{name}}
 	}
-	known, chosen, choices := make([]any, 0, len(mapping)), map[string]bool{}, []any(nil)
+	names, chosen, choices := make([]any, 0, len(mapping)), map[string]bool{}, []any(nil)
 	for value, ref := range mapping {
 		ref, _ := ref.(string)
-		known, chosen[ref] = append(known, value), true
+		names, chosen[ref] = append(names, value), true
 		choices = append(choices, map[string]any{"if": has(map[string]any{"const": value}), "then": map[string]any{"$ref": ref}})
 	}
 	others := slices.DeleteFunc(slices.Clone(of), func(one any) bool {
@@ -269,7 +269,7 @@ func chooseByName(union map[string]any) {
 	if len(others) > 0 {
 		rest = map[string]any{"oneOf": others}
 	}
-	choices = append(choices, map[string]any{"if": has(map[string]any{"enum": known}), "else": rest})
+	choices = append(choices, map[string]any{"if": has(map[string]any{"enum": names}), "else": rest})
 	delete(union, "oneOf")
 	union["allOf"] = choices
 }
