@@ -643,6 +643,7 @@ var words = map[string]word{
 	"part_id":                          id("The part of the refund. It is the id of a pending transaction, too.", "part-1"),
 	"credit_id":                        id("The credit.", "credit-1"),
 	"OrderRefundRequested.parts":       text("To which payments it goes.", nil),
+	"RefundPartInput.payment":          id("The transaction id of the capture that it goes back to.", "pay-1"),
 	"EventRefundPart.payment":          id("The capture that the part goes back to.", "pay-1"),
 	"unplaced":                         text("What fits no payment, and has to be paid out in another way.", nil),
 	"unexplained":                      text("How much of the refund was more than what was to be given back. Somebody has to say what it was.", nil),
