@@ -362,6 +362,7 @@ func TestHoldsFollowTheirOrderWhereverADriverDies(t *testing.T) {
 				// What the node had begun can go on: the same end, by a node that lives.
 				if after.OrderState("o").Status == order.StatusPending {
 					after.Must(end(after))
+					recoverFrom(t, after) // it gives the money of refunds back
 					holdsAgree(t, after, id)
 				}
 			}
@@ -390,8 +391,11 @@ func holdsAgree(t *testing.T, s *shop, id giftcard.ID) {
 	case order.StatusConfirmed, order.StatusCompleted:
 		want = "0 held, 1 committed; card: 0 held, balance 0.00 GBP; order has 4.00 GBP"
 	case order.StatusCanceled:
-		if now.Captured().Sign() > 0 { // it was confirmed before, so the card's money is given back as a refund
-			want = "0 held, 0 committed; card: 0 held, balance 0.00 GBP; order has 4.00 GBP"
+		if now.Captured().Sign() > 0 { // it was confirmed before, so a refund has put the money back on the card
+			want = "0 held, 0 committed; card: 0 held, balance 4.00 GBP; order has 4.00 GBP"
+			if refunded := now.Returned(); !refunded.Equal(gbp("4")) {
+				t.Fatalf("the order has refunded %s of the card's 4.00 GBP: %+v", refunded, now.Refunds)
+			}
 		}
 	case order.StatusExpired, "":
 	}

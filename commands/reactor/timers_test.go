@@ -93,7 +93,7 @@ func TestTwoTimersOfAKindThatDifferInOnePartBothFire(t *testing.T) {
 		var paid []order.Command
 		for _, reference := range payments {
 			amount := s.OrderState(id).Owed()
-			paid = append(paid, order.RecordTransaction{TransactionID: unit.TransactionID(reference), Type: order.Capture, State: order.Succeeded, Amount: amount, Provider: "bank", Reference: reference})
+			paid = append(paid, order.RecordTransaction{TransactionID: unit.TransactionID(reference), Type: order.Capture, State: order.Succeeded, Amount: amount, Provider: "bank", Reference: reference + " of " + string(id)})
 		}
 		if _, err := s.Order(t.Context(), shoptest.NewCall(), id, append(paid, order.Cancel{})...); err != nil {
 			t.Fatal(err)

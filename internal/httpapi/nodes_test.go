@@ -51,6 +51,9 @@ func openDatabase(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
+// secretsOfNodes makes the codes of gift cards.
+var secretsOfNodes = commands.NewSecrets([]byte("32 bytes that nobody else knows."))
+
 func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -60,7 +63,7 @@ func openNode(t *testing.T, pool *pgxpool.Pool) *node {
 	}
 	service := commands.NewService(store, commands.DefaultPolicy(), time.Now, aggregate.Options{})
 	book := pricebook.New(store, log)
-	service.Prices = book
+	service.Prices, service.Secrets = book, secretsOfNodes
 	answers := commandspg.NewAnswers(pool, log)
 	runner, err := projections.New(projections.Config{Store: store, Pool: pool, Views: views.All(salesview.Options{}), Log: log})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"daybook/domain/money/giftcard"
 	"daybook/domain/unit"
 	"daybook/internal/resource"
 )
@@ -409,6 +410,53 @@ func (s *story) ofPrices() {
 	entity("DELETE", "")
 }
 
+// ofPromotions defines a coupon, puts it on a cart, and ends it.
+func (s *story) ofPromotions() {
+	s.Helper()
+	const at = "/v1/promotions/spring"
+	promotion := func(method, path, body string) {
+		s.Helper()
+		s.do(method, "/v1/promotions/{promotion_id}", path, body, "", at, resource.Promotion{})
+	}
+	promotion("PUT", at, `{"title":"Spring","kind":"coupon","class":"order","active":true,"action":{"type":"percent_off","percent":"10.50","target":{"skus":["mug"]}},"conditions":{"min_subtotal":[{"amount":"2.0","currency":"GBP"}],"countries":["gb"],"days":[1,2]},"limits":{"uses":100,"uses_per_customer":1,"budget":{"amount":"500","currency":"GBP"}},"valid_until":"2046-01-31T13:00:00.123456789+01:00"}`)
+	s.ran["POST /v1/promotions/{promotion_id}/codes"], s.ran["POST /v1/promotions/{promotion_id}/withdraw-codes"] = true, true
+	s.must("POST", at+"/codes", `{"codes":["spring-10","SPRING-20"]}`)
+	s.must("POST", at+"/withdraw-codes", `{"codes":["SPRING-20"]}`)
+	s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"couponed","currency":"GBP","lines":[{"sku":"mug","quantity":1}]}`, "", "/v1/carts/couponed", resource.Cart{})
+	s.cart("PUT", "/coupons/{code}", "couponed", "/coupons/spring-10", "")
+	s.cart("PUT", "/shipping", "couponed", "/shipping", `{"method_id":"parcel"}`)
+	s.ran["POST /v1/carts/{cart_id}/quote"] = true
+	s.must("POST", "/v1/carts/couponed/quote", "")
+	s.cart("DELETE", "/coupons/{code}", "couponed", "/coupons/SPRING10", "")
+	promotion("DELETE", at+"?reason=over", "")
+}
+
+// ofGiftCards gives credit to a customer, sells a gift card, and ends both.
+func (s *story) ofGiftCards() {
+	s.Helper()
+	card := func(rest, id, path, body, member string) {
+		s.Helper()
+		s.do("POST", "/v1/gift-cards"+rest, "/v1/gift-cards"+path, body, member, "/v1/gift-cards/"+id, resource.GiftCard{})
+	}
+	credit := string(giftcard.AccountID("ann", "GBP"))
+	card("", credit, "", `{"amount":{"amount":"2.5","currency":"GBP"},"customer_id":"ann","reason":"late"}`, "gift_card")
+	s.product("PUT", "", "voucher", `{"title":"Voucher","kind":"service","gift_card":true,"prices":[{"amount":"25","currency":"GBP"}]}`)
+	s.do("POST", "/v1/carts", "/v1/carts", `{"cart_id":"gifts","currency":"GBP","lines":[{"sku":"voucher","quantity":1}]}`, "", "/v1/carts/gifts", resource.Cart{})
+	s.do("POST", "/v1/carts/{cart_id}/checkout", "/v1/carts/gifts/checkout", `{"order_id":"gifts","payment":{"transaction_id":"p-7"},"confirm":true}`, "order", "/v1/orders/gifts", resource.Order{})
+	code := secretsOfNodes.Code("sold", "gifts", "1", "1")
+	sold, _ := secretsOfNodes.Card(code)
+	card("/{gift_card_id}/code", string(sold), "/"+string(sold)+"/code", "", "gift_card")
+	s.ran["POST /v1/gift-cards/find"] = true
+	found := s.must("POST", "/v1/gift-cards/find", `{"code":"`+code+`"}`)
+	shown := s.must("GET", "/v1/gift-cards/"+string(sold), "")
+	if got := s.withoutReadsOnly(shown.text, resource.GiftCard{}); strings.TrimSpace(found.text) != string(got) {
+		s.Errorf("the card is found as\n%s\nand shown as\n%s", found.text, got)
+	}
+	for _, id := range []string{credit, string(sold)} {
+		card("/{gift_card_id}/disable", id, "/"+id+"/disable", `{"reason":"a mistake"}`, "")
+	}
+}
+
 // Every command answers with the same members, forms and values as a read at the command's
 // position.
 func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
@@ -421,9 +469,11 @@ func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 	s.product("DELETE", "", "old", "")
 
 	s.ofPrices()
+	s.ofPromotions()
 	s.ofStock()
 	s.ofCarts()
 	s.ofOrders()
+	s.ofGiftCards()
 	s.ofReturns()
 	s.ofCustomers()
 
@@ -433,9 +483,9 @@ func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 	doc := document(t)
 	writes(doc, func(id, method, path string, _ map[string]any) {
 		// This server has no reactor, so it parks no work. It has no keyring, so it lists no API
-		// keys and roles. Nobody has signed in, and it has no keys of personal texts; see
+		// keys and roles. It has no provider of payments. Nobody has signed in, and it has no keys of personal texts; see
 		// cmd/daybook.
-		beside := id == "erase-subject" || id == "erase-customer" || strings.HasPrefix(path, "/v1/auth/") || strings.HasPrefix(path, "/v1/staff") || strings.HasSuffix(id, "-process") || strings.HasSuffix(id, "-key") || strings.HasSuffix(id, "-role")
+		beside := id == "erase-subject" || id == "receive-webhook" || id == "erase-customer" || strings.HasPrefix(path, "/v1/auth/") || strings.HasPrefix(path, "/v1/staff") || strings.HasSuffix(id, "-process") || strings.HasSuffix(id, "-key") || strings.HasSuffix(id, "-role")
 		if !s.ran[strings.ToUpper(method)+" "+path] && !beside {
 			t.Errorf("the story does not run %s (%s %s)", id, method, path)
 		}

@@ -148,6 +148,7 @@ var ruled = map[string]string{
 	"currency":                  "is a code of ISO 4217",
 	"deallocate-stock #/reason": "must be given with force", "extend-reservation #/reason": "must be given with force",
 	"erase-subject #/customer_id":                   "stands without cart_id",
+	"settle-refund #/code":                          "is one line, of a part that failed",
 	"invite-staff #/name":                           "is one line",
 	"invite-staff #/email":                          "is an e-mail address",
 	"add-address #/lines/0":                         "is one line",

@@ -7,13 +7,14 @@ import (
 )
 
 // Plain tells whether the quote says nothing that the lines do not say: each line costs its price
-// times its units, rounded. An order then does not keep the quote.
+// times its units, rounded. An order then does not keep the quote. A quote with a gift card is not
+// plain, because the order issues the cards that its quote names.
 func (q Quote) Plain() bool {
 	if q.Entity != "" || len(q.Charges) > 0 || len(q.Taxes) > 0 || q.Status != nil || len(q.Groups) > 0 {
 		return false
 	}
 	return !slices.ContainsFunc(q.Lines, func(l PricedLine) bool {
-		return len(l.Adjustments) > 0 || l.PriceList != "" || l.Override != nil && l.Override.Reason != ""
+		return l.GiftCard || len(l.Adjustments) > 0 || l.PriceList != "" || l.Override != nil && l.Override.Reason != ""
 	})
 }
 
