@@ -62,14 +62,14 @@ func (s Secrets) Code(parts ...string) string {
 // card can have such a code.
 func (s Secrets) Card(code string) (id giftcard.ID, ok bool) {
 	folded := strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ' || r == '-' || r == '\t':
+		switch r {
+		case ' ', '-', '\t':
 			return -1
-		case r == 'O' || r == 'o':
+		case 'O', 'o':
 			return '0'
-		case r == 'I' || r == 'i' || r == 'L' || r == 'l':
+		case 'I', 'i', 'L', 'l':
 			return '1'
-		case r == 'U' || r == 'u':
+		case 'U', 'u':
 			return 'V'
 		}
 		return r

@@ -83,7 +83,7 @@ func (s *Service) limitTransactions(ctx context.Context, call Call, id unit.Orde
 
 // limitedInCurrency tells whether a command has a limit in the currency of its order.
 func limitedInCurrency(command order.Command) bool {
-	switch command.(type) {
+	switch any(command).(type) { // most commands have no limit
 	case order.SettleTransaction, order.RequestRefund, order.SubmitRefund, order.SettleRefund, order.ExplainRefund, order.WriteOff, order.Extend:
 		return true
 	}
@@ -92,7 +92,7 @@ func limitedInCurrency(command order.Command) bool {
 
 func (s *Service) limit(who access.Principal, command order.Command, currency unit.Currency) order.Command {
 	refunds := s.policy.refundLimit(who, currency)
-	switch command := command.(type) {
+	switch command := any(command).(type) { // most commands have no limit
 	case order.SettleTransaction:
 		command.Limit = refunds
 		return command

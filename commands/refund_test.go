@@ -72,8 +72,11 @@ func openBank(t *testing.T) *bank {
 	server := httptest.NewServer(b.Provider)
 	t.Cleanup(server.Close)
 	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- b.Run(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = b.Run(ctx) // it ends with ctx
+	}()
 	t.Cleanup(func() { stop(); <-ended })
 	b.url = server.URL
 	var err error

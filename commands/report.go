@@ -74,10 +74,24 @@ func (s *Service) recordReported(ctx context.Context, meta eventstore.Metadata, 
 	return aggregate.ErrOverloaded
 }
 
+// standsAs is the state of a transaction that a provider reports; empty if it is not known.
+func standsAs(reported payments.State) order.TransactionState {
+	switch reported {
+	case payments.Pending:
+		return order.Pending
+	case payments.Succeeded:
+		return order.Succeeded
+	case payments.Failed:
+		return order.Failed
+	case payments.Unknown, payments.Unseen:
+	}
+	return ""
+}
+
 // recordOf compares a reported transaction with an order. It returns the command that records what
 // the order does not have yet, with its id; nil if there is nothing to record.
 func recordOf(state order.State, provider string, report payments.Report, reported payments.Transaction) (order.Command, unit.Derived) {
-	stands := map[payments.State]order.TransactionState{payments.Pending: order.Pending, payments.Succeeded: order.Succeeded, payments.Failed: order.Failed}[reported.State]
+	stands := standsAs(reported.State)
 	typ := order.TransactionType(reported.Kind)
 	if of, is := partOf(state, reported); is {
 		if settle, ended := settlementOf(of, reported); ended {

@@ -180,7 +180,7 @@ func timerStream(t reactor.Timer) string {
 		return cart.Stream(unit.CartID(t.Target))
 	case reactor.HoldDeadline, reactor.GiftCardDeadline:
 		return t.Target
-	case reactor.OrderDeadline, reactor.ReservationDeadline:
+	case reactor.OrderDeadline, reactor.ReservationDeadline, reactor.RefundDeadline:
 	}
 	return order.Stream(unit.OrderID(t.Target))
 }

@@ -32,7 +32,8 @@ func (s *storyteller) prices() {
 	s.do(http.MethodPut, "/shipping-methods/horse", method)
 	s.do(http.MethodDelete, "/shipping-methods/horse?reason=too%20slow", nil)
 
-	entity := object{"title": "Fair Ltd", "home": object{"country": "GB"}, "price_mode": "incl", "channels": []string{onlyAt}, "default_class": "standard",
+	entity := object{
+		"title": "Fair Ltd", "home": object{"country": "GB"}, "price_mode": "incl", "channels": []string{onlyAt}, "default_class": "standard",
 		"registrations": []object{{"country": "GB", "number": "GB123"}},
 		"taxes":         []object{{"place": object{"country": "GB"}, "tax_class": "standard", "component": "GB VAT", "rate": "20"}},
 	}
@@ -42,8 +43,10 @@ func (s *storyteller) prices() {
 	s.do(http.MethodPut, "/legal-entities/gone", object{"title": "Gone Ltd", "home": object{"country": "FR"}, "price_mode": "incl", "channels": []string{"nowhere"}})
 	s.do(http.MethodDelete, "/legal-entities/gone?reason=sold", nil)
 
-	promotion := object{"title": "Ten off", "active": true, "kind": "coupon", "class": "order", "action": object{"type": "percent_off", "percent": "10"},
-		"conditions": object{"channels": []string{onlyAt}}, "limits": object{"uses": 9, "uses_per_customer": 2}}
+	promotion := object{
+		"title": "Ten off", "active": true, "kind": "coupon", "class": "order", "action": object{"type": "percent_off", "percent": "10"},
+		"conditions": object{"channels": []string{onlyAt}}, "limits": object{"uses": 9, "uses_per_customer": 2},
+	}
 	s.do(http.MethodPut, "/promotions/ten", promotion)
 	s.do(http.MethodPut, "/promotions/over", promotion)
 	promotion["title"] = "A tenth off"

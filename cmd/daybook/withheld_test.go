@@ -377,7 +377,8 @@ func plantable(eventType string) []personal.Field {
 // ids are values for the parameters of paths.
 func (w *withheldShop) ids(t *testing.T) map[string][]string {
 	t.Helper()
-	ids := map[string][]string{"location": {"main", "north"}, "sku": {"mug", "tray"}, "code": {"not-found"},
+	ids := map[string][]string{
+		"location": {"main", "north"}, "sku": {"mug", "tray"}, "code": {"not-found"},
 		"price_list_id": {"fair", "over"}, "promotion_id": {"ten", "over"}, "method_id": {"post", "horse"},
 		"gift_card_id": {string(giftcard.AccountID(planted+"fair-gone", "GBP"))}, "entity_id": {"fair", "gone"},
 	}

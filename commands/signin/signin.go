@@ -155,7 +155,8 @@ func New(service *commands.Service, options Options) *Desk {
 // great harm with them: make keys, credit money, give back more than the limit, force what a rule
 // refuses, or change prices. Managers and admins have such permissions, and roles of the shop's own
 // may.
-var factorPermissions = []access.Permission{access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.WritePrices, access.WriteShipping, access.WriteTaxes,
+var factorPermissions = []access.Permission{
+	access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.WritePrices, access.WriteShipping, access.WriteTaxes,
 	access.ErasePersonal, access.ReducePrices, access.WriteOffs,
 }
 

@@ -27,8 +27,10 @@ import (
 	"daybook/eventstore"
 )
 
-var categories = []string{product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, staff.LoginCategory, customer.Category, subject.Category,
-	pricelist.Category, shipping.Category, entity.Category, promotion.Category, promotion.CustomerCategory, coupon.Category, giftcard.Category, payment.Category}
+var categories = []string{
+	product.Category, cart.Category, stock.Category, order.Category, returns.Category, access.Category, staff.Category, staff.LoginCategory, customer.Category, subject.Category,
+	pricelist.Category, shipping.Category, entity.Category, promotion.Category, promotion.CustomerCategory, coupon.Category, giftcard.Category, payment.Category,
+}
 
 // Prefixes begin the names of all streams that aggregates decide about.
 func Prefixes() []string {

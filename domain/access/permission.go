@@ -28,8 +28,8 @@ const (
 
 	ReadPromotions  Permission = "promotions.read"  // promotions, their codes, and how often they were used
 	WritePromotions Permission = "promotions.write" // make, change and end promotions, give and withdraw codes
-	ReadGiftCards   Permission = "giftcards.read"  // gift cards and credit accounts; never a code
-	WriteGiftCards  Permission = "giftcards.write" // issue and disable them, and show the code of one that was sold
+	ReadGiftCards   Permission = "giftcards.read"   // gift cards and credit accounts; never a code
+	WriteGiftCards  Permission = "giftcards.write"  // issue and disable them, and show the code of one that was sold
 
 	ReadCarts    Permission = "carts.read"
 	WriteCarts   Permission = "carts.write"    // open, change, merge and abandon carts

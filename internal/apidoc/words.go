@@ -121,7 +121,7 @@ var words = map[string]word{
 	"gift_card":                      text("It is a gift card: without tax and discounts.", false),
 	"price_mode":                     one("Whether prices contain tax.", "incl", "excl"),
 	"priority":                       text("Of the rules that fit a cart, the one with the highest priority wins.", 10),
-	"countries":                      word{about: "Codes of countries.", pattern: `^[A-Za-z]{2}$`, example: "NL"},
+	"countries":                      {about: "Codes of countries.", pattern: `^[A-Za-z]{2}$`, example: "NL"},
 	"customer_groups":                id("Groups of customers.", "trade"),
 	"customer_ids":                   id("Customers.", "17850"),
 	"PricelistCreated.groups":        id("Groups of customers.", "trade"),

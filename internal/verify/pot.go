@@ -149,14 +149,15 @@ func (p *pot) leftOf(payment unit.TransactionID) decimal.Decimal {
 	sum := decimal.Zero
 	for id, t := range p.transactions {
 		of := t.parent
-		switch {
-		case t.of == order.Capture:
+		switch t.of {
+		case order.Capture:
 			of = id
-		case t.of == order.Reversal:
+		case order.Reversal:
 			of = ""
 			if chargeback := p.transactions[t.parent]; chargeback != nil {
 				of = chargeback.parent
 			}
+		case order.Authorize, order.Void, order.Refund, order.Chargeback, order.Dispute:
 		}
 		if t.amount.Currency != p.currency || payment != "" && of != payment {
 			continue

@@ -50,7 +50,8 @@ var (
 
 // StoredValue is the report of gift cards and credit accounts.
 var StoredValue = Report{
-	"report_stored_value", []Dimension{"day", "month", "kind", "currency"},
+	"report_stored_value",
+	[]Dimension{"day", "month", "kind", "currency"},
 	"sum(events)::bigint AS transactions, sum(amount) AS amount",
 }
 

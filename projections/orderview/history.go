@@ -65,7 +65,7 @@ func (h History) Money(ctx context.Context, id string, last int64) (Money, error
 	if err != nil {
 		return Money{}, err
 	}
-	money := Money{Sums: map[order.Term]unit.Money{}}
+	money := Money{Sums: make(map[order.Term]unit.Money)}
 	for _, entry := range entries {
 		event, _ := entry.event.(order.Event)
 		before := money.Fold.Clone()

@@ -121,8 +121,14 @@ func TestWireForm(t *testing.T) {
 	sold := issued
 	sold.Sold = &Sold{OrderID: "o-9", Line: 1, Unit: 2}
 	decidertest.Codec[Event]{Encode: Encode, Decode: Decode}.Golden(t, []Event{
-		issued, sold, credit, CodeShown{}, held("o-1", "30"), Redeemed{"o-1", eur("25")}, Released{"o-1", eur("30"), NotPlaced},
-		CreditedBack{"r-1", "o-1", eur("1")}, Expired{eur("5")}, Disabled{Amount: eur("5"), Reason: "stolen"},
+		issued, sold, credit,
+		CodeShown{},
+		held("o-1", "30"),
+		Redeemed{"o-1", eur("25")},
+		Released{"o-1", eur("30"), NotPlaced},
+		CreditedBack{"r-1", "o-1", eur("1")},
+		Expired{eur("5")},
+		Disabled{Amount: eur("5"), Reason: "stolen"},
 	})
 }
 

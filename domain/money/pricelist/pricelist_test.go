@@ -173,7 +173,10 @@ func TestWireForm(t *testing.T) {
 		created(Terms{}),
 		Changed{terms()},
 		PricesSet{[]Entry{{"CUP", nil}, {"MUG", tiers(t, 1, "9.99", 10, "8.123456")}}},
-		Activated{}, Deactivated{}, Ended{}, Ended{"no more trade"},
+		Activated{},
+		Deactivated{},
+		Ended{},
+		Ended{"no more trade"},
 	})
 }
 

@@ -33,7 +33,7 @@ func define(cmd Define, s State) (events []Event, err error) {
 	if s.Ended {
 		return nil, ErrEnded
 	}
-	cmd.Terms = cmd.Terms.normal()
+	cmd.Terms = cmd.normal()
 	if err := cmd.Faults().Refusal(ErrInvalid); err != nil {
 		return nil, err
 	}
