@@ -483,8 +483,8 @@ func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 	doc := document(t)
 	writes(doc, func(id, method, path string, _ map[string]any) {
 		// This server has no reactor, so it parks no work. It has no keyring, so it lists no API
-		// keys and roles. It has no provider of payments. Nobody has signed in, and it has no keys of personal texts; see
-		// cmd/daybook.
+		// keys and roles. It has no provider of payments. Nobody has signed in, and it has no keys
+		// of personal texts; see cmd/daybook.
 		beside := id == "erase-subject" || id == "receive-webhook" || id == "erase-customer" || strings.HasPrefix(path, "/v1/auth/") || strings.HasPrefix(path, "/v1/staff") || strings.HasSuffix(id, "-process") || strings.HasSuffix(id, "-key") || strings.HasSuffix(id, "-role")
 		if !s.ran[strings.ToUpper(method)+" "+path] && !beside {
 			t.Errorf("the story does not run %s (%s %s)", id, method, path)

@@ -143,8 +143,8 @@ func TestEveryTextIsChecked(t *testing.T) {
 }
 
 func TestWireForm(t *testing.T) {
-	// ofCustomer is an event about the uses of one customer, which has another wire name. The type is
-	// declared here because switches over events must not know it.
+	// ofCustomer is an event about the uses of one customer, which has another wire name. The type
+	// is declared here because switches over events must not know it.
 	type ofCustomer struct {
 		Event `json:"event"`
 	}
