@@ -31,7 +31,7 @@ var withoutCall = []string{
 	"ViewCustomer", "AbsorbedBy", "Subject", "EraseLater", "ForgetStates",
 	"StockRepeats", "Now", "TimeBounds", "At", "CheckLog", "Follow", "Close", "Driving",
 	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishCustomerMerge", "FinishErasure", "FinishRefund", "CheckRefund", "RecordReport", "ExpireOrder", "ExpireReservations", "ExpireCart",
-	"ViewPriceList", "ViewShippingMethod", "ViewLegalEntity", "ViewPromotion", "ViewCoupon", "ViewGiftCard", "FindGiftCard", "FollowHold", "ExpireGiftCard", "IssueSold", "CreditBack",
+	"ViewPriceList", "ViewShippingMethod", "ViewLegalEntity", "ViewPromotion", "ViewCoupon", "ViewGiftCard", "ViewClaim", "FindGiftCard", "FollowHold", "ExpireGiftCard", "IssueSold", "CreditBack",
 	"LastShortages", "Outcomes", "ReturnHandler", "StockHandler", "WaitingTogether", // of this package's tests only
 }
 
