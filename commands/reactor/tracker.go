@@ -247,7 +247,7 @@ func (t *tracker) begin(key workKey, e eventstore.Recorded) {
 func (t *tracker) end(kind workKind, id, step string) { delete(t.open, workKey{kind, id, step}) }
 
 func (t *tracker) cart(e eventstore.Recorded) error {
-	event, err := eventstore.Decode(&e, cart.Decode)
+	event, err := eventstore.Decode(&e, cart.DecodeUnpriced)
 	if err != nil {
 		return err
 	}
@@ -356,7 +356,7 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 }
 
 func (t *tracker) orderEvent(e eventstore.Recorded) error {
-	event, err := eventstore.Decode(&e, order.Decode)
+	event, err := eventstore.Decode(&e, order.DecodeUnpriced)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package cart
 
-import "daybook/domain/wire"
+import (
+	"fmt"
+
+	"daybook/domain/wire"
+)
 
 // The wire names. They are storage format: a name once used stays readable, and
 // a changed shape gets a new version.
@@ -62,6 +66,23 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 
 // Decode reads what Encode wrote. For an unknown name it returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+// DecodeUnpriced is Decode without the Quote of CheckoutStarted. Reading a quote takes longer than
+// reading everything else, and many readers need no prices.
+func DecodeUnpriced(typ string, data []byte) (Event, error) {
+	if typ != typeCheckoutStarted {
+		return Decode(typ, data)
+	}
+	event, err := wire.Read[struct {
+		CheckoutStarted
+
+		Quote *struct{} `json:"quote"` // hides the member of CheckoutStarted
+	}](data)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", typ, err)
+	}
+	return event.CheckoutStarted, nil
+}
 
 func typeName(e Event) string {
 	switch e.(type) {

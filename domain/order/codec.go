@@ -1,6 +1,10 @@
 package order
 
-import "daybook/domain/wire"
+import (
+	"fmt"
+
+	"daybook/domain/wire"
+)
 
 // The wire names are storage format: a changed shape gets a new version beside
 // the old one, and a name once used is never removed or given another meaning.
@@ -89,6 +93,23 @@ func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(ty
 // Decode reads what Encode wrote, in this or an earlier version. For an unknown type it
 // returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }
+
+// DecodeUnpriced is Decode without the Quote of Placed. Reading a quote takes longer than reading
+// everything else, and many readers need no prices.
+func DecodeUnpriced(typ string, data []byte) (Event, error) {
+	if typ != typePlaced {
+		return Decode(typ, data)
+	}
+	event, err := wire.Read[struct {
+		Placed
+
+		Quote *struct{} `json:"quote"` // hides the member of Placed
+	}](data)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", typ, err)
+	}
+	return event.Placed, nil
+}
 
 func typeOf(e Event) string {
 	switch e := e.(type) {

@@ -97,12 +97,17 @@ func (m Money) Times(q Quantity) Money {
 	return Money{Amount: m.Amount.Mul(decimal.NewFromInt(int64(q))), Currency: m.Currency}
 }
 
-// Compare orders amounts of one currency.
-func (m Money) Compare(other Money) int { return m.Minus(other).Amount.Sign() }
+// Compare orders amounts of one currency; see Plus.
+func (m Money) Compare(other Money) int {
+	if m.Currency != other.Currency {
+		panic(fmt.Errorf("%w: %s and %s", ErrCurrencyMix, m.Currency, other.Currency))
+	}
+	return compare(m.Amount, other.Amount)
+}
 
 // Equal compares value and currency; 2.5 equals 2.50.
 func (m Money) Equal(other Money) bool {
-	return m.Currency == other.Currency && m.Amount.Equal(other.Amount)
+	return m.Currency == other.Currency && compare(m.Amount, other.Amount) == 0
 }
 
 // Sign is -1, 0 or 1.
@@ -115,7 +120,12 @@ func (m Money) Charge() Money {
 }
 
 // TooFine tells whether the amount has more digits than the currency, so that nobody can pay it.
-func (m Money) TooFine() bool { return !m.Amount.Equal(m.Charge().Amount) }
+func (m Money) TooFine() bool {
+	if _, digits, ok := small(m.Amount); ok && digits <= m.Currency.Digits() {
+		return false
+	}
+	return !m.Amount.Equal(m.Charge().Amount)
+}
 
 // MaxMinor bounds amounts in minor units, so that sums of a thousand of them fit into 63 bits.
 const MaxMinor = 1_000_000_000_000_000
@@ -123,6 +133,13 @@ const MaxMinor = 1_000_000_000_000_000
 // Minor is the amount in the smallest units of its currency: 7.50 GBP is 750. It is false if the
 // amount is finer than that, or larger than MaxMinor.
 func (m Money) Minor() (int64, bool) {
+	if coefficient, digits, ok := small(m.Amount); ok && digits <= m.Currency.Digits() {
+		shifted := powers[m.Currency.Digits()-digits]
+		if -MaxMinor/shifted <= coefficient && coefficient <= MaxMinor/shifted {
+			return coefficient * shifted, true
+		}
+		return 0, false
+	}
 	shifted := m.Amount.Shift(m.Currency.Digits())
 	if !shifted.IsInteger() || shifted.Abs().GreaterThan(decimal.NewFromInt(MaxMinor)) {
 		return 0, false

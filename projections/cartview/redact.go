@@ -17,7 +17,7 @@ func decode(eventType string, data []byte) (any, error) {
 	if strings.HasPrefix(eventType, subject.Category+".") {
 		return subject.Decode(eventType, data)
 	}
-	return cart.Decode(eventType, data)
+	return cart.DecodeUnpriced(eventType, data)
 }
 
 // redact folds the carts of erased subjects again from the log, which has no clear text of them any

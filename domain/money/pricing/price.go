@@ -34,14 +34,20 @@ type pricing struct {
 
 // priced is a line or charge on its way.
 type priced struct {
-	item        *Item // nil: a charge
-	out         PricedLine
-	list        int64
-	amount      int64
-	adjustments []Adjustment
-	entries     []TaxEntry
-	tax         int64
-	homeTax     int64 // taken out of the price of an untaxed buyer
+	item    *Item // nil: a charge
+	out     PricedLine
+	list    int64
+	amount  int64
+	taken   []taken
+	entries []TaxEntry
+	tax     int64
+	homeTax int64 // taken out of the price of an untaxed buyer
+}
+
+// taken is what a promotion or a person took off a line or charge.
+type taken struct {
+	by        source
+	base, off int64 // base is what by saw
 }
 
 // eligible tells whether promotions may see the line at all.
@@ -217,10 +223,8 @@ func (p *pricing) takeOff(l *priced, off, base int64, by source) {
 	if off <= 0 {
 		return
 	}
-	adjustment := by.adjustment()
-	adjustment.Base, adjustment.Amount = p.money(base), p.money(off)
 	l.amount -= off
-	l.adjustments = append(l.adjustments, adjustment)
+	l.taken = append(l.taken, taken{by, base, off})
 }
 
 func lineFacts(l *Item) map[string]any { return map[string]any{"line": l.Number, "sku": l.SKU} }
@@ -283,8 +287,16 @@ func (p *pricing) netOf(l *priced) int64 {
 func (p *pricing) grossOf(l *priced) int64 { return p.netOf(l) + l.tax }
 
 func (p *pricing) write(l *priced) Priced {
+	var adjustments []Adjustment
+	if len(l.taken) > 0 {
+		adjustments = make([]Adjustment, len(l.taken))
+	}
+	for i, t := range l.taken {
+		adjustments[i] = t.by.adjustment()
+		adjustments[i].Base, adjustments[i].Amount = p.money(t.base), p.money(t.off)
+	}
 	return Priced{
-		List: p.money(l.list), Adjustments: l.adjustments, Amount: p.money(l.amount), Tax: l.entries,
+		List: p.money(l.list), Adjustments: adjustments, Amount: p.money(l.amount), Tax: l.entries,
 		Net: p.money(p.netOf(l)), Gross: p.money(p.grossOf(l)),
 	}
 }
