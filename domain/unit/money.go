@@ -1,9 +1,9 @@
 package unit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/shopspring/decimal"
 )
@@ -165,17 +165,19 @@ func (m Money) String() string { return m.Currency.Text(m.Amount) + " " + string
 // ("7.50" for GBP, "7" for JPY), and with more digits if the amount has more ("0.0025").
 // Without a currency it writes as many digits as the amount needs.
 func (c Currency) Text(amount decimal.Decimal) string {
-	plain := amount.String()
+	var buffer [32]byte
+	text := appendDecimal(buffer[:0], amount)
 	if c == "" {
-		return plain
+		return string(text)
 	}
-	_, fraction, found := strings.Cut(plain, ".")
-	missing := int(c.Digits()) - len(fraction)
-	switch {
-	case missing <= 0:
-		return plain
-	case !found:
-		plain += "."
+	missing := int(c.Digits())
+	if point := bytes.IndexByte(text, '.'); point >= 0 {
+		missing -= len(text) - point - 1
+	} else if missing > 0 {
+		text = append(text, '.')
 	}
-	return plain + "000000"[:missing]
+	if missing > 0 {
+		text = append(text, "000000"[:missing]...)
+	}
+	return string(text)
 }
