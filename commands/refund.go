@@ -99,10 +99,10 @@ func providersNames(of order.Transaction) (payment, transaction string) {
 //  3. It records how the attempt ended.
 //
 // If a bank asks about the payment, or has taken the money, nothing is sent, and the part has
-// failed. If nobody knows the outcome, it records that and returns *RefundUnknownError. If the provider has
-// accepted the refund and will report its end later, or if no provider of this name is known, it
-// returns nil: then the provider reports the end, or a person records it. After a failure people
-// decide what to do.
+// failed. If nobody knows the outcome, it records that and returns *RefundUnknownError. If the
+// provider has accepted the refund and will report its end later, or if no provider of this name is
+// known, it returns nil: then the provider reports the end, or a person records it. After a failure
+// people decide what to do.
 func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error {
 	now, open, err := s.openRefund(ctx, id, part)
 	if err != nil || !open {
