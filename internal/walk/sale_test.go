@@ -222,8 +222,11 @@ func (k *walker) happens(s *sale, state order.State) {
 func (k *walker) giveBack(s *sale, state order.State) (request, bool) {
 	target := "/v1/orders/" + string(s.order)
 	amount := of(k.amountNear(state))
+	if owed := state.ToReturn(); owed.Sign() > 0 && k.chance(60) {
+		amount = of(owed)
+	}
 	switch n := k.IntN(10); {
-	case n < 5:
+	case n < 5 && (state.ToReturn().Sign() > 0 || state.InFlight().Sign() > 0 || k.chance(30)):
 		return k.post("request-refund", target+"/refunds", `{"purpose":"settlement","amount":%s,"reason":"x"}`, amount), true
 	case n < 6:
 		return k.post("request-refund", target+"/refunds", `{"purpose":"compensation","amount":%s,"reason":"x"}`, amount), true
