@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 		TestWhatHappensDuringAMergeLosesNothing,
 		TestCartsCheckedOutAtOnceUnderOneOrderIDAreOneOrder,
 		TestManyReturnsRaceForTheLastUnits,
+		TestRacesAboutMoney,
 		TestARefundRacesATransactionOfItsOrder,
 		TestOneOfTwoReturnsRecordsARefundOfAnOrder,
 		TestACheckoutThatCannotSucceedReservesNothingMeanwhile,

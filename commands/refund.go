@@ -98,10 +98,11 @@ func providersNames(of order.Transaction) (payment, transaction string) {
 //     sent before, it first asks the provider what became of the key.
 //  3. It records how the attempt ended.
 //
-// If nobody knows the outcome, it records that and returns *RefundUnknownError. If the provider has
-// accepted the refund and will report its end later, or if no provider of this name is known, it
-// returns nil: then the provider reports the end, or a person records it. After a failure people
-// decide what to do.
+// If a bank asks about the payment, or has taken the money, nothing is sent, and the part has
+// failed. If nobody knows the outcome, it records that and returns *RefundUnknownError. If the
+// provider has accepted the refund and will report its end later, or if no provider of this name is
+// known, it returns nil: then the provider reports the end, or a person records it. After a failure
+// people decide what to do.
 func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id unit.OrderID, part unit.TransactionID) error {
 	now, open, err := s.openRefund(ctx, id, part)
 	if err != nil || !open {
@@ -116,7 +117,12 @@ func (s *Service) FinishRefund(ctx context.Context, meta eventstore.Metadata, id
 	if now.part.State == order.RefundIsRequested {
 		now.part.Attempt++
 		submit := order.SubmitRefund{RefundID: now.refund, PartID: part, Attempt: now.part.Attempt}
-		if err := s.recordRefund(ctx, derivedMeta(meta, unit.SubmitRefund.Of(string(id), string(part), strconv.Itoa(now.part.Attempt))), id, submit); err != nil {
+		err := s.recordRefund(ctx, derivedMeta(meta, unit.SubmitRefund.Of(string(id), string(part), strconv.Itoa(now.part.Attempt))), id, submit)
+		if errors.Is(err, order.ErrAmountExceeded) { // meanwhile a bank asks about the money, or has taken it
+			now.part.Attempt--
+			return s.settleRefund(ctx, meta, now, payments.Outcome{State: payments.Failed, Reason: order.ErrAmountExceeded.Code})
+		}
+		if err != nil {
 			return err
 		}
 	}

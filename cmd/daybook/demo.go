@@ -11,8 +11,10 @@ import (
 
 	"daybook/cmd/daybook/shoppers"
 	"daybook/commands"
+	"daybook/commands/payments/simulated"
 	"daybook/domain/access"
 	"daybook/internal/resource"
+	"daybook/internal/simulatedprovider"
 	"daybook/internal/verify"
 )
 
@@ -99,18 +101,24 @@ func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dispose()) }()
+	bank, err := openDemoBank(ctx, p.log)
+	if err != nil {
+		return err
+	}
+	defer bank.close()
 	cfg := p.nodeConfig(commands.DefaultPolicy())
-	cfg.Database = database
+	cfg.Database, cfg.Payments = database, bank.providers
 	s, err := p.openServer(ctx, c.Listen, gatewayConfig{}, cfg)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	bank.SendTo(s.url + "/v1/payments/webhooks/" + simulated.Name)
 	keys, err := s.demoKeys(ctx)
 	if err != nil {
 		return err
 	}
-	result, err := c.perform(ctx, s, keys, p, say)
+	result, err := c.perform(ctx, s, bank, keys, p, say)
 	if err != nil {
 		return err
 	}
@@ -150,11 +158,13 @@ func (p *program) demoDatabase(say io.Writer) (cfg databaseConfig, dispose func(
 }
 
 // perform opens the shop, lets people in, and closes the books.
-func (c *demoCommand) perform(ctx context.Context, s *server, keys []resource.APIKeySecret, p *program, say io.Writer) (demoResult, error) {
+func (c *demoCommand) perform(ctx context.Context, s *server, bank *demoBank, keys []resource.APIKeySecret, p *program, say io.Writer) (demoResult, error) {
 	guarded, end := s.node.guard(ctx)
 	defer end()
 	client := shoppers.NewClient(s.url, keys[0].Secret, demoConns)
 	defer client.Close()
+	payer := shoppers.NewClient(bank.url, simulatedprovider.APIKey(bank.secret), 1)
+	defer payer.Close()
 	tally := shoppers.NewTally()
 	flash := shoppers.FlashSale(p.now().UTC().Format("20060102-150405"))
 	available, err := shoppers.Open(guarded, client, append(shoppers.Catalogue(), flash))
@@ -163,7 +173,7 @@ func (c *demoCommand) perform(ctx context.Context, s *server, keys []resource.AP
 	}
 	invite(say, s.url, keys)
 	began := time.Now()
-	rush, sold, err := c.business(guarded, client, flash, tally, say)
+	rush, sold, err := c.business(guarded, client, payer, flash, tally, say)
 	// After Ctrl-C the shop closes early, and the books are still verified. If a part of the node
 	// has died, they cannot be verified.
 	if guarded.Err() != nil && ctx.Err() == nil {
@@ -236,7 +246,7 @@ All there is: %[1]s/openapi.json, with a key. docs/access.md says what each role
 `
 
 // business runs the shop while it is open, including the flash sale.
-func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, flash shoppers.Product, tally *shoppers.Tally, say io.Writer) (rush shoppers.Rush, sold *shoppers.Abroad, err error) {
+func (c *demoCommand) business(ctx context.Context, client, payer *shoppers.Client, flash shoppers.Product, tally *shoppers.Tally, say io.Writer) (rush shoppers.Rush, sold *shoppers.Abroad, err error) {
 	open, closeShop := context.WithCancel(ctx)
 	if c.For > 0 {
 		open, closeShop = context.WithTimeout(ctx, c.For)
@@ -266,7 +276,7 @@ func (c *demoCommand) business(ctx context.Context, client *shoppers.Client, fla
 				return rush, nil, because(ctx, err)
 			}
 			fmt.Fprintf(say, "Flash sale over: %d orders of %d attempts in %.1f s; %d units were there.\n", rush.Orders, rush.Attempts, rush.Seconds, rush.Units)
-			all, err := shoppers.SellAbroad(ctx, client, strings.TrimPrefix(flash.SKU, "RADIO-"))
+			all, err := shoppers.SellAbroad(ctx, client, payer, strings.TrimPrefix(flash.SKU, "RADIO-"))
 			if err != nil {
 				return rush, nil, because(ctx, err)
 			}

@@ -34,7 +34,10 @@ func TestTheExamplesAreRightThroughTheWholeProgram(t *testing.T) {
 	t.Parallel()
 	s := &keyedShop{t: t, database: pgtest.URL(t), keys: map[string]string{}}
 	s.keys["admin"] = s.makeKey("--role", "admin")
-	s.running = serve(t, "--database-url", s.database)
+	bank := openExampleBank(t)
+	s.running = serve(t, append(bank.flags(t), "--database-url", s.database)...)
+	paid := maps.Clone(paidExamples)
+	paid["15 disputed at its provider"] = disputedAtItsProvider(bank)
 	t.Run("rows", func(t *testing.T) {
 		for _, e := range pricingtest.Examples() {
 			t.Run(e.Name, func(t *testing.T) {
@@ -47,7 +50,7 @@ func TestTheExamplesAreRightThroughTheWholeProgram(t *testing.T) {
 				row.reports()
 			})
 		}
-		for name, pay := range paidExamples {
+		for name, pay := range paid {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				row, _, _ := strings.Cut(name, " ")

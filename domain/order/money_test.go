@@ -33,6 +33,9 @@ var (
 	}
 )
 
+// disputeOf is a bank's question about all of a payment.
+func disputeOf(payment unit.TransactionID) Event { return tx("dq", Dispute, Pending, "17.47", payment) }
+
 // part is the part of refund rf1 that goes back to a payment.
 func part(payment unit.TransactionID, amount string) RefundPart {
 	return RefundPart{PartID: unit.TransactionID(unit.RefundPart.Of("o1", "rf1", string(payment)).ID()), Payment: payment, Amount: pounds(amount)}
@@ -127,6 +130,9 @@ var goingBack = map[string]row{
 	"a new attempt needs a known failure":                        {Given: inFlight(ended(RefundIsUnknown)), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 2}, Refused: facts(ErrRefundUnderWay, map[string]any{"attempt": 1, "state": RefundIsUnknown})},
 	"after a failure it can be submitted again":                  {Given: inFlight(ended(RefundHasFailed)), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 2}, Then: []Event{submitted(2)}},
 	"but not if its money went back in another way":              {Given: inFlight(ended(RefundHasFailed), tx("r", Refund, Succeeded, "17.47", "cap")), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 2}, Refused: ErrAmountExceeded},
+	"a part is not sent while a bank asks about its payment":     {Given: paidTwice(refunding(Settlement, "17.47", part("c2", "17.47")), disputeOf("c2")), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 1}, Refused: ErrAmountExceeded},
+	"nor after the bank has taken the money":                     {Given: paidTwice(refunding(Settlement, "17.47", part("c2", "17.47")), tx("cb", Chargeback, Succeeded, "17.47", "c2")), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 1}, Refused: ErrAmountExceeded},
+	"a dispute of another payment does not keep a part":          {Given: paidTwice(refunding(Settlement, "17.47", part("c2", "17.47")), disputeOf("cap")), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 1}, Then: []Event{submitted(1)}},
 	"a part that has succeeded is not submitted":                 {Given: inFlight(ended(RefundSucceeded)), When: SubmitRefund{RefundID: "rf1", PartID: part("c2", "1").PartID, Attempt: 2}, Refused: ErrTransactionSettled},
 	"an unknown part is not submitted":                           {Given: inFlight(), When: SubmitRefund{RefundID: "rf1", PartID: "x", Attempt: 1}, Refused: ErrRefundUnknown},
 	"a refund succeeds":                                          {Given: inFlight(), When: ending(RefundSucceeded), Then: []Event{ended(RefundSucceeded)}},

@@ -315,14 +315,8 @@ func submitRefund(cmd SubmitRefund, s State) ([]Event, error) {
 	case cmd.Attempt != part.Attempt+1 || part.State != RefundIsRequested && part.State != RefundHasFailed:
 		return nil, ErrRefundUnderWay.With(ErrRefundUnderWay.Detail, map[string]any{"attempt": part.Attempt, "state": part.State})
 	}
-	if part.State == RefundHasFailed { // the failure has freed its money
-		limit := lesser(s.Refundable(part.Payment), s.Refundable(""))
-		if refund.Purpose == Settlement {
-			limit = lesser(limit, s.ToReturn())
-		}
-		if part.Amount.Compare(limit) > 0 {
-			return nil, exceeded(limit, part.Amount)
-		}
+	if limit := s.leftFor(refund, *part); part.Amount.Compare(limit) > 0 {
+		return nil, exceeded(limit, part.Amount)
 	}
 	before := s.GivenBack()
 	if t, _ := s.Transaction(part.Transaction); t.State != Failed {
@@ -332,6 +326,18 @@ func submitRefund(cmd SubmitRefund, s State) ([]Event, error) {
 		return nil, err
 	}
 	return []Event{RefundSubmitted{RefundID: cmd.RefundID, PartID: cmd.PartID, Attempt: cmd.Attempt, Key: RefundKey(cmd.PartID, cmd.Attempt)}}, nil
+}
+
+// leftFor is how much a part that is about to be sent may give back. Since it was requested, a bank
+// may have taken the money, or may ask about it. A part that has failed is requested anew, because
+// its failure has freed its money.
+func (s State) leftFor(refund RefundPlan, part Part) unit.Money {
+	limit := part.Amount
+	if part.State == RefundHasFailed && refund.Purpose == Settlement {
+		limit = s.ToReturn()
+	}
+	s.Transactions = slices.DeleteFunc(slices.Clone(s.Transactions), func(t Transaction) bool { return t.ID == part.Transaction })
+	return lesser(limit, lesser(s.Refundable(part.Payment), s.Refundable("")))
 }
 
 // nextAttempt is the attempt that is under way, or the one after it.

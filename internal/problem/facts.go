@@ -81,7 +81,8 @@ var facts = rows(
 
 	// Of promotions and gift cards. A checkout that could not hold one has holds.
 	facing[holdsFacts](promotion.ErrNotFound, promotion.ErrEnded, promotion.ErrExhausted, promotion.ErrUsedByCustomer,
-		giftcard.ErrNotFound, giftcard.ErrInsufficient, giftcard.ErrExpired, giftcard.ErrDisabled, giftcard.ErrCurrency),
+		giftcard.ErrNotFound, giftcard.ErrExpired, giftcard.ErrDisabled, giftcard.ErrCurrency),
+	facing[cardShortFacts](giftcard.ErrInsufficient),
 	facing[promotionFacts](promotion.ErrCustomerUnknown),
 	facing[fieldFacts](promotion.ErrInvalid, promotion.ErrFixed, giftcard.ErrInvalid, coupon.ErrInvalid),
 	facing[codeFacts](coupon.ErrTaken),

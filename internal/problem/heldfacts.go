@@ -29,3 +29,11 @@ type backFacts struct {
 type holdsFacts struct {
 	Unheld []cart.HoldRefusal `json:"holds,omitempty"`
 }
+
+// cardShortFacts are those of a checkout for which a gift card has too little. The amounts are left
+// out if other holds were refused, too.
+type cardShortFacts struct {
+	holdsFacts
+	Available *resource.Money `json:"available,omitempty" doc:"What the gift card has left."`
+	Requested *resource.Money `json:"requested,omitempty" doc:"What it was asked for."`
+}

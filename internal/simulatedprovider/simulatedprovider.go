@@ -119,6 +119,21 @@ func derive(secret, purpose string) []byte {
 // ServeHTTP implements http.Handler.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.routes.ServeHTTP(w, r) }
 
+// SendTo sets the address to which events are sent from now on, for a shop whose address is known
+// later than the provider's.
+func (p *Provider) SendTo(webhooks string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.options.Webhooks = webhooks
+}
+
+// webhooks is the address to which events are sent.
+func (p *Provider) webhooks() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.options.Webhooks
+}
+
 // Payments are all payments that the provider knows, oldest first, as copies.
 func (p *Provider) Payments() (all []Payment) {
 	p.mu.Lock()

@@ -146,7 +146,7 @@ func (p *Provider) send(ctx context.Context, t task) {
 
 // post sends a body once. It returns what is wrong, or an empty text.
 func (p *Provider) post(ctx context.Context, body []byte) string {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.options.Webhooks, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.webhooks(), bytes.NewReader(body))
 	if err != nil {
 		return err.Error()
 	}

@@ -183,6 +183,9 @@ func (m *requestMaker) value(name string, s *huma.Schema, mint int) any {
 
 // valueLike makes a value that has the same members as another value, which was accepted before.
 func (m *requestMaker) valueLike(name string, s *huma.Schema, shape any) any {
+	if s == nil { // of a provider's message, whose form the document does not know
+		return shape
+	}
 	if s.Ref != "" {
 		s = m.registry.SchemaFromRef(s.Ref)
 	}

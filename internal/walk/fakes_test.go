@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"daybook/commands"
 	"daybook/commands/payments"
 	"daybook/commands/reactor"
@@ -254,6 +256,19 @@ func (a *answers) Keep(answer commands.KeptAnswer) {
 	if _, found := a.kept[answer.Scope+" "+answer.Key]; !found {
 		a.kept[answer.Scope+" "+answer.Key] = answer
 	}
+}
+
+// Read implements payments.Reporter. A message of the bank is a report as it is.
+func (b bank) Read(_ func(name string) string, body []byte, _ time.Time) (report payments.Report, err error) {
+	if json.Unmarshal(body, &report) != nil || report.Payment == "" {
+		return report, payments.ErrUnreadable
+	}
+	for _, t := range report.Transactions {
+		if t.Reference == "" || t.Amount.Sign() <= 0 {
+			return report, payments.ErrUnreadable
+		}
+	}
+	return report, nil
 }
 
 // bank is a provider that carries out most refunds, and fails some. What it does with an

@@ -76,6 +76,7 @@ type shop struct {
 	pool    *pgxpool.Pool
 	runner  *projections.Runner
 	journal *journal
+	books   books
 
 	starts              int
 	finishing, finished atomic.Int64 // calls of the reactor's finisher

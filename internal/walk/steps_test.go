@@ -99,6 +99,9 @@ func (w *shop) take(s step) (a answer, err error) {
 			return a, err
 		}
 	}
+	if err := w.followMoney(); err != nil {
+		return a, err
+	}
 	return a, w.verifyLog()
 }
 

@@ -26,6 +26,8 @@ type walker struct {
 	tally       map[string]*[2]int
 	lastInvalid *request // the latest invalid request, and its response
 	why         answer
+	sales       []*sale
+	sold        int // sales so far
 }
 
 // sentRequest is a request that changed something, with its response.
@@ -58,7 +60,7 @@ func opening() []request {
 		all = append(all, r)
 	}
 	for _, p := range []struct{ sku, kind, price string }{
-		{"shirt", "stocked", "20.00"}, {"mug", "stocked", "7.50"}, {"sample", "stocked", "0"}, {"post", "service", "4.95"}, {"discount", "service", "-3.00"},
+		{"shirt", "stocked", "20.00"}, {"mug", "stocked", "7.50"}, {"coat", "stocked", "49.99"}, {"cup", "stocked", "3.33"}, {"sample", "stocked", "0"}, {"post", "service", "4.95"}, {"discount", "service", "-3.00"},
 	} {
 		put(http.MethodPut, "list-product", "/v1/products/"+p.sku, fmt.Sprintf(`{"title":"%s","kind":"%s","prices":[{"amount":"%s","currency":"GBP"}]}`, p.sku, p.kind, p.price))
 		if p.kind == "stocked" {
@@ -69,6 +71,8 @@ func opening() []request {
 	put(http.MethodPut, "list-product", "/v1/products/voucher", `{"title":"voucher","kind":"service","gift_card":true,"prices":[{"amount":"25.00","currency":"GBP"}]}`)
 	put(http.MethodPut, "define-promotion", "/v1/promotions/spring", `{"title":"Spring","kind":"coupon","class":"order","action":{"type":"percent_off","percent":"10"},"active":true,"limits":{"uses":2}}`)
 	post("give-codes", "/v1/promotions/spring/codes", `{"codes":["SPRING10"]}`)
+	put(http.MethodPut, "define-promotion", "/v1/promotions/always", `{"title":"Always","kind":"coupon","class":"order","action":{"type":"percent_off","percent":"5"},"active":true}`)
+	post("give-codes", "/v1/promotions/always/codes", `{"codes":["ALWAYS5"]}`)
 	post("issue-gift-card", "/v1/gift-cards", `{"amount":{"amount":"30.00","currency":"GBP"}}`)
 	post("open-cart", "/v1/carts", `{"cart_id":"cart-0","currency":"GBP","lines":[{"sku":"shirt","quantity":3},{"sku":"post","quantity":1}]}`)
 	post("open-cart", "/v1/carts", `{"cart_id":"guest-0","currency":"GBP","lines":[{"sku":"shirt","quantity":1}]}`)
@@ -184,9 +188,16 @@ var clockSteps = []time.Duration{
 func (k *walker) choose() step {
 	if wrong := k.lastInvalid; wrong != nil {
 		k.lastInvalid = nil
+		if k.hopeless(wrong.Operation) && k.chance(90) {
+			return k.choose()
+		}
 		if better, ok := k.repair(k.described(wrong.Operation), *wrong, k.why); ok && k.chance(80) {
 			return step{Request: &better}
 		}
+	}
+	if k.chance(45) {
+		r := k.ask()
+		return step{Request: &r, Cut: k.chance(12), After: k.IntN(4), Lose: k.chance(30), Restart: k.chance(3)}
 	}
 	switch n := k.IntN(100); {
 	case n < 4 && len(k.done) > 0: // a request that was sent before
@@ -255,10 +266,21 @@ func weight(op operation) float64 {
 	return 1
 }
 
+// hopeless tells whether an operation was refused often in this walk, and never accepted. Most of
+// these need something that the walk does not have, such as a letter or a session.
+func (k *walker) hopeless(id string) bool {
+	tally := k.tally[id]
+	return tally[0] == 0 && tally[1] >= 4
+}
+
 // operation draws an operation.
 func (k *walker) operation(writes bool) operation {
 	for {
-		if op := pick(k.requestMaker, k.all...); op.writes == writes && k.Float64()*5 < weight(op) {
+		op := pick(k.requestMaker, k.all...)
+		if op.writes != writes || k.hopeless(op.OperationID) && !k.chance(10) {
+			continue
+		}
+		if k.Float64()*5 < weight(op) {
 			return op
 		}
 	}

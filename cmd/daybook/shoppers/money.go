@@ -7,8 +7,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/shopspring/decimal"
+
+	"daybook/internal/pause"
 )
 
 // Abroad is what a shop on a channel of its own has sold: in two currencies, to three countries
@@ -34,17 +37,19 @@ const (
 // abroad is the shop of one demo.
 type abroad struct {
 	*Client
-	name   string // of the channel; it begins all ids
+	bank   *Client // the provider of payments
+	name   string  // of the channel; it begins all ids
 	mu     sync.Mutex
 	result Abroad
 }
 
 // SellAbroad opens the shop, sells, and returns what was sold. name makes its ids differ from those
-// of other demos. It returns an error if an answer should not have been.
-func SellAbroad(ctx context.Context, c *Client, name string) (Abroad, error) {
+// of other demos. bank is the provider of payments that the shop has. It returns an error if an
+// answer should not have been.
+func SellAbroad(ctx context.Context, c, bank *Client, name string) (Abroad, error) {
 	other := *c
 	other.channel = "abroad-" + strings.ToLower(name)
-	s := &abroad{Client: &other, name: other.channel, result: Abroad{CouponLimit: couponUses, Taxes: map[string]int{}, Currencies: map[string]int{}}}
+	s := &abroad{Client: &other, bank: bank, name: other.channel, result: Abroad{CouponLimit: couponUses, Taxes: map[string]int{}, Currencies: map[string]int{}}}
 	if err := s.open(ctx); err != nil {
 		return Abroad{}, fmt.Errorf("open the shop abroad: %w", err)
 	}
@@ -124,7 +129,8 @@ func (s *abroad) cart(ctx context.Context, currency, country string, units int64
 	return cart, err
 }
 
-// buy prices a cart and checks it out at the price that it has seen. body says how it is paid.
+// buy prices a cart and checks it out at the price that it has seen. body says how it is paid. The
+// order is confirmed unless body says otherwise.
 func (s *abroad) buy(ctx context.Context, cart string, body object) (abroadOrder, error) {
 	var priced struct {
 		Quote struct {
@@ -134,7 +140,10 @@ func (s *abroad) buy(ctx context.Context, cart string, body object) (abroadOrder
 	if _, err := s.ask(ctx, "POST", path("carts", cart, "quote"), "", nil, &priced); err != nil {
 		return abroadOrder{}, err
 	}
-	body["quote_hash"], body["confirm"] = priced.Quote.Hash, true
+	body["quote_hash"] = priced.Quote.Hash
+	if _, said := body["confirm"]; !said {
+		body["confirm"] = true
+	}
 	var placed struct {
 		Order abroadOrder `json:"order"`
 	}
@@ -247,44 +256,93 @@ func (s *abroad) payRest(ctx context.Context, order abroadOrder) error {
 		return err
 	}
 	rest := Money{owed.Sub(paid).StringFixed(2), order.Owed.Currency}
-	_, err := s.transaction(ctx, order.OrderID, object{"type": "capture", "amount": rest, "provider": "demo"})
+	_, err := s.ask(ctx, "POST", path("orders", order.OrderID, "transactions"), newKey(), object{"type": "capture", "amount": rest, "provider": "demo"}, nil)
 	return err
 }
 
-// transaction records what moved money, and returns the payment state after it.
-func (s *abroad) transaction(ctx context.Context, order string, body object) (state string, err error) {
-	var now abroadOrder
-	_, err = s.ask(ctx, "POST", path("orders", order, "transactions"), newKey(), body, &now)
-	return now.PaymentState, err
-}
+// disputeMax is how long the demo waits for a message of the provider. Messages come late.
+const disputeMax = 30 * time.Second
 
-// dispute lets a bank ask about a payment and take it, and lets the shop win.
+// dispute lets a customer pay at the provider, and a bank ask about the payment, take it, and give
+// it back. The shop hears of all that only from the provider, whose messages come late, twice and
+// in any order.
 func (s *abroad) dispute(ctx context.Context) error {
 	cart, err := s.cart(ctx, "USD", "FR", 1, false)
 	if err != nil {
 		return err
 	}
-	payment := s.name + "-disputed"
-	order, err := s.buy(ctx, cart, object{"payment": object{"provider": "demo", "transaction_id": payment}})
+	order, err := s.buy(ctx, cart, object{"confirm": false})
 	if err != nil {
 		return err
 	}
-	for _, step := range []struct{ id, kind, state, parent, want string }{
-		{"asked", "dispute", "pending", payment, "paid"},
-		{"taken", "chargeback", "succeeded", payment, "due"},
-		{"back", "reversal", "succeeded", s.name + "-taken", "paid"},
-	} {
-		state, err := s.transaction(ctx, order.OrderID, object{
-			"transaction_id": s.name + "-" + step.id, "type": step.kind, "state": step.state, "parent": step.parent, "amount": order.Owed,
-		})
-		if err != nil {
+	owed, err := decimal.NewFromString(order.Owed.Amount)
+	if err != nil {
+		return err
+	}
+	cents := owed.Shift(2).IntPart()
+	paid, err := s.atBank(ctx, "/v1/payment_intents", object{"amount": cents, "currency": "usd", "confirm": true, "metadata": object{"order_id": order.OrderID}})
+	if err != nil {
+		return err
+	}
+	if err := s.becomes(ctx, order.OrderID, "paid", ""); err != nil {
+		return err
+	}
+	asked, err := s.atBank(ctx, "/v1/disputes", object{"payment_intent": paid, "amount": cents, "reason": "fraudulent"})
+	if err != nil {
+		return err
+	}
+	if err := s.becomes(ctx, order.OrderID, "paid", "dispute_open"); err != nil {
+		return err
+	}
+	for _, end := range []struct{ outcome, state, attention string }{{"lost", "due", "due"}, {"won", "paid", ""}} {
+		if _, err := s.atBank(ctx, "/v1/disputes/"+asked+"/close", object{"payment_intent": paid, "outcome": end.outcome}); err != nil {
 			return err
 		}
-		if state != step.want {
-			return fmt.Errorf("after the %s the order is %s, not %s", step.kind, state, step.want)
+		if err := s.becomes(ctx, order.OrderID, end.state, end.attention); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// atBank sends a request to the provider, and returns the name of what it has made. An answer can
+// be lost on the way, so the request is sent again under its key.
+func (s *abroad) atBank(ctx context.Context, path string, body object) (id string, err error) {
+	key := newKey()
+	for range 10 {
+		var made struct {
+			ID string `json:"id"`
+		}
+		if _, err = s.bank.ask(ctx, "POST", path, key, body, &made); err == nil {
+			return made.ID, nil
+		}
+		if no, answered := errors.AsType[*Refusal](err); answered && no.Status < 500 || ctx.Err() != nil {
+			break
+		}
+	}
+	return "", fmt.Errorf("the provider of payments: %w", err)
+}
+
+// becomes waits until an order has a payment state, and this reason alone why a person has to look
+// at it; empty: none.
+func (s *abroad) becomes(ctx context.Context, id, state, attention string) error {
+	ctx, cancel := context.WithTimeout(ctx, disputeMax)
+	defer cancel()
+	for {
+		var now struct {
+			PaymentState string   `json:"payment_state"`
+			Attention    []string `json:"attention"`
+		}
+		if _, err := s.ask(ctx, "GET", path("orders", id), "", nil, &now); err != nil {
+			return err
+		}
+		if now.PaymentState == state && strings.Join(now.Attention, " ") == attention {
+			return nil
+		}
+		if pause.For(ctx, 20*time.Millisecond); ctx.Err() != nil {
+			return fmt.Errorf("order %s is %s %q, not %s %q: %w", id, now.PaymentState, now.Attention, state, attention, ctx.Err())
+		}
+	}
 }
 
 // Sound tells whether the coupon was used exactly as often as it can be, the gift card has paid
