@@ -7,8 +7,8 @@ import (
 )
 
 // A decimal can have any number of digits, and working with it allocates memory. Nearly all amounts
-// have few digits. The functions of this file work with these as whole numbers, and leave the others
-// to the library. The results are the same.
+// have few digits. The functions of this file work with these as whole numbers, and leave all
+// others to the library. The results are the same.
 
 // powers are the powers of ten that 63 bits can have.
 var powers = [...]int64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
