@@ -52,8 +52,8 @@ func (w *shop) followMoney() error {
 	return nil
 }
 
-// paymentIsOfOneOrder checks that no other order has the payment that an order records, and that the
-// order has it once.
+// paymentIsOfOneOrder checks that no other order has the payment that an order records, and that
+// the order has it once.
 func (b *books) paymentIsOfOneOrder(event order.Event, stream string) error {
 	e, is := event.(order.TransactionRecorded)
 	if !is || e.Type != order.Capture || e.Provider != "stripe" || e.Reference == "" {
