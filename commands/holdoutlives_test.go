@@ -15,10 +15,10 @@ import (
 	"daybook/eventstore"
 )
 
-// An order is put on hold, and its deadline passes. Its reservation of stock ends then, and somebody
-// else may buy the goods. Its use of a code and its money of a gift card stay set aside until the
-// order has ended. So nothing is sold twice, no code is used twice, and no money is lost, whatever
-// the release of the hold decides.
+// An order is put on hold, and its deadline passes. Its reservation of stock ends then, and others
+// may buy the goods. Its use of a code and its money of a gift card stay set aside until the order
+// has ended. So nothing is sold twice, no code is used twice, and no money is lost, whatever the
+// release of the hold decides.
 func TestAHoldThatOutlivesWhatTheOrderHolds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
