@@ -203,7 +203,7 @@ func (s *State) forgetGivingBack(sku unit.SKU, location unit.LocationID) {
 			return m.Action == ActDeallocate && m.SKU == sku && m.Location == location
 		})
 	}
-	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return len(step.Moves) == 0 })
+	s.Unsettled = slices.DeleteFunc(s.Unsettled, func(step OpenStep) bool { return len(step.Moves)+len(step.Holds) == 0 })
 }
 
 // retryAllocation records the attempt before stock is asked, like every other step. So all

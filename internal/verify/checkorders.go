@@ -10,6 +10,7 @@ import (
 // reserved or allocated, and no process has stopped before its end.
 func (b *Book) checkOrders() *Check {
 	check := &Check{Name: "orders: lines, holdings and totals add up; nothing is left undone"}
+	b.checkHolds(check)
 	for _, id := range sorted(b.Orders) {
 		state := b.Orders[id]
 		check.Examined++

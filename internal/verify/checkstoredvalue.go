@@ -7,9 +7,11 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"daybook/domain/cart"
 	"daybook/domain/money/coupon"
 	"daybook/domain/money/giftcard"
 	"daybook/domain/money/promotion"
+	"daybook/domain/order"
 	"daybook/domain/unit"
 )
 
@@ -23,6 +25,7 @@ type storedValue struct {
 	currency unit.Currency
 	balance  decimal.Decimal
 	held     map[unit.OrderID]decimal.Decimal
+	redeemed map[unit.OrderID]decimal.Decimal
 }
 
 func (s *storedValue) free() decimal.Decimal {
@@ -42,7 +45,7 @@ func (b *Book) foldGiftCard(e *event, value giftcard.Event) {
 		}
 	}
 	if card == nil {
-		card = &storedValue{kind: issued.Kind, currency: issued.Amount.Currency, held: map[unit.OrderID]decimal.Decimal{}}
+		card = &storedValue{kind: issued.Kind, currency: issued.Amount.Currency, held: map[unit.OrderID]decimal.Decimal{}, redeemed: map[unit.OrderID]decimal.Decimal{}}
 		b.stored[e.Stream] = card
 	}
 	if fault := card.fold(value); fault != "" {
@@ -74,6 +77,7 @@ func (s *storedValue) fold(value giftcard.Event) (fault string) {
 			fault = fmt.Sprintf("it redeems %s for order %s, and %s are held for it", value.Amount, value.OrderID, held)
 		}
 		delete(s.held, value.OrderID)
+		s.redeemed[value.OrderID] = s.redeemed[value.OrderID].Add(value.Amount.Amount)
 	case giftcard.Released:
 		if _, holds := s.held[value.OrderID]; !holds {
 			fault = fmt.Sprintf("nothing is held for order %s", value.OrderID)
@@ -89,6 +93,42 @@ func (s *storedValue) fold(value giftcard.Event) (fault string) {
 		fault = fmt.Sprintf("%s are missing on it", unit.Money{Amount: s.free().Neg(), Currency: s.currency})
 	}
 	return fault
+}
+
+// checkHolds compares what gift cards and promotions have for orders with what the orders have of
+// them: an order that is not pending holds nothing any more, and has recorded what cards have paid.
+// An order with open steps is not compared.
+func (b *Book) checkHolds(check *Check) {
+	settled := func(id unit.OrderID) *Order {
+		if o := b.Orders[id]; o != nil && len(o.Unsettled) == 0 {
+			return o
+		}
+		return nil
+	}
+	ended := func(stream string, id unit.OrderID) {
+		if o := settled(id); o != nil && o.Status != order.StatusPending {
+			check.differ("order %s is %s, and %s still holds something for it", id, o.Status, stream)
+		}
+	}
+	for _, stream := range sorted(b.stored) {
+		card := b.stored[stream]
+		for _, id := range sorted(card.held) {
+			ended(stream, id)
+		}
+		for _, id := range sorted(card.redeemed) {
+			if o := settled(id); o != nil {
+				of := order.GiftCardPayment(id, cart.HoldID(strings.TrimPrefix(stream, giftcard.Stream(""))))
+				if paid, _ := o.Transaction(of); !paid.Amount.Amount.Equal(card.redeemed[id]) {
+					check.differ("%s has paid %s for order %s, which has recorded %s", stream, card.redeemed[id], id, paid.Amount.Amount)
+				}
+			}
+		}
+	}
+	for _, stream := range sorted(b.uses) {
+		for _, id := range sorted(b.uses[stream].held) {
+			ended(stream, id)
+		}
+	}
 }
 
 // bookStored books what an event of a gift card changes in the report of what cards have.

@@ -8,6 +8,7 @@ import (
 	"daybook/domain/money/giftcard"
 	"daybook/domain/money/pricing"
 	"daybook/domain/money/promotion"
+	"daybook/domain/order"
 	"daybook/eventstore"
 	"daybook/projections/viewtest"
 )
@@ -60,6 +61,45 @@ func TestWhatGiftCardsAndPromotionsCannotDoIsFound(t *testing.T) {
 			coupon.Event(coupon.Given{Code: "TEN", Promotion: "a"}), coupon.Event(coupon.Given{Code: "TEN", Promotion: "b"}))
 		s.wantOne(`the code belongs to promotion "a"`)
 	})
+}
+
+// What gift cards and promotions have for an order is compared with the order.
+func TestWhatCardsAndOrdersDoNotAgreeOnIsFound(t *testing.T) {
+	card := []giftcard.Event{giftcard.Issued{ID: "gx", Kind: giftcard.Card, Amount: gbp("10")}, giftcard.Held{OrderID: "o", CartID: "c", Amount: gbp("4")}}
+	use := []promotion.Event{
+		promotion.Created{ID: "x", Kind: pricing.Automatic, Class: pricing.OrderClass, Terms: promotion.Terms{Title: "X", Limits: pricing.Limits{Uses: 1}}},
+		promotion.UseHeld{OrderID: "o", CartID: "c", Amount: gbp("1")},
+	}
+	redeemed := append(card[:2:2], giftcard.Redeemed{OrderID: "o", Amount: gbp("4")})
+	released := append(card[:2:2], giftcard.Released{OrderID: "o"})
+	given := append(use[:2:2], promotion.UseReleased{OrderID: "o"})
+	pays := func(amount string) order.Event {
+		return order.TransactionRecorded{TransactionID: order.GiftCardPayment("o", "gx"), Type: order.Capture, State: order.Succeeded, Amount: gbp(amount), Provider: order.GiftCardProvider, Reference: "gx", Tender: order.GiftCard}
+	}
+	placed := order.Placed{OrderID: "o", CartID: "c", Currency: "GBP", Total: gbp("4"), Charge: gbp("4")}
+	for want, test := range map[string]struct {
+		card  []giftcard.Event
+		use   []promotion.Event
+		order []order.Event
+	}{
+		"": {redeemed, given, []order.Event{placed, order.Confirmed{}, pays("4")}},
+		"giftcard-gx has paid 4 for order o, which has recorded 0": {redeemed, given, []order.Event{placed, order.Confirmed{}}},
+		"giftcard-gx has paid 4 for order o, which has recorded 3": {redeemed, given, []order.Event{placed, order.Confirmed{}, pays("3")}},
+		"order o is expired, and giftcard-gx still holds":          {card, given, []order.Event{placed, order.Expired{}}},
+		"order o is expired, and promotion-x still holds":          {released, use, []order.Event{placed, order.Expired{}}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			s := newShop(t)
+			viewtest.Fact(s.Bench, "giftcard-gx", eventstore.Metadata{}, giftcard.Encode, test.card...)
+			viewtest.Fact(s.Bench, "promotion-x", eventstore.Metadata{}, promotion.Encode, test.use...)
+			viewtest.Fact(s.Bench, order.Stream("o"), eventstore.Metadata{}, order.Encode, test.order...)
+			s.CaughtUp()
+			found := differences(s.verify())[ordersAddUp]
+			if all := strings.Join(found, "\n"); want == "" && len(found) > 0 || want != "" && (len(found) != 1 || !strings.Contains(all, want)) {
+				t.Errorf("found %q, want %q", found, want)
+			}
+		})
+	}
 }
 
 // wantOne verifies that one event does not follow from those before it, and why; empty: each does.

@@ -134,12 +134,6 @@ var planted = map[string]bug{
 		}
 		return order.Decide(cmd, s)
 	}),
-	"two orders hold the same money of a gift card": giftCardBug(func(cmd giftcard.Command, s giftcard.State) ([]giftcard.Event, error) {
-		if _, hold := cmd.(giftcard.Hold); hold {
-			s.Held = nil
-		}
-		return giftcard.Decide(cmd, s)
-	}),
 	"the money of a gift card is not released": giftCardBug(func(cmd giftcard.Command, s giftcard.State) ([]giftcard.Event, error) {
 		if _, release := cmd.(giftcard.Release); release {
 			return nil, nil

@@ -30,11 +30,11 @@ type sale struct {
 }
 
 // openSales is how many sales go on at the same time.
-const openSales = 3
+const openSales = 4
 
 // saleSteps is how many requests a sale has. triesToPlace is after how many of them it is given up
 // if there is no order: something else may have happened to its cart or its products.
-const saleSteps, triesToPlace = 24, 6
+const saleSteps, triesToPlace = 20, 6
 
 // ask makes the next request of a sale, and begins new sales for those that have ended.
 func (k *walker) ask() request {
@@ -85,7 +85,9 @@ func (k *walker) toOrder(s *sale) request {
 		r := k.post("add-cart-coupon", target+"/coupons/"+pick(k.requestMaker, "SPRING10", "ALWAYS5"), "")
 		r.Method = http.MethodPut
 		return r
-	case s.asked == 3 && k.chance(30):
+	case s.asked == 3 && k.chance(40):
+		return k.post("issue-gift-card", "/v1/gift-cards", `{"amount":{"amount":"%d.00","currency":"GBP"}}`, 5+k.IntN(60))
+	case s.asked == 3 && k.chance(40):
 		return k.post("receive-stock", "/v1/stock/"+pick(k.requestMaker, "shirt", "mug", "coat", "cup")+"/main/receipts", `{"quantity":50}`)
 	}
 	body := map[string]any{"order_id": s.order}
@@ -94,8 +96,8 @@ func (k *walker) toOrder(s *sale) request {
 	}
 	// Other things have members of this name, too, with values of another length.
 	codes := slices.DeleteFunc(slices.Clone(k.pools["gift_card_code"]), func(code string) bool { return len(code) != len("XXXX-XXXX-XXXX-XXXX") })
-	if len(codes) > 0 && k.chance(60) {
-		body["gift_cards"] = []string{pick(k.requestMaker, codes...)}
+	if latest := codes[max(0, len(codes)-3):]; len(latest) > 0 && k.chance(70) {
+		body["gift_cards"] = []string{pick(k.requestMaker, latest...)}
 	}
 	switch {
 	case k.chance(20):

@@ -195,7 +195,7 @@ func (k *walker) choose() step {
 			return step{Request: &better}
 		}
 	}
-	if k.chance(45) {
+	if k.chance(60) {
 		r := k.ask()
 		return step{Request: &r, Cut: k.chance(12), After: k.IntN(4), Lose: k.chance(30), Restart: k.chance(3)}
 	}
