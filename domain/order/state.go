@@ -15,7 +15,7 @@ import (
 
 // FoldVersion names the shape of State: a snapshot of another version is not
 // read. Raise it with every change of State or Evolve.
-const FoldVersion = 10
+const FoldVersion = 11
 
 // Status is where an order is in its life. Hold and archive are separate flags. The empty
 // status is an order that was never placed.
@@ -226,7 +226,7 @@ func Evolve(s State, e Event) State {
 	case TransactionSettled:
 		s.applyTransactionSettled(e)
 	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
-		DifferenceWrittenOff, DeadlineExtended:
+		DifferenceWrittenOff, DeadlineExtended, ChargeAdded:
 		s.evolveMoney(e)
 	case Shipped:
 		s.applyShipped(e)
@@ -283,6 +283,8 @@ func (s *State) evolveMoney(e Event) {
 		s.applyWrittenOff(e)
 	case DeadlineExtended:
 		s.applyDeadlineExtended(e)
+	case ChargeAdded:
+		s.applyChargeAdded(e)
 	}
 }
 
