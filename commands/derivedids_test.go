@@ -39,7 +39,7 @@ func (o owner) key() stock.Key { return stock.Key{SKU: o.sku, Location: o.locati
 // both. The name is a key of derivations, or the file and the name of another test.
 var askedTwice = map[*unit.Derivation]string{
 	unit.RequestCommand: twoCallers, unit.StepCommand: twoCallers, unit.NextAttemptCommand: "commandapi/idempotency_test.go:TestAKeyCanSucceedAfterAnyNumberOfRefusals",
-	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewOrderRefund: twoCallers, unit.NewCredit: twoCallers, unit.NewShipment: twoCallers,
+	unit.NewCart: twoCallers, unit.NewReturn: twoCallers, unit.NewTransaction: twoCallers, unit.NewRefund: twoCallers, unit.NewOrderRefund: twoCallers, unit.NewCredit: twoCallers, unit.NewCharge: twoCallers, unit.NewShipment: twoCallers,
 	unit.NewCustomer: twoCallers, unit.NewAddress: twoCallers, unit.NewNote: twoCallers, unit.NewWishList: twoCallers,
 	unit.NewTransfer: twoCallers, unit.NewDeallocation: twoCallers, unit.DirectReservation: twoCallers,
 	unit.CartOpening:      "commandapi/creates_test.go:TestACreateThatNamesItsIDIsRepeatable",

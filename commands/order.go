@@ -11,6 +11,7 @@ import (
 	"daybook/commands/aggregate"
 	"daybook/domain/access"
 	"daybook/domain/fulfilment"
+	"daybook/domain/money/entity"
 	"daybook/domain/order"
 	"daybook/domain/rule"
 	"daybook/domain/stock"
@@ -23,7 +24,7 @@ import (
 // the goods of a canceled order, and takes the goods of a shipment off the shelf. The result has
 // the events of the commands and of what followed on the order.
 func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, commands ...order.Command) (aggregate.Result[order.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admit(call, access.ConfirmOrder, access.CancelOrders, access.HandleOrders, access.ShipOrders, access.RecordMoney, access.RefundOrders, access.ReducePrices), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admit(call, access.ConfirmOrder, access.CancelOrders, access.HandleOrders, access.ShipOrders, access.RecordMoney, access.RefundOrders, access.ReducePrices, access.AddSurcharges, access.ClawBack), s.ownsOrder(ctx, call, id), s.reachesOrder(ctx, call, id, commands...)); err != nil {
 		return aggregate.Result[order.Event]{}, err
 	}
 	defer s.drive(order.Stream(id))()
@@ -73,10 +74,22 @@ func (s *Service) limitTransactions(ctx context.Context, call Call, id unit.Orde
 			continue
 		}
 		var currency unit.Currency
-		if err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) { currency = state.Currency() }); err != nil {
+		var seller string
+		if err := s.orders.View(ctx, order.Stream(id), func(state order.State, _ int64) {
+			if currency = state.Currency(); state.Quote != nil {
+				seller = state.Quote.Entity
+			}
+		}); err != nil {
 			return nil, err
 		}
 		limited[i] = s.limit(call.Who, command, currency)
+		if charge, is := limited[i].(order.AddCharge); is && charge.Kind == order.Clawback && seller != "" {
+			err := s.ViewLegalEntity(ctx, seller, func(state entity.State, _ int64) { charge.Allowed = state.Terms.Clawback })
+			if err != nil {
+				return nil, err
+			}
+			limited[i] = charge
+		}
 	}
 	return limited, nil
 }
@@ -84,7 +97,7 @@ func (s *Service) limitTransactions(ctx context.Context, call Call, id unit.Orde
 // limitedInCurrency tells whether a command has a limit in the currency of its order.
 func limitedInCurrency(command order.Command) bool {
 	switch any(command).(type) { // most commands have no limit
-	case order.SettleTransaction, order.RequestRefund, order.SubmitRefund, order.SettleRefund, order.ExplainRefund, order.WriteOff, order.Extend:
+	case order.SettleTransaction, order.RequestRefund, order.SubmitRefund, order.SettleRefund, order.ExplainRefund, order.WriteOff, order.Extend, order.AddCharge:
 		return true
 	}
 	return false
@@ -110,6 +123,11 @@ func (s *Service) limit(who access.Principal, command order.Command, currency un
 		return command
 	case order.WriteOff:
 		command.Tolerance = s.policy.writeOffLimit(who, currency)
+		return command
+	case order.AddCharge:
+		if command.Kind == order.Surcharge {
+			command.Limit = s.policy.surchargeLimit(who, currency)
+		}
 		return command
 	case order.Extend:
 		command.Now, command.Latest = s.now(), s.now().Add(s.policy.ExtendAtMost)

@@ -99,6 +99,10 @@ type Policy struct {
 	// access.WriteOffs may write off on one order. There is one for each currency. Without one,
 	// such a sender may write off nothing.
 	WriteOffLimits []unit.Money
+	// SurchargeLimits are the most that a sender without the permission access.UnlimitedSurcharges
+	// may add to one order in all. There is one for each currency. Without one, such a sender may
+	// add nothing.
+	SurchargeLimits []unit.Money
 	// ExtendAtMost is how far after now the deadline of an order may be moved.
 	ExtendAtMost time.Duration
 }
@@ -118,6 +122,15 @@ func (p Policy) writeOffLimit(who access.Principal, currency unit.Currency) *uni
 		return nil
 	}
 	return limitIn(p.WriteOffLimits, currency)
+}
+
+// surchargeLimit is the most that a sender may add to one order, in a currency. nil means any
+// amount.
+func (p Policy) surchargeLimit(who access.Principal, currency unit.Currency) *unit.Money {
+	if who.May(access.UnlimitedSurcharges) {
+		return nil
+	}
+	return limitIn(p.SurchargeLimits, currency)
 }
 
 func limitIn(limits []unit.Money, currency unit.Currency) *unit.Money {

@@ -68,7 +68,7 @@ type ordersTakenInput struct {
 	Reading
 	Reported
 	By      []string `query:"by" maxItems:"6" enum:"day,month,kind,sku,charge,entity,channel,country,customer_groups,currency" default:"month,kind" doc:"What the report is divided by, separated by commas. Rows are sorted in this order. They are always divided by currency, too."`
-	Kind    []string `query:"kind" maxItems:"7" enum:"placed,canceled,returned,reduced,written_off,kept_as_gain,beyond_owed"`
+	Kind    []string `query:"kind" maxItems:"8" enum:"placed,canceled,returned,reduced,added,written_off,kept_as_gain,beyond_owed"`
 	SKU     []string `query:"sku" maxItems:"100" minLength:"1" maxLength:"64"`
 	Entity  []string `query:"entity" maxItems:"100" minLength:"1" maxLength:"64"`
 	Channel []string `query:"channel" maxItems:"100" minLength:"1" maxLength:"32"`
@@ -115,7 +115,7 @@ type taxesInput struct {
 	Reading
 	Reported
 	By      []string `query:"by" maxItems:"6" enum:"day,month,kind,entity,country,component,place,rate,treatment,currency" default:"month,component,rate,treatment" doc:"What the report is divided by, separated by commas. Rows are sorted in this order. They are always divided by currency, too."`
-	Kind    []string `query:"kind" maxItems:"4" enum:"placed,canceled,returned,reduced"`
+	Kind    []string `query:"kind" maxItems:"5" enum:"placed,canceled,returned,reduced,added"`
 	Entity  []string `query:"entity" maxItems:"100" minLength:"1" maxLength:"64"`
 	Country []string `query:"country" maxItems:"100" minLength:"1" maxLength:"100"`
 }
@@ -223,7 +223,7 @@ func (a *api) bridge(ctx context.Context, in *bridgeInput) (resource.Bridge, err
 		money := func(amount decimal.Decimal) resource.Money { return resource.MoneyIn(b.Currency, amount) }
 		return resource.BridgeTotal{
 			Day: b.Day, Month: b.Month, Entity: b.Entity, Channel: b.Channel, Currency: b.Currency,
-			Charged: money(b.Charged), Canceled: money(b.Canceled), Returned: money(b.Returned), Reduced: money(b.Reduced), BeyondOwed: money(b.BeyondOwed),
+			Charged: money(b.Charged), Canceled: money(b.Canceled), Returned: money(b.Returned), Reduced: money(b.Reduced), Added: money(b.Added), BeyondOwed: money(b.BeyondOwed),
 			WrittenOff: money(b.WrittenOff), KeptAsGain: money(b.KeptAsGain), Owed: money(b.Owed), Captured: money(b.Captured), Refunded: money(b.Refunded),
 			ChargedBack: money(b.ChargedBack), Reversed: money(b.Reversed), Kept: money(b.Kept), Compensated: money(b.Compensated), Lost: money(b.Lost),
 			Balance: money(b.Balance),

@@ -54,6 +54,8 @@ var refusals = map[string]string{
 	"prices import --dry-run":                     "",
 	"prices import --replace":                     "",
 	"serve --write-off-limit":                     "serve --write-off-limit 100.00",
+	"serve --surcharge-limit":                     "serve --surcharge-limit 10.00",
+	"accept-log --surcharge-limit":                "accept-log --surcharge-limit GBP=-1",
 	"serve --extend-at-most":                      "serve --extend-at-most 1ms",
 	"accept-log --write-off-limit":                "accept-log --write-off-limit GBP=1,GBP=2",
 	"accept-log --extend-at-most":                 "accept-log --extend-at-most 1ms",

@@ -14,6 +14,7 @@ type create struct {
 	body   string
 	others []string // bodies with the same id and other content
 	code   string   // the code of the refusal of these bodies; empty for a PUT, which replaces
+	first  func(s *shop)
 }
 
 // creates has all such requests, by operation. The shop has 50 MUG and order o-1 of 3 MUG, which is
@@ -79,6 +80,18 @@ var creates = map[string]create{
 		path: "/v1/orders/o-1/reductions", body: `{"credit_id":"k-9","amount":{"amount":"1","currency":"GBP"},"reason":"a"}`, code: "credit-differs",
 		others: []string{`{"credit_id":"k-9","amount":{"amount":"2","currency":"GBP"},"reason":"a"}`},
 	},
+	"credit-charge": {
+		path: "/v1/orders/o-1/charges/1/credits", body: `{"credit_id":"k-8","amount":{"amount":"1","currency":"GBP"},"reason":"a"}`, code: "credit-differs",
+		others: []string{`{"credit_id":"k-8","amount":{"amount":"2","currency":"GBP"},"reason":"a"}`},
+		first:  func(s *shop) { s.post("/v1/orders/o-1/surcharges", charge("3")) },
+	},
+	"add-surcharge": {
+		path: "/v1/orders/o-1/surcharges", body: charge("1"), code: "charge-differs", others: []string{charge("2")},
+	},
+	"claw-back": {
+		path: "/v1/orders/o/clawbacks", body: clawback("0.10"), code: "charge-differs", others: []string{clawback("0.20")},
+		first: func(s *shop) { s.returned(true) },
+	},
 	"ship-order": {
 		path: "/v1/orders/o-1/shipments", body: `{"shipment_id":"p-2","lines":[{"line":1,"quantity":1}],"carrier":"a"}`, code: "shipment-differs",
 		others: []string{`{"shipment_id":"p-2","lines":[{"line":1,"quantity":2}],"carrier":"a"}`, `{"shipment_id":"p-2","lines":[{"line":1,"quantity":1}],"carrier":"b"}`},
@@ -128,6 +141,9 @@ func TestACreateThatNamesItsIDIsRepeatable(t *testing.T) {
 		t.Run(operation, func(t *testing.T) {
 			t.Parallel()
 			s := stocked(t)
+			if c.first != nil {
+				c.first(s)
+			}
 			now := s.service.Now().UTC().Truncate(time.Second)
 			times := strings.NewReplacer("SOON", now.Add(time.Hour).Format(time.RFC3339), "LATER", now.Add(2*time.Hour).Format(time.RFC3339))
 			method := "POST"

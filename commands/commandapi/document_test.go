@@ -86,7 +86,7 @@ func TestTheDocumentSaysWhereAKeyIsNeeded(t *testing.T) {
 			if !documented && !keyless(path) {
 				t.Errorf("%s %s: the key is not documented", method, path)
 			}
-			address := strings.NewReplacer("{", "", "}", "").Replace(path)
+			address := strings.NewReplacer("{charge}", "1", "{", "", "}", "").Replace(path)
 			got := s.ask(strings.ToUpper(method), address, "{")
 			if refused := fmt.Sprint(got.body["type"]) == "/problems/idempotency-key-required"; refused != needed {
 				t.Errorf("%s %s: documented as needed: %t, refused without: %t", method, path, needed, refused)

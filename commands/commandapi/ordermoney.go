@@ -13,7 +13,7 @@ import (
 )
 
 // moneyRoutes are the routes about the money of an order that was placed: refunds, write-offs,
-// price reductions and the deadline for paying.
+// price reductions, credits and the deadline for paying.
 func (a *api) moneyRoutes() {
 	const (
 		anOrder = "/v1/orders/{order_id}"
@@ -25,6 +25,9 @@ func (a *api) moneyRoutes() {
 	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/transactions/{transaction_id}/explain", id: "explain-refund", needs: access.RefundOrders, summary: "Say what a refund was that somebody made elsewhere", about: "For a refund beyond what was to be given back (`refund_unexplained`). compensation: the customer keeps the money, and the order counts as paid. settlement: the customer owes it. The limit for refunds also limits a compensation.", refusals: refusals{order.ErrNotFound, order.ErrNothingToExplain, order.ErrRefundLimit, order.ErrTransactionUnknown, order.ErrTextInvalid}}, a.explainRefund)
 	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/write-off", id: "write-off", needs: access.RefundOrders, summary: "Write off the difference between what was paid and what is owed", key: true, about: "It ends the whole balance: what is missing is not asked for any more, and what is too much is kept. Refunds that are under way must end first. Above the shop's `--write-off-limit`, it needs the permission `writeoffs.unlimited`.", refusals: refusals{order.ErrNotFound, order.ErrNothingPaid, order.ErrRefundUnderWay, order.ErrWriteOffLimit, order.ErrTextInvalid}}, a.writeOff)
 	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/reductions", id: "reduce-price", needs: access.ReducePrices, summary: "Take something off the price of an order", created: true, key: true, about: "The order owes less, and so does what is left of each line and charge, with its tax. Money that was paid is then to be given back (`to_return`); request-refund does that. Money for trouble, which changes no price, is a refund with the purpose compensation.", refusals: refusals{order.ErrNotFound, order.ErrAmountExceeded, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCreditDiffers, order.ErrCurrencyDiffers, order.ErrTextInvalid}}, a.reducePrice)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/charges/{charge}/credits", id: "credit-charge", needs: access.ReducePrices, summary: "Credit a charge of an order, such as shipping", created: true, key: true, about: "The charge, or a part of it, is not owed any more, with its tax. The lines keep their worth. Money that was paid is then to be given back (`to_return`); request-refund does that. Orders of older programs and of imports have no charges.", refusals: refusals{order.ErrNotFound, order.ErrAmountExceeded, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrChargeUnknown, order.ErrCreditDiffers, order.ErrCurrencyDiffers, order.ErrTextInvalid}}, a.creditCharge)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/surcharges", id: "add-surcharge", needs: access.AddSurcharges, summary: "Add a surcharge to an order", created: true, key: true, about: "For something that was not ordered, such as another delivery. The order owes more, with the tax that was frozen for its goods. The surcharge is a charge of the order, and is credited as one. Above the shop's `--surcharge-limit`, all surcharges of an order together need the permission `surcharges.unlimited`.", refusals: refusals{order.ErrNotFound, order.ErrAmountInvalid, order.ErrAmountLimit, order.ErrAmountTooFine, order.ErrCanceled, order.ErrChargeDiffers, order.ErrCompleted, order.ErrCurrencyDiffers, order.ErrExpired, order.ErrSurchargeLimit, order.ErrTextInvalid}}, a.addSurcharge)
+	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/clawbacks", id: "claw-back", needs: access.ClawBack, summary: "Take a discount back after a return", created: true, key: true, about: "For a discount whose condition a return has broken. All clawbacks of a credit together are at most what the credit gives. It needs a legal entity with `clawback`; the law often forbids it if the buyer is a consumer. If the return brings nothing back after all, the clawback goes with its credit.", refusals: refusals{order.ErrNotFound, order.ErrAmountExceeded, order.ErrAmountInvalid, order.ErrAmountLimit, order.ErrAmountTooFine, order.ErrChargeDiffers, order.ErrClawbackOff, order.ErrCreditUnknown, order.ErrCurrencyDiffers, order.ErrTextInvalid}}, a.clawBack)
 	add(a, apidoc.TagOrders, op{method: post, path: anOrder + "/extend", id: "extend-order", needs: access.HandleOrders, summary: "Give an order more time to be paid", about: "Moves the deadline of a pending order, and with it those of its reservations. The uses of promotions and the money of gift cards stay reserved as long. The shop's `--extend-at-most` bounds it.", refusals: refusals{order.ErrNotFound, order.ErrCanceled, order.ErrCompleted, order.ErrConfirmed, order.ErrExpired, order.ErrDeadlineEarlier, order.ErrDeadlineTooLate, order.ErrTextInvalid}}, a.extendOrder)
 }
 
@@ -169,6 +172,88 @@ func (a *api) reducePrice(ctx context.Context, c call, in *reducePriceInput) (*r
 		return nil, err
 	}
 	return like(done, ReductionState{CreditID: credit.CreditID, Order: *done.Body}), nil
+}
+
+// CreditState is an order with a credit.
+type CreditState struct {
+	CreditID unit.CreditID  `json:"credit_id"`
+	Order    resource.Order `json:"order"`
+}
+
+type creditChargeInput struct {
+	OrderPath
+	Charge int `path:"charge" minimum:"1" maximum:"1000" example:"1" doc:"The number of the charge."`
+	Body   struct {
+		CreditID string      `json:"credit_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
+		Amount   *MoneyInput `json:"amount,omitempty" doc:"With tax; at most what is left of the charge. If you give none, all that is left."`
+		Reason   string      `json:"reason" minLength:"1" maxLength:"500"`
+	}
+}
+
+func (a *api) creditCharge(ctx context.Context, c call, in *creditChargeInput) (*response[CreditState], error) {
+	var bad check
+	credit := order.Credit{
+		CreditID: orElse(&bad, "/credit_id", in.Body.CreditID, unit.ParseCreditID, c.derive(unit.NewCredit)),
+		Cause:    order.CreditForCharge, Charge: in.Charge, Reason: in.Body.Reason,
+	}
+	if in.Body.Amount != nil {
+		credit.Worth = money(&bad, "/amount", *in.Body.Amount)
+	}
+	done, err := a.changeOrder(ctx, c, &bad, in.id(&bad), credit)
+	if err != nil {
+		return nil, err
+	}
+	return like(done, CreditState{CreditID: credit.CreditID, Order: *done.Body}), nil
+}
+
+// ChargeState is an order with a charge that was added to it.
+type ChargeState struct {
+	ChargeID unit.ChargeID  `json:"charge_id"`
+	Order    resource.Order `json:"order"`
+}
+
+type addSurchargeInput struct {
+	OrderPath
+	Body struct {
+		ChargeID string     `json:"charge_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
+		Amount   MoneyInput `json:"amount" doc:"With tax."`
+		Reason   string     `json:"reason" minLength:"1" maxLength:"500"`
+	}
+}
+
+func (a *api) addSurcharge(ctx context.Context, c call, in *addSurchargeInput) (*response[ChargeState], error) {
+	var bad check
+	return a.addCharge(ctx, c, &bad, in.id(&bad), order.AddCharge{
+		ChargeID: orElse(&bad, "/charge_id", in.Body.ChargeID, unit.ParseChargeID, c.derive(unit.NewCharge)),
+		Kind:     order.Surcharge, Amount: money(&bad, "/amount", in.Body.Amount), Reason: in.Body.Reason,
+	})
+}
+
+type clawBackInput struct {
+	OrderPath
+	Body struct {
+		ChargeID string     `json:"charge_id,omitempty" maxLength:"64" doc:"If you give none, the server makes one."`
+		CreditID string     `json:"credit_id" minLength:"1" maxLength:"64" doc:"The credit of the return."`
+		Amount   MoneyInput `json:"amount" doc:"With tax; at most what the credit gives."`
+		Reason   string     `json:"reason" minLength:"1" maxLength:"500"`
+	}
+}
+
+func (a *api) clawBack(ctx context.Context, c call, in *clawBackInput) (*response[ChargeState], error) {
+	var bad check
+	return a.addCharge(ctx, c, &bad, in.id(&bad), order.AddCharge{
+		ChargeID: orElse(&bad, "/charge_id", in.Body.ChargeID, unit.ParseChargeID, c.derive(unit.NewCharge)),
+		CreditID: inBody(&bad, "/credit_id", in.Body.CreditID, unit.ParseCreditID),
+		Kind:     order.Clawback, Amount: money(&bad, "/amount", in.Body.Amount), Reason: in.Body.Reason,
+	})
+}
+
+func (a *api) addCharge(ctx context.Context, c call, bad *check, id unit.OrderID, charge order.AddCharge) (*response[ChargeState], error) {
+	done, err := a.changeOrder(ctx, c, bad, id, charge)
+	if err != nil {
+		return nil, err
+	}
+	return like(done, ChargeState{ChargeID: charge.ChargeID, Order: *done.Body}), nil
 }
 
 type extendOrderInput struct {

@@ -217,8 +217,11 @@ var keyedRequests = map[string]keyed{
 			s.must("POST", "/v1/orders/o/transactions", capture("4.99"), "Idempotency-Key", "most of it")
 		},
 	},
-	"reduce-price": {after: "paid", path: "/v1/orders/o/reductions", body: reduction("1.00"), other: reduction("2.00")},
-	"extend-order": {after: "placed", path: "/v1/orders/o/extend", body: extension(2 * time.Hour), other: extension(3 * time.Hour)},
+	"reduce-price":  {after: "paid", path: "/v1/orders/o/reductions", body: reduction("1.00"), other: reduction("2.00")},
+	"credit-charge": {after: "paid", path: "/v1/orders/o/charges/1/credits", body: reduction("1.00"), other: reduction("2.00"), first: withSurcharge},
+	"add-surcharge": {after: "paid", path: "/v1/orders/o/surcharges", body: reduction("1.00"), other: reduction("2.00")},
+	"claw-back":     {path: "/v1/orders/o/clawbacks", body: clawback("0.10"), other: clawback("0.20"), first: func(s *keyShop) { s.returned(true) }},
+	"extend-order":  {after: "placed", path: "/v1/orders/o/extend", body: extension(2 * time.Hour), other: extension(3 * time.Hour)},
 
 	"ship-order":       {after: "confirmed", path: "/v1/orders/o/shipments", body: `{"carrier":"a"}`, other: `{"carrier":"b"}`},
 	"deliver-shipment": {after: "shipped", path: "/v1/orders/o/shipments/s/deliver"},

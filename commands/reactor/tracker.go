@@ -404,7 +404,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.DeadlineExtended:
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
 		t.stepOpened(id, e)
-	case order.TransactionUnreadable, order.Credited, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
+	case order.TransactionUnreadable, order.Credited, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.ChargeAdded:
 		// These begin no work.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:

@@ -157,7 +157,7 @@ func New(service *commands.Service, options Options) *Desk {
 // may.
 var factorPermissions = []access.Permission{
 	access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.WritePrices, access.WriteShipping, access.WriteTaxes,
-	access.ErasePersonal, access.ReducePrices, access.WriteOffs,
+	access.ErasePersonal, access.ReducePrices, access.WriteOffs, access.UnlimitedSurcharges, access.ClawBack,
 }
 
 func needsFactor(grants access.Grants) bool {

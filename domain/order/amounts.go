@@ -18,6 +18,8 @@ import (
 type Charge struct {
 	Number  int            `json:"charge"`
 	Account shares.Account `json:"account,omitzero"`
+	// Added says what a charge is that was added later. The others are in the quote.
+	Added *Addition `json:"added,omitempty"`
 }
 
 // CreditPart is what a credit took from one line or charge.
@@ -133,12 +135,25 @@ func (s *State) deliverUnits(line int, units unit.Quantity) {
 	}
 }
 
-// partsOf is what a credit takes off the accounts: units that came back, or an amount of all lines
-// and charges. Nothing changes; applyCredited takes it.
+// partsOf is what a credit takes off the accounts: units that came back, and an amount of all lines
+// and charges: a price reduction, or what units are worth that belong to no line. Nothing changes;
+// applyCredited takes it.
 func (s State) partsOf(cmd Credit) []CreditPart {
-	if cmd.Cause == CreditForReduction {
-		return s.reduction(cmd.Worth)
+	parts := s.unitsBack(cmd)
+	rest := floor(cmd.Worth)
+	if rest.Currency != s.Currency() || rest.Sign() == 0 {
+		return parts
 	}
+	if cmd.Cause == CreditForReturn { // nobody gets back more than is owed
+		rest = lesser(rest.Charge(), floor(s.Owed().Minus(s.sumOf(parts))))
+	}
+	after := s.Clone()
+	after.takeParts(parts)
+	return append(parts, after.reduction(rest)...)
+}
+
+// unitsBack is what the units of a credit give.
+func (s State) unitsBack(cmd Credit) []CreditPart {
 	var parts []CreditPart
 	for _, back := range cmd.Lines {
 		i, found := s.lineIndex(back.Line)
@@ -204,22 +219,42 @@ func (s State) sumOf(parts []CreditPart) unit.Money {
 	return sum
 }
 
-// takeCredit takes a credit's money off the accounts. A credit without parts, of an older program
-// or of units that belong to no line, is taken off all accounts, as a price reduction is.
+// takeCredit takes a credit's money off the accounts. A credit without parts, of an older program,
+// is taken off all accounts, as a price reduction is.
 func (s *State) takeCredit(c CreditState) {
-	if !s.Accounts {
-		return
-	}
-	if len(c.Parts) == 0 || c.Cause == CreditForReduction {
+	switch {
+	case !s.Accounts:
+	case len(c.Parts) == 0:
 		minor, _ := c.Amount.Minor()
 		shares.Reduce(s.accounts(), minor)
-		return
+	case c.Cause == CreditForCharge:
+		for _, p := range c.Parts {
+			if i := s.chargeIndex(p.Charge); i >= 0 {
+				minor, _ := p.Amount.Minor()
+				shares.Reduce([]*shares.Account{&s.Charges[i].Account}, minor)
+			}
+		}
+	default:
+		s.takeParts(c.Parts)
 	}
-	for _, p := range c.Parts {
+}
+
+// takeParts takes the units of parts off their lines, and then the sum of the parts without units
+// off all accounts.
+func (s *State) takeParts(parts []CreditPart) {
+	var rest int64
+	for _, p := range parts {
+		minor, _ := p.Amount.Minor()
+		if p.Quantity == 0 {
+			rest += minor
+			continue
+		}
 		if i, found := s.lineIndex(p.Line); found {
-			minor, _ := p.Amount.Minor()
 			s.Lines[i].Account.Delivered.TakeFor(int64(p.Quantity), minor)
 		}
+	}
+	if rest > 0 {
+		shares.Reduce(s.accounts(), rest)
 	}
 }
 
@@ -236,7 +271,9 @@ func (s *State) giveCreditBack(c CreditState) {
 			part.Tax = append(part.Tax, tax)
 		}
 		if i, found := s.lineIndex(p.Line); found {
-			s.Lines[i].Account.Delivered.Add(part)
+			s.Lines[i].Account.PutBack(part)
+		} else if i := s.chargeIndex(p.Charge); i >= 0 {
+			s.Charges[i].Account.PutBack(part)
 		}
 	}
 }

@@ -186,7 +186,7 @@ func TestTheAccountsOfRandomOrdersAddUp(t *testing.T) {
 			id := string(rune('a' + step))
 			line := LineQuantity{Line: 1 + random.IntN(3), Quantity: 1}
 			var command Command
-			switch random.IntN(4) {
+			switch random.IntN(7) {
 			case 0:
 				command = CancelLines{Lines: []LineQuantity{line}, Reason: "no"}
 			case 1:
@@ -195,6 +195,15 @@ func TestTheAccountsOfRandomOrdersAddUp(t *testing.T) {
 				command = back(unit.CreditID(id), line.Line)
 			case 3:
 				command = Credit{CreditID: unit.CreditID(id), Cause: CreditForReduction, Currency: "EUR", Worth: unit.OfMinor(1+random.Int64N(300), "EUR"), Reason: "late"}
+			case 4:
+				command = Credit{CreditID: unit.CreditID(id), Cause: CreditForCharge, Charge: 1, Worth: unit.OfMinor(1+random.Int64N(300), "EUR"), Reason: "late"}
+			case 5:
+				worth := back(unit.CreditID(id), line.Line)
+				worth.Worth = unit.OfMinor(random.Int64N(300), "EUR")
+				worth.Lines = worth.Lines[:random.IntN(2)]
+				command = worth
+			case 6:
+				command = ReleaseReturn{ReturnID: unit.ReturnID("ret-" + string(rune('a'+random.IntN(12))))}
 			}
 			events, err := Decide(command, s)
 			if err != nil {

@@ -39,6 +39,7 @@ const (
 	typeRefundExplained       = "order.refund_explained.v1"
 	typeDifferenceWrittenOff  = "order.difference_written_off.v1"
 	typeDeadlineExtended      = "order.deadline_extended.v1"
+	typeChargeAdded           = "order.charge_added.v1"
 	typeReturnRefundRefused   = "order.return_refund_refused.v1"
 	typeTakenOver             = "order.taken_over.v1"
 	typeArchived              = "order.archived.v1"
@@ -76,6 +77,7 @@ var decoders = wire.Decoders[Event]{
 	typeRefundExplained:       read[RefundExplained],
 	typeDifferenceWrittenOff:  read[DifferenceWrittenOff],
 	typeDeadlineExtended:      read[DeadlineExtended],
+	typeChargeAdded:           read[ChargeAdded],
 	typeReturnRefundRefused:   read[ReturnRefundRefused],
 	typeTakenOver:             read[TakenOver],
 	typeArchived:              read[Archived],
@@ -159,7 +161,7 @@ func typeOf(e Event) string {
 	case RefundClaimed:
 		return typeRefundClaimed
 	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
-		DifferenceWrittenOff, DeadlineExtended:
+		DifferenceWrittenOff, DeadlineExtended, ChargeAdded:
 		return typeOfMoney(e)
 	case TakenOver:
 		return typeTakenOver
@@ -192,6 +194,8 @@ func typeOfMoney(e Event) string {
 		return typeDifferenceWrittenOff
 	case DeadlineExtended:
 		return typeDeadlineExtended
+	case ChargeAdded:
+		return typeChargeAdded
 	}
 	panic("order: unknown event") // a programmer's error, never input
 }

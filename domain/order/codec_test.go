@@ -5,6 +5,7 @@ import (
 
 	"daybook/domain/contact"
 	"daybook/domain/decidertest"
+	"daybook/domain/unit"
 )
 
 func TestWireForm(t *testing.T) {
@@ -44,6 +45,9 @@ func TestWireForm(t *testing.T) {
 		claimed,
 		creditOf("r1", "5", CreditedLine{Line: 1, Quantity: 2, Worth: pounds("5")}),
 		Credited{CreditID: "cr2", Cause: CreditForReduction, Worth: pounds("1"), Amount: pounds("1"), Reason: "scratched"},
+		Credited{CreditID: "cr3", Cause: CreditForCharge, Worth: pounds("1"), Amount: pounds("1"), Parts: []CreditPart{{Charge: 1, Amount: pounds("1"), Tax: []unit.Money{pounds("0.17")}}}, Reason: "late"},
+		ChargeAdded{Charge: 2, ChargeID: "x1", Kind: Surcharge, Limit: amountOf("10"), Reason: "an island", Priced: chargePrice("2.10", "1.75")},
+		ChargeAdded{Charge: 3, ChargeID: "x2", Kind: Clawback, CreditID: "cr1", Reason: "three for two", Priced: chargePrice("2.50", "2.50")},
 		disputed,
 		TransactionUnreadable{TransactionID: "c", Type: Capture, State: Succeeded, Amount: pounds("7.499"), Provider: "stripe", Reference: "ch_1", Code: "amount-too-fine"},
 		RefundRequested{RefundID: "rf1", Purpose: Settlement, Cause: RefundOfCanceled, Amount: pounds("17.47"), Parts: []RefundPart{{PartID: "p1", Payment: "cap", Amount: pounds("17")}}, Unplaced: amountOf("0.47")},

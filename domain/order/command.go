@@ -163,17 +163,19 @@ type ExplainRefund struct {
 	Limit *unit.Money
 }
 
-// Credit lowers what the order owes, because units came back, or as a price reduction. The same
-// credit id changes nothing.
+// Credit lowers what the order owes, because units came back, as a price reduction, or for one of
+// its charges. The same credit id changes nothing.
 type Credit struct {
 	CreditID unit.CreditID
 	Cause    CreditCause
 	ReturnID unit.ReturnID
 	Currency unit.Currency
 	// Lines are what came back. Worth is what units are worth that belong to no line, or the amount
-	// of the price reduction.
+	// of the price reduction, or of the charge. A charge without an amount is credited as a whole:
+	// all that is left of it.
 	Lines  []CreditedLine
 	Worth  unit.Money
+	Charge int // the number of a charge, if the cause is one
 	Reason string
 }
 
@@ -328,6 +330,7 @@ func (RefuseReturnRefund) orderCommand() {}
 func (Credit) orderCommand()             {}
 func (WriteOff) orderCommand()           {}
 func (Extend) orderCommand()             {}
+func (AddCharge) orderCommand()          {}
 func (TakeOver) orderCommand()           {}
 func (Archive) orderCommand()            {}
 func (Unarchive) orderCommand()          {}

@@ -27,11 +27,13 @@ type CreditState struct {
 // after, so any sequence of credits ends at zero, to the cent.
 func credit(cmd Credit, s State) ([]Event, error) {
 	if i := slices.IndexFunc(s.Credits, func(c CreditState) bool { return c.ID == cmd.CreditID && !c.Implied }); i >= 0 {
-		have := s.Credits[i]
-		if have.Cause != cmd.Cause || have.ReturnID != cmd.ReturnID || cmd.Cause == CreditForReduction && !have.Worth.Equal(cmd.Worth) {
+		if s.Credits[i].differs(cmd) {
 			return nil, ErrCreditDiffers
 		}
 		return nil, nil
+	}
+	if cmd.Cause == CreditForCharge {
+		return creditCharge(cmd, s)
 	}
 	if cmd.Currency != s.Currency() {
 		return nil, ErrCurrencyDiffers
@@ -62,15 +64,30 @@ func credit(cmd Credit, s State) ([]Event, error) {
 			return nil, exceeded(s.Owed(), e.Worth)
 		}
 	}
-	if s.Accounts && (len(cmd.Lines) > 0 || cmd.Cause == CreditForReduction) {
+	if s.Accounts {
 		e.Parts = s.partsOf(cmd)
-		e.Worth = s.sumOf(e.Parts)
+		if e.Worth = s.sumOf(e.Parts); len(cmd.Lines) == 0 && cmd.Cause == CreditForReturn && cmd.Worth.Currency == s.Currency() {
+			e.Worth = cmd.Worth
+		}
 		// What was written off is not owed any more, so it cannot be credited.
 		e.Amount = lesser(s.sumOf(e.Parts), s.Owed())
 		return []Event{e}, nil
 	}
 	e.Amount = s.creditFor(e.Worth)
 	return []Event{e}, nil
+}
+
+// differs tells whether a command that has the credit's id asks for another credit.
+func (c CreditState) differs(cmd Credit) bool {
+	switch {
+	case c.Cause != cmd.Cause || c.ReturnID != cmd.ReturnID:
+		return true
+	case cmd.Cause == CreditForReduction:
+		return !c.Worth.Equal(cmd.Worth)
+	case cmd.Cause == CreditForCharge: // without an amount, it asked for all that was left then
+		return len(c.Parts) == 0 || c.Parts[0].Charge != cmd.Charge || cmd.Worth.Currency != "" && !c.Worth.Equal(cmd.Worth)
+	}
+	return false
 }
 
 // worthOf is what units of a line are worth that come back: at most their price on the order.
@@ -110,6 +127,7 @@ func (s *State) takeBackCredits(id unit.ReturnID) {
 			left = append(left, c)
 			continue
 		}
+		s.takeBackClawbacks(c.ID)
 		s.giveCreditBack(c)
 		s.Credited.Amount = s.Credited.Amount.Sub(c.Amount.Amount)
 		s.CreditedWorth.Amount = s.CreditedWorth.Amount.Sub(c.Worth.Amount)

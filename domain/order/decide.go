@@ -64,7 +64,7 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return releaseReturn(cmd, s)
 	case RecordReturnRefund:
 		return recordReturnRefund(cmd, s)
-	case RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, Extend:
+	case RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, Extend, AddCharge:
 		return decideMoney(cmd, s)
 	case TakeOver:
 		return takeOver(cmd, s)
@@ -95,6 +95,8 @@ func decideMoney(cmd Command, s State) ([]Event, error) {
 		return writeOff(cmd, s)
 	case Extend:
 		return extend(cmd, s)
+	case AddCharge:
+		return addCharge(cmd, s)
 	}
 	panic("order: unknown command") // a programmer's error, never input
 }

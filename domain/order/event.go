@@ -194,6 +194,7 @@ type CreditCause string
 const (
 	CreditForReturn    CreditCause = "return"
 	CreditForReduction CreditCause = "reduction"
+	CreditForCharge    CreditCause = "charge" // a charge, such as shipping, or a part of it
 )
 
 // Credited lowers what the order owes. It moves no money.
@@ -506,5 +507,6 @@ func (ReturnRefundRefused) orderEvent()   {}
 func (RefundExplained) orderEvent()       {}
 func (DifferenceWrittenOff) orderEvent()  {}
 func (DeadlineExtended) orderEvent()      {}
+func (ChargeAdded) orderEvent()           {}
 func (Archived) orderEvent()              {}
 func (Unarchived) orderEvent()            {}

@@ -11,13 +11,14 @@ type Term string
 
 // The terms. Each is the sum of its changes, which the order's events have made:
 //
-//	owed    = placed - canceled - credited - written off + kept as gain
+//	owed    = placed + added - canceled - credited - written off + kept as gain
 //	kept    = captured - refunded - charged back + reversed
 //	balance = kept + compensated + lost - owed
 //
 // What is owed is never below zero.
 const (
 	TermPlaced      Term = "placed"
+	TermAdded       Term = "added" // surcharges and clawbacks
 	TermCanceled    Term = "canceled"
 	TermCredited    Term = "credited"
 	TermWrittenOff  Term = "written_off"
@@ -25,7 +26,7 @@ const (
 	TermLost        Term = "lost"
 	TermCaptured    Term = "captured"
 	TermRefunded    Term = "refunded"
-	TermChargedBack Term = "charged_back"
+	TermAddedBack   Term = "charged_back"
 	TermReversed    Term = "reversed"
 	TermCompensated Term = "compensated"
 	TermInFlight    Term = "in_flight" // refunds that are under way; no part of the balance yet
@@ -34,8 +35,8 @@ const (
 // Terms are all terms.
 func Terms() []Term {
 	return []Term{
-		TermPlaced, TermCanceled, TermCredited, TermWrittenOff, TermKeptAsGain, TermLost, TermCaptured, TermRefunded, TermChargedBack,
-		TermReversed, TermCompensated, TermInFlight,
+		TermPlaced, TermCanceled, TermAdded, TermCredited, TermWrittenOff, TermKeptAsGain, TermLost, TermCaptured, TermRefunded,
+		TermAddedBack, TermReversed, TermCompensated, TermInFlight,
 	}
 }
 
@@ -61,7 +62,7 @@ func Changes(e Event, before, after State) (terms []Change, items []ItemChange) 
 	if _, placed := e.(Placed); placed {
 		was = State{Total: zero, Credited: zero, WrittenOff: zero, KeptAsGain: zero, Lost: zero}
 		terms = append(terms, Change{Term: TermPlaced, Amount: after.Total.Charge()})
-	} else if off := was.Total.Charge().Minus(after.Total.Charge()); off.Sign() != 0 {
+	} else if off := was.Total.Charge().Plus(after.term(TermAdded).Minus(was.term(TermAdded))).Minus(after.Total.Charge()); off.Sign() != 0 {
 		terms = append(terms, Change{Term: TermCanceled, Amount: off})
 	}
 	for _, term := range Terms()[2:] {
@@ -117,6 +118,8 @@ func (s State) term(term Term) unit.Money {
 	}
 	value := unit.Zero(s.Currency())
 	switch term {
+	case TermAdded:
+		return s.added(func(Addition) bool { return true })
 	case TermCredited:
 		value.Amount = s.Credited.Amount
 	case TermWrittenOff:
@@ -129,7 +132,7 @@ func (s State) term(term Term) unit.Money {
 		return s.succeeded(Capture)
 	case TermRefunded:
 		return refunds(false, Succeeded)
-	case TermChargedBack:
+	case TermAddedBack:
 		return s.succeeded(Chargeback)
 	case TermReversed:
 		return s.succeeded(Reversal)

@@ -199,6 +199,7 @@ var crediting = map[string]row{
 	"a credit of an unknown line is refused":               {Given: shippedAll(), When: creditLine(CreditedLine{3, 1, pounds("1")}), Refused: facts(ErrLineUnknown, map[string]any{"line": 3})},
 	"a credit in another currency is refused":              {Given: shippedAll(), When: Credit{CreditID: "c", Cause: CreditForReturn, ReturnID: "r1", Currency: "EUR"}, Refused: ErrCurrencyDiffers},
 	"a return that was released is not credited":           {Given: shippedAll(givenUp), When: creditLine(CreditedLine{1, 1, pounds("1")}), Refused: ErrReturnReleased},
+	"only a charge that the order has is credited":         {Given: shippedAll(), When: Credit{CreditID: "c", Cause: CreditForCharge, Charge: 1}, Refused: facts(ErrChargeUnknown, map[string]any{"charge": 1})},
 	"a price reduction is a credit":                        {Given: shippedAll(captured("17.47")), When: reducing("5"), Then: []Event{Credited{CreditID: "cut", Cause: CreditForReduction, Worth: pounds("5"), Amount: pounds("5"), Reason: "scratched"}}},
 	"a price is not reduced below zero":                    {Given: shippedAll(captured("17.47")), When: reducing("17.48"), Refused: facts(ErrAmountExceeded, map[string]any{"limit": pounds("17.47"), "requested": pounds("17.48")})},
 	"a price is not reduced by nothing":                    {Given: shippedAll(), When: reducing("0"), Refused: ErrAmountInvalid},

@@ -53,6 +53,11 @@ var (
 	ErrRefundUnderWay   = &rule.Rejection{Code: "refund-under-way", Detail: "The refund has no known outcome yet, or this is not its next attempt."}
 	ErrNothingToExplain = &rule.Rejection{Code: "refund-not-unexplained", Detail: "The transaction is no refund that somebody has to explain."}
 	ErrCreditDiffers    = &rule.Rejection{Code: "credit-differs", Detail: "Another credit of the order has this id."}
+	ErrChargeUnknown    = &rule.Rejection{Code: "charge-unknown", Detail: "The order has no such charge."}
+	ErrChargeDiffers    = &rule.Rejection{Code: "charge-differs", Detail: "Another charge of the order has this id."}
+	ErrCreditUnknown    = &rule.Rejection{Code: "credit-unknown", Detail: "The order has no such credit of a return."}
+	ErrClawbackOff      = &rule.Rejection{Code: "clawback-not-allowed", Detail: "The legal entity of the order does not take discounts back."}
+	ErrSurchargeLimit   = &rule.Rejection{Code: "surcharge-above-limit", Detail: "Without the permission surcharges.unlimited, all surcharges of one order together must not exceed the shop's limit."}
 	ErrPaymentDue       = &rule.Rejection{Code: "order-payment-due", Detail: "The order was paid, but the money went back although it is owed. Collect it, write it off or say that it was a compensation, and ship then."}
 	ErrNothingPaid      = &rule.Rejection{Code: "order-not-paid", Detail: "Nothing was paid for the order, so there is no difference to write off."}
 	ErrWriteOffLimit    = &rule.Rejection{Code: "write-off-above-limit", Detail: "Without the permission writeoffs.unlimited, only a difference within the shop's tolerance can be written off."}
@@ -102,6 +107,7 @@ var Rejections = []*rule.Rejection{
 	ErrAmountInvalid, ErrAmountTooFine, ErrAmountExceeded, ErrAmountLimit, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,
 	ErrRefundUnknown, ErrRefundDiffers, ErrRefundParts, ErrRefundUnplaced, ErrRefundUnderWay, ErrNothingToExplain, ErrCreditDiffers,
+	ErrChargeUnknown, ErrChargeDiffers, ErrCreditUnknown, ErrClawbackOff, ErrSurchargeLimit,
 	ErrPaymentDue, ErrNothingPaid, ErrWriteOffLimit, ErrConfirmed, ErrDeadlineEarlier, ErrDeadlineTooLate,
 }
 

@@ -226,7 +226,7 @@ func Evolve(s State, e Event) State {
 	case TransactionSettled:
 		s.applyTransactionSettled(e)
 	case TransactionUnreadable, Credited, RefundRequested, RefundSubmitted, RefundSettled, ReturnRefundRefused, RefundExplained,
-		DifferenceWrittenOff, DeadlineExtended:
+		DifferenceWrittenOff, DeadlineExtended, ChargeAdded:
 		s.evolveMoney(e)
 	case Shipped:
 		s.applyShipped(e)
@@ -283,6 +283,8 @@ func (s *State) evolveMoney(e Event) {
 		s.applyWrittenOff(e)
 	case DeadlineExtended:
 		s.applyDeadlineExtended(e)
+	case ChargeAdded:
+		s.applyChargeAdded(e)
 	}
 }
 

@@ -42,6 +42,8 @@ func (s State) texts(cmd Command) error {
 		return note("reason", cmd.Reason)
 	case Credit:
 		return note("reason", cmd.Reason)
+	case AddCharge:
+		return note("reason", cmd.Reason)
 	case Ship:
 		if err := line("carrier", cmd.Carrier); err != nil {
 			return err

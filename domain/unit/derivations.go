@@ -32,6 +32,7 @@ var (
 	// NewOrderRefund is a refund that was asked for on an order.
 	NewOrderRefund  = derivation("order refund", "command id")
 	NewCredit       = derivation("credit", "command id")
+	NewCharge       = derivation("charge", "command id")
 	NewShipment     = derivation("shipment", "command id")
 	NewTransfer     = derivation("transfer", "command id")
 	NewDeallocation = derivation("deallocation", "command id")

@@ -37,6 +37,7 @@ type (
 	TransactionID string
 	RefundID      string
 	CreditID      string
+	ChargeID      string
 	TransferID    string
 	CustomerID    string
 	ReservationID string
@@ -61,6 +62,9 @@ func ParseRefundID(text string) (RefundID, error) { return parseName[RefundID]("
 
 // ParseCreditID reads a credit's id.
 func ParseCreditID(text string) (CreditID, error) { return parseName[CreditID]("credit id", text) }
+
+// ParseChargeID reads the id of a charge.
+func ParseChargeID(text string) (ChargeID, error) { return parseName[ChargeID]("charge id", text) }
 
 // ParseTransactionID reads a payment transaction's id.
 func ParseTransactionID(text string) (TransactionID, error) {

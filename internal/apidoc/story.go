@@ -1,6 +1,9 @@
 package apidoc
 
-import "daybook/domain/money/giftcard"
+import (
+	"daybook/domain/money/giftcard"
+	"daybook/domain/unit"
+)
 
 // Step is a request of the story that the examples of requests tell.
 type Step struct {
@@ -43,6 +46,8 @@ var (
 	theCard      = map[string]string{"gift_card_id": "g0f3c2a1b5d4e69788796a5b4c3d2e1f0a9b8c7d6"}
 	bobsCredit   = map[string]string{"gift_card_id": string(giftcard.AccountID("17850", "GBP"))}
 	theParcel    = map[string]string{"method_id": "parcel"}
+	anEntity     = map[string]string{"entity_id": "gb"}
+	evesOrder    = map[string]string{"order_id": "order-eve"}
 	theEntity    = map[string]string{"entity_id": "nl"}
 	anotherLine  = map[string]string{"cart_id": "bob", "line": "2"}
 )
@@ -179,6 +184,19 @@ var story = []Step{
 	{"record-transaction", deesOrder, `{"transaction_id":"dee-desk","type":"refund","amount":{"amount":"1.01","currency":"GBP"}}`},
 	{"explain-refund", map[string]string{"order_id": "order-dee", "transaction_id": "dee-desk"}, `{"purpose":"settlement","reason":"a mistake of the bank"}`},
 	{"write-off", deesOrder, `{"reason":"not worth collecting"}`},
+	{"add-surcharge", deesOrder, `{"charge_id":"charge-1","amount":{"amount":"1.00","currency":"GBP"},"reason":"lives on an island"}`},
+	{"credit-charge", map[string]string{"order_id": "order-dee", "charge": "1"}, `{"credit_id":"credit-3","reason":"the island has a bridge"}`},
+
+	// Eve buys two mugs of a legal entity that takes discounts back, and sends both back.
+	{"define-legal-entity", anEntity, `{"title":"Example Ltd","home":{"country":"GB"},"price_mode":"incl","default_class":"standard","clawback":true,"taxes":[{"place":{"country":"GB"},"tax_class":"standard","component":"VAT","rate":"20"}]}`},
+	{"open-cart", nil, `{"cart_id":"eve","currency":"GBP","country":"GB","lines":[{"sku":"mug","quantity":2}]}`},
+	{"checkout-cart", map[string]string{"cart_id": "eve"}, `{"order_id":"order-eve","payment":{},"confirm":true}`},
+	{"ship-order", evesOrder, `{"shipment_id":"parcel-eve"}`},
+	{"request-return", nil, `{"return_id":"back-5","order_id":"order-eve","lines":[{"order_line":1,"quantity":2}]}`},
+	{"approve-return", map[string]string{"return_id": "back-5"}, ``},
+	{"receive-return", map[string]string{"return_id": "back-5"}, `{"lines":[{"line":1,"quantity":2,"disposition":"restocked"}]}`},
+	{"claw-back", evesOrder, `{"charge_id":"charge-2","credit_id":"` + unit.ReturnCredit.Of("back-5", "receipt-1").ID() + `","amount":{"amount":"0.50","currency":"GBP"},"reason":"a discount for two"}`},
+	{"end-legal-entity", anEntity, ``},
 
 	// The warehouse counts 20 mugs where the books have 21, finds one again, and keeps its own
 	// promises.

@@ -36,6 +36,9 @@ var twins = map[string]twin{
 	"settle-refund":       {"/v1/orders/{order_id}", ""},
 	"explain-refund":      {"/v1/orders/{order_id}", ""},
 	"reduce-price":        {"/v1/orders/{order_id}", "order"},
+	"credit-charge":       {"/v1/orders/{order_id}", "order"},
+	"add-surcharge":       {"/v1/orders/{order_id}", "order"},
+	"claw-back":           {"/v1/orders/{order_id}", "order"},
 	"issue-gift-card":     {"/v1/gift-cards/{gift_card_id}", "gift_card"},
 	"show-gift-card-code": {"/v1/gift-cards/{gift_card_id}", "gift_card"},
 	"find-gift-card":      {"/v1/gift-cards/{gift_card_id}", ""},
@@ -484,8 +487,8 @@ func TestACommandAnswersWithWhatIsReadAtItsPosition(t *testing.T) {
 	writes(doc, func(id, method, path string, _ map[string]any) {
 		// This server has no reactor, so it parks no work. It has no keyring, so it lists no API
 		// keys and roles. It has no provider of payments. Nobody has signed in, and it has no keys
-		// of personal texts; see cmd/daybook.
-		beside := id == "erase-subject" || id == "receive-webhook" || id == "erase-customer" || strings.HasPrefix(path, "/v1/auth/") || strings.HasPrefix(path, "/v1/staff") || strings.HasSuffix(id, "-process") || strings.HasSuffix(id, "-key") || strings.HasSuffix(id, "-role")
+		// of personal texts; see cmd/daybook. It has no rules of prices, so nothing is clawed back.
+		beside := id == "claw-back" || id == "erase-subject" || id == "receive-webhook" || id == "erase-customer" || strings.HasPrefix(path, "/v1/auth/") || strings.HasPrefix(path, "/v1/staff") || strings.HasSuffix(id, "-process") || strings.HasSuffix(id, "-key") || strings.HasSuffix(id, "-role")
 		if !s.ran[strings.ToUpper(method)+" "+path] && !beside {
 			t.Errorf("the story does not run %s (%s %s)", id, method, path)
 		}
@@ -645,6 +648,8 @@ func (s *story) ofOrders() {
 	s.order("POST", "/refunds/{refund_id}/parts/{part_id}/retry", "o-3", part+"/retry", "", "")
 	s.order("POST", "/refunds/{refund_id}/parts/{part_id}/settle", "o-3", part+"/settle", `{"state":"succeeded"}`, "")
 	s.order("POST", "/reductions", "o-3", "/reductions", `{"credit_id":"k-1","amount":{"amount":"1","currency":"GBP"},"reason":"scratched"}`, "order")
+	s.order("POST", "/surcharges", "o-3", "/surcharges", `{"charge_id":"x-1","amount":{"amount":"2","currency":"GBP"},"reason":"an island"}`, "order")
+	s.order("POST", "/charges/{charge}/credits", "o-3", "/charges/1/credits", `{"credit_id":"k-2","reason":"a bridge"}`, "order")
 	s.order("POST", "/transactions", "o-3", "/transactions", `{"transaction_id":"p-5","type":"refund","amount":{"amount":"1.5","currency":"GBP"}}`, "")
 	s.order("POST", "/transactions/{transaction_id}/explain", "o-3", "/transactions/p-5/explain", `{"purpose":"settlement","reason":"a mistake"}`, "")
 	s.order("POST", "/write-off", "o-3", "/write-off", `{"reason":"not worth it"}`, "")

@@ -29,6 +29,7 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[unit.TransferID]():    "open",
 	reflect.TypeFor[unit.RefundID]():      "open",
 	reflect.TypeFor[unit.CreditID]():      "open",
+	reflect.TypeFor[unit.ChargeID]():      "open",
 	reflect.TypeFor[unit.ReservationID](): "open",
 	// The server makes these ids, and they are random.
 	reflect.TypeFor[access.KeyID]():        "open",

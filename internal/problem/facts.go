@@ -143,7 +143,10 @@ var facts = rows(
 		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
 		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers,
 		order.ErrRefundUnknown, order.ErrRefundDiffers, order.ErrRefundParts, order.ErrRefundUnplaced, order.ErrNothingToExplain, order.ErrCreditDiffers,
-		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed, payment.ErrClaimed),
+		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed, order.ErrChargeDiffers,
+		order.ErrCreditUnknown, order.ErrClawbackOff, payment.ErrClaimed),
+	facing[chargeFacts](order.ErrChargeUnknown),
+	facing[surchargeFacts](order.ErrSurchargeLimit),
 	facing[refundUnderWayFacts](order.ErrRefundUnderWay),
 	facing[writeOffFacts](order.ErrWriteOffLimit),
 	facing[deadlineFacts](order.ErrDeadlineEarlier),
@@ -356,6 +359,9 @@ type (
 		Line   int       `json:"line"`
 		Errors []Invalid `json:"errors,omitempty" doc:"Each line that does not exist, by its place in the body; the first 20 of many. Left out if the body names no lines."`
 	}
+	chargeFacts struct {
+		Charge int `json:"charge"`
+	}
 	orderLineFacts struct {
 		Line   int       `json:"line,omitzero"`
 		Errors []Invalid `json:"errors,omitempty" doc:"Each line that the order does not have, by its place in the body; the first 20 of many."`
@@ -523,8 +529,8 @@ type (
 		Requested *unit.Money `json:"requested,omitempty" doc:"How much was asked for. Left out with limit."`
 	}
 	amountLimitFacts struct {
-		Type   order.TransactionType `json:"transaction_type"`
-		Before unit.Money            `json:"before" doc:"The sum of the order's other transactions of this type."`
+		Type   order.TransactionType `json:"transaction_type,omitempty" doc:"Left out for a surcharge or a clawback."`
+		Before unit.Money            `json:"before" doc:"The sum of the order's other transactions of this type, or its total."`
 		Amount unit.Money            `json:"amount" doc:"The amount in the request."`
 	}
 	linkFacts struct {
@@ -547,6 +553,10 @@ type (
 	refundUnderWayFacts struct {
 		Attempt int               `json:"attempt,omitzero" doc:"The last attempt; left out if there was none."`
 		State   order.RefundState `json:"state,omitempty" enum:"requested,submitted,unknown,failed,succeeded" doc:"How it stands."`
+	}
+	surchargeFacts struct {
+		Limit     unit.Money `json:"limit" doc:"The most that the caller may add to one order."`
+		Requested unit.Money `json:"requested" doc:"All surcharges of the order together."`
 	}
 	writeOffFacts struct {
 		Limit     unit.Money `json:"limit" doc:"The largest difference that the caller may write off."`

@@ -96,8 +96,12 @@ type OrderCharge struct {
 	Charge int    `json:"charge"`
 	Kind   string `json:"kind" doc:"Such as shipping."`
 	Title  string `json:"title,omitempty"`
-	Amount Money  `json:"amount" doc:"As placed, with tax."`
+	Amount Money  `json:"amount" doc:"As placed or added, with tax."`
 	Left   Money  `json:"left"`
+	// The others are of charges that were added after the order was placed.
+	ChargeID string `json:"charge_id,omitempty" doc:"Only of a charge that was added after the order was placed."`
+	CreditID string `json:"credit_id,omitempty" doc:"The credit to which a clawback belongs."`
+	Tax      *Money `json:"tax,omitempty" doc:"The part of amount that is tax, of a charge that was added after the order was placed."`
 }
 
 // OrderReservation is what stock has reserved or allocated for an order at one location.
@@ -182,12 +186,12 @@ func OrderOf(s order.State, revision int64) Order {
 		placed.Amount, units = placed.Amount.Add(amount.Amount), units+l.Quantity
 	}
 	charges := chargesOf(s)
-	for i := range charges {
-		placed.Amount = placed.Amount.Add(s.Quote.Charges[i].Gross.Amount)
-	}
 	var quote *Quote
 	if s.Quote != nil {
 		quote = new(QuoteOf(*s.Quote))
+		for _, c := range s.Quote.Charges {
+			placed.Amount = placed.Amount.Add(c.Gross.Amount)
+		}
 	}
 	return Order{
 		Quote: quote, Charges: charges, Refunds: each(s.Refunds, orderRefund), Credits: orderCredits(s),
@@ -211,16 +215,29 @@ func OrderOf(s order.State, revision int64) Order {
 	}
 }
 
-func chargesOf(s order.State) []OrderCharge {
-	if s.Quote == nil || len(s.Quote.Charges) != len(s.Charges) {
-		return nil
-	}
-	charges := make([]OrderCharge, len(s.Charges))
+// chargesOf are the charges of the quote, then those that were added later.
+func chargesOf(s order.State) (charges []OrderCharge) {
 	for i, c := range s.Charges {
-		as := s.Quote.Charges[i]
-		charges[i] = OrderCharge{
-			Charge: c.Number, Kind: as.Kind, Title: as.Title, Amount: MoneyOf(as.Gross), Left: MoneyOf(unit.OfMinor(c.Account.Money(), s.Currency())),
+		var shown OrderCharge
+		switch {
+		case c.Added != nil:
+			tax := c.Added.Priced.Gross
+			tax.Amount = tax.Amount.Sub(c.Added.Priced.Net.Amount)
+			shown = OrderCharge{
+				Kind: string(c.Added.Kind), Amount: MoneyOf(c.Added.Priced.Gross), Tax: new(MoneyOf(tax)),
+				ChargeID: string(c.Added.ChargeID), CreditID: string(c.Added.CreditID),
+			}
+		case s.Quote != nil && i < len(s.Quote.Charges):
+			as := s.Quote.Charges[i]
+			shown = OrderCharge{Kind: as.Kind, Title: as.Title, Amount: MoneyOf(as.Gross)}
+		default:
+			continue
 		}
+		shown.Charge, shown.Left = c.Number, MoneyOf(unit.OfMinor(c.Account.Money(), s.Currency()))
+		if !s.Accounts {
+			shown.Left = shown.Amount
+		}
+		charges = append(charges, shown)
 	}
 	return charges
 }

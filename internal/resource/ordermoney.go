@@ -29,7 +29,7 @@ type OrderRefundPart struct {
 // OrderCredit is something by which an order owes less.
 type OrderCredit struct {
 	CreditID string `json:"credit_id"`
-	Cause    string `json:"cause" enum:"return,reduction" doc:"Why the order owes less."`
+	Cause    string `json:"cause" enum:"return,reduction,charge" doc:"Why the order owes less."`
 	ReturnID string `json:"return_id,omitempty"`
 	Amount   Money  `json:"amount" doc:"By how much the order owes less."`
 }
@@ -78,7 +78,7 @@ type OrderMoney struct {
 
 // OrderTerm is one of the sums of an order's money.
 type OrderTerm struct {
-	Term   string `json:"term" enum:"placed,canceled,credited,written_off,kept_as_gain,lost,captured,refunded,charged_back,reversed,compensated,in_flight" doc:"Which sum it is. placed: what the order cost when it was placed. canceled: what was taken off before it shipped. credited: what came back, and price reductions. written_off: money that the shop does not ask for any more. kept_as_gain: money that it owes and keeps. lost: money that went out although it never came in, and was written off. compensated: refunds that lower nothing that is owed; they are part of refunded. in_flight: refunds that are under way."`
+	Term   string `json:"term" enum:"placed,canceled,added,credited,written_off,kept_as_gain,lost,captured,refunded,charged_back,reversed,compensated,in_flight" doc:"Which sum it is. placed: what the order cost when it was placed. canceled: what was taken off before it shipped. added: surcharges, and discounts that were taken back. credited: what came back, and price reductions. written_off: money that the shop does not ask for any more. kept_as_gain: money that it owes and keeps. lost: money that went out although it never came in, and was written off. compensated: refunds that lower nothing that is owed; they are part of refunded. in_flight: refunds that are under way."`
 	Amount Money  `json:"amount"`
 }
 

@@ -7,7 +7,7 @@ package resource
 type OrdersTakenTotal struct {
 	Day            string `json:"day,omitempty"`
 	Month          string `json:"month,omitempty"`
-	Kind           string `json:"kind,omitempty" enum:"placed,canceled,returned,reduced,written_off,kept_as_gain,beyond_owed" doc:"What has happened: orders were placed, units were canceled before they left or came back, or prices were reduced afterwards. written_off and kept_as_gain are differences between what was paid and what was owed that somebody ended. beyond_owed is what was taken off orders that owed nothing any more."`
+	Kind           string `json:"kind,omitempty" enum:"placed,canceled,returned,reduced,added,written_off,kept_as_gain,beyond_owed" doc:"What has happened: orders were placed, units were canceled before they left or came back, prices were reduced afterwards, or surcharges were added and discounts taken back. written_off and kept_as_gain are differences between what was paid and what was owed that somebody ended. beyond_owed is what was taken off orders that owed nothing any more."`
 	SKU            string `json:"sku,omitempty"`
 	Charge         string `json:"charge,omitempty"`
 	Entity         string `json:"entity,omitempty"`
@@ -54,7 +54,7 @@ type Discounts struct {
 type TaxTotal struct {
 	Day       string `json:"day,omitempty"`
 	Month     string `json:"month,omitempty"`
-	Kind      string `json:"kind,omitempty" enum:"placed,canceled,returned,reduced" doc:"Whether the tax came with the orders, or went with what was taken off them later."`
+	Kind      string `json:"kind,omitempty" enum:"placed,canceled,returned,reduced,added" doc:"Whether the tax came with the orders, was added to them, or went with what was taken off them later."`
 	Entity    string `json:"entity,omitempty"`
 	Country   string `json:"country,omitempty"`
 	Component string `json:"component,omitempty"`
@@ -129,6 +129,7 @@ type BridgeTotal struct {
 	Canceled    Money  `json:"canceled"`
 	Returned    Money  `json:"returned"`
 	Reduced     Money  `json:"reduced"`
+	Added       Money  `json:"added"`
 	BeyondOwed  Money  `json:"beyond_owed"`
 	WrittenOff  Money  `json:"written_off"`
 	KeptAsGain  Money  `json:"kept_as_gain"`

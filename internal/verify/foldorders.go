@@ -135,7 +135,7 @@ func timeOf(eventType string, value order.Event) string {
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
 		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
-		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }

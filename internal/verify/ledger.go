@@ -210,7 +210,7 @@ func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
 		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.RefundClaimed,
 		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
-		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended,
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded,
 		order.Archived, order.Unarchived, order.Claimed:
 	}
 }

@@ -32,6 +32,8 @@ func (s share) plus(t share, sign int64) share {
 	return sum
 }
 
+func (s share) empty() bool { return s.units == 0 && s.money == 0 }
+
 func (s share) taxSum() (sum int64) {
 	for _, t := range s.tax {
 		sum += t
@@ -93,7 +95,9 @@ func (p *pool) change(by share, sign int64) {
 
 // earning is a line or a charge with its money: what is open, and what is delivered.
 type earning struct {
-	line     int // its number; 0 for a charge
+	line     int    // its number; 0 for a charge
+	number   int    // of a charge
+	clawback string // the credit of a charge that takes a discount back
 	sku      string
 	charge   string // what it is for
 	units    int64  // as placed
@@ -102,6 +106,8 @@ type earning struct {
 	price    unit.Money
 	open     pool
 	received pool
+
+	ofNoLine int64 // what the event took off for units of a return that belong to no line, or put back
 
 	canceled, credited int64           // units; credited only in an order without pots
 	exact              decimal.Decimal // what is left of the worth of a line in an order without pots
@@ -117,8 +123,9 @@ type orderAmounts struct {
 	earnings []*earning // lines, then charges
 	shipped  bool
 
-	total                             decimal.Decimal // of what was not canceled, not rounded
-	credited, writtenOff, gain, given decimal.Decimal // given: written off, and never owed
+	total                             decimal.Decimal     // of what was not canceled, not rounded
+	credited, writtenOff, gain, given decimal.Decimal     // given: written off, and never owed
+	unpooled                          []order.ChargeAdded // those that were added to an order without pots
 	credits                           map[string][]order.Credited
 }
 
@@ -157,7 +164,7 @@ func newAmounts(p order.Placed) *orderAmounts {
 	}
 	if m.quote != nil {
 		for _, c := range m.quote.charges {
-			e := &earning{charge: c.kind, units: 1, quoted: &c.priced, list: c.list}
+			e := &earning{number: c.number, charge: c.kind, units: 1, quoted: &c.priced, list: c.list}
 			e.open = newPool(m.shareOf(1, c.priced))
 			m.earnings = append(m.earnings, e)
 			m.total = m.total.Add(c.gross)
@@ -205,6 +212,9 @@ func (m *orderAmounts) lineOf(number int) *earning {
 // fold changes the money by an event. The result names the first term of the event that differs;
 // empty: none does.
 func (m *orderAmounts) fold(value order.Event) (fault string) {
+	for _, e := range m.earnings {
+		e.ofNoLine = 0
+	}
 	switch value := value.(type) { //nolint:gochecksumtype // only these change what is owed
 	case order.LinesCanceled:
 		for _, l := range value.Lines {
@@ -224,6 +234,8 @@ func (m *orderAmounts) fold(value order.Event) (fault string) {
 		m.deliver(value)
 	case order.Credited:
 		fault = m.credit(value)
+	case order.ChargeAdded:
+		fault = m.addCharge(value)
 	case order.ReturnReleased:
 		m.giveBack(string(value.ReturnID))
 	case order.DifferenceWrittenOff:
@@ -305,10 +317,13 @@ func (m *orderAmounts) credit(c order.Credited) (fault string) {
 		}
 		return fault
 	}
-	if len(c.Parts) == 0 || c.Cause == order.CreditForReduction {
-		return firstOf(fault, m.reduce(c))
+	if c.Cause == order.CreditForCharge {
+		return firstOf(fault, m.creditCharge(c))
 	}
 	for _, part := range c.Parts {
+		if part.Quantity == 0 {
+			continue // a part of an amount that is split over all
+		}
 		e := m.lineOf(part.Line)
 		if e == nil {
 			fault = firstOf(fault, fmt.Sprintf("credit %s: the order has no line %d", c.CreditID, part.Line))
@@ -326,7 +341,39 @@ func (m *orderAmounts) credit(c order.Credited) (fault string) {
 			e.received.change(worth, -1)
 		}
 	}
+	return firstOf(fault, m.reduce(c))
+}
+
+// creditCharge takes a credit off one charge: first of what is received, then of what is open.
+func (m *orderAmounts) creditCharge(c order.Credited) (fault string) {
+	for _, part := range c.Parts {
+		e := m.chargeOf(part.Charge)
+		if e == nil {
+			return fmt.Sprintf("credit %s: the order has no charge %d", c.CreditID, part.Charge)
+		}
+		pots := []*pool{&e.received, &e.open}
+		var taken share
+		for i, money := range split(min(m.minor(part.Amount.Amount), e.left().money), pots, e.left().money) {
+			if s := (share{money: money}).with(*pots[i]); s.money != 0 {
+				pots[i].change(s, -1)
+				taken = taken.plus(s, 1)
+			}
+		}
+		fault = firstOf(fault, m.comparePart(c, part, taken))
+	}
+	if len(c.Parts) != 1 {
+		fault = firstOf(fault, fmt.Sprintf("credit %s: it has %d parts, want 1, of a charge", c.CreditID, len(c.Parts)))
+	}
 	return fault
+}
+
+func (m *orderAmounts) chargeOf(number int) *earning {
+	for _, e := range m.earnings {
+		if e.line == 0 && e.number == number && number != 0 {
+			return e
+		}
+	}
+	return nil
 }
 
 // comparePart compares a part of a credit with what it takes.
@@ -354,17 +401,19 @@ func (m *orderAmounts) comparePart(c order.Credited, part order.CreditPart, want
 }
 
 // reduce takes an amount off all pots, in proportion to their money: of each line and charge first
-// what is received, then what is open. The largest remainders get the units that are left over.
+// what is received, then what is open. The largest remainders get the units that are left over. The
+// amount is the sum of the parts without units. A credit of an older program may have no parts.
 func (m *orderAmounts) reduce(c order.Credited) (fault string) {
-	amount := m.minor(c.Amount.Amount)
-	if c.Cause == order.CreditForReduction {
-		amount = 0 // what was written off is not owed, but it is in the pots
-		for _, part := range c.Parts {
+	var amount int64
+	var parts []order.CreditPart
+	for _, part := range c.Parts {
+		if part.Quantity == 0 {
 			amount += m.minor(part.Amount.Amount)
+			parts = append(parts, part)
 		}
-		if len(c.Parts) == 0 {
-			amount = m.minor(c.Amount.Amount)
-		}
+	}
+	if len(c.Parts) == 0 {
+		amount = m.minor(c.Amount.Amount)
 	}
 	var pots []*pool
 	var all int64
@@ -383,13 +432,16 @@ func (m *orderAmounts) reduce(c order.Credited) (fault string) {
 	}
 	at := 0
 	for i, e := range m.earnings {
-		if taken[i].money == 0 || c.Cause != order.CreditForReduction {
+		if taken[i].money == 0 || len(c.Parts) == 0 {
 			continue
 		}
-		if at >= len(c.Parts) || c.Parts[at].Line != e.line {
+		if c.Cause == order.CreditForReturn {
+			e.ofNoLine += taken[i].money
+		}
+		if at >= len(parts) || parts[at].Line != e.line || parts[at].Charge != e.number {
 			return firstOf(fault, fmt.Sprintf("credit %s: part %d is not of the line or charge that gives %s", c.CreditID, at+1, m.amount(taken[i].money)))
 		}
-		fault = firstOf(fault, m.comparePart(c, c.Parts[at], taken[i]))
+		fault = firstOf(fault, m.comparePart(c, parts[at], taken[i]))
 		at++
 	}
 	return fault
@@ -423,15 +475,28 @@ func split(amount int64, pots []*pool, all int64) []int64 {
 // giveBack undoes the credits of a return that brings nothing back.
 func (m *orderAmounts) giveBack(id string) {
 	for _, c := range m.credits[id] {
+		m.takeBackClawbacks(string(c.CreditID))
 		m.credited = m.credited.Sub(c.Amount.Amount)
 		for _, part := range c.Parts {
-			if e := m.lineOf(part.Line); e != nil && m.pots {
-				s := share{units: int64(part.Quantity), money: m.minor(part.Amount.Amount)}
-				for _, t := range part.Tax {
-					s.tax = append(s.tax, m.minor(t.Amount))
-				}
-				e.received.change(s, 1)
+			e := m.lineOf(part.Line)
+			if part.Line == 0 {
+				e = m.chargeOf(part.Charge)
 			}
+			if e == nil || !m.pots {
+				continue
+			}
+			s := share{units: int64(part.Quantity), money: m.minor(part.Amount.Amount)}
+			for _, t := range part.Tax {
+				s.tax = append(s.tax, m.minor(t.Amount))
+			}
+			if s.units == 0 {
+				e.ofNoLine -= s.money
+			}
+			if s.units == 0 && e.received.left.empty() && !e.open.left.empty() {
+				e.open.change(s, 1)
+				continue
+			}
+			e.received.change(s, 1)
 		}
 		if !m.pots {
 			for _, l := range c.Lines {

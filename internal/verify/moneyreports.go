@@ -20,6 +20,7 @@ const (
 	kindCanceled   = "canceled"
 	kindReturned   = "returned"
 	kindReduced    = "reduced"
+	kindAdded      = "added"
 	kindWrittenOff = "written_off"
 	kindGain       = "kept_as_gain"
 	kindBeyond     = "beyond_owed"
@@ -161,10 +162,12 @@ func moneyKind(value order.Event) string {
 	case order.LinesCanceled, order.Canceled, order.Expired:
 		return kindCanceled
 	case order.Credited:
-		if value.Cause == order.CreditForReduction {
+		if value.Cause != order.CreditForReturn {
 			return kindReduced
 		}
 		return kindReturned
+	case order.ChargeAdded:
+		return kindAdded
 	case order.ReturnReleased, order.TransactionRecorded, order.TransactionSettled, order.RefundClaimed, order.RefundSettled,
 		order.RefundExplained, order.DifferenceWrittenOff:
 		return kindReturned

@@ -169,8 +169,8 @@ func (w *walker) command() order.Command {
 			Amount: w.some(), Parent: parent, Provider: []string{"card", "bank"}[w.IntN(2)], Reference: id, ByProvider: w.IntN(2) == 0,
 		}
 	}
-	l := w.line()
-	switch w.IntN(16) {
+	l, limit := w.line(), unit.OfMinor(600, w.currency)
+	switch w.IntN(18) {
 	case 0, 1:
 		return order.Confirm{Now: w.state.ConfirmBy.Add(-time.Minute)}
 	case 2, 3:
@@ -192,11 +192,22 @@ func (w *walker) command() order.Command {
 		}
 		w.do(order.AdmitReturn{ReturnID: unit.ReturnID(id), Currency: w.currency, Lines: back})
 		return order.Credit{
+			Worth:    unit.OfMinor(max(0, w.Int64N(600)-400), w.currency), // of units that belong to no line
 			CreditID: unit.CreditID(id), Cause: order.CreditForReturn, ReturnID: unit.ReturnID(id), Currency: w.currency,
 			Lines: []order.CreditedLine{{Line: l.Number, Quantity: back[0].Quantity, Worth: l.Price.Times(1 + unit.Quantity(w.IntN(2)))}},
 		}
 	case 11:
+		if w.IntN(2) == 0 {
+			return order.Credit{CreditID: unit.CreditID(id), Cause: order.CreditForCharge, Charge: 1 + w.IntN(3), Worth: unit.OfMinor(1+w.Int64N(200), w.currency)}
+		}
 		return order.Credit{CreditID: unit.CreditID(id), Cause: order.CreditForReduction, Currency: w.currency, Worth: unit.OfMinor(1+w.Int64N(400), w.currency)}
+	case 15:
+		return order.AddCharge{ChargeID: unit.ChargeID(id), Kind: order.Surcharge, Amount: unit.OfMinor(1+w.Int64N(500), w.currency), Limit: &limit}
+	case 16:
+		if len(w.state.Credits) > 0 {
+			credit := w.state.Credits[w.IntN(len(w.state.Credits))]
+			return order.AddCharge{ChargeID: unit.ChargeID(id), Kind: order.Clawback, CreditID: credit.ID, Amount: unit.OfMinor(1+w.Int64N(500), w.currency), Allowed: true}
+		}
 	case 12:
 		return order.RequestRefund{RefundID: unit.RefundID(id), Purpose: []order.RefundPurpose{order.Settlement, order.Compensation}[w.IntN(2)], Amount: w.some()}
 	case 13:
@@ -266,7 +277,7 @@ func TestTheReportsEqualTheOrders(t *testing.T) {
 				t.Errorf("%s in %s: the report has %s, the orders %s", name, b.Currency, pair[0], pair[1])
 			}
 		}
-		if b.Charged.IsZero() || b.Canceled.IsZero() || b.Returned.IsZero() || b.Reduced.IsZero() || b.ChargedBack.IsZero() || b.Compensated.IsZero() {
+		if b.Charged.IsZero() || b.Canceled.IsZero() || b.Returned.IsZero() || b.Reduced.IsZero() || b.Added.IsZero() || b.ChargedBack.IsZero() || b.Compensated.IsZero() {
 			t.Errorf("the walk did too little: %+v", b)
 		}
 		only := map[moneyview.Dimension][]string{"currency": {b.Currency}, "kind": {moneyview.Placed}}
@@ -313,6 +324,11 @@ func salesOf(s order.State) decimal.Decimal {
 		if s.Accounts && c.Cause == order.CreditForReturn {
 			for _, back := range c.Lines {
 				sum = sum.Add(back.Worth.Amount)
+			}
+			for _, part := range c.Parts {
+				if part.Quantity == 0 && part.Line != 0 { // of units that belong to no line: the return counts them
+					sum = sum.Add(part.Amount.Amount)
+				}
 			}
 		}
 	}

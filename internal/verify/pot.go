@@ -41,7 +41,7 @@ func newPot(placed order.Placed) *pot {
 // empty: none does.
 func (p *pot) book(value order.Event) (fault string) {
 	switch e := value.(type) {
-	case order.LinesCanceled, order.Canceled, order.Expired, order.Shipped, order.Credited, order.ReturnReleased, order.DifferenceWrittenOff:
+	case order.LinesCanceled, order.Canceled, order.Expired, order.Shipped, order.Credited, order.ReturnReleased, order.DifferenceWrittenOff, order.ChargeAdded:
 		return p.goods.fold(value)
 	case order.TransactionRecorded:
 		p.bookTransaction(e)

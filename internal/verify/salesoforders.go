@@ -37,7 +37,7 @@ func (m *orderAmounts) linesBefore(value order.Event) []soldLine {
 	}
 	switch value := value.(type) { //nolint:gochecksumtype // the others are not about returns
 	case order.Credited:
-		if value.Cause != order.CreditForReduction {
+		if value.Cause == order.CreditForReturn {
 			say(value.Lines, 1)
 		}
 	case order.ReturnReleased:
@@ -70,11 +70,11 @@ func (l *Ledger) bookPots(e *event, o *Order, value order.Event, lines []soldLin
 			case value.Cause == order.CreditForReduction && moved.Sign() != 0:
 				l.addSum(o.documentHeader(e, "reduced/", credit), sku, Sum{Lines: 1, Amount: moved})
 			case was.returned:
-				l.correctReturn(e, o, value.ReturnID, sku, moved.Add(was.said))
+				l.correctReturn(e, o, value.ReturnID, sku, moved.Add(o.pot.goods.amount(earned.ofNoLine)).Add(was.said))
 			}
 		case order.ReturnReleased:
 			if was.returned {
-				l.correctReturn(e, o, value.ReturnID, sku, moved.Add(was.said))
+				l.correctReturn(e, o, value.ReturnID, sku, moved.Add(o.pot.goods.amount(earned.ofNoLine)).Add(was.said))
 			}
 		}
 	}

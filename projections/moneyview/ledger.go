@@ -17,6 +17,7 @@ const (
 	Canceled = "canceled"
 	Returned = "returned"
 	Reduced  = "reduced"
+	Added    = "added" // surcharges, and discounts that were taken back
 	// WrittenOff and Gain are differences between what was paid and what was owed that somebody
 	// ended.
 	WrittenOff = "written_off"
@@ -28,7 +29,7 @@ const (
 )
 
 // Kinds are all of them.
-var Kinds = []string{Placed, Canceled, Returned, Reduced, WrittenOff, Gain, Beyond}
+var Kinds = []string{Placed, Canceled, Returned, Reduced, Added, WrittenOff, Gain, Beyond}
 
 type itemKey struct {
 	day, kind string
@@ -103,10 +104,12 @@ func kindOf(event order.Event) string {
 	case order.LinesCanceled, order.Canceled, order.Expired:
 		return Canceled
 	case order.Credited:
-		if event.Cause == order.CreditForReduction {
+		if event.Cause != order.CreditForReturn {
 			return Reduced
 		}
 		return Returned
+	case order.ChargeAdded:
+		return Added
 	case order.ReturnReleased:
 		return Returned
 	case order.TransactionRecorded, order.TransactionSettled, order.RefundClaimed, order.RefundSettled, order.RefundExplained, order.DifferenceWrittenOff:

@@ -124,7 +124,10 @@ func goodsOf(s order.State) (g goods) {
 		g.priced(s.Currency(), of, int64(l.Quantity), l.Account.Left(), s.Quote.Lines[i].Priced)
 	}
 	for i, c := range s.Charges {
-		if s.Quote != nil && i < len(s.Quote.Charges) {
+		switch {
+		case c.Added != nil:
+			g.priced(s.Currency(), item{charge: string(c.Added.Kind)}, 1, c.Account.Left(), c.Added.Priced)
+		case s.Quote != nil && i < len(s.Quote.Charges):
 			g.priced(s.Currency(), item{charge: projections.Key(s.Quote.Charges[i].Kind)}, 1, c.Account.Left(), s.Quote.Charges[i].Priced)
 		}
 	}

@@ -189,9 +189,9 @@ func CreditAccounts(ctx context.Context, db query.DB, of unit.CustomerID) ([]Cre
 type Bridge struct {
 	Day, Month, Entity, Channel, Currency string
 
-	Charged, Canceled, Returned, Reduced, WrittenOff, KeptAsGain, BeyondOwed, Owed decimal.Decimal
-	Captured, Refunded, ChargedBack, Reversed, Kept                                decimal.Decimal
-	Compensated, Lost, Balance                                                     decimal.Decimal
+	Charged, Canceled, Returned, Reduced, Added, WrittenOff, KeptAsGain, BeyondOwed, Owed decimal.Decimal
+	Captured, Refunded, ChargedBack, Reversed, Kept                                       decimal.Decimal
+	Compensated, Lost, Balance                                                            decimal.Decimal
 }
 
 // Bridges has a row for each value of the dimensions, which are day, month, entity and channel, and
@@ -213,6 +213,7 @@ func Bridges(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Bri
 			coalesce(-sum(amount) FILTER (WHERE term = 'canceled'), 0) AS canceled,
 			coalesce(-sum(amount) FILTER (WHERE term = 'returned'), 0) AS returned,
 			coalesce(-sum(amount) FILTER (WHERE term = 'reduced'), 0) AS reduced,
+			coalesce(sum(amount) FILTER (WHERE term = 'added'), 0) AS added,
 			coalesce(-sum(amount) FILTER (WHERE term = 'written_off'), 0) AS written_off,
 			coalesce(sum(amount) FILTER (WHERE term = 'kept_as_gain'), 0) AS kept_as_gain,
 			coalesce(sum(amount) FILTER (WHERE term = 'beyond_owed'), 0) AS beyond_owed,
@@ -225,7 +226,7 @@ func Bridges(ctx context.Context, db query.DB, f Filter, by ...Dimension) ([]Bri
 		FROM moved GROUP BY 1, 2, 3, 4, 5
 	)
 	SELECT *, kept + compensated + lost - owed AS balance FROM (
-		SELECT *, charged - canceled - returned - reduced - written_off + kept_as_gain + beyond_owed AS owed,
+		SELECT *, charged - canceled - returned - reduced + added - written_off + kept_as_gain + beyond_owed AS owed,
 			captured - refunded - charged_back + reversed AS kept FROM terms
 	) t ORDER BY day, month, entity, channel, currency`
 	if f.Max > 0 {

@@ -95,6 +95,8 @@ func OrderFacts(e order.Event) Facts {
 		return Facts{TransactionID: e.TransactionID, Reason: e.Reason}
 	case order.DifferenceWrittenOff:
 		return Facts{Amount: &e.Amount, Reason: e.Reason}
+	case order.ChargeAdded:
+		return Facts{Amount: &e.Gross, Reason: e.Reason}
 	case order.DeadlineExtended:
 		return Facts{Reason: e.Reason}
 	case order.Confirmed, order.TakenOver, order.HoldReleased, order.Expired, order.Completed, order.AllocationRecovered, order.Archived, order.Unarchived:

@@ -67,7 +67,7 @@ func OrderWords(e order.Event) string {
 	case order.RefundClaimed:
 		return fmt.Sprintf("refund %s belongs to return %s", e.TransactionID, e.ReturnID)
 	case order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
-		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended:
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded:
 		return moneyWords(e)
 	case order.TakenOver:
 		return "taken over by the buyer, who has signed in"
@@ -98,6 +98,8 @@ func moneyWords(e order.Event) string {
 		return because(fmt.Sprintf("refund %s was a %s", e.TransactionID, e.Purpose), e.Reason)
 	case order.DifferenceWrittenOff:
 		return because(fmt.Sprintf("difference of %s written off", e.Amount), e.Reason)
+	case order.ChargeAdded:
+		return because(fmt.Sprintf("%s of %s added", e.Kind, e.Gross), e.Reason)
 	case order.DeadlineExtended:
 		return because("deadline moved to "+e.ConfirmBy.Format(time.RFC3339), e.Reason)
 	}

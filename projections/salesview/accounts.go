@@ -56,17 +56,18 @@ func (l *ledger) accounted(r *remainder, event order.Event, at time.Time) {
 			}
 			return
 		}
-		l.correctReturn(r, before, event.ReturnID, saidBy(event.Lines, 1), at)
+		if event.Cause == order.CreditForReturn {
+			l.correctReturn(r, event.ReturnID, saidBy(event.Lines, 1), takenBy(event.Parts, 1), at)
+		}
 	case order.ReturnReleased:
-		said := map[int]decimal.Decimal{}
+		said, taken := map[int]decimal.Decimal{}, map[int]decimal.Decimal{}
 		for _, credit := range before.Credits {
 			if credit.ReturnID == event.ReturnID && len(after.Credits) < len(before.Credits) {
-				for line, amount := range saidBy(credit.Lines, -1) {
-					said[line] = said[line].Add(amount)
-				}
+				addTo(said, saidBy(credit.Lines, -1))
+				addTo(taken, takenBy(credit.Parts, -1))
 			}
 		}
-		l.correctReturn(r, before, event.ReturnID, said, at)
+		l.correctReturn(r, event.ReturnID, said, taken, at)
 	}
 }
 
@@ -85,19 +86,37 @@ func saidBy(lines []order.CreditedLine, sign int64) map[int]decimal.Decimal {
 	return said
 }
 
+// takenBy is what units of a credit take off their lines. What it takes for units of no line is not
+// counted here: the return counts it.
+func takenBy(parts []order.CreditPart, sign int64) map[int]decimal.Decimal {
+	taken := map[int]decimal.Decimal{}
+	for _, p := range parts {
+		if p.Quantity > 0 {
+			taken[p.Line] = taken[p.Line].Add(p.Amount.Amount.Mul(decimal.NewFromInt(sign)))
+		}
+	}
+	return taken
+}
+
+func addTo(sums, more map[int]decimal.Decimal) {
+	for key, amount := range more {
+		sums[key] = sums[key].Add(amount)
+	}
+}
+
 // correctReturn counts the difference between what the return has counted and what its order takes
 // off for it, on the document of the return.
-func (l *ledger) correctReturn(r *remainder, before order.State, id unit.ReturnID, said map[int]decimal.Decimal, at time.Time) {
+func (l *ledger) correctReturn(r *remainder, id unit.ReturnID, said, taken map[int]decimal.Decimal, at time.Time) {
 	name, h := returnDocument+string(id), r.Head
 	if d := l.latest(name); d != nil {
 		h = d.head
 	}
-	for i, line := range r.Order.Lines {
+	for _, line := range r.Order.Lines {
 		off, returned := said[line.Number]
 		if !returned {
 			continue // a credit that names no line is no sale of a SKU
 		}
-		if off = off.Add(change(before, *r.Order, i)); !off.IsZero() {
+		if off = off.Sub(taken[line.Number]); !off.IsZero() {
 			l.count(l.open(name, Return, h, at), Return, h, at, string(line.SKU), sums{amount: off})
 		}
 	}

@@ -60,7 +60,7 @@ func View(o Options) projections.View {
 		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency, "folds " + strconv.Itoa(order.FoldVersion)}, "|"),
 		Claims: []string{
 			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.", "order.taken_over.",
-			"order.credited.", "order.return_admitted.", "order.return_released.",
+			"order.credited.", "order.charge_added.", "order.return_admitted.", "order.return_released.",
 			"return.requested.", "return.approved.", "return.declined.", "return.canceled.", "return.received.", "return.closed.",
 			"return.taken_over.", "return.credit_noted.", "stock.adjusted.",
 		},

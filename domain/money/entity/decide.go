@@ -151,7 +151,7 @@ func intersect(a, b pricing.Window) bool {
 func sameTerms(a, b Terms) bool {
 	return a.Title == b.Title && a.Home == b.Home && a.Mode == b.Mode && slices.Equal(a.Channels, b.Channels) &&
 		slices.Equal(a.Registrations, b.Registrations) && a.Rounding == b.Rounding && a.Untaxed == b.Untaxed &&
-		a.DefaultClass == b.DefaultClass && a.HonorQuotes == b.HonorQuotes
+		a.DefaultClass == b.DefaultClass && a.HonorQuotes == b.HonorQuotes && a.Clawback == b.Clawback
 }
 
 func sameRow(a, b pricing.TaxRow) bool {

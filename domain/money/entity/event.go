@@ -34,6 +34,8 @@ type Terms struct {
 	Untaxed       pricing.UntaxedBuyer   `json:"untaxed_buyer,omitempty"`              // empty: net
 	DefaultClass  string                 `json:"default_class,omitempty" class:"open"` // of products without a tax class
 	HonorQuotes   int                    `json:"honor_quotes_seconds,omitzero"`
+	// Clawback lets a discount be taken back whose condition a return has broken.
+	Clawback bool `json:"clawback,omitzero"`
 }
 
 // Changed gives an entity other terms.

@@ -122,6 +122,16 @@ func (a *Account) Deliver(units int64) Part {
 	return part
 }
 
+// PutBack puts back what a credit has taken: into what is delivered, or, if nothing is, into what
+// is open.
+func (a *Account) PutBack(part Part) {
+	if part.Units == 0 && a.Delivered.Left.IsZero() && !a.Open.Left.IsZero() {
+		a.Open.Add(part)
+		return
+	}
+	a.Delivered.Add(part)
+}
+
 // Money is what is left.
 func (a Account) Money() int64 { return a.Open.Left.Money + a.Delivered.Left.Money }
 
