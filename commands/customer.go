@@ -15,9 +15,10 @@ import (
 )
 
 // Customer carries out commands on a customer's account, all or none. Groups, notes and blocks need
-// access.HandleCustomers, and everything else access.WriteCustomers.
+// access.HandleCustomers, the tax status access.SetTaxStatus, and everything else
+// access.WriteCustomers.
 func (s *Service) Customer(ctx context.Context, call Call, id unit.CustomerID, commands ...customer.Command) (aggregate.Result[customer.Event], error) {
-	if err := s.admit(call, access.WriteCustomers, access.HandleCustomers); err != nil {
+	if err := s.admit(call, access.WriteCustomers, access.HandleCustomers, access.SetTaxStatus); err != nil {
 		return aggregate.Result[customer.Event]{}, err
 	}
 	if err := refuseSteps(commands); err != nil {
@@ -50,6 +51,8 @@ func permissionFor(command customer.Command) access.Permission {
 	case customer.SetGroups, customer.AddNote, customer.Block, customer.Unblock,
 		customer.MergeInto, customer.Absorb, customer.DeclineMerge, customer.RefuseMerge:
 		return access.HandleCustomers
+	case customer.SetTaxStatus, customer.WithdrawTaxStatus:
+		return access.SetTaxStatus
 	case customer.Register, customer.ChangeProfile, customer.AddAddress, customer.ChangeAddress, customer.RemoveAddress, customer.Consent,
 		customer.MakeWishList, customer.RenameWishList, customer.RemoveWishList, customer.RemoveWishLists, customer.SetWish, customer.ShareWishList, customer.UnshareWishList:
 		return access.WriteCustomers

@@ -94,7 +94,7 @@ func (s *Service) Erase(ctx context.Context, call Call, asked subject.Erased) (a
 	// If this node dies here, whoever finishes the erasure does it (FinishErasure).
 	meta := call.Meta
 	meta.CommandID, meta.CausationID = uuid.UUID(unit.StepCommand.Of("wish lists", meta.CommandID.String()).UUID()), meta.CommandID.String()
-	removed, err := s.removeWishLists(ctx, meta, asked.CustomerID)
+	removed, err := s.emptyAccount(ctx, meta, asked.CustomerID)
 	if err != nil {
 		return none, err
 	}
@@ -138,7 +138,7 @@ func (s *Service) FinishErasure(ctx context.Context, command [16]byte, owner uni
 		return nil
 	}
 	meta := ErasureCall(command).Meta
-	if _, err := s.removeWishLists(ctx, meta, id); err != nil {
+	if _, err := s.emptyAccount(ctx, meta, id); err != nil {
 		return err
 	}
 	meta.CommandID = unit.StepCommand.Of("keys", uuid.UUID(command).String()).UUID()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"daybook/domain/access"
-	"daybook/domain/customer"
 	"daybook/domain/money/pricing"
 	"daybook/domain/product"
 	"daybook/domain/rule"
@@ -29,7 +28,8 @@ type Preview struct {
 }
 
 // PreviewPrice says what a cart would cost at a time. It changes nothing. The groups of the
-// customer's account are added to those of the cart. Its lines are made from lines.
+// customer's account are added to those of the cart, and its tax status counts if the cart has
+// none. The lines of the cart are made from lines.
 //
 // Errors: *LinesError with product.ErrNotFound or product.ErrRetired for each line that the
 // catalogue refuses, and those of the log.
@@ -37,17 +37,8 @@ func (s *Service) PreviewPrice(ctx context.Context, call Call, like pricing.Cart
 	if err := s.admit(call, access.ReadPrices); err != nil {
 		return Preview{}, err
 	}
-	if like.Customer != "" {
-		err := s.customers.ViewAged(ctx, customer.Stream(like.Customer), blockAge, func(state customer.State, _ int64) {
-			for _, group := range state.Groups {
-				if !slices.Contains(like.Groups, string(group)) {
-					like.Groups = append(like.Groups, string(group))
-				}
-			}
-		})
-		if err != nil {
-			return Preview{}, err
-		}
+	if err := s.ofAccount(ctx, &like); err != nil {
+		return Preview{}, err
 	}
 	var refused LinesError
 	for i, line := range lines {

@@ -87,6 +87,7 @@ func copyOf(state cart.State) cart.State {
 		Phase: state.Phase, CartID: state.CartID, CustomerID: state.CustomerID, Currency: state.Currency, Country: state.Country, Channel: state.Channel,
 		Shipping: state.Shipping, Details: state.Details, OrderID: state.OrderID,
 		Coupons: slices.Clone(state.Coupons), Lines: slices.Clone(state.Lines), Refused: slices.Clone(state.Refused),
+		Discounts: slices.Clone(state.Discounts), TaxStatus: state.TaxStatus,
 	}
 }
 
@@ -95,17 +96,13 @@ func copyOf(state cart.State) cart.State {
 func (s *Service) likeCart(ctx context.Context, state cart.State, details *contact.Details, channel string) (pricing.Cart, []checkout.Reason, error) {
 	like := pricing.Cart{
 		Currency: state.Currency, Channel: channel, Customer: state.CustomerID, Codes: state.Coupons, Method: state.Shipping,
-		ShipTo: shipTo(cmp.Or(details, state.Details), state.Country), Lines: make([]pricing.Item, len(state.Lines)),
+		ShipTo: shipTo(cmp.Or(details, state.Details), state.Country), Lines: make([]pricing.Item, len(state.Lines)), Manual: state.Discounts,
 	}
-	if state.CustomerID != "" {
-		err := s.customers.ViewAged(ctx, customer.Stream(state.CustomerID), blockAge, func(account customer.State, _ int64) {
-			for _, group := range account.Groups {
-				like.Groups = append(like.Groups, string(group))
-			}
-		})
-		if err != nil {
-			return like, nil, err
-		}
+	if state.TaxStatus != nil {
+		like.Status = *state.TaxStatus
+	}
+	if err := s.ofAccount(ctx, &like); err != nil {
+		return like, nil, err
 	}
 	var err error
 	if like.FirstOrder, err = s.firstOrder(ctx, buyer(state, details)); err != nil {
@@ -133,6 +130,24 @@ func (s *Service) likeCart(ctx context.Context, state cart.State, details *conta
 		like.Lines[i] = item
 	}
 	return like, retired, nil
+}
+
+// ofAccount completes a cart from the account of its customer: the groups, and the tax status if
+// the cart says none.
+func (s *Service) ofAccount(ctx context.Context, like *pricing.Cart) error {
+	if like.Customer == "" {
+		return nil
+	}
+	return s.customers.ViewAged(ctx, customer.Stream(like.Customer), blockAge, func(account customer.State, _ int64) {
+		for _, group := range account.Groups {
+			if !slices.Contains(like.Groups, string(group)) {
+				like.Groups = append(like.Groups, string(group))
+			}
+		}
+		if account.TaxStatus != nil && !like.Status.Given() {
+			like.Status = *account.TaxStatus
+		}
+	})
 }
 
 // PastOrders tells who has ordered before.
@@ -212,7 +227,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 	if state.Phase != cart.PhaseOpen || len(state.Lines) == 0 {
 		return nil
 	}
-	if ask.Expect.Unpriced || belowZero(state) {
+	if (ask.Expect.Unpriced || belowZero(state)) && len(state.Discounts) == 0 {
 		return nil
 	}
 	details := ask.Details
@@ -241,7 +256,7 @@ func (s *Service) price(ctx context.Context, call Call, ask CheckoutRequest, sta
 			}
 		}
 		return checkout.PriceChanged(nil, changed)
-	case errors.Is(err, pricing.ErrAmount) && len(changed) == 0 && rules.Plain():
+	case errors.Is(err, pricing.ErrAmount) && len(changed) == 0 && rules.Plain() && len(state.Discounts) == 0:
 		return nil // beyond what can be priced: as before there were quotes, the sum is rounded
 	case err != nil && len(changed) == 0:
 		return err

@@ -209,13 +209,13 @@ func TestAFirstOrderCostsLessForWhoHasNone(t *testing.T) {
 	}
 }
 
-// A cart with a line below zero, such as a discount that is a service, has no quote, and the
+// A cart with a line below zero, which imports have and older programs had, has no quote, and the
 // refusal names the line. It is sold as it is, as before there were quotes.
 func TestALineBelowZeroHasNoQuote(t *testing.T) {
 	t.Parallel()
 	shop, b := guarded(t)
 	_, err := shop.AddLines(t.Context(), shoptest.NewCall(), "ann", nil, []commands.WantedLine{
-		{SKU: "OFF", Quantity: 1, Override: &cart.Offer{Title: "Discount", Kind: unit.Service, Price: pounds("-1"), Overridden: true}},
+		{SKU: "OFF", Quantity: 1, Override: &cart.Offer{Title: "Discount", Kind: unit.Service, Price: pounds("-1"), Overridden: true, BelowZero: true}},
 	})
 	shop.Must(err)
 	for name, rules := range map[string]*pricing.Rules{"with promotions": b.rules, "with nothing": pricing.Compile(pricing.Book{})} {

@@ -95,6 +95,10 @@ type Policy struct {
 	// access.UnlimitedRefunds may give back in all on one order, and for one return. There is one
 	// for each currency. In a currency without one, such a sender may give back nothing.
 	RefundLimits []unit.Money
+	// DiscountLimits, if there are any, are the most that a sender without the permission
+	// access.UnlimitedDiscounts may take off one cart by hand. There is one for each currency. In a
+	// currency without one, such a sender may take off nothing.
+	DiscountLimits []unit.Money
 	// WriteOffLimits are the largest differences that a sender without the permission
 	// access.WriteOffs may write off on one order. There is one for each currency. Without one,
 	// such a sender may write off nothing.
@@ -413,7 +417,11 @@ func (s *Service) At(key stock.Key) stock.At { return stock.At{Key: key, Now: s.
 // Cart carries out commands on a cart, all or none. To add lines, use AddLines, because it
 // looks up their prices.
 func (s *Service) Cart(ctx context.Context, call Call, id unit.CartID, commands ...cart.Command) (aggregate.Result[cart.Event], error) {
-	if err := cmp.Or(refuseSteps(commands), s.admitCart(ctx, call, id, access.WriteCarts, access.ExpireCarts)); err != nil {
+	if err := cmp.Or(refuseSteps(commands), s.admitCart(ctx, call, id, cartPermissions(commands)...)); err != nil {
+		return aggregate.Result[cart.Event]{}, err
+	}
+	commands, err := s.withDiscountLimit(ctx, call, id, commands)
+	if err != nil {
 		return aggregate.Result[cart.Event]{}, err
 	}
 	return s.carts.Handle(ctx, request(call, cart.Stream(id), commands))

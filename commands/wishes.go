@@ -71,20 +71,21 @@ func (s *Service) AddWishes(ctx context.Context, call Call, id unit.CartID, from
 	return s.AddLines(ctx, call, id, nil, lines)
 }
 
-// removeWishLists removes all wish lists of a customer, who may have no account. An empty id means
-// that there is no customer.
-func (s *Service) removeWishLists(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) (aggregate.Result[customer.Event], error) {
+// emptyAccount ends what an erased customer, who may have no account, must not have any more: the
+// wish lists, and the tax status, whose proof is erased. An empty id means that there is no
+// customer.
+func (s *Service) emptyAccount(ctx context.Context, meta eventstore.Metadata, id unit.CustomerID) (aggregate.Result[customer.Event], error) {
 	if id == "" {
 		return aggregate.Result[customer.Event]{}, nil
 	}
 	removed, err := s.customers.Handle(ctx, aggregate.Request[customer.Command]{
-		Stream: customer.Stream(id), Meta: meta, Commands: []customer.Command{customer.RemoveWishLists{}},
+		Stream: customer.Stream(id), Meta: meta, Commands: []customer.Command{customer.RemoveWishLists{}, customer.WithdrawTaxStatus{}},
 	})
 	if errors.Is(err, customer.ErrNotFound) {
 		return removed, nil
 	}
 	if err != nil {
-		return removed, fmt.Errorf("remove the wish lists of an erased customer: %w", err)
+		return removed, fmt.Errorf("empty the account of an erased customer: %w", err)
 	}
 	return removed, nil
 }

@@ -177,16 +177,11 @@ func (r *exampleRow) define() {
 
 func (r *exampleRow) method(id string) string { return r.name + "-" + id }
 
-// entity is the body that defines the seller. There is no request yet that says of a buyer that tax
-// is not due from them, so such an example is a sale to a country where the tax ends.
+// entity is the body that defines the seller.
 func (r *exampleRow) entity(e pricing.LegalEntity) object {
 	var taxes []object
 	for _, row := range e.Rows {
 		taxes = append(taxes, object{"tax_class": row.Class, "component": row.Component, "rate": row.Rate.String(), "treatment": cmp.Or(row.Treatment, pricing.StandardRate)})
-		if r.Cart.Status.Kind != "" {
-			place := object{"country": r.Cart.ShipTo.Country}
-			taxes = append(taxes, object{"tax_class": row.Class, "component": row.Component, "treatment": pricing.Export, "place": place})
-		}
 	}
 	return object{
 		"title": r.name, "home": object{"country": e.Home.Country}, "price_mode": e.Mode, "channels": []string{r.name},
@@ -291,6 +286,9 @@ func (o *exampleOrder) checkOutWith(body object) {
 	}
 	cart := "/v1/carts/cart-" + o.id
 	o.do(http.MethodPost, "/v1/carts", object{"cart_id": "cart-" + o.id, "currency": o.Cart.Currency, "country": cmp.Or(o.Cart.ShipTo.Country, "DE"), "lines": lines})
+	if o.Cart.Status.Given() {
+		o.sayTaxStatus(cart)
+	}
 	for _, code := range o.codes(o.Cart.Codes) {
 		o.do(http.MethodPut, cart+"/coupons/"+code, nil)
 	}
@@ -319,9 +317,30 @@ func (o *exampleOrder) checkOutWith(body object) {
 		o.compare("the order", *o.shown.Quote)
 		o.compare("the event", resource.QuoteOf(*o.state.Quote))
 	}
+	if want := o.Cart.Status; want.Given() {
+		if q := o.shown.Quote; q.StatusUsed != "reverse-charge" || q.Legal == "" || q.TaxStatus == nil || q.TaxStatus.TaxID != want.TaxID || q.TaxStatus.Proof != want.Proof {
+			o.t.Errorf("the order has the tax status %+v, %q, %q", q.TaxStatus, q.StatusUsed, q.Legal)
+		}
+	}
 	if total := priced.Quote.Total.Amount; o.shown.Owed.Amount != total {
 		o.t.Errorf("owed %s, want %s", o.shown.Owed.Amount, total)
 	}
+}
+
+// sayTaxStatus says of the buyer of a cart what the law says of them: of the cart itself, and in
+// every second order of the account of its customer.
+func (o *exampleOrder) sayTaxStatus(cart string) {
+	o.t.Helper()
+	s := o.Cart.Status
+	body := object{"kind": s.Kind, "country": s.Country, "tax_id": s.TaxID, "checked_by": s.CheckedBy, "checked_at": s.CheckedAt, "proof": s.Proof}
+	if len(o.ended)%2 == 0 {
+		o.do(http.MethodPut, cart+"/tax-status", body)
+		return
+	}
+	buyer := "buyer-" + o.id
+	o.do(http.MethodPost, "/v1/customers", object{"customer_id": buyer})
+	o.do(http.MethodPut, "/v1/customers/"+buyer+"/tax-status", body)
+	o.do(http.MethodPatch, cart, object{"customer_id": buyer})
 }
 
 // compare compares a quote with the example.

@@ -16,6 +16,7 @@ type policyFlags struct {
 	CartsExpireAfter time.Duration `default:"720h" placeholder:"DURATION" from:"DAYBOOK_CARTS_EXPIRE_AFTER" help:"How long after its last change an open cart expires; 0 means never. Default: ${default}, which is 30 days."`
 	Times            timeFlags     `embed:""`
 	RefundLimit      []string      `placeholder:"GBP=100.00" from:"DAYBOOK_REFUND_LIMIT" help:"The most that may be given back in all on one order, and for one return, without the permission refunds.unlimited, which managers and admins have. One for each currency, such as GBP=100.00; repeatable, or separated by commas. If there are any, every refund in another currency needs the permission. By default there is no limit."`
+	DiscountLimit    []string      `placeholder:"GBP=20.00" from:"DAYBOOK_DISCOUNT_LIMIT" help:"The most that may be taken off one cart by hand without the permission discounts.unlimited, which managers and admins have. One for each currency, such as GBP=20.00; repeatable, or separated by commas. If there are any, every such discount in another currency needs the permission. By default there is no limit."`
 	WriteOffLimit    []string      `placeholder:"GBP=0.10" from:"DAYBOOK_WRITE_OFF_LIMIT" help:"The largest difference between what was paid and what is owed that may be written off on one order without the permission writeoffs.unlimited, which managers and admins have. One for each currency, such as GBP=0.10; repeatable, or separated by commas. Without one, every write-off needs the permission."`
 	SurchargeLimit   []string      `placeholder:"GBP=10.00" from:"DAYBOOK_SURCHARGE_LIMIT" help:"The most that may be added to one order as surcharges without the permission surcharges.unlimited, which managers and admins have. One for each currency, such as GBP=10.00; repeatable, or separated by commas. Without one, every surcharge needs the permission."`
 	ExtendAtMost     time.Duration `default:"720h" placeholder:"DURATION" from:"DAYBOOK_EXTEND_AT_MOST" help:"How far after now the deadline of an order that is not confirmed may be moved. Default: ${default}, which is 30 days."`
@@ -48,6 +49,9 @@ func (f policyFlags) policy(now time.Time) (policy commands.Policy, err error) {
 		return policy, err
 	}
 	if policy.RefundLimits, err = limits("--refund-limit", f.RefundLimit); err != nil {
+		return policy, err
+	}
+	if policy.DiscountLimits, err = limits("--discount-limit", f.DiscountLimit); err != nil {
 		return policy, err
 	}
 	if policy.WriteOffLimits, err = limits("--write-off-limit", f.WriteOffLimit); err != nil {

@@ -23,7 +23,7 @@ func (s *storyteller) catalogue() {
 	list("GR%C3%9CN%2F1", "Grüner Becher, 36 cm × 20 cm 🫖", "stocked", "0.01")
 	list("sample", "Sample", "stocked", "0")
 	list("post", "Postage", "service", "4.95")
-	list("discount", "Discount", "service", "-1.00")
+	list("wrap", "Gift wrap", "service", "0.50")
 	list("old", "Old stock", "stocked", "1")
 	s.do(http.MethodPut, "/products/old", object{"title": "Older stock"})
 	s.do(http.MethodDelete, "/products/old?reason=sold%20out", nil)
@@ -136,6 +136,9 @@ func (s *storyteller) customers() {
 	s.post(olive+"/consents", object{"purpose": "marketing", "version": "2026-01", "given": true})
 	s.post(olive+"/consents", object{"purpose": "marketing", "given": false})
 	s.do(http.MethodPut, olive+"/groups", object{"groups": []string{"vip", "trade"}})
+	s.do(http.MethodPut, olive+"/tax-status", object{"kind": "exempt", "proof": "certificate 7", "certificate_until": "2046-01-31T12:00:00Z"})
+	s.do(http.MethodDelete, olive+"/tax-status", nil)
+	s.do(http.MethodPut, olive+"/tax-status", object{"kind": "business", "country": "NL", "tax_id": "NL001234567B01", "checked_by": "vies", "proof": "WAPIAAAAYxqn1Rsv"})
 	s.post(olive+"/notes", object{"text": "calls often"})
 	lists := olive + "/wish-lists"
 	birthday := lists + "/" + member(s.T, asked(lists, object{"name": "Birthday"}), "wish_lists", "0", "list_id")
@@ -248,6 +251,21 @@ func (s *storyteller) buy(id string, more object, lines ...any) {
 	s.post("/carts/c-"+id+"/checkout", body)
 }
 
+// buyDiscounted sells a cart from which a person took something off, and took a part of that back.
+func (s *storyteller) buyDiscounted(id string, lines ...any) {
+	s.Helper()
+	cart := "/carts/c-" + id
+	s.fill("c-"+id, lines...)
+	s.do(http.MethodPut, cart+"/discounts/regular", object{"amount": gbp("1.00"), "reason_code": "regular"})
+	s.do(http.MethodPut, cart+"/discounts/scratch", object{"line": 1, "percent": "10", "reason_code": "damaged"})
+	s.do(http.MethodPut, cart+"/discounts/mistake", object{"percent": "50", "reason_code": "mistake"})
+	s.do(http.MethodDelete, cart+"/discounts/mistake", nil)
+	s.do(http.MethodPut, cart+"/tax-status", object{"kind": "exempt", "checked_by": "till", "proof": "certificate 8"})
+	s.do(http.MethodDelete, cart+"/tax-status", nil)
+	s.do(http.MethodPut, cart+"/tax-status", object{"kind": "business", "country": "NL", "tax_id": "NL001234567B02", "checked_by": "vies", "proof": "WAPIAAAAYxqn1Rs2"})
+	s.post(cart+"/checkout", object{"order_id": id, "accept_lower": true, "payment": object{}, "confirm": true})
+}
+
 func (s *storyteller) pay(id, transaction, kind, state, amount string, more ...string) {
 	s.Helper()
 	body := object{"transaction_id": transaction, "type": kind, "state": state, "amount": gbp(amount), "provider": "bank", "reference": "ref-" + transaction}
@@ -266,7 +284,7 @@ func (s *storyteller) sales() {
 	s.post("/orders/split/shipments", object{"shipment_id": "split-1"})
 	s.post("/orders/split/shipments", object{"shipment_id": "split-2", "location": "north"})
 
-	s.buy("whole", paid, "mug", 2, "GRÜN/1", 3, "post", 1, "discount", 1, "sample", 1)
+	s.buyDiscounted("whole", "mug", 2, "GRÜN/1", 3, "post", 1, "wrap", 1, "sample", 1)
 	s.post("/orders/whole/shipments", object{"shipment_id": "w1", "carrier": "Royal Mail", "tracking": "RM1"})
 	s.post("/orders/whole/shipments/w1/deliver", nil)
 	s.post("/orders/whole/complete", nil)
@@ -343,7 +361,7 @@ func came(line, quantity int, what string) object {
 }
 
 func (s *storyteller) recordReturns() {
-	s.buy("many", paid, "mug", 3, "discount", 1, "post", 1, "tray", 2)
+	s.buyDiscounted("many", "mug", 3, "wrap", 1, "post", 1, "tray", 2)
 	s.post("/orders/many/shipments", object{"shipment_id": "m1"})
 	s.request("back", "split", object{"order_line": 1, "quantity": 20})
 	s.post("/returns/back/approve", nil)

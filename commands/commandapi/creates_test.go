@@ -195,7 +195,7 @@ func TestEveryCreateIsInTheTable(t *testing.T) {
 	// things that exist already.
 	refers := []string{"customer_id"}
 	// A role has no stream of its own.
-	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer", "preview-price", "add-cart-coupon", "choose-cart-shipping"}
+	naming := []string{"allocate-stock", "deallocate-stock", "define-role", "set-cart-details", "claim-cart", "set-groups", "change-address", "erase-subject", "set-wish", "add-wishes", "merge-customer", "preview-price", "add-cart-coupon", "choose-cart-shipping", "give-cart-discount", "set-cart-tax-status", "set-tax-status"}
 	paths := commandsOf(document)
 	for path, methods := range paths {
 		for method, value := range methods.(map[string]any) {

@@ -24,7 +24,7 @@ func TestAPutWithIfNoneMatchStarReplacesNothing(t *testing.T) {
 		"/v1/stock/{sku}/{location}/policy":    `{"safety_stock":0,"backorder_limit":0,"reorder_point":3}`,
 	}
 	// These replace a part of a thing, which must exist.
-	parts := []string{"/v1/carts/{cart_id}/details", "/v1/carts/{cart_id}/coupons/{code}", "/v1/carts/{cart_id}/shipping", "/v1/customers/{customer_id}/groups", "/v1/customers/{customer_id}/addresses/{address_id}", "/v1/customers/{customer_id}/wish-lists/{list_id}/wishes/{sku}"}
+	parts := []string{"/v1/carts/{cart_id}/details", "/v1/carts/{cart_id}/coupons/{code}", "/v1/carts/{cart_id}/shipping", "/v1/carts/{cart_id}/discounts/{discount_id}", "/v1/carts/{cart_id}/tax-status", "/v1/customers/{customer_id}/tax-status", "/v1/customers/{customer_id}/groups", "/v1/customers/{customer_id}/addresses/{address_id}", "/v1/customers/{customer_id}/wish-lists/{list_id}/wishes/{sku}"}
 	for path, methods := range paths {
 		if methods.(map[string]any)["put"] == nil || keyless(path) || slices.Contains(parts, path) {
 			continue

@@ -288,8 +288,8 @@ type previewPriceInput struct {
 		CustomerGroups []string           `json:"customer_groups,omitempty" maxItems:"200" maxLength:"64"`
 		FirstOrder     bool               `json:"first_order,omitzero" doc:"The customer has no order yet."`
 		ShipTo         ZoneInput          `json:"ship_to,omitzero" doc:"Taxes and shipping depend on it."`
-		BuyerKind      string             `json:"buyer_kind,omitempty" enum:"consumer,business,exempt" default:"consumer" doc:"What the buyer is for the law of taxes."`
-		TaxID          string             `json:"tax_id,omitempty" maxLength:"40" doc:"Of a business. It counts as checked."`
+		BuyerKind      string             `json:"buyer_kind,omitempty" enum:"consumer,business,exempt" doc:"What the buyer is for the law of taxes. Left out: what the account of the customer says."`
+		TaxID          string             `json:"tax_id,omitempty" maxLength:"40" doc:"Of a business, beginning with its country. It counts as checked."`
 		Lines          []PreviewLineInput `json:"lines" minItems:"1" maxItems:"500"`
 		Coupons        []string           `json:"coupons,omitempty" maxItems:"20" maxLength:"64"`
 		MethodID       string             `json:"method_id,omitempty" maxLength:"64" doc:"The shipping method. Left out: none."`
@@ -303,6 +303,16 @@ type PreviewLineInput struct {
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000000000"`
 }
 
+// countryOfTaxID is the country with which a tax id of the European Union begins. Greek ones begin
+// with EL.
+func countryOfTaxID(id string) string {
+	country := strings.ToUpper(id[:min(2, len(id))])
+	if country == "EL" {
+		return "GR"
+	}
+	return country
+}
+
 func (a *api) previewPrice(ctx context.Context, c call, in *previewPriceInput) (*response[resource.PricePreview], error) {
 	var bad check
 	b := in.Body
@@ -311,9 +321,6 @@ func (a *api) previewPrice(ctx context.Context, c call, in *previewPriceInput) (
 		ShipTo: b.ShipTo.zone(), Customer: optional(&bad, "/customer_id", b.CustomerID, unit.ParseCustomerID), FirstOrder: b.FirstOrder,
 		Method: optional(&bad, "/method_id", b.MethodID, unit.ParseCode),
 		Status: pricing.TaxStatus{Kind: pricing.BuyerKind(b.BuyerKind), TaxID: oneLine(&bad, "/tax_id", b.TaxID)},
-	}
-	if b.TaxID != "" || cart.Status.Kind == pricing.ExemptBuyer {
-		cart.Status.Proof = "preview"
 	}
 	optional(&bad, "/ship_to/country", b.ShipTo.Country, unit.ParseCountry)
 	for i, group := range b.CustomerGroups {
@@ -332,6 +339,9 @@ func (a *api) previewPrice(ctx context.Context, c call, in *previewPriceInput) (
 	when := a.service.Now()
 	if !b.At.IsZero() {
 		when = b.At.UTC()
+	}
+	if cart.Status.Kind == pricing.ExemptBuyer || b.TaxID != "" {
+		cart.Status.Country, cart.Status.CheckedAt = countryOfTaxID(b.TaxID), when.UTC()
 	}
 	found, err := a.service.PreviewPrice(ctx, c.Call, cart, lines, when)
 	if err != nil {

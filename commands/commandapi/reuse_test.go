@@ -66,13 +66,17 @@ func creditOf(pounds string) string {
 // The requests for each route, by operation id. The shop sells mugs. Cart c, order o and return r
 // are about the same goods.
 var keyedRequests = map[string]keyed{
-	"add-cart-coupon":      {after: "cart", path: "/v1/carts/c/coupons/TEN", other: ""},
-	"remove-cart-coupon":   {after: "cart", path: "/v1/carts/c/coupons/TEN", first: func(s *keyShop) { s.must("PUT", "/v1/carts/c/coupons/TEN", "") }},
-	"quote-cart":           {after: "cart", path: "/v1/carts/c/quote", everyTime: true},
-	"choose-cart-shipping": {after: "cart", path: "/v1/carts/c/shipping", body: `{"method_id":"post"}`, other: `{"method_id":"air"}`},
-	"list-product":         {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
-	"set-price":            {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
-	"retire-product":       {path: "/v1/products/MUG?reason=old", other: ""},
+	"add-cart-coupon":          {after: "cart", path: "/v1/carts/c/coupons/TEN", other: ""},
+	"remove-cart-coupon":       {after: "cart", path: "/v1/carts/c/coupons/TEN", first: func(s *keyShop) { s.must("PUT", "/v1/carts/c/coupons/TEN", "") }},
+	"give-cart-discount":       {after: "cart", path: "/v1/carts/c/discounts/d", body: `{"percent":"10","reason_code":"damaged"}`, other: `{"percent":"20","reason_code":"damaged"}`},
+	"withdraw-cart-discount":   {after: "cart", path: "/v1/carts/c/discounts/d", first: func(s *keyShop) { s.must("PUT", "/v1/carts/c/discounts/d", `{"percent":"10","reason_code":"damaged"}`) }},
+	"set-cart-tax-status":      {after: "cart", path: "/v1/carts/c/tax-status", body: `{"kind":"exempt","proof":"7"}`, other: `{"kind":"exempt","proof":"8"}`},
+	"withdraw-cart-tax-status": {after: "cart", path: "/v1/carts/c/tax-status", first: func(s *keyShop) { s.must("PUT", "/v1/carts/c/tax-status", `{"kind":"exempt","proof":"7"}`) }},
+	"quote-cart":               {after: "cart", path: "/v1/carts/c/quote", everyTime: true},
+	"choose-cart-shipping":     {after: "cart", path: "/v1/carts/c/shipping", body: `{"method_id":"post"}`, other: `{"method_id":"air"}`},
+	"list-product":             {path: "/v1/products/NEW", body: `{"title":"New"}`, other: `{"title":"Newer"}`},
+	"set-price":                {path: "/v1/products/MUG/prices/EUR", body: `{"amount":"3.00"}`, other: `{"amount":"4.00"}`},
+	"retire-product":           {path: "/v1/products/MUG?reason=old", other: ""},
 
 	"define-price-list":      {path: "/v1/price-lists/new", body: `{"currency":"GBP","price_mode":"incl"}`, other: `{"currency":"GBP","price_mode":"incl","title":"a"}`},
 	"end-price-list":         {path: "/v1/price-lists/l?reason=old", first: withPrices},
@@ -173,6 +177,11 @@ var keyedRequests = map[string]keyed{
 	"change-address":    {path: anAddress, body: addressIn("DE"), other: addressIn("FR"), first: registered},
 	"remove-address":    {path: anAddress, first: registered},
 	"record-consent":    {path: "/v1/customers/17850/consents", body: `{"purpose":"terms","version":"1","given":true}`, other: `{"purpose":"terms","version":"2","given":true}`, first: registered},
+	"set-tax-status":    {path: "/v1/customers/17850/tax-status", body: `{"kind":"exempt","proof":"7"}`, other: `{"kind":"exempt","proof":"8"}`, first: registered},
+	"withdraw-tax-status": {path: "/v1/customers/17850/tax-status", first: func(s *keyShop) {
+		registered(s)
+		s.must("PUT", "/v1/customers/17850/tax-status", `{"kind":"exempt","proof":"7"}`)
+	}},
 	"set-groups":        {path: "/v1/customers/17850/groups", body: `{"groups":["trade"]}`, other: `{"groups":["vip"]}`, first: registered},
 	"add-note":          {path: "/v1/customers/17850/notes", body: `{"text":"a"}`, other: `{"text":"b"}`, first: registered},
 	"make-wish-list":    {path: "/v1/customers/17850/wish-lists", body: `{"name":"a"}`, other: `{"name":"b"}`, first: registered},

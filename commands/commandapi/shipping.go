@@ -165,7 +165,6 @@ type defineEntityInput struct {
 		UntaxedBuyer  string                 `json:"untaxed_buyer,omitempty" enum:"net,same" default:"net" doc:"What a buyer pays who owes no tax, where prices contain tax: the price without the tax of the home, or the same price."`
 		DefaultClass  string                 `json:"default_class,omitempty" maxLength:"64" doc:"The tax class of products without one."`
 		Clawback      bool                   `json:"clawback,omitzero" doc:"A discount may be taken back whose condition a return has broken. The law often forbids that if the buyer is a consumer."`
-		HonorQuotes   int                    `json:"honor_quotes_seconds,omitzero" minimum:"0" maximum:"86400" doc:"For how many seconds the prices of a quote are good at a checkout."`
 		Taxes         []TaxRateInput         `json:"taxes,omitempty" maxItems:"2000"`
 	}
 }
@@ -176,7 +175,7 @@ func (a *api) defineEntity(ctx context.Context, c call, in *defineEntityInput) (
 	b := in.Body
 	wanted := entity.Define{ID: id, Terms: entity.Terms{
 		Title: b.Title, Home: b.Home.zone(), Mode: pricing.Mode(b.PriceMode), Channels: b.Channels, Rounding: pricing.RoundTax(b.Rounding),
-		Untaxed: pricing.UntaxedBuyer(b.UntaxedBuyer), DefaultClass: b.DefaultClass, HonorQuotes: b.HonorQuotes, Clawback: b.Clawback,
+		Untaxed: pricing.UntaxedBuyer(b.UntaxedBuyer), DefaultClass: b.DefaultClass, Clawback: b.Clawback,
 	}}
 	for _, given := range b.Registrations {
 		wanted.Registrations = append(wanted.Registrations, pricing.Registration{Country: upper([]string{given.Country})[0], Number: given.Number})

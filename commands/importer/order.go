@@ -73,7 +73,7 @@ func wantedLines(invoice onlineretail.Invoice) []commands.WantedLine {
 	for i, line := range invoice.Lines {
 		lines[i] = commands.WantedLine{
 			SKU: line.SKU, SKUText: line.SKUText, Quantity: line.Quantity,
-			Override: &cart.Offer{Title: line.Note, Kind: line.Kind, Price: money(line.Price), Overridden: true},
+			Override: &cart.Offer{Title: line.Note, Kind: line.Kind, Price: money(line.Price), Overridden: true, BelowZero: true},
 		}
 	}
 	return lines

@@ -32,7 +32,7 @@ func (t cartTimers) observe(event cart.Event, e eventstore.Recorded) {
 		}
 	case cart.CheckoutStarted, cart.CheckedOut, cart.Abandoned, cart.Expired, cart.MergedInto:
 		t.clear(cartDeadline(id))
-	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.MergedFrom, cart.MergeDeclined:
+	case cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.DiscountGiven, cart.DiscountWithdrawn, cart.TaxStatusSet, cart.MergedFrom, cart.MergeDeclined:
 		// These change no timer. When the cart's timer is due, ExpireCart reads when the last
 		// change was.
 	}

@@ -260,7 +260,7 @@ func (t *tracker) cart(e eventstore.Recorded) error {
 			work.refused = true
 			t.endIfReleased(work)
 		}
-	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.Abandoned, cart.Expired, cart.MergeDeclined:
+	case cart.CheckedOut, cart.Opened, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CustomerChanged, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.DiscountGiven, cart.DiscountWithdrawn, cart.TaxStatusSet, cart.Abandoned, cart.Expired, cart.MergeDeclined:
 		// A successful checkout ends when its order is placed. A declined merge ends when the first
 		// cart is open again.
 	case cart.MergedInto:

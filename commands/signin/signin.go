@@ -156,7 +156,7 @@ func New(service *commands.Service, options Options) *Desk {
 // refuses, or change prices. Managers and admins have such permissions, and roles of the shop's own
 // may.
 var factorPermissions = []access.Permission{
-	access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.OverrideStock, access.WriteCatalogue, access.WritePrices, access.WriteShipping, access.WriteTaxes,
+	access.WriteAccess, access.NoteCredit, access.UnlimitedRefunds, access.UnlimitedDiscounts, access.OverrideStock, access.WriteCatalogue, access.WritePrices, access.WriteShipping, access.WriteTaxes,
 	access.ErasePersonal, access.ReducePrices, access.WriteOffs, access.UnlimitedSurcharges, access.ClawBack,
 }
 

@@ -31,22 +31,26 @@ const (
 	ReadGiftCards   Permission = "giftcards.read"   // gift cards and credit accounts; never a code
 	WriteGiftCards  Permission = "giftcards.write"  // issue and disable them, and show the code of one that was sold
 
-	ReadCarts     Permission = "carts.read"
-	WriteCarts    Permission = "carts.write"    // open, change, merge and abandon carts
-	CheckOut      Permission = "carts.checkout" // turn a cart into an order
-	ClaimCarts    Permission = "carts.claim"    // take over the cart that a customer filled as a guest
-	ExpireCarts   Permission = "carts.expire"   // end a cart that is too old before the server does
-	ReadOrders    Permission = "orders.read"
-	CancelOrders  Permission = "orders.cancel"
-	ClaimOrders   Permission = "orders.claim"   // take over the order that a customer placed as a guest
-	ConfirmOrder  Permission = "orders.confirm" // make an order binding
-	HandleOrders  Permission = "orders.handle"  // hold, release, expire, complete, archive, ask for stock again
-	ShipOrders    Permission = "orders.ship"
-	RecordMoney   Permission = "orders.pay"       // record payment transactions
-	RefundOrders  Permission = "orders.refund"    // ask for refunds of an order, try them again, say how they ended or what they were
-	ReducePrices  Permission = "orders.reduce"    // take something off the price of an order that was placed
-	AddSurcharges Permission = "orders.surcharge" // add a surcharge to an order that was placed
-	ClawBack      Permission = "orders.clawback"  // take a discount back after a return
+	ReadCarts  Permission = "carts.read"
+	WriteCarts Permission = "carts.write"    // open, change, merge and abandon carts
+	CheckOut   Permission = "carts.checkout" // turn a cart into an order
+	ClaimCarts Permission = "carts.claim"    // take over the cart that a customer filled as a guest
+	// GiveDiscounts is the right to take something off a cart by hand, up to the shop's limit
+	// (commands.Policy), and UnlimitedDiscounts to take off more.
+	GiveDiscounts      Permission = "discounts.give"
+	UnlimitedDiscounts Permission = "discounts.unlimited"
+	ExpireCarts        Permission = "carts.expire" // end a cart that is too old before the server does
+	ReadOrders         Permission = "orders.read"
+	CancelOrders       Permission = "orders.cancel"
+	ClaimOrders        Permission = "orders.claim"   // take over the order that a customer placed as a guest
+	ConfirmOrder       Permission = "orders.confirm" // make an order binding
+	HandleOrders       Permission = "orders.handle"  // hold, release, expire, complete, archive, ask for stock again
+	ShipOrders         Permission = "orders.ship"
+	RecordMoney        Permission = "orders.pay"       // record payment transactions
+	RefundOrders       Permission = "orders.refund"    // ask for refunds of an order, try them again, say how they ended or what they were
+	ReducePrices       Permission = "orders.reduce"    // take something off the price of an order that was placed
+	AddSurcharges      Permission = "orders.surcharge" // add a surcharge to an order that was placed
+	ClawBack           Permission = "orders.clawback"  // take a discount back after a return
 	// UnlimitedSurcharges is the right to add surcharges above the shop's limit (commands.Policy).
 	UnlimitedSurcharges Permission = "surcharges.unlimited"
 	// WriteOffs is the right to write off more than the shop's tolerance (commands.Policy).
@@ -70,6 +74,7 @@ const (
 	ReadAccounts    Permission = "accounts.read"    // list and search all accounts
 	WriteCustomers  Permission = "customers.write"  // register customers, change their accounts
 	HandleCustomers Permission = "customers.handle" // groups, notes, block and unblock, merge of accounts
+	SetTaxStatus    Permission = "customers.tax"    // say of a customer, or of the buyer of a cart, that they are a business or exempt from tax
 	ReadEvents      Permission = "events.read"      // the whole log
 	WriteEvents     Permission = "events.write"     // streams of other programs, through the gateway
 
@@ -104,11 +109,11 @@ const (
 // all lists the permissions, in the order of the table in docs/access.md.
 var all = []Permission{
 	Look, ReadCatalogue, WriteCatalogue, ReadPrices, WritePrices, WriteShipping, WriteTaxes, ReadPromotions, WritePromotions, ReadGiftCards, WriteGiftCards,
-	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
+	ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts, GiveDiscounts, UnlimitedDiscounts,
 	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, RefundOrders, ReducePrices, WriteOffs, AddSurcharges, UnlimitedSurcharges, ClawBack,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns, NoteCredit, UnlimitedRefunds,
 	ReadStock, WriteStock, OverrideStock, SetStock,
-	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ExportPersonal, ErasePersonal, LeaveShop, ReadEvents, WriteEvents,
+	ReadSales, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, SetTaxStatus, ReadPersonal, ExportPersonal, ErasePersonal, LeaveShop, ReadEvents, WriteEvents,
 	ReadProcesses, WriteProcesses, ReadHealth,
 	ReadAccess, WriteAccess, TrustedFields, ActForCustomers,
 }
@@ -133,6 +138,7 @@ func (p Permission) Ownable() bool { return slices.Contains(ownable, p) }
 // to that customer.
 var aboutOwned = []Permission{
 	ExpireCarts, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, RefundOrders, ReducePrices, WriteOffs, AddSurcharges, UnlimitedSurcharges, ClawBack, HandleReturns, RefundReturns, UnlimitedRefunds, HandleCustomers,
+	GiveDiscounts, UnlimitedDiscounts, SetTaxStatus,
 }
 
 // ofNobody are permissions that do not change when a principal acts for a customer.

@@ -20,9 +20,9 @@ var builtIn = map[Role]Grants{
 	Customer: grant(All, Look, ReadCatalogue).
 		and(grant(Own, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ReadReturns, AskReturns, ReadCustomers, WriteCustomers, ExportPersonal, LeaveShop)),
 	Storefront: grant(All, Look, ReadCatalogue, ReadPrices, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, RecordMoney,
-		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, ReadPersonal, ExportPersonal, TrustedFields, ActForCustomers),
+		ReadReturns, AskReturns, ReadStock, ReadCustomers, WriteCustomers, SetTaxStatus, ReadPersonal, ExportPersonal, TrustedFields, ActForCustomers),
 	Operator: grant(All, operatorMay...),
-	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, WritePrices, WriteShipping, WritePromotions, WriteGiftCards, NoteCredit, UnlimitedRefunds, ReducePrices, WriteOffs, UnlimitedSurcharges, ClawBack, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal, LeaveShop)),
+	Manager:  grant(All, operatorMay...).and(grant(All, WriteCatalogue, WritePrices, WriteShipping, WritePromotions, WriteGiftCards, NoteCredit, UnlimitedRefunds, UnlimitedDiscounts, ReducePrices, WriteOffs, UnlimitedSurcharges, ClawBack, OverrideStock, SetStock, ReadSales, ExportPersonal, ErasePersonal, LeaveShop)),
 	Auditor: grant(All, Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadGiftCards, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadCustomers, ReadAccounts, ReadPersonal, ExportPersonal, ReadEvents,
 		ReadProcesses, ReadHealth, ReadAccess),
 	Analyst: grant(All, Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadCarts, ReadOrders, ReadReturns, ReadStock, ReadSales, ReadEvents, ReadHealth),
@@ -30,10 +30,10 @@ var builtIn = map[Role]Grants{
 }
 
 var operatorMay = []Permission{
-	Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadGiftCards, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts,
+	Look, ReadCatalogue, ReadPrices, ReadPromotions, ReadGiftCards, ReadCarts, WriteCarts, CheckOut, ClaimCarts, ExpireCarts, GiveDiscounts,
 	ReadOrders, CancelOrders, ClaimOrders, ConfirmOrder, HandleOrders, ShipOrders, RecordMoney, RefundOrders, AddSurcharges,
 	ReadReturns, AskReturns, HandleReturns, RefundReturns,
-	ReadStock, WriteStock, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
+	ReadStock, WriteStock, ReadCustomers, ReadAccounts, WriteCustomers, HandleCustomers, SetTaxStatus, ReadPersonal, ReadProcesses, WriteProcesses, ReadHealth, TrustedFields,
 }
 
 // Roles are the roles that every shop has, from the fewest rights to all.

@@ -104,7 +104,9 @@ func lineRows(t testing.TB) map[string]row {
 		"a line of an unknown kind is refused":                         {Given: given, When: with(func(c *AddLine) { c.Offer.Kind = "" }), Refused: ErrKindUnknown},
 		"a price in another currency is refused":                       {Given: given, When: with(func(c *AddLine) { c.Offer.Price = money(t, "2", "EUR") }), Refused: ErrCurrencyMismatch.With("", map[string]any{"cart": "GBP", "price": "EUR"})},
 		"a negative price of goods is refused":                         {Given: given, When: with(func(c *AddLine) { c.Offer.Price = money(t, "-0.01", "GBP") }), Refused: ErrPriceNegative},
-		"a service can have a negative price":                          {Given: given, When: with(func(c *AddLine) { c.Offer = Offer{Kind: unit.Service, Price: money(t, "-1", "GBP")} }), Then: []Event{LineAdded{Line{1, "LAMP", "", "", unit.Service, 3, money(t, "-1", "GBP"), false}}}, Repeats: true},
+		"a negative price of a service is refused":                     {Given: given, When: with(func(c *AddLine) { c.Offer = Offer{Kind: unit.Service, Price: money(t, "-1", "GBP")} }), Refused: ErrPriceNegative},
+		"goods of an import cannot have a negative price":              {Given: given, When: with(func(c *AddLine) { c.Offer.Price, c.Offer.BelowZero = money(t, "-1", "GBP"), true }), Refused: ErrPriceNegative},
+		"a service of an import can have a negative price":             {Given: given, When: with(func(c *AddLine) { c.Offer = Offer{Kind: unit.Service, Price: money(t, "-1", "GBP"), BelowZero: true} }), Then: []Event{LineAdded{Line{1, "LAMP", "", "", unit.Service, 3, money(t, "-1", "GBP"), false}}}, Repeats: true},
 		"a title has at most 200 letters":                              {Given: given, When: with(func(c *AddLine) { c.Offer.Title = strings.Repeat("x", 201) }), Refused: ErrTextTooLong.With("", map[string]any{"field": "title", "max_characters": 200})},
 		"a code as given has at most 100 letters":                      {Given: given, When: with(func(c *AddLine) { c.SKUText = strings.Repeat("x", 101) }), Refused: ErrTextTooLong.With("", map[string]any{"field": "sku_text", "max_characters": 100})},
 		"a line beyond the largest number of lines is refused":         {Given: after(given, manyLines(line, MaxLines)...), When: add, Refused: ErrFull},
@@ -291,7 +293,7 @@ func TestLines(t *testing.T)    { carts.Run(t, lineRows(t)) }
 func TestCheckout(t *testing.T) { carts.Run(t, checkoutRows(t)) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), pricingRows(t))
+	carts.EveryRefusalHasARow(t, Rejections, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), pricingRows(t), discountRows(t))
 }
 
 func TestStream(t *testing.T) {
@@ -429,6 +431,11 @@ func TestWireForm(t *testing.T) {
 		CouponRemoved{Code: "TEN"},
 		ShippingChosen{Method: "post"},
 		ShippingChosen{},
+		DiscountGiven{Discount: tenth},
+		DiscountGiven{Discount: sorry},
+		DiscountWithdrawn{ID: "tenth"},
+		TaxStatusSet{Status: &business},
+		TaxStatusSet{},
 		CheckoutStarted{
 			OrderID: "o1", CartID: "c1", Currency: "EUR", Lines: []Line{goods}, Quote: new(quoteOf(t)),
 			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,

@@ -64,6 +64,9 @@ type Offer struct {
 	Kind       unit.Kind
 	Price      unit.Money
 	Overridden bool
+	// BelowZero allows a price below zero for a service. Imports may have such lines, and carts of
+	// older programs, which are merged.
+	BelowZero bool
 }
 
 // ChangeQuantity sets a line's quantity. Zero takes the line out, as RemoveLine does.
@@ -128,6 +131,26 @@ type RemoveCoupon struct {
 // ChooseShipping says by which method an open cart is sent. An empty method takes the choice back.
 type ChooseShipping struct {
 	Method string
+}
+
+// GiveDiscount takes something off an open cart or one of its lines. A discount of the cart with
+// the same id is replaced. The caller does not set Discount.Most: it follows from Limit.
+type GiveDiscount struct {
+	Discount pricing.Manual
+	// Limit is the most that all discounts of the cart may take off together, for this sender. nil:
+	// there is no limit.
+	Limit *unit.Money
+}
+
+// WithdrawDiscount takes a discount back. One that is not there changes nothing.
+type WithdrawDiscount struct {
+	ID string
+}
+
+// SetTaxStatus says what the law of taxes says of the buyer of an open cart. nil: what the account
+// of the customer says. A status is recorded even if it is the same, because its texts are sealed.
+type SetTaxStatus struct {
+	Status *pricing.TaxStatus
 }
 
 // StartCheckout freezes the cart for an order. Sent again with the same order id while the
@@ -242,6 +265,9 @@ func (SetDetails) cartCommand()       {}
 func (AddCoupon) cartCommand()        {}
 func (RemoveCoupon) cartCommand()     {}
 func (ChooseShipping) cartCommand()   {}
+func (GiveDiscount) cartCommand()     {}
+func (WithdrawDiscount) cartCommand() {}
+func (SetTaxStatus) cartCommand()     {}
 func (StartCheckout) cartCommand()    {}
 func (RefuseCheckout) cartCommand()   {}
 func (CompleteCheckout) cartCommand() {}

@@ -39,6 +39,12 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return removeCoupon(cmd, s)
 	case ChooseShipping:
 		return chooseShipping(cmd, s)
+	case GiveDiscount:
+		return giveDiscount(cmd, s)
+	case WithdrawDiscount:
+		return withdrawDiscount(cmd, s)
+	case SetTaxStatus:
+		return setTaxStatus(cmd, s)
 	case StartCheckout:
 		return startCheckout(cmd, s)
 	case RefuseCheckout:
@@ -110,7 +116,7 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 	case line.Price.Currency != s.Currency:
 		return nil, ErrCurrencyMismatch.With(ErrCurrencyMismatch.Detail,
 			map[string]any{"cart": s.Currency, "price": line.Price.Currency})
-	case line.Price.Sign() < 0 && line.Kind != unit.Service:
+	case line.Price.Sign() < 0 && !(cmd.Offer.BelowZero && line.Kind == unit.Service):
 		return nil, ErrPriceNegative
 	}
 	if err := line.texts(); err != nil {

@@ -105,6 +105,23 @@ type ShippingChosen struct {
 	Method string `json:"method,omitempty" class:"open"` // empty: none is chosen
 }
 
+// DiscountGiven takes something off the cart or one of its lines, because a person wants it. A
+// discount with the same id is replaced.
+type DiscountGiven struct {
+	Discount pricing.Manual `json:"discount"`
+}
+
+// DiscountWithdrawn takes such a discount back.
+type DiscountWithdrawn struct {
+	ID string `json:"id" class:"open"`
+}
+
+// TaxStatusSet says what the law of taxes says of the buyer of this cart, in place of what their
+// account says.
+type TaxStatusSet struct {
+	Status *pricing.TaxStatus `json:"status,omitempty"` // nil: what the account says counts
+}
+
 // Policy says what a checkout does when stock is short.
 type Policy string
 
@@ -303,22 +320,25 @@ type MergeDeclined struct {
 	Reason  string      `json:"reason" class:"open"` // the code of the refusal, such as "cart-full"
 }
 
-func (Opened) cartEvent()          {}
-func (LineAdded) cartEvent()       {}
-func (QuantityChanged) cartEvent() {}
-func (LineRemoved) cartEvent()     {}
-func (CustomerChanged) cartEvent() {}
-func (CountryChanged) cartEvent()  {}
-func (DetailsSet) cartEvent()      {}
-func (CouponAdded) cartEvent()     {}
-func (CouponRemoved) cartEvent()   {}
-func (ShippingChosen) cartEvent()  {}
-func (CheckoutStarted) cartEvent() {}
-func (CheckoutRefused) cartEvent() {}
-func (CheckedOut) cartEvent()      {}
-func (Abandoned) cartEvent()       {}
-func (Expired) cartEvent()         {}
-func (MergedInto) cartEvent()      {}
-func (MergeRefused) cartEvent()    {}
-func (MergedFrom) cartEvent()      {}
-func (MergeDeclined) cartEvent()   {}
+func (Opened) cartEvent()            {}
+func (LineAdded) cartEvent()         {}
+func (QuantityChanged) cartEvent()   {}
+func (LineRemoved) cartEvent()       {}
+func (CustomerChanged) cartEvent()   {}
+func (CountryChanged) cartEvent()    {}
+func (DetailsSet) cartEvent()        {}
+func (CouponAdded) cartEvent()       {}
+func (CouponRemoved) cartEvent()     {}
+func (ShippingChosen) cartEvent()    {}
+func (DiscountGiven) cartEvent()     {}
+func (DiscountWithdrawn) cartEvent() {}
+func (TaxStatusSet) cartEvent()      {}
+func (CheckoutStarted) cartEvent()   {}
+func (CheckoutRefused) cartEvent()   {}
+func (CheckedOut) cartEvent()        {}
+func (Abandoned) cartEvent()         {}
+func (Expired) cartEvent()           {}
+func (MergedInto) cartEvent()        {}
+func (MergeRefused) cartEvent()      {}
+func (MergedFrom) cartEvent()        {}
+func (MergeDeclined) cartEvent()     {}

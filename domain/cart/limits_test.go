@@ -107,7 +107,7 @@ func TestSumsHaveLimits(t *testing.T) { carts.Run(t, limitRows(t)) }
 
 func TestEveryCommandIsBounded(t *testing.T) {
 	decidertest.EveryCommandIsBounded(t, limitRows(t), []*rule.Rejection{ErrUnitLimit, ErrAmountLimit, ErrFull}, map[string]string{
-		"Open": "adds its lines like AddLine", "RemoveLine": "takes away", "ChangeCustomer": "adds nothing", "FollowOrder": "adds nothing", "ChangeCountry": "adds nothing", "SetDetails": "replaces", "AddCoupon": "has a limit of its own, cart-coupon-limit", "RemoveCoupon": "takes away", "ChooseShipping": "replaces", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
+		"Open": "adds its lines like AddLine", "RemoveLine": "takes away", "ChangeCustomer": "adds nothing", "FollowOrder": "adds nothing", "ChangeCountry": "adds nothing", "SetDetails": "replaces", "AddCoupon": "has a limit of its own, cart-coupon-limit", "RemoveCoupon": "takes away", "ChooseShipping": "replaces", "GiveDiscount": "has a limit of its own, cart-discount-limit", "WithdrawDiscount": "takes away", "SetTaxStatus": "replaces", "RefuseCheckout": "records an outcome", "CompleteCheckout": "keeps what the checkout began with",
 		"WithdrawCheckout": "gives back what the checkout began with", "Abandon": "ends", "Expire": "ends",
 		"MergeInto": "ends", "DeclineMerge": "adds nothing", "RefuseMerge": "gives back what the merge began with",
 	})

@@ -51,7 +51,7 @@ func (b *model) enter(t *rapid.T, e Event) {
 		if b.frozen == nil {
 			t.Fatalf("%T without a checkout", e)
 		}
-	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, DetailsSet, CouponAdded, CouponRemoved, ShippingChosen, CheckoutStarted, Abandoned, Expired, MergedInto, MergedFrom:
+	case Opened, LineAdded, QuantityChanged, LineRemoved, CustomerChanged, CountryChanged, DetailsSet, CouponAdded, CouponRemoved, ShippingChosen, DiscountGiven, DiscountWithdrawn, TaxStatusSet, CheckoutStarted, Abandoned, Expired, MergedInto, MergedFrom:
 		if b.frozen != nil || b.merged != nil {
 			t.Fatalf("%T while frozen", e)
 		}
@@ -68,7 +68,7 @@ func (b *model) enter(t *rapid.T, e Event) {
 		line := b.lines[e.Line]
 		line.Quantity = e.Quantity
 		b.lines[e.Line] = line
-	case CustomerChanged, CountryChanged, DetailsSet, CouponAdded, CouponRemoved, ShippingChosen: // checked by checkFrozen
+	case CustomerChanged, CountryChanged, DetailsSet, CouponAdded, CouponRemoved, ShippingChosen, DiscountGiven, DiscountWithdrawn, TaxStatusSet: // checked by checkFrozen
 	case LineRemoved:
 		delete(b.lines, e.Line)
 	case CheckoutStarted:

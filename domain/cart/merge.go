@@ -20,7 +20,8 @@ func mergeInto(cmd MergeInto, s State) ([]Event, error) {
 
 // mergeFrom adds each line by the rules of AddLine, all or none. There is at least one line,
 // because an empty cart cannot be merged. So a cart that is not open refuses the merge at the first
-// line.
+// line. Discounts that persons gave, and the tax status, stay with the cart that they were given
+// to.
 func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
 	events := []Event{MergedFrom{Source: cmd.Source, Attempt: cmd.Attempt}}
 	filled := s
@@ -28,7 +29,7 @@ func mergeFrom(cmd MergeFrom, s State) ([]Event, error) {
 	for _, l := range cmd.Lines {
 		added, err := addLine(AddLine{
 			SKU: l.SKU, SKUText: l.SKUText, Quantity: l.Quantity, Join: true,
-			Offer: Offer{Title: l.Title, Kind: l.Kind, Price: l.Price, Overridden: l.Overridden},
+			Offer: Offer{Title: l.Title, Kind: l.Kind, Price: l.Price, Overridden: l.Overridden, BelowZero: true},
 		}, filled)
 		if err != nil {
 			return nil, err

@@ -60,7 +60,7 @@ func (s State) quoted(quote *pricing.Quote) ([]Line, error) {
 	}
 	if quote.Currency != s.Currency || !slices.EqualFunc(quote.Lines, lines, func(p pricing.PricedLine, l Line) bool {
 		return p.Line == l.Number && p.SKU == l.SKU && p.Quantity == l.Quantity && (!l.Overridden || p.Price.Equal(l.Price))
-	}) {
+	}) || !s.follows(quote) {
 		return nil, ErrQuoteStale
 	}
 	if err := quote.Check(); err != nil {

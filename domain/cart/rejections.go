@@ -14,7 +14,7 @@ var (
 	ErrQuantityInvalid  = &rule.Rejection{Code: "cart-quantity-invalid", Detail: "A line has 1 to 1,000,000,000 units."}
 	ErrKindUnknown      = &rule.Rejection{Code: "cart-kind-unknown", Detail: "The kind of a line is stocked or service."}
 	ErrCurrencyMismatch = &rule.Rejection{Code: "cart-currency-mismatch", Detail: "All prices of a cart must be in one currency."}
-	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "Only a service may have a negative price."}
+	ErrPriceNegative    = &rule.Rejection{Code: "cart-price-negative", Detail: "A price is not below zero. A discount takes something off a line or the cart."}
 	ErrTextTooLong      = &rule.Rejection{Code: "cart-text-too-long", Detail: "A text is too long, or cannot be recorded as it is."}
 	ErrDetailsInvalid   = &rule.Rejection{Code: "cart-details-invalid", Detail: "A member of the details is refused. The member field names it."}
 	ErrCountryOfAddress = &rule.Rejection{Code: "cart-country-of-address", Detail: "The cart has an address, so it goes to the country of the address. Change the address instead."}
@@ -29,6 +29,10 @@ var (
 	ErrCouponInvalid    = &rule.Rejection{Code: "cart-coupon-invalid", Detail: "A code has 1 to 64 visible characters."}
 	ErrCouponLimit      = &rule.Rejection{Code: "cart-coupon-limit", Detail: "A cart takes at most 10 codes."}
 	ErrMethodInvalid    = &rule.Rejection{Code: "cart-shipping-invalid", Detail: "The id of a shipping method has 1 to 64 letters, digits, '.', '_' and '-'."}
+	ErrDiscountInvalid  = &rule.Rejection{Code: "cart-discount-invalid", Detail: "A discount has an amount in the currency of the cart, or a percentage of at most 100; an id, and a reason of the same form."}
+	ErrDiscountCount    = &rule.Rejection{Code: "cart-discount-limit", Detail: "A cart takes at most 20 discounts that persons gave."}
+	ErrDiscountLimit    = &rule.Rejection{Code: "discount-above-limit", Detail: "Without the permission discounts.unlimited, all discounts that persons gave to one cart must not exceed the shop's limit."}
+	ErrTaxStatusInvalid = &rule.Rejection{Code: "cart-tax-status-invalid", Detail: "A member of the tax status is refused. The member field names it."}
 	ErrQuoteStale       = &rule.Rejection{Code: "cart-quote-stale", Detail: "The cart has changed since it was priced."}
 	ErrQuoteInvalid     = &rule.Rejection{Code: "cart-quote-invalid", Detail: "The quote does not add up."}
 	ErrCheckoutUnknown  = &rule.Rejection{Code: "cart-checkout-unknown", Detail: "The cart is not being checked out under this order id."}
@@ -39,7 +43,7 @@ var (
 var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrNotOpen, ErrLineUnknown, ErrQuantityInvalid, ErrKindUnknown, ErrCurrencyMismatch, ErrPriceNegative,
 	ErrTextTooLong, ErrDetailsInvalid, ErrCountryOfAddress, ErrFull, ErrUnitLimit, ErrAmountLimit, ErrEmpty, ErrMergeSelf, ErrTotalNegative, ErrNoDeadline, ErrPolicyUnknown,
-	ErrCouponInvalid, ErrCouponLimit, ErrMethodInvalid, ErrQuoteStale, ErrQuoteInvalid, ErrCheckoutUnknown, ErrCheckoutDecided,
+	ErrCouponInvalid, ErrCouponLimit, ErrMethodInvalid, ErrDiscountInvalid, ErrDiscountCount, ErrDiscountLimit, ErrTaxStatusInvalid, ErrQuoteStale, ErrQuoteInvalid, ErrCheckoutUnknown, ErrCheckoutDecided,
 }
 
 // The outcomes in the facts of ErrCheckoutDecided.

@@ -7,13 +7,14 @@ import (
 
 	"daybook/domain/bloom"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: a snapshot of another version is not read. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 10
+const FoldVersion = 11
 
 // Limits of a cart. They keep the events that carry all lines at once (CheckoutStarted here, and
 // Placed in the order's stream) below the size that one append may have.
@@ -39,7 +40,11 @@ type State struct {
 	Coupons []string `json:"coupons,omitempty"`
 	// Shipping is the method that was chosen.
 	Shipping string `json:"shipping,omitempty"`
-	Opening  string `json:"opening,omitempty"` // as in Opened
+	// Discounts are those that persons gave, in the order of the giving.
+	Discounts []pricing.Manual `json:"discounts,omitempty"`
+	// TaxStatus is that of the buyer, if the cart says more than the account.
+	TaxStatus *pricing.TaxStatus `json:"tax_status,omitempty"`
+	Opening   string             `json:"opening,omitempty"` // as in Opened
 	// FirstRecipient is the recipient for whom the cart was opened, if the recipient has changed
 	// since.
 	FirstRecipient *Recipient `json:"first,omitzero"`
@@ -184,10 +189,12 @@ func Evolve(s State, e Event) State {
 			s.addToTotals(s.Lines[i], -s.Lines[i].Quantity)
 			s.Lines = slices.Delete(s.Lines, i, i+1)
 		}
+		s.Discounts = slices.DeleteFunc(s.Discounts, func(d pricing.Manual) bool { return d.Line == e.Line })
 	case CustomerChanged:
 		s.FirstRecipient = new(s.openedFor())
 		if s.CustomerID != "" {
-			s.Details = nil // they are of the customer before, so the next one must not see them
+			// They are of the customer before, so the next one must not see them.
+			s.Details, s.TaxStatus = nil, nil
 		}
 		s.CustomerID = e.CustomerID
 	case CountryChanged:
@@ -198,12 +205,8 @@ func Evolve(s State, e Event) State {
 		if !e.Details.Empty() {
 			s.Details = &e.Details
 		}
-	case CouponAdded:
-		s.Coupons = append(s.Coupons, e.Code)
-	case CouponRemoved:
-		s.Coupons = slices.DeleteFunc(s.Coupons, func(code string) bool { return code == e.Code })
-	case ShippingChosen:
-		s.Shipping = e.Method
+	case CouponAdded, CouponRemoved, ShippingChosen, DiscountGiven, DiscountWithdrawn, TaxStatusSet:
+		s.evolvePricing(e)
 	case CheckoutStarted:
 		s.Phase, s.OrderID = Completing, e.OrderID
 	case CheckoutRefused:
@@ -229,6 +232,28 @@ func Evolve(s State, e Event) State {
 		// Nothing changes.
 	}
 	return s
+}
+
+// evolvePricing notes what changes the price of the cart besides its lines.
+func (s *State) evolvePricing(e Event) {
+	switch e := e.(type) { //nolint:gochecksumtype // Evolve has the others
+	case CouponAdded:
+		s.Coupons = append(s.Coupons, e.Code)
+	case CouponRemoved:
+		s.Coupons = slices.DeleteFunc(s.Coupons, func(code string) bool { return code == e.Code })
+	case ShippingChosen:
+		s.Shipping = e.Method
+	case DiscountGiven:
+		if i := s.discount(e.Discount.ID); i >= 0 {
+			s.Discounts[i] = e.Discount
+		} else {
+			s.Discounts = append(s.Discounts, e.Discount)
+		}
+	case DiscountWithdrawn:
+		s.Discounts = slices.DeleteFunc(s.Discounts, func(d pricing.Manual) bool { return d.ID == e.ID })
+	case TaxStatusSet:
+		s.TaxStatus = e.Status
+	}
 }
 
 // noteRefused notes an order id whose checkout was refused.

@@ -21,7 +21,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"MergeFrom.Lines.Title":             catalogue,
 		"DeclineMerge.Reason":               passed,
 		"RefuseMerge.Reason":                passed,
-	}, lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), pricingRows(t), map[string]row{
+	}, discountRows(t), lineRows(t), checkoutRows(t), limitRows(t), mergeRows(t), detailsRows(t), pricingRows(t), map[string]row{
 		"an opening with a line": {
 			When: Open{CartID: "c", Currency: "GBP", Lines: []AddLine{{SKU: "LAMP", SKUText: "lamp", Quantity: 1, Offer: Offer{Kind: unit.Stocked, Price: money(t, "1", "GBP")}}}},
 			Then: []Event{Opened{}},

@@ -5,55 +5,59 @@ import "daybook/domain/wire"
 // The wire names. They are storage format: a name once used stays readable, and
 // a changed shape gets a new version.
 const (
-	typeRegistered       = "customer.registered.v1"
-	typeProfileChanged   = "customer.profile_changed.v1"
-	typeAddressAdded     = "customer.address_added.v1"
-	typeAddressChanged   = "customer.address_changed.v1"
-	typeAddressRemoved   = "customer.address_removed.v1"
-	typeDefaultsSet      = "customer.defaults_set.v1"
-	typeGroupsSet        = "customer.groups_set.v1"
-	typeConsentGiven     = "customer.consent_given.v1"
-	typeConsentWithdrawn = "customer.consent_withdrawn.v1"
-	typeNoteAdded        = "customer.note_added.v1"
-	typeBlocked          = "customer.blocked.v1"
-	typeUnblocked        = "customer.unblocked.v1"
-	typeWishListMade     = "customer.wish_list_made.v1"
-	typeWishListRenamed  = "customer.wish_list_renamed.v1"
-	typeWishListRemoved  = "customer.wish_list_removed.v1"
-	typeWishSet          = "customer.wish_set.v1"
-	typeWishRemoved      = "customer.wish_removed.v1"
-	typeWishListShared   = "customer.wish_list_shared.v1"
-	typeWishListUnshared = "customer.wish_list_unshared.v1"
-	typeMerged           = "customer.merged.v1"
-	typeMergeRefused     = "customer.merge_refused.v1"
-	typeAbsorbed         = "customer.absorbed.v1"
-	typeMergeDeclined    = "customer.merge_declined.v1"
+	typeRegistered         = "customer.registered.v1"
+	typeProfileChanged     = "customer.profile_changed.v1"
+	typeAddressAdded       = "customer.address_added.v1"
+	typeAddressChanged     = "customer.address_changed.v1"
+	typeAddressRemoved     = "customer.address_removed.v1"
+	typeDefaultsSet        = "customer.defaults_set.v1"
+	typeGroupsSet          = "customer.groups_set.v1"
+	typeConsentGiven       = "customer.consent_given.v1"
+	typeConsentWithdrawn   = "customer.consent_withdrawn.v1"
+	typeNoteAdded          = "customer.note_added.v1"
+	typeBlocked            = "customer.blocked.v1"
+	typeUnblocked          = "customer.unblocked.v1"
+	typeTaxStatusSet       = "customer.tax_status_set.v1"
+	typeTaxStatusWithdrawn = "customer.tax_status_withdrawn.v1"
+	typeWishListMade       = "customer.wish_list_made.v1"
+	typeWishListRenamed    = "customer.wish_list_renamed.v1"
+	typeWishListRemoved    = "customer.wish_list_removed.v1"
+	typeWishSet            = "customer.wish_set.v1"
+	typeWishRemoved        = "customer.wish_removed.v1"
+	typeWishListShared     = "customer.wish_list_shared.v1"
+	typeWishListUnshared   = "customer.wish_list_unshared.v1"
+	typeMerged             = "customer.merged.v1"
+	typeMergeRefused       = "customer.merge_refused.v1"
+	typeAbsorbed           = "customer.absorbed.v1"
+	typeMergeDeclined      = "customer.merge_declined.v1"
 )
 
 var decoders = wire.Decoders[Event]{
-	typeRegistered:       read[Registered],
-	typeProfileChanged:   read[ProfileChanged],
-	typeAddressAdded:     read[AddressAdded],
-	typeAddressChanged:   read[AddressChanged],
-	typeAddressRemoved:   read[AddressRemoved],
-	typeDefaultsSet:      read[DefaultsSet],
-	typeGroupsSet:        read[GroupsSet],
-	typeConsentGiven:     read[ConsentGiven],
-	typeConsentWithdrawn: read[ConsentWithdrawn],
-	typeNoteAdded:        read[NoteAdded],
-	typeBlocked:          read[Blocked],
-	typeUnblocked:        read[Unblocked],
-	typeWishListMade:     read[WishListMade],
-	typeWishListRenamed:  read[WishListRenamed],
-	typeWishListRemoved:  read[WishListRemoved],
-	typeWishSet:          read[WishSet],
-	typeWishRemoved:      read[WishRemoved],
-	typeWishListShared:   read[WishListShared],
-	typeWishListUnshared: read[WishListUnshared],
-	typeMerged:           read[Merged],
-	typeMergeRefused:     read[MergeRefused],
-	typeAbsorbed:         read[Absorbed],
-	typeMergeDeclined:    read[MergeDeclined],
+	typeRegistered:         read[Registered],
+	typeProfileChanged:     read[ProfileChanged],
+	typeAddressAdded:       read[AddressAdded],
+	typeAddressChanged:     read[AddressChanged],
+	typeAddressRemoved:     read[AddressRemoved],
+	typeDefaultsSet:        read[DefaultsSet],
+	typeGroupsSet:          read[GroupsSet],
+	typeConsentGiven:       read[ConsentGiven],
+	typeConsentWithdrawn:   read[ConsentWithdrawn],
+	typeNoteAdded:          read[NoteAdded],
+	typeBlocked:            read[Blocked],
+	typeUnblocked:          read[Unblocked],
+	typeTaxStatusSet:       read[TaxStatusSet],
+	typeTaxStatusWithdrawn: read[TaxStatusWithdrawn],
+	typeWishListMade:       read[WishListMade],
+	typeWishListRenamed:    read[WishListRenamed],
+	typeWishListRemoved:    read[WishListRemoved],
+	typeWishSet:            read[WishSet],
+	typeWishRemoved:        read[WishRemoved],
+	typeWishListShared:     read[WishListShared],
+	typeWishListUnshared:   read[WishListUnshared],
+	typeMerged:             read[Merged],
+	typeMergeRefused:       read[MergeRefused],
+	typeAbsorbed:           read[Absorbed],
+	typeMergeDeclined:      read[MergeDeclined],
 }
 
 func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
@@ -93,6 +97,10 @@ func typeName(e Event) string {
 		return typeBlocked
 	case Unblocked:
 		return typeUnblocked
+	case TaxStatusSet:
+		return typeTaxStatusSet
+	case TaxStatusWithdrawn:
+		return typeTaxStatusWithdrawn
 	case WishListMade:
 		return typeWishListMade
 	case WishListRenamed:

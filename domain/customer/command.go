@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -77,6 +78,15 @@ type Block struct {
 type Unblock struct {
 	Reason string
 }
+
+// SetTaxStatus says what the law of taxes says of the customer. It is recorded even if it is the
+// same, because its texts are sealed in the log.
+type SetTaxStatus struct {
+	Status pricing.TaxStatus
+}
+
+// WithdrawTaxStatus makes the customer a consumer. It changes nothing if they are one.
+type WithdrawTaxStatus struct{}
 
 // MakeWishList makes an empty wish list.
 type MakeWishList struct {
@@ -152,17 +162,19 @@ type RefuseMerge struct {
 	Reason  string // as in DeclineMerge
 }
 
-func (Register) customerCommand()      {}
-func (ChangeProfile) customerCommand() {}
-func (AddAddress) customerCommand()    {}
-func (ChangeAddress) customerCommand() {}
-func (RemoveAddress) customerCommand() {}
-func (SetGroups) customerCommand()     {}
-func (Consent) customerCommand()       {}
-func (AddNote) customerCommand()       {}
-func (Block) customerCommand()         {}
-func (Unblock) customerCommand()       {}
-func (MergeInto) customerCommand()     {}
-func (Absorb) customerCommand()        {}
-func (DeclineMerge) customerCommand()  {}
-func (RefuseMerge) customerCommand()   {}
+func (Register) customerCommand()          {}
+func (ChangeProfile) customerCommand()     {}
+func (AddAddress) customerCommand()        {}
+func (ChangeAddress) customerCommand()     {}
+func (RemoveAddress) customerCommand()     {}
+func (SetGroups) customerCommand()         {}
+func (Consent) customerCommand()           {}
+func (AddNote) customerCommand()           {}
+func (Block) customerCommand()             {}
+func (Unblock) customerCommand()           {}
+func (SetTaxStatus) customerCommand()      {}
+func (WithdrawTaxStatus) customerCommand() {}
+func (MergeInto) customerCommand()         {}
+func (Absorb) customerCommand()            {}
+func (DeclineMerge) customerCommand()      {}
+func (RefuseMerge) customerCommand()       {}

@@ -162,11 +162,12 @@ func TestAccounts(t *testing.T) {
 	customers.Run(t, consents())
 	customers.Run(t, wishes())
 	customers.Run(t, merges())
-	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked || r == ErrWishListEmpty || r == ErrErased }), accounts(), addresses(), consents(), wishes(), merges())
+	customers.Run(t, taxStatuses())
+	customers.EveryRefusalHasARow(t, slices.DeleteFunc(slices.Clone(Rejections), func(r *rule.Rejection) bool { return r == ErrBlocked || r == ErrWishListEmpty || r == ErrErased }), accounts(), addresses(), consents(), wishes(), merges(), taxStatuses())
 }
 
 func TestEveryTextIsChecked(t *testing.T) {
-	customers.EveryTextIsChecked(t, ofRecordedAccounts, accounts(), addresses(), consents(), wishes(), merges())
+	customers.EveryTextIsChecked(t, ofRecordedAccounts, accounts(), addresses(), consents(), wishes(), merges(), taxStatuses())
 	for _, bad := range []string{"a\u202eb", "  "} {
 		for field, change := range map[string]ChangeProfile{"name": {Name: &bad}, "email": {Email: &bad}, "phone": {Phone: &bad}, "locale": {Locale: &bad}} {
 			if _, err := Decide(change, State{CustomerID: "c1"}); err == nil || !strings.Contains(err.Error(), field) {
@@ -177,7 +178,7 @@ func TestEveryTextIsChecked(t *testing.T) {
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents(), wishes(), merges()); n < 20 {
+	if n := customers.ComparedTextsSaySo(t, accounts(), addresses(), consents(), wishes(), merges(), taxStatuses()); n < 20 {
 		t.Errorf("%d texts were changed", n)
 	}
 }
@@ -220,6 +221,9 @@ func TestWireForm(t *testing.T) {
 		Blocked{"fraud"},
 		Unblocked{"a mistake"},
 		Unblocked{},
+		TaxStatusSet{business},
+		TaxStatusSet{exempt},
+		TaxStatusWithdrawn{},
 		WishListMade{"w1", "Birthday"},
 		WishListRenamed{"w1", "Christmas"},
 		WishListRemoved{"w1"},

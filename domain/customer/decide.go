@@ -58,6 +58,10 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return addNote(cmd, s)
 	case Block:
 		return block(cmd, s)
+	case SetTaxStatus:
+		return setTaxStatus(cmd)
+	case WithdrawTaxStatus:
+		return withdrawTaxStatus(s)
 	case MakeWishList, RenameWishList, RemoveWishList, RemoveWishLists, SetWish, ShareWishList, UnshareWishList:
 		return decideWishes(cmd, s)
 	case Unblock:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
@@ -122,6 +123,15 @@ type Unblocked struct {
 	Reason string `json:"reason,omitempty" class:"personal"`
 }
 
+// TaxStatusSet says what the law of taxes says of the customer: a business with its tax id and the
+// check of it, or an exempt buyer with their certificate.
+type TaxStatusSet struct {
+	Status pricing.TaxStatus `json:"status"`
+}
+
+// TaxStatusWithdrawn makes the customer a consumer again.
+type TaxStatusWithdrawn struct{}
+
 // WishListMade gives the customer one more wish list.
 type WishListMade struct {
 	ListID WishListID `json:"list_id"`
@@ -205,19 +215,21 @@ type MergeDeclined struct {
 	Reason     string          `json:"reason" class:"open"`
 }
 
-func (Registered) customerEvent()       {}
-func (ProfileChanged) customerEvent()   {}
-func (AddressAdded) customerEvent()     {}
-func (AddressChanged) customerEvent()   {}
-func (AddressRemoved) customerEvent()   {}
-func (DefaultsSet) customerEvent()      {}
-func (GroupsSet) customerEvent()        {}
-func (ConsentGiven) customerEvent()     {}
-func (ConsentWithdrawn) customerEvent() {}
-func (NoteAdded) customerEvent()        {}
-func (Blocked) customerEvent()          {}
-func (Unblocked) customerEvent()        {}
-func (Merged) customerEvent()           {}
-func (MergeRefused) customerEvent()     {}
-func (Absorbed) customerEvent()         {}
-func (MergeDeclined) customerEvent()    {}
+func (Registered) customerEvent()         {}
+func (ProfileChanged) customerEvent()     {}
+func (AddressAdded) customerEvent()       {}
+func (AddressChanged) customerEvent()     {}
+func (AddressRemoved) customerEvent()     {}
+func (DefaultsSet) customerEvent()        {}
+func (GroupsSet) customerEvent()          {}
+func (ConsentGiven) customerEvent()       {}
+func (ConsentWithdrawn) customerEvent()   {}
+func (NoteAdded) customerEvent()          {}
+func (Blocked) customerEvent()            {}
+func (Unblocked) customerEvent()          {}
+func (TaxStatusSet) customerEvent()       {}
+func (TaxStatusWithdrawn) customerEvent() {}
+func (Merged) customerEvent()             {}
+func (MergeRefused) customerEvent()       {}
+func (Absorbed) customerEvent()           {}
+func (MergeDeclined) customerEvent()      {}

@@ -29,6 +29,8 @@ func decideMerged(cmd Command, s State) ([]Event, error) {
 		}
 	case RemoveWishLists: // the customer was erased
 		return decideWishes(cmd, s)
+	case WithdrawTaxStatus: // the customer was erased
+		return withdrawTaxStatus(s)
 	case RefuseMerge:
 		if cmd.Attempt != s.Merges {
 			return nil, nil
@@ -47,9 +49,10 @@ func mergeInto(cmd MergeInto, s State) ([]Event, error) {
 
 // absorb takes an account. The profile of this account stays, and members that it lacks come from
 // the other one. Addresses, groups and wish lists are added as far as the limits allow. Wish lists
-// are not shared here, because their tokens name the other account. For each purpose the
-// later answer counts. The customer is blocked if one of the two was. Notes, and what is left over,
-// stay in the other account, where the staff can read them.
+// are not shared here, because their tokens name the other account. For each purpose the later
+// answer counts. The tax status of the other account counts if this one has none. The customer is
+// blocked if one of the two was. Notes, and what is left over, stay in the other account, where the
+// staff can read them.
 //
 // Which events are recorded does not depend on the texts of this account. So a profile is recorded
 // again even if nothing of it changes.
@@ -80,6 +83,9 @@ func absorb(cmd Absorb, s State) ([]Event, error) {
 		}
 	}
 	decided = append(decided, takenWishLists(from, s)...)
+	if from.TaxStatus != nil && s.TaxStatus == nil {
+		decided = append(decided, TaxStatusSet{Status: *from.TaxStatus})
+	}
 	if from.Blocked && !s.Blocked {
 		decided = append(decided, Blocked{Reason: from.BlockReason})
 	}
@@ -174,6 +180,9 @@ func (s State) StandsFor(id unit.CustomerID) bool {
 
 // Merging is a copy of the account for Absorb, without notes.
 func (s State) Merging() State {
+	if s.TaxStatus != nil {
+		s.TaxStatus = new(*s.TaxStatus)
+	}
 	s.Addresses, s.Groups, s.Consents, s.Notes = slices.Clone(s.Addresses), slices.Clone(s.Groups), slices.Clone(s.Consents), nil
 	s.Absorbed, s.WishLists = slices.Clone(s.Absorbed), slices.Clone(s.WishLists)
 	for i := range s.WishLists {

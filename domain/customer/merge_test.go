@@ -31,7 +31,8 @@ var other = State{
 	CustomerID: "c2", Profile: Profile{Name: "A. Example", Phone: "+1 212 555 0100"}, MergedInto: "c1", Merges: 1,
 	Addresses: []SavedAddress{{"b1", work}, {"b2", home}}, Billing: "b2", Shipping: "b1", Groups: []Group{"trade", "vip"},
 	Consents: []LastConsent{{Marketing, "2026-02", true, noon.Add(time.Hour)}}, Notes: []Note{{"n1", "late", noon}}, Blocked: true, BlockReason: "fraud",
-	Absorbed: []unit.CustomerID{"c3"}, WishLists: []WishList{{ListID: "w1", Name: "Birthday", Wishes: []Wish{{"LAMP", 2}, {"MUG", 1}}, Shares: 1, Shared: true}},
+	TaxStatus: &business,
+	Absorbed:  []unit.CustomerID{"c3"}, WishLists: []WishList{{ListID: "w1", Name: "Birthday", Wishes: []Wish{{"LAMP", 2}, {"MUG", 1}}, Shares: 1, Shared: true}},
 }
 
 func merges() map[string]row {
@@ -108,8 +109,10 @@ func merges() map[string]row {
 			WishListMade{"w1", "Birthday"},
 			WishSet{"w1", "LAMP", 2},
 			WishSet{"w1", "MUG", 1},
+			TaxStatusSet{business},
 			Blocked{"fraud"},
 		}},
+		"a tax status that is there stays": {Given: []Event{registered, TaxStatusSet{exempt}}, When: takes(func(s *State) { s.TaxStatus = &business }), Then: []Event{took}},
 	}
 }
 

@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
 
 // FoldVersion names the shape of State: rows of another version are built again. Raise it with
 // every change of State or Evolve.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // State is an account. The zero State is a customer without one.
 type State struct {
@@ -22,11 +23,12 @@ type State struct {
 	Shipping  AddressID      `json:"shipping,omitempty"`
 	Groups    []Group        `json:"groups,omitempty"`
 	// Consents has one for each purpose that was ever asked for, in the order of the first answer.
-	Consents    []LastConsent `json:"consents,omitempty"`
-	Notes       []Note        `json:"notes,omitempty"`
-	Blocked     bool          `json:"blocked,omitempty"`
-	BlockReason string        `json:"block_reason,omitempty"`
-	WishLists   []WishList    `json:"wish_lists,omitempty"` // in the order in which they were made
+	Consents    []LastConsent      `json:"consents,omitempty"`
+	Notes       []Note             `json:"notes,omitempty"`
+	Blocked     bool               `json:"blocked,omitempty"`
+	BlockReason string             `json:"block_reason,omitempty"`
+	TaxStatus   *pricing.TaxStatus `json:"tax_status,omitempty"` // nil: a consumer
+	WishLists   []WishList         `json:"wish_lists,omitempty"` // in the order in which they were made
 	// MergedInto is the account that answers for this one, or will do so unless it declines.
 	MergedInto unit.CustomerID `json:"merged_into,omitempty"`
 	Merges     int             `json:"merges,omitempty"` // how often a merge has begun
@@ -92,6 +94,10 @@ func Evolve(s State, e Event) State {
 		s.Blocked, s.BlockReason = true, e.Reason
 	case Unblocked:
 		s.Blocked, s.BlockReason = false, ""
+	case TaxStatusSet:
+		s.TaxStatus = &e.Status
+	case TaxStatusWithdrawn:
+		s.TaxStatus = nil
 	case WishListMade, WishListRenamed, WishListRemoved, WishSet, WishRemoved, WishListShared, WishListUnshared:
 		return evolveWishes(s, e)
 	case Merged:

@@ -50,7 +50,7 @@ func setPrice(cmd SetPrice, s State) ([]Event, error) {
 		return nil, ErrNotFound
 	case s.Phase == OffSale:
 		return nil, ErrRetired
-	case cmd.Price.Sign() < 0 && s.Kind != unit.Service:
+	case cmd.Price.Sign() < 0:
 		return nil, ErrPriceNegative
 	}
 	if now, priced := s.Prices[cmd.Price.Currency]; priced && now.Equal(cmd.Price) {

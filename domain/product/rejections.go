@@ -12,7 +12,7 @@ var (
 	ErrTitleInvalid       = &rule.Rejection{Code: "product-title-invalid", Detail: "A title is one line of 1 to 200 characters, and at least one of them must be visible."}
 	ErrTextTooLong        = &rule.Rejection{Code: "product-text-too-long", Detail: "A reason has at most 500 characters, and at least one of them must be visible."}
 	ErrDescriptionInvalid = &rule.Rejection{Code: "product-description-invalid", Detail: "The tax class, a category or the weight is wrong, or goods are said to be a gift card."}
-	ErrPriceNegative      = &rule.Rejection{Code: "price-negative", Detail: "Only a service may have a negative price."}
+	ErrPriceNegative      = &rule.Rejection{Code: "price-negative", Detail: "A price is not below zero. A promotion or a discount takes something off."}
 )
 
 // Rejections are all refusals of this package.

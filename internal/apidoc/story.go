@@ -31,6 +31,7 @@ var (
 	mugAtMain    = map[string]string{"sku": "mug", "location": "main"}
 	mugAtEast    = map[string]string{"sku": "mug", "location": "east"}
 	ofBob        = map[string]string{"cart_id": "bob"}
+	bobsDiscount = map[string]string{"cart_id": "bob", "discount_id": "sorry-1"}
 	bobsOrder    = map[string]string{"order_id": "order-bob"}
 	bobsReturn   = map[string]string{"return_id": "back-1"}
 	phoneOrder   = map[string]string{"sku": "mug", "location": "main", "reservation_id": "reservation-1"}
@@ -109,6 +110,8 @@ var story = []Step{
 	{"unshare-wish-list", theWishList, ``},
 	{"make-wish-list", theCustomer, `{"name":"Old"}`},
 	{"remove-wish-list", map[string]string{"customer_id": "17850", "list_id": secondListOfStory}, ``},
+	{"set-tax-status", theCustomer, `{"kind":"business","country":"NL","tax_id":"NL001234567B01","checked_by":"vies","proof":"WAPIAAAAYxqn1Rsv"}`},
+	{"withdraw-tax-status", theCustomer, ``},
 	{"block-customer", theCustomer, `{"reason":"chargebacks"}`},
 	{"unblock-customer", theCustomer, `{"reason":"a mistake"}`},
 	{"register-customer", nil, `{"customer_id":"17849","name":"Bob Example"}`},
@@ -116,6 +119,10 @@ var story = []Step{
 
 	{"set-cart-details", ofBob, `{"shipping":{"name":"Bob Example","lines":["1 High Street"],"postcode":"LS1 4AP","city":"Leeds","country":"GB"},"email":"bob@home.example","delivery_notes":"ring twice"}`},
 
+	{"set-cart-tax-status", ofBob, `{"kind":"exempt","checked_by":"the till","proof":"certificate 7","certificate_until":"2046-01-31T12:00:00Z"}`},
+	{"withdraw-cart-tax-status", ofBob, ``},
+	{"give-cart-discount", bobsDiscount, `{"percent":"10","reason_code":"damaged"}`},
+	{"withdraw-cart-discount", bobsDiscount, ``},
 	{"add-cart-coupon", map[string]string{"cart_id": "bob", "code": "SPRING10"}, ``},
 	{"choose-cart-shipping", ofBob, `{"method_id":"parcel"}`},
 	{"quote-cart", ofBob, ``},

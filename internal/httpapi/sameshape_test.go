@@ -430,6 +430,11 @@ func (s *story) ofPromotions() {
 	s.cart("PUT", "/shipping", "couponed", "/shipping", `{"method_id":"parcel"}`)
 	s.ran["POST /v1/carts/{cart_id}/quote"] = true
 	s.must("POST", "/v1/carts/couponed/quote", "")
+	s.cart("PUT", "/discounts/{discount_id}", "couponed", "/discounts/d", `{"line":1,"amount":{"amount":"0.50","currency":"GBP"},"reason_code":"damaged"}`)
+	s.cart("PUT", "/tax-status", "couponed", "/tax-status", `{"kind":"exempt","checked_by":"ann","proof":"7","certificate_until":"2046-01-31T13:00:00.123456789+01:00"}`)
+	s.must("POST", "/v1/carts/couponed/quote", "")
+	s.cart("DELETE", "/tax-status", "couponed", "/tax-status", "")
+	s.cart("DELETE", "/discounts/{discount_id}", "couponed", "/discounts/d", "")
 	s.cart("DELETE", "/coupons/{code}", "couponed", "/coupons/SPRING10", "")
 	promotion("DELETE", at+"?reason=over", "")
 }
@@ -510,6 +515,8 @@ func (s *story) ofCustomers() {
 	ask("PUT", "/{customer_id}/addresses/{address_id}", at+"/addresses/"+address, home+`,"default_billing":true}`)
 	ask("POST", "/{customer_id}/consents", at+"/consents", `{"purpose":"marketing","version":"2026-01","given":true}`)
 	ask("POST", "/{customer_id}/consents", at+"/consents", `{"purpose":"marketing","given":false}`)
+	ask("PUT", "/{customer_id}/tax-status", at+"/tax-status", `{"kind":"business","country":"nl","tax_id":"NL1","checked_by":"vies","proof":"7"}`)
+	ask("DELETE", "/{customer_id}/tax-status", at+"/tax-status", "")
 	ask("PUT", "/{customer_id}/groups", at+"/groups", `{"groups":["vip","trade"]}`)
 	ask("POST", "/{customer_id}/notes", at+"/notes", `{"text":"calls often"}`)
 	ask("POST", "/{customer_id}/block", at+"/block", `{"reason":"chargebacks"}`)

@@ -61,7 +61,7 @@ var facts = rows(
 	nothing(customer.ErrExists, customer.ErrAddressUnknown, customer.ErrPurposeUnknown, customer.ErrWishListUnknown, customer.ErrWishListEmpty, customer.ErrQuantityInvalid, customer.ErrBlocked, customer.ErrMergeSelf),
 	facing[otherCustomerFacts](customer.ErrNotFound, customer.ErrLimit, customer.ErrErased),
 	facing[mergedFacts](customer.ErrMerged),
-	facing[fieldFacts](customer.ErrTextInvalid),
+	facing[fieldFacts](customer.ErrTextInvalid, customer.ErrTaxStatusInvalid, cart.ErrTaxStatusInvalid),
 	// Of erasures.
 	nothing(subject.ErrInvalid, subject.ErrHasCustomer),
 	facing[openOrderFacts](subject.ErrOrderOpen),
@@ -112,6 +112,9 @@ var facts = rows(
 	facing[priceChangedFacts](checkout.ErrPriceChanged),
 	nothing(cart.ErrCouponInvalid, cart.ErrMethodInvalid, cart.ErrQuoteStale, cart.ErrQuoteInvalid),
 	facing[couponLimitFacts](cart.ErrCouponLimit),
+	facing[discountFacts](cart.ErrDiscountInvalid),
+	facing[discountCountFacts](cart.ErrDiscountCount),
+	facing[discountLimitFacts](cart.ErrDiscountLimit),
 	// Of what a cart costs.
 	facing[pricedLineFacts](pricing.ErrPriceMissing, pricing.ErrAmount),
 	facing[quoteSizeFacts](pricing.ErrSize),
@@ -412,6 +415,16 @@ type (
 	}
 	couponLimitFacts struct {
 		Most int `json:"max_codes" example:"10"`
+	}
+	discountFacts struct {
+		Discount string `json:"discount_id,omitempty" example:"sorry-1" doc:"The discount that is refused."`
+	}
+	discountCountFacts struct {
+		Most int `json:"max_discounts" example:"20" doc:"How many discounts that persons gave a cart takes."`
+	}
+	discountLimitFacts struct {
+		Limit unit.Money `json:"limit" doc:"The most that the caller may take off one cart in all."`
+		Left  unit.Money `json:"left" doc:"How much of it is left."`
 	}
 	pricedLineFacts struct {
 		Line     int      `json:"line,omitempty"`

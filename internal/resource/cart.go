@@ -39,8 +39,10 @@ type Cart struct {
 	Lines   []CartLine `json:"lines" doc:"The lines. A cart that became an order has none, because the order has them."`
 	Coupons []string   `json:"coupons,omitempty" doc:"The codes that were put on the cart."`
 	// ShippingMethod is what the customer has chosen.
-	ShippingMethod string   `json:"shipping_method_id,omitempty" doc:"The shipping method that was chosen."`
-	Details        *Details `json:"details,omitempty" doc:"Where it goes and how to reach its buyer. Left out if nothing is given."`
+	ShippingMethod string         `json:"shipping_method_id,omitempty" doc:"The shipping method that was chosen."`
+	Discounts      []CartDiscount `json:"discounts,omitempty" doc:"What persons take off."`
+	TaxStatus      *TaxStatus     `json:"tax_status,omitempty" doc:"What the law of taxes says of the buyer of this cart. Left out: what the account of the customer says counts."`
+	Details        *Details       `json:"details,omitempty" doc:"Where it goes and how to reach its buyer. Left out if nothing is given."`
 
 	Channel      string     `json:"channel,omitempty" reads:"only"`
 	Short        *bool      `json:"short,omitempty" reads:"only"`
@@ -78,6 +80,7 @@ func CartOf(s cart.State, revision int64) Cart {
 			OrderID: string(s.OrderID), MergedInto: string(s.MergeTarget()), LineCount: len(s.Lines), Units: int64(units), Total: MoneyOf(total), Revision: revision,
 		},
 		Lines: listed(s.Lines, cartLine), Details: detailsOf(s.Details), Coupons: s.Coupons, ShippingMethod: s.Shipping,
+		Discounts: each(s.Discounts, cartDiscountOf), TaxStatus: taxStatusOf(s.TaxStatus),
 	}
 }
 

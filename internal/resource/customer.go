@@ -19,6 +19,7 @@ type Customer struct {
 	Addresses       []CustomerAddress `json:"addresses,omitempty" doc:"In the order in which they were added."`
 	DefaultBilling  string            `json:"default_billing,omitempty" doc:"The address_id of the address for bills."`
 	DefaultShipping string            `json:"default_shipping,omitempty" doc:"The address_id of the address for parcels."`
+	TaxStatus       *TaxStatus        `json:"tax_status,omitempty" doc:"What the law of taxes says of the customer. Left out: a consumer."`
 	WishLists       []WishList        `json:"wish_lists,omitempty" doc:"In the order in which they were made."`
 	Consents        []CustomerConsent `json:"consents,omitempty" doc:"One for each purpose that the customer was asked about."`
 	Blocked         bool              `json:"blocked" doc:"The customer cannot check out."`
@@ -114,7 +115,7 @@ func CustomerOf(id unit.CustomerID, s customer.State, revision int64, staff bool
 			return CustomerAddress{AddressID: string(a.AddressID), Address: AddressOf(a.Address)}
 		}),
 		DefaultBilling: string(s.Billing), DefaultShipping: string(s.Shipping),
-		WishLists: each(s.WishLists, wishListOf),
+		WishLists: each(s.WishLists, wishListOf), TaxStatus: taxStatusOf(s.TaxStatus),
 		Consents: each(s.Consents, func(a customer.LastConsent) CustomerConsent {
 			return CustomerConsent{Purpose: string(a.Purpose), Version: a.Version, Given: a.Given, At: Moment(a.At)}
 		}),

@@ -157,7 +157,6 @@ type LegalEntity struct {
 	Rounding      string            `json:"rounding" enum:"order,line" doc:"What tax is rounded for: each component over the order, or over each line."`
 	UntaxedBuyer  string            `json:"untaxed_buyer" enum:"net,same" doc:"What a buyer pays who owes no tax, where prices contain tax: the price without the tax of the home, or the same price."`
 	DefaultClass  string            `json:"default_class,omitempty" doc:"The tax class of products without one."`
-	HonorQuotes   int               `json:"honor_quotes_seconds" doc:"For how many seconds the prices of a quote are good at a checkout."`
 	Clawback      bool              `json:"clawback" doc:"A discount may be taken back whose condition a return has broken."`
 	Taxes         []TaxRate         `json:"taxes" doc:"For each component, the row with the most specific place counts."`
 	Version       int64             `json:"version" doc:"How many changes there were. A quote names it."`
@@ -193,7 +192,7 @@ func LegalEntityOf(s entity.State, revision int64) LegalEntity {
 	return LegalEntity{
 		EntityID: s.ID, Title: s.Terms.Title, Status: definitionStatus(true, s.Ended), Home: zoneOf(s.Terms.Home), PriceMode: string(s.Terms.Mode), Channels: s.Terms.Channels,
 		Registrations: listed(s.Terms.Registrations, func(r pricing.Registration) TaxRegistration { return TaxRegistration{r.Country, r.Number} }),
-		Rounding:      string(rounding), UntaxedBuyer: string(untaxed), DefaultClass: s.Terms.DefaultClass, HonorQuotes: s.Terms.HonorQuotes, Clawback: s.Terms.Clawback,
+		Rounding:      string(rounding), UntaxedBuyer: string(untaxed), DefaultClass: s.Terms.DefaultClass, Clawback: s.Terms.Clawback,
 		Taxes: listed(s.Rows, taxRateOf), Version: s.Version, Revision: revision,
 	}
 }

@@ -11,10 +11,12 @@ import (
 type Quote struct {
 	Hash       string        `json:"hash" doc:"Of everything in the quote except the times. Another hash means another price."`
 	PricedAt   time.Time     `json:"priced_at"`
-	ValidUntil time.Time     `json:"valid_until,omitzero"`
 	PriceMode  string        `json:"price_mode" enum:"incl,excl" doc:"Whether the amounts contain tax."`
 	Channel    string        `json:"channel,omitempty"`
 	EntityID   string        `json:"entity_id,omitempty" doc:"The legal entity that sells."`
+	TaxStatus  *TaxStatus    `json:"tax_status,omitempty" doc:"What the law of taxes says of the buyer. Left out: a consumer."`
+	StatusUsed string        `json:"tax_status_used,omitempty" enum:"reverse-charge,exempt,unchecked,certificate-expired,outside-the-union,id-of-home,goods-stay-home" doc:"What the tax status did. With reverse-charge and exempt the buyer owes no tax. All others say why tax is charged: nobody has checked the tax id or the certificate, the certificate has ended, the shop, the buyer or the place of the goods is outside the European Union, or the tax id or the place of the goods is in the shop's own country."`
+	Legal      string        `json:"legal_words,omitempty" example:"Reverse charge: Article 138 or 196 of Directive 2006/112/EC" doc:"What the invoice has to say, because the buyer owes no tax."`
 	Lines      []QuoteLine   `json:"lines"`
 	Charges    []QuoteCharge `json:"charges" doc:"Money that is no goods, such as shipping."`
 	Taxes      []TaxAmount   `json:"taxes" doc:"Each component over the whole order."`
@@ -117,6 +119,8 @@ type Adjustment struct {
 	Class       string `json:"class" enum:"item,order,shipping"`
 	Base        Money  `json:"base" doc:"The amount that the promotion saw."`
 	Amount      Money  `json:"amount" doc:"What it took off."`
+	DiscountID  string `json:"discount_id,omitempty" example:"sorry-1" doc:"The discount of the cart, if a person took it off."`
+	Reason      string `json:"reason_code,omitempty" example:"damaged" doc:"Why a person took it off, as a word of the shop."`
 }
 
 // TaxAmount is one component of a tax.
@@ -131,7 +135,8 @@ type TaxAmount struct {
 // QuoteOf shows a quote.
 func QuoteOf(q pricing.Quote) Quote {
 	return Quote{
-		Hash: q.Hash, PricedAt: q.PricedAt, ValidUntil: q.ValidUntil, PriceMode: string(q.Mode), Channel: q.Channel, EntityID: q.Entity,
+		Hash: q.Hash, PricedAt: q.PricedAt, PriceMode: string(q.Mode), Channel: q.Channel, EntityID: q.Entity,
+		TaxStatus: taxStatusOf(q.Status), StatusUsed: q.StatusUsed, Legal: q.Legal,
 		Lines: listed(q.Lines, quoteLineOf), Charges: listed(q.Charges, quoteChargeOf),
 		Taxes: listed(q.Taxes, func(t pricing.TaxTotal) TaxAmount {
 			return TaxAmount{t.Component, t.Rate.String(), string(t.Treatment), MoneyOf(t.Base), MoneyOf(t.Amount)}
@@ -159,7 +164,14 @@ func quotePartOf(p pricing.Priced) QuotePart {
 	return QuotePart{
 		List: MoneyOf(p.List), Amount: MoneyOf(p.Amount), Net: MoneyOf(p.Net), Gross: MoneyOf(p.Gross),
 		Adjustments: listed(p.Adjustments, func(a pricing.Adjustment) Adjustment {
-			return Adjustment{a.Promotion, a.Title, a.Code, string(a.Class), MoneyOf(a.Base), MoneyOf(a.Amount)}
+			shown := Adjustment{
+				PromotionID: a.Promotion, Title: a.Title, Code: a.Code, Class: string(a.Class), Base: MoneyOf(a.Base), Amount: MoneyOf(a.Amount),
+				Reason: a.Reason,
+			}
+			if a.Manual() {
+				shown.Title, shown.DiscountID = "", a.Title
+			}
+			return shown
 		}),
 		Tax: listed(p.Tax, func(t pricing.TaxEntry) TaxAmount {
 			return TaxAmount{t.Component, t.Rate.String(), string(t.Treatment), MoneyOf(t.Base), MoneyOf(t.Amount)}
@@ -182,8 +194,8 @@ type Refused struct {
 
 // Considered says of one rule whether it applied, and why.
 type Considered struct {
-	What    string `json:"what" enum:"price_list,promotion,coupon,method,tax" doc:"What kind of rule it is."`
-	ID      string `json:"rule_id" doc:"Its id. The rules of taxes have that of the tax class."`
+	What    string `json:"what" enum:"price_list,promotion,discount,coupon,method,tax" doc:"What kind of rule it is."`
+	ID      string `json:"rule_id" doc:"Its id. The rules of taxes have that of the tax class, or the kind of the buyer."`
 	Line    int    `json:"line,omitzero"`
 	Applied bool   `json:"applied"`
 	Reason  string `json:"reason" doc:"A word such as won, expired or below-subtotal."`

@@ -60,7 +60,7 @@ func opening() []request {
 		all = append(all, r)
 	}
 	for _, p := range []struct{ sku, kind, price string }{
-		{"shirt", "stocked", "20.00"}, {"mug", "stocked", "7.50"}, {"coat", "stocked", "49.99"}, {"cup", "stocked", "3.33"}, {"sample", "stocked", "0"}, {"post", "service", "4.95"}, {"discount", "service", "-3.00"},
+		{"shirt", "stocked", "20.00"}, {"mug", "stocked", "7.50"}, {"coat", "stocked", "49.99"}, {"cup", "stocked", "3.33"}, {"sample", "stocked", "0"}, {"post", "service", "4.95"}, {"wrap", "service", "0.50"},
 	} {
 		put(http.MethodPut, "list-product", "/v1/products/"+p.sku, fmt.Sprintf(`{"title":"%s","kind":"%s","prices":[{"amount":"%s","currency":"GBP"}]}`, p.sku, p.kind, p.price))
 		if p.kind == "stocked" {
@@ -76,8 +76,9 @@ func opening() []request {
 	post("issue-gift-card", "/v1/gift-cards", `{"amount":{"amount":"30.00","currency":"GBP"}}`)
 	post("open-cart", "/v1/carts", `{"cart_id":"cart-0","currency":"GBP","lines":[{"sku":"shirt","quantity":3},{"sku":"post","quantity":1}]}`)
 	post("open-cart", "/v1/carts", `{"cart_id":"guest-0","currency":"GBP","lines":[{"sku":"shirt","quantity":1}]}`)
+	put(http.MethodPut, "give-cart-discount", "/v1/carts/cart-0/discounts/discount-0", `{"amount":{"amount":"3.00","currency":"GBP"},"reason_code":"regular"}`)
 	post("merge-cart", "/v1/carts/cart-0/merge", `{"from":"guest-0"}`)
-	post("checkout-cart", "/v1/carts/cart-0/checkout", `{"order_id":"order-0","payment":{},"confirm":true}`)
+	post("checkout-cart", "/v1/carts/cart-0/checkout", `{"order_id":"order-0","accept_lower":true,"payment":{},"confirm":true}`)
 	post("ship-order", "/v1/orders/order-0/shipments", `{"shipment_id":"shipment-0"}`)
 	post("request-return", "/v1/returns", `{"return_id":"return-0","order_id":"order-0","lines":[{"order_line":1,"quantity":1}]}`)
 	put(http.MethodPost, "approve-return", "/v1/returns/return-0/approve", "")
@@ -255,7 +256,7 @@ var weights = map[string]float64{
 	"request-return": 4, "approve-return": 3, "receive-return": 3, "refund-return": 2,
 	"retire-product": 0.2, "abandon-cart": 0.2, "expire-cart": 0.3, "set-price": 0.4, "set-stock-policy": 0.5, "hold-order": 0.5,
 	"decline-return": 0.5, "cancel-return": 0.5, "note-credit": 0.4,
-	"request-refund": 4, "settle-refund": 2, "retry-refund": 2, "reduce-price": 2, "write-off": 0.5, "extend-order": 0.5, "add-cart-coupon": 4,
+	"request-refund": 4, "settle-refund": 2, "retry-refund": 2, "reduce-price": 2, "write-off": 0.5, "extend-order": 0.5, "add-cart-coupon": 4, "give-cart-discount": 2,
 	"end-promotion": 0.1, "withdraw-codes": 0.2, "disable-gift-card": 0.2, "end-legal-entity": 0.3, "define-legal-entity": 0.2,
 }
 

@@ -163,7 +163,7 @@ func (r *record) apply(e *projections.Event, event cart.Event) {
 		r.Reason = event.Reason
 	case cart.CustomerChanged:
 		r.past = pastCustomers(r.past, string(r.Fold.CustomerID), string(event.CustomerID))
-	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen,
+	case cart.Expired, cart.LineAdded, cart.QuantityChanged, cart.LineRemoved, cart.CountryChanged, cart.DetailsSet, cart.CouponAdded, cart.CouponRemoved, cart.ShippingChosen, cart.DiscountGiven, cart.DiscountWithdrawn, cart.TaxStatusSet,
 		cart.MergedInto, cart.MergeRefused, cart.MergedFrom, cart.MergeDeclined:
 	}
 	r.Fold = cart.Evolve(r.Fold, event)

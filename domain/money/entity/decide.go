@@ -13,8 +13,7 @@ import (
 const (
 	MaxRows          = 2_000
 	MaxRegistrations = 100
-	MaxHonorQuotes   = 24 * 60 * 60 // seconds
-	maxComponent     = 40           // characters
+	maxComponent     = 40 // characters
 )
 
 // Decide applies the rules to a command. The result is events, nothing (it is already so) or a
@@ -84,7 +83,6 @@ func (cmd Define) Faults() (found faults.List) {
 	found.Code("/default_class", cmd.DefaultClass)
 	inTable := slices.ContainsFunc(cmd.Rows, func(row pricing.TaxRow) bool { return row.Class == cmd.DefaultClass })
 	found.If(cmd.DefaultClass != "" && !inTable, "/default_class", "no row has the tax class %q", cmd.DefaultClass)
-	found.If(cmd.HonorQuotes < 0 || cmd.HonorQuotes > MaxHonorQuotes, "/honor_quotes_seconds", "want 0 to %d", MaxHonorQuotes)
 
 	found.If(len(cmd.Registrations) > MaxRegistrations, "/registrations", "there are %d, and at most %d are allowed", len(cmd.Registrations), MaxRegistrations)
 	countries := make([]string, 0, len(cmd.Registrations))
@@ -151,7 +149,7 @@ func intersect(a, b pricing.Window) bool {
 func sameTerms(a, b Terms) bool {
 	return a.Title == b.Title && a.Home == b.Home && a.Mode == b.Mode && slices.Equal(a.Channels, b.Channels) &&
 		slices.Equal(a.Registrations, b.Registrations) && a.Rounding == b.Rounding && a.Untaxed == b.Untaxed &&
-		a.DefaultClass == b.DefaultClass && a.HonorQuotes == b.HonorQuotes && a.Clawback == b.Clawback
+		a.DefaultClass == b.DefaultClass && a.Clawback == b.Clawback
 }
 
 func sameRow(a, b pricing.TaxRow) bool {

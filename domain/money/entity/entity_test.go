@@ -60,29 +60,29 @@ func rows(t testing.TB) map[string]row {
 	moved := terms()
 	moved.Home.Postcode = "1011*"
 	return map[string]row{
-		"an entity can be made":                     {When: wanted(t, same), Then: made},
-		"the same definition again does nothing":    {Given: made, When: wanted(t, same), Nothing: true},
-		"a policy can be changed without the taxes": {Given: made, When: wanted(t, func(d *Define) { d.Home.Postcode = "1011*" }), Then: []Event{Changed{moved}}},
-		"taxes can be changed without the policies": {Given: made, When: wanted(t, func(d *Define) { d.Rows = d.Rows[:4] }), Then: []Event{TaxesSet{taxes(t)[:4]}}},
-		"all taxes can be removed":                  {Given: []Event{Created{"nl", Terms{Title: "A", Home: pricing.Zone{Country: "NL"}, Mode: pricing.Inclusive}}, TaxesSet{taxes(t)}}, When: Define{ID: "nl", Terms: Terms{Title: "A", Home: pricing.Zone{Country: "NL"}, Mode: pricing.Inclusive}}, Then: []Event{TaxesSet{}}},
-		"an entity needs an id":                     wrong(t, "/entity_id", func(d *Define) { d.ID = "" }),
-		"an entity needs a title":                   wrong(t, "/title", func(d *Define) { d.Title = "" }),
-		"an entity has a home":                      wrong(t, "/home/country", func(d *Define) { d.Home = pricing.Zone{} }),
-		"a price mode is incl or excl":              wrong(t, "/price_mode", func(d *Define) { d.Mode = "gross" }),
-		"a rounding must be known":                  wrong(t, "/rounding", func(d *Define) { d.Rounding = "unit" }),
-		"a policy for untaxed buyers must be known": wrong(t, "/untaxed_buyer", func(d *Define) { d.Untaxed = "gross" }),
-		"the default class must be in the table":    wrong(t, "/default_class", func(d *Define) { d.DefaultClass = "books" }),
-		"quotes are honored for a day at most":      wrong(t, "/honor_quotes_seconds", func(d *Define) { d.HonorQuotes = MaxHonorQuotes + 1 }),
-		"a country has one registration":            wrong(t, "/registrations/1/country", func(d *Define) { d.Registrations[1].Country = "NL" }),
-		"a registration has a number":               wrong(t, "/registrations/0/number", func(d *Define) { d.Registrations[0].Number = "" }),
-		"a row has a class":                         wrong(t, "/rows/2/class", func(d *Define) { d.Rows[2].Class = "" }),
-		"a row has a component":                     wrong(t, "/rows/2/component", func(d *Define) { d.Rows[2].Component = "" }),
-		"a rate is at most 100":                     wrong(t, "/rows/2/rate", func(d *Define) { d.Rows[2].Rate = percent(t, "100.1") }),
-		"a standard rate is not 0":                  wrong(t, "/rows/2/rate", func(d *Define) { d.Rows[2].Rate = unit.Percent{} }),
-		"an exempt supply has no rate":              wrong(t, "/rows/2/rate", func(d *Define) { d.Rows[2].Treatment = pricing.Exempt }),
-		"a treatment must be known":                 wrong(t, "/rows/2/treatment", func(d *Define) { d.Rows[2].Treatment = "reduced" }),
-		"a window does not end before it begins":    wrong(t, "/rows/0/window/until", func(d *Define) { d.Rows[0].Window.From = d.Rows[0].Window.Until }),
-		"rows that count at the same time overlap":  wrong(t, "/rows/1", func(d *Define) { d.Rows[1].Window.From = d.Rows[1].Window.From.Add(-time.Nanosecond) }),
+		"an entity can be made":                                       {When: wanted(t, same), Then: made},
+		"the same definition again does nothing":                      {Given: made, When: wanted(t, same), Nothing: true},
+		"a policy can be changed without the taxes":                   {Given: made, When: wanted(t, func(d *Define) { d.Home.Postcode = "1011*" }), Then: []Event{Changed{moved}}},
+		"taxes can be changed without the policies":                   {Given: made, When: wanted(t, func(d *Define) { d.Rows = d.Rows[:4] }), Then: []Event{TaxesSet{taxes(t)[:4]}}},
+		"all taxes can be removed":                                    {Given: []Event{Created{"nl", Terms{Title: "A", Home: pricing.Zone{Country: "NL"}, Mode: pricing.Inclusive}}, TaxesSet{taxes(t)}}, When: Define{ID: "nl", Terms: Terms{Title: "A", Home: pricing.Zone{Country: "NL"}, Mode: pricing.Inclusive}}, Then: []Event{TaxesSet{}}},
+		"an entity needs an id":                                       wrong(t, "/entity_id", func(d *Define) { d.ID = "" }),
+		"an entity needs a title":                                     wrong(t, "/title", func(d *Define) { d.Title = "" }),
+		"an entity has a home":                                        wrong(t, "/home/country", func(d *Define) { d.Home = pricing.Zone{} }),
+		"a price mode is incl or excl":                                wrong(t, "/price_mode", func(d *Define) { d.Mode = "gross" }),
+		"a rounding must be known":                                    wrong(t, "/rounding", func(d *Define) { d.Rounding = "unit" }),
+		"a policy for untaxed buyers must be known":                   wrong(t, "/untaxed_buyer", func(d *Define) { d.Untaxed = "gross" }),
+		"the default class must be in the table":                      wrong(t, "/default_class", func(d *Define) { d.DefaultClass = "books" }),
+		"what older programs promised of quotes stays without effect": {Given: made, When: wanted(t, func(d *Define) { d.HonorQuotes = 0 }), Nothing: true},
+		"a country has one registration":                              wrong(t, "/registrations/1/country", func(d *Define) { d.Registrations[1].Country = "NL" }),
+		"a registration has a number":                                 wrong(t, "/registrations/0/number", func(d *Define) { d.Registrations[0].Number = "" }),
+		"a row has a class":                                           wrong(t, "/rows/2/class", func(d *Define) { d.Rows[2].Class = "" }),
+		"a row has a component":                                       wrong(t, "/rows/2/component", func(d *Define) { d.Rows[2].Component = "" }),
+		"a rate is at most 100":                                       wrong(t, "/rows/2/rate", func(d *Define) { d.Rows[2].Rate = percent(t, "100.1") }),
+		"a standard rate is not 0":                                    wrong(t, "/rows/2/rate", func(d *Define) { d.Rows[2].Rate = unit.Percent{} }),
+		"an exempt supply has no rate":                                wrong(t, "/rows/2/rate", func(d *Define) { d.Rows[2].Treatment = pricing.Exempt }),
+		"a treatment must be known":                                   wrong(t, "/rows/2/treatment", func(d *Define) { d.Rows[2].Treatment = "reduced" }),
+		"a window does not end before it begins":                      wrong(t, "/rows/0/window/until", func(d *Define) { d.Rows[0].Window.From = d.Rows[0].Window.Until }),
+		"rows that count at the same time overlap":                    wrong(t, "/rows/1", func(d *Define) { d.Rows[1].Window.From = d.Rows[1].Window.From.Add(-time.Nanosecond) }),
 		"rows without windows overlap": wrong(t, "/rows/3", func(d *Define) {
 			d.Rows[2].Place.Postcode, d.Rows[3] = "H 2*", d.Rows[2]
 			d.Rows[3].Place.Postcode = "H2*"
@@ -115,7 +115,7 @@ func TestEveryTextIsChecked(t *testing.T) { entities.EveryTextIsChecked(t, nil, 
 
 func TestEntityOf(t *testing.T) {
 	got := entities.Fold(Created{"nl", terms()}, TaxesSet{taxes(t)}).Entity()
-	if got.ID != "nl" || got.Version != 2 || len(got.Rows) != 5 || got.Untaxed != pricing.PaysSame || got.HonorQuotes != 600 || got.DefaultClass != "standard" {
+	if got.ID != "nl" || got.Version != 2 || len(got.Rows) != 5 || got.Untaxed != pricing.PaysSame || got.DefaultClass != "standard" {
 		t.Errorf("the entity is %+v", got)
 	}
 }

@@ -33,7 +33,8 @@ type Terms struct {
 	Rounding      pricing.RoundTax       `json:"rounding,omitempty"`                   // empty: order
 	Untaxed       pricing.UntaxedBuyer   `json:"untaxed_buyer,omitempty"`              // empty: net
 	DefaultClass  string                 `json:"default_class,omitempty" class:"open"` // of products without a tax class
-	HonorQuotes   int                    `json:"honor_quotes_seconds,omitzero"`
+	// HonorQuotes is of older programs. It has no effect, and no command sets it.
+	HonorQuotes int `json:"honor_quotes_seconds,omitzero"`
 	// Clawback lets a discount be taken back whose condition a return has broken.
 	Clawback bool `json:"clawback,omitzero"`
 }

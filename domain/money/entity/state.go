@@ -39,6 +39,6 @@ func (s State) Entity() pricing.LegalEntity {
 	return pricing.LegalEntity{
 		ID: s.ID, Version: s.Version, Title: s.Terms.Title, Home: s.Terms.Home, Mode: s.Terms.Mode, Channels: s.Terms.Channels,
 		Registrations: s.Terms.Registrations, Rows: s.Rows, Rounding: s.Terms.Rounding, Untaxed: s.Terms.Untaxed,
-		DefaultClass: s.Terms.DefaultClass, HonorQuotes: s.Terms.HonorQuotes, Clawback: s.Terms.Clawback,
+		DefaultClass: s.Terms.DefaultClass, Clawback: s.Terms.Clawback,
 	}
 }

@@ -297,8 +297,6 @@ type LegalEntity struct {
 	Untaxed       UntaxedBuyer   `json:"untaxed_buyer,omitempty"` // empty: net
 	// DefaultClass is the tax class of products without one.
 	DefaultClass string `json:"default_class,omitempty" class:"open"`
-	// HonorQuotes is for how many seconds a quote's prices hold at a checkout. 0: not at all.
-	HonorQuotes int `json:"honor_quotes,omitzero"`
 	// Clawback lets a discount be taken back whose condition a return has broken.
 	Clawback bool `json:"clawback,omitzero"`
 }

@@ -21,9 +21,12 @@ type pricing struct {
 	mode   Mode
 	entity *entity // nil: no tax
 	place  Zone    // of the tax
-	lines  []priced
-	charge *priced
-	method *ShippingMethod
+	// untaxed is the treatment of a buyer who owes no tax, or "", and statusUsed says why.
+	untaxed    Treatment
+	statusUsed string
+	lines      []priced
+	charge     *priced
+	method     *ShippingMethod
 	// ended has the classes after an exclusive promotion; all classes are in it after one that
 	// excludes everything. The value is the promotion.
 	ended map[Class]string
@@ -162,31 +165,6 @@ func (p *pricing) minor(m unit.Money, what string, facts map[string]any) (int64,
 	return minor, nil
 }
 
-// manual takes off what persons gave, on single lines or on the whole order. It comes after the
-// promotions of its class, and is capped by what they left.
-func (p *pricing) manual(ofLines bool) error {
-	for i := range p.cart.Manual {
-		m := &p.cart.Manual[i]
-		if (m.Line > 0) != ofLines {
-			continue
-		}
-		off, err := p.minor(m.Amount, "The discount "+m.ID, map[string]any{"discount": m.ID})
-		if err != nil {
-			return err
-		}
-		on := func(l *priced) bool { return l.eligible() && (!ofLines || l.item.Number == m.Line) }
-		p.spread(on, off, source{manual: m})
-	}
-	return nil
-}
-
-func classOf(ofLines bool) Class {
-	if ofLines {
-		return ItemClass
-	}
-	return OrderClass
-}
-
 // left is what is left of some lines.
 func (p *pricing) left(on func(*priced) bool) int64 {
 	var sum int64
@@ -245,14 +223,11 @@ func (p *pricing) quote() (Quote, error) {
 	if e := p.entity; e != nil {
 		q.Entity, q.EntityVersion = e.ID, e.Version
 		q.Rounding, q.Untaxed = cmp.Or(e.Rounding, RoundByOrder), cmp.Or(e.Untaxed, PaysNet)
-		if e.HonorQuotes > 0 {
-			q.ValidUntil = q.PricedAt.Add(time.Duration(e.HonorQuotes) * time.Second)
-		}
 	}
-	if p.cart.Status != (TaxStatus{}) {
-		status := p.cart.Status
-		q.Status = &status
+	if status := p.cart.Status; status.Given() && status.Kind != Consumer {
+		q.Status, q.StatusUsed = &status, p.statusUsed
 	}
+	q.Legal = legalWords(p.untaxed)
 	var net, total int64
 	for i := range p.lines {
 		l := &p.lines[i]

@@ -174,7 +174,11 @@ type source struct {
 // adjustment is what is recorded of it.
 func (s source) adjustment() Adjustment {
 	if m := s.manual; m != nil {
-		return Adjustment{Promotion: "manual", Title: m.ID, Class: classOf(m.Line > 0), Reason: m.Reason, By: m.By}
+		action := FixedOff
+		if m.Amount == nil {
+			action = PercentOff
+		}
+		return Adjustment{Promotion: ofManual, Title: m.ID, Class: classOf(m.Line > 0), Action: action, Reason: m.Reason}
 	}
 	return Adjustment{
 		Promotion: s.promo.ID, Version: s.promo.Version, Title: s.promo.Title, Code: s.code, Class: s.promo.Class,

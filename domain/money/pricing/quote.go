@@ -42,26 +42,27 @@ type Override struct {
 	Price  unit.Money  `json:"price"`
 	Reason string      `json:"reason,omitempty" class:"open"` // a code such as "damaged"
 	Text   string      `json:"text,omitempty" class:"personal"`
-	Was    *unit.Money `json:"was,omitempty"`             // the price that it replaces
-	By     string      `json:"by,omitempty" class:"open"` // the key or person who gave it
+	Was    *unit.Money `json:"was,omitempty"`              // the price that it replaces
+	By     string      `json:"by,omitempty" class:"actor"` // the key or person who gave it
 }
 
-// Manual is a discount that a person gave on the whole order or on one line.
-type Manual struct {
-	ID     string     `json:"id" class:"open"`
-	Line   int        `json:"line,omitzero"` // 0: the whole order
-	Amount unit.Money `json:"amount"`
-	Reason string     `json:"reason" class:"open"`
-	By     string     `json:"by,omitempty" class:"open"`
-}
-
-// TaxStatus is what the law says of the buyer.
+// TaxStatus is what the law says of the buyer, and how that was checked. Prices depend on the kind,
+// the country and the times alone. So they stay what they are when the texts are erased.
 type TaxStatus struct {
-	Kind  BuyerKind `json:"kind,omitempty" class:"open"` // empty: consumer
-	TaxID string    `json:"tax_id,omitempty" class:"personal"`
-	Proof string    `json:"proof,omitempty" class:"open"` // of the check of the tax id, or the certificate
-	Until time.Time `json:"until,omitzero"`               // the certificate's end
+	Kind BuyerKind `json:"kind,omitempty" class:"open"` // empty: consumer
+	// Country is the one that gave a business its tax id, in ISO 3166. Greece is GR, although its
+	// ids begin with EL.
+	Country string `json:"country,omitempty" class:"open"`
+	TaxID   string `json:"tax_id,omitempty" class:"personal"` // of a business; that of a sole trader is personal
+	// CheckedBy is who or what has checked the tax id or the certificate, such as "vies".
+	CheckedBy string    `json:"checked_by,omitempty" class:"personal"`
+	CheckedAt time.Time `json:"checked_at,omitzero"`              // zero: nobody has checked it
+	Proof     string    `json:"proof,omitempty" class:"personal"` // reference of the check, or number of the certificate
+	Until     time.Time `json:"until,omitzero"`                   // of an exempt buyer: when the certificate ends
 }
+
+// Given tells whether there is a status at all. A buyer without one is a consumer.
+func (s TaxStatus) Given() bool { return s.Kind != "" }
 
 // BuyerKind is what a buyer is for the law of taxes.
 type BuyerKind string
@@ -77,7 +78,7 @@ const (
 type Quote struct {
 	Hash          string        `json:"hash" class:"open"` // of everything below; see Hash
 	PricedAt      time.Time     `json:"priced_at"`
-	ValidUntil    time.Time     `json:"valid_until,omitzero"`
+	ValidUntil    time.Time     `json:"valid_until,omitzero"` // of older programs; it never had an effect
 	Currency      unit.Currency `json:"currency"`
 	Mode          Mode          `json:"price_mode" class:"open"`
 	Channel       string        `json:"channel,omitempty" class:"open"`
@@ -86,14 +87,19 @@ type Quote struct {
 	Rounding      RoundTax      `json:"rounding,omitempty" class:"open"`
 	Untaxed       UntaxedBuyer  `json:"untaxed_buyer,omitempty" class:"open"`
 	Status        *TaxStatus    `json:"tax_status,omitempty"`
-	Groups        []string      `json:"customer_groups,omitempty" class:"open"` // all of the buyer's, sorted
-	ShipTo        Zone          `json:"ship_to,omitzero"`
-	Lines         []PricedLine  `json:"lines"`
-	Charges       []Charge      `json:"charges,omitempty"`
-	Taxes         []TaxTotal    `json:"taxes,omitempty"`
-	Net           unit.Money    `json:"net"`
-	Total         unit.Money    `json:"total"`                          // what the customer owes
-	Coupons       []string      `json:"coupons,omitempty" class:"open"` // codes that took something off
+	// StatusUsed says what the status of the buyer did: "reverse-charge" and "exempt" if no tax is
+	// due from them, else why the tax is charged.
+	StatusUsed string `json:"tax_status_used,omitempty" class:"open"`
+	// Legal are the words that an invoice must have, because of how the buyer is taxed.
+	Legal   string       `json:"legal_words,omitempty" class:"open"`
+	Groups  []string     `json:"customer_groups,omitempty" class:"open"` // all of the buyer's, sorted
+	ShipTo  Zone         `json:"ship_to,omitzero"`
+	Lines   []PricedLine `json:"lines"`
+	Charges []Charge     `json:"charges,omitempty"`
+	Taxes   []TaxTotal   `json:"taxes,omitempty"`
+	Net     unit.Money   `json:"net"`
+	Total   unit.Money   `json:"total"`                          // what the customer owes
+	Coupons []string     `json:"coupons,omitempty" class:"open"` // codes that took something off
 }
 
 // Priced is what lines and charges have in common.
@@ -146,7 +152,7 @@ type Adjustment struct {
 	Amount    unit.Money    `json:"amount"` // > 0
 	Sets      unit.Quantity `json:"sets,omitzero"`
 	Reason    string        `json:"reason,omitempty" class:"open"`
-	By        string        `json:"by,omitempty" class:"open"`
+	By        string        `json:"by,omitempty" class:"actor"` // of older programs
 }
 
 // TaxEntry is one component of the tax of a line or charge.
@@ -171,7 +177,7 @@ type TaxTotal struct {
 
 // Considered says of one definition why it applied or why it did not. A preview shows it.
 type Considered struct {
-	What    string `json:"what"` // price_list, promotion, method or tax
+	What    string `json:"what"` // price_list, promotion, discount, method or tax
 	ID      string `json:"id"`
 	Line    int    `json:"line,omitempty"`
 	Applied bool   `json:"applied"`

@@ -82,13 +82,16 @@ func randomCart(random *rand.Rand, currency unit.Currency) pricing.Cart {
 		cart.Lines = append(cart.Lines, item)
 	}
 	if random.IntN(5) == 0 {
-		cart.Manual = []pricing.Manual{{ID: "m1", Line: random.IntN(2), Amount: money(fmt.Sprint(random.IntN(50)), currency), Reason: "sorry"}}
+		cart.Manual = []pricing.Manual{{ID: "m1", Line: random.IntN(2), Amount: new(money(fmt.Sprint(random.IntN(50)), currency)), Reason: "sorry"}}
+	}
+	if random.IntN(5) == 0 {
+		cart.Manual = append(cart.Manual, pricing.Manual{ID: "m2", Line: random.IntN(2), Percent: percent(fmt.Sprint(1 + random.IntN(100))), Most: new(money("20", currency)), Reason: "sorry"})
 	}
 	switch random.IntN(5) {
 	case 0:
-		cart.ShipTo, cart.Status = pricing.Zone{Country: "NL"}, pricing.TaxStatus{Kind: pricing.Business, TaxID: "NL1", Proof: "p"}
+		cart.ShipTo, cart.Status = pricing.Zone{Country: "NL"}, pricing.TaxStatus{Kind: pricing.Business, Country: "NL", CheckedAt: noon}
 	case 1:
-		cart.Status = pricing.TaxStatus{Kind: pricing.ExemptBuyer, Proof: "p"}
+		cart.Status = pricing.TaxStatus{Kind: pricing.ExemptBuyer, CheckedAt: noon}
 	}
 	return cart
 }

@@ -27,6 +27,7 @@ func (p *pricing) taxes() error {
 	if p.entity == nil {
 		return nil
 	}
+	p.buyer()
 	var parts []taxPart
 	for i := range p.lines {
 		l := &p.lines[i]
@@ -58,7 +59,7 @@ func (p *pricing) taxes() error {
 func (p *pricing) part(of *priced, amount int64, class string) (taxPart, error) {
 	rows, err := p.rowsAt(p.place, class, of, p.registered(p.place.Country))
 	part := taxPart{of: of, amount: amount, class: class}
-	untaxed := p.untaxedBuyer()
+	untaxed := p.untaxed
 	if err != nil && untaxed == "" {
 		return part, err
 	}
@@ -115,37 +116,6 @@ func placeName(place Zone, row ...Zone) string {
 // registration collects it wherever it has rates.
 func (p *pricing) registered(country string) bool {
 	return len(p.entity.Registrations) == 0 || slices.ContainsFunc(p.entity.Registrations, func(r Registration) bool { return r.Country == country })
-}
-
-// untaxedBuyer is the treatment of a buyer who owes no tax, or "". A claim without proof is none.
-func (p *pricing) untaxedBuyer() Treatment {
-	s := p.cart.Status
-	if s.Proof == "" || !s.Until.IsZero() && !p.at.Before(s.Until) {
-		return ""
-	}
-	home := p.entity.Home.Country
-	switch s.Kind {
-	case ExemptBuyer:
-		return Exempt
-	case Business:
-		if len(s.TaxID) < 2 {
-			return ""
-		}
-		// Greek tax numbers begin with EL.
-		of := strings.Replace(strings.ToUpper(s.TaxID[:2]), "EL", "GR", 1)
-		if member(home) && member(p.place.Country) && member(of) && p.place.Country != home && of != home {
-			return ReverseCharge
-		}
-	case Consumer:
-	}
-	return ""
-}
-
-// union are the member states of the European Union.
-const union = " AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK "
-
-func member(country string) bool {
-	return len(country) == 2 && strings.Contains(union, " "+country+" ")
 }
 
 // rowsAt are the rates of a tax class at a place, at most one for each component: the most specific

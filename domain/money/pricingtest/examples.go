@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
@@ -282,7 +283,7 @@ func laterExamples() []Example {
 			Name: "13", Book: pricing.Book{Entities: Seller(pricing.Inclusive, "standard V19 19")},
 			Cart: pricing.Cart{
 				Currency: "EUR", ShipTo: pricing.Zone{Country: "NL"}, Lines: Items("EUR", "A 1 119.00", "B 3 9.99"),
-				Status: pricing.TaxStatus{Kind: pricing.Business, TaxID: "NL123456789B01", Proof: "vies-1"},
+				Status: pricing.TaxStatus{Kind: pricing.Business, Country: "NL", TaxID: "NL123456789B01", CheckedBy: "vies", CheckedAt: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC), Proof: "vies-1"},
 			},
 			Lines:  []string{"A 119.00, net 100.00, tax 0.00 V19", "B 29.97, net 25.18, tax 0.00 V19"},
 			Totals: "net 125.18, tax 0.00 V19, total 125.18",
