@@ -1,9 +1,9 @@
 package unit
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/shopspring/decimal"
 )
@@ -171,7 +171,7 @@ func (c Currency) Text(amount decimal.Decimal) string {
 		return string(text)
 	}
 	missing := int(c.Digits())
-	if point := bytes.IndexByte(text, '.'); point >= 0 {
+	if point := slices.Index(text, '.'); point >= 0 {
 		missing -= len(text) - point - 1
 	} else if missing > 0 {
 		text = append(text, '.')
