@@ -13,6 +13,7 @@ import (
 
 	commandspg "daybook/commands/postgres"
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/order"
 	"daybook/domain/subject"
 	"daybook/domain/unit"
@@ -174,11 +175,11 @@ const sealedAgain = 3
 // there is nothing to copy: the order was never confirmed, or has no address, or its texts were
 // erased before.
 func (e *erasing) copyOrder(ctx context.Context, kept subject.Kept) (copied bool, err error) {
-	details, err := e.invoiced(ctx, kept.OrderID)
-	if err != nil || details.Empty() {
+	invoice, err := e.invoiced(ctx, kept.OrderID)
+	if err != nil || invoice.Empty() {
 		return false, err
 	}
-	text, err := json.Marshal(details)
+	text, err := json.Marshal(invoice)
 	if err != nil {
 		return false, err
 	}
@@ -198,13 +199,20 @@ func (e *erasing) copyOrder(ctx context.Context, kept subject.Kept) (copied bool
 // boxOf says what a box of the table commands.kept belongs to.
 func boxOf(id unit.OrderID) string { return "invoice " + string(id) }
 
+// keptTexts are what an invoice needs of an order. The tax status is that of a business or of an
+// exempt buyer, whose invoice has no tax.
+type keptTexts struct {
+	contact.Details
+	TaxStatus *pricing.TaxStatus `json:"tax_status,omitempty"`
+}
+
 // invoiced reads what an invoice needs of an order from the log. It is empty if the order had no
 // invoice, and if the texts are erased.
-func (e *erasing) invoiced(ctx context.Context, id unit.OrderID) (details contact.Details, err error) {
+func (e *erasing) invoiced(ctx context.Context, id unit.OrderID) (invoice keptTexts, err error) {
 	confirmed := false
 	for recorded, err := range e.node.events.ReadStream(ctx, order.Stream(id), 0, 0) {
 		if err != nil {
-			return contact.Details{}, fmt.Errorf("what the invoice of order %s needs: %w", id, err)
+			return keptTexts{}, fmt.Errorf("what the invoice of order %s needs: %w", id, err)
 		}
 		event, err := eventstore.Decode(&recorded, order.Decode)
 		if err != nil {
@@ -213,16 +221,19 @@ func (e *erasing) invoiced(ctx context.Context, id unit.OrderID) (details contac
 		switch event := event.(type) { //nolint:gochecksumtype // no other event has a part in it
 		case order.Placed:
 			if event.Details != nil {
-				details = event.Details.ForInvoice()
+				invoice.Details = event.Details.ForInvoice()
+			}
+			if event.Quote != nil {
+				invoice.TaxStatus = event.Quote.Status
 			}
 		case order.Confirmed:
 			confirmed = true
 		}
 	}
-	if !confirmed || details.Billing == nil || slices.Contains(details.Billing.Lines, sealing.Erased) {
-		return contact.Details{}, nil
+	if !confirmed || invoice.Billing == nil || slices.Contains(invoice.Billing.Lines, sealing.Erased) {
+		return keptTexts{}, nil
 	}
-	return details, nil
+	return invoice, nil
 }
 
 // removeKept deletes what the law wants no longer, with its keys.
@@ -256,10 +267,10 @@ func (e erasures) KeptRecord(ctx context.Context, id unit.OrderID) (*resource.Ke
 	if err != nil || !ok {
 		return nil, err
 	}
-	var details contact.Details
-	if err := json.Unmarshal(text, &details); err != nil {
+	var invoice keptTexts
+	if err := json.Unmarshal(text, &invoice); err != nil {
 		return nil, fmt.Errorf("the kept record of order %s: %w", id, err)
 	}
-	shown := resource.KeptRecordOf(record.Kept, details)
+	shown := resource.KeptRecordOf(record.Kept, invoice.Details, invoice.TaxStatus)
 	return &shown, nil
 }

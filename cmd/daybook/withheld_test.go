@@ -28,7 +28,7 @@ import (
 const planted = "Quokka"
 
 // plantedMembers are the members of request bodies that become personal texts of events.
-var plantedMembers = []string{"reason", "note", "reference", "tracking", "customer_id", "customer_ids", "into_customer_id", "carrier", "provider"}
+var plantedMembers = []string{"reason", "note", "reference", "tracking", "customer_id", "customer_ids", "into_customer_id", "carrier", "provider", "tax_id", "checked_by", "proof"}
 
 // plantedOfCustomers are further ones in requests about customers and the details of carts.
 var plantedOfCustomers = []string{
@@ -91,8 +91,6 @@ var notPlanted = map[string]string{
 	"stock.reserved.v1 override":                           "no command sets it",
 	"order.transaction_recorded.v1 payment":                "only the report of a provider has it",
 	"order.transaction_recorded.v1 reason":                 "only the report of a provider has it",
-	"order.placed.v1 quote.tax_status.tax_id":              "no command sets it",
-	"cart.checkout_started.v1 quote.tax_status.tax_id":     "no command sets it",
 	"order.placed.v1 quote.lines[].override.text":          "no command sets it",
 	"cart.checkout_started.v1 quote.lines[].override.text": "no command sets it",
 	"stock.returned.v1 override":                           "no command sets it",

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"daybook/domain/contact"
+	"daybook/domain/money/pricing"
 	"daybook/domain/subject"
 	"daybook/domain/unit"
 )
@@ -40,7 +41,8 @@ type KeptOrder struct {
 // KeptRecord is what is kept of one order.
 type KeptRecord struct {
 	KeptOrder
-	Billing Address `json:"billing" doc:"The address of the invoice, without a phone number."`
+	Billing   Address    `json:"billing" doc:"The address of the invoice, without a phone number."`
+	TaxStatus *TaxStatus `json:"tax_status,omitempty" doc:"Why the invoice has no tax, or what the buyer said about it. Left out: a consumer."`
 }
 
 // KeptOrdersOf are the orders of an erased subject of which something is or was kept.
@@ -56,9 +58,10 @@ func keptOrderOf(k subject.Kept) KeptOrder {
 	return KeptOrder{OrderID: k.OrderID, Country: string(k.Country), KeptUntil: k.Until, Reason: string(k.Reason)}
 }
 
-// KeptRecordOf is what is kept of an order. details are those that were sealed.
-func KeptRecordOf(k subject.Kept, details contact.Details) KeptRecord {
-	shown := KeptRecord{KeptOrder: keptOrderOf(k)}
+// KeptRecordOf is what is kept of an order. The details and the tax status are those that were
+// sealed.
+func KeptRecordOf(k subject.Kept, details contact.Details, status *pricing.TaxStatus) KeptRecord {
+	shown := KeptRecord{KeptOrder: keptOrderOf(k), TaxStatus: taxStatusOf(status)}
 	if details.Billing != nil {
 		shown.Billing = AddressOf(*details.Billing)
 	}

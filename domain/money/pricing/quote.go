@@ -42,8 +42,8 @@ type Override struct {
 	Price  unit.Money  `json:"price"`
 	Reason string      `json:"reason,omitempty" class:"open"` // a code such as "damaged"
 	Text   string      `json:"text,omitempty" class:"personal"`
-	Was    *unit.Money `json:"was,omitempty"`              // the price that it replaces
-	By     string      `json:"by,omitempty" class:"actor"` // the key or person who gave it
+	Was    *unit.Money `json:"was,omitempty"`             // the price that it replaces
+	By     string      `json:"by,omitempty" class:"open"` // the key or person who gave it
 }
 
 // TaxStatus is what the law says of the buyer, and how that was checked. Prices depend on the kind,
@@ -152,7 +152,7 @@ type Adjustment struct {
 	Amount    unit.Money    `json:"amount"` // > 0
 	Sets      unit.Quantity `json:"sets,omitzero"`
 	Reason    string        `json:"reason,omitempty" class:"open"`
-	By        string        `json:"by,omitempty" class:"actor"` // of older programs
+	By        string        `json:"by,omitempty" class:"open"` // of older programs
 }
 
 // TaxEntry is one component of the tax of a line or charge.
