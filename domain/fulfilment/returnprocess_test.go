@@ -69,8 +69,8 @@ func TestAReturnAsksItsOrders(t *testing.T) {
 		"to owe less": {
 			given: []returns.Command{ofTwo, returns.Admit{}, returns.Approve{}, received},
 			asks: []string{
-				"o2: {CreditID:" + creditID + " Cause:return ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:2 Worth:2.00 GBP}] Worth:0  Reason:}",
-				"o1: {CreditID:" + creditID + " Cause:return ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:1 Worth:1.00 GBP}] Worth:0  Reason:}",
+				"o2: {CreditID:" + creditID + " Cause:return ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:2 Worth:2.00 GBP}] Worth:0  Charge:0 Reason:}",
+				"o1: {CreditID:" + creditID + " Cause:return ReturnID:r1 Currency:GBP Lines:[{Line:1 Quantity:1 Worth:1.00 GBP}] Worth:0  Charge:0 Reason:}",
 			},
 			then: credited,
 		},
