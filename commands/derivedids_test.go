@@ -57,7 +57,7 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.SubmitRefund: "refund at a provider", unit.SettleRefund: "refund at a provider", unit.ReportTransaction: "refund at a provider",
 	unit.RemedyTransaction: "lost stock", unit.FollowCart: "claim", unit.FollowReturn: "claim",
 	unit.ReturnOutcome: "return", unit.ReturnAdmit: "return", unit.ReturnRelease: "return", unit.ReturnRefund: "return", unit.ReturnSettle: "return",
-	unit.ReturnCredit: "return", unit.CreditReturn: "return", unit.RefundPart: "return", unit.EndRefund: "lost stock",
+	unit.GiftCardBack: "endcards_test.go:TestWhatIsSpentOfAGiftCardIsNotGivenBack", unit.ReturnCredit: "return", unit.CreditReturn: "return", unit.RefundPart: "return", unit.EndRefund: "lost stock",
 	unit.RefuseRefund:        "../domain/fulfilment/returnprocess_test.go:TestARefusalForLackOfMoneyIsMadeFinal",
 	unit.PaymentStream:       "../domain/payment/payment_test.go:TestEachPaymentHasAStreamOfItsOwn",
 	unit.ClaimPayment:        "claimpayment_test.go:TestOnePaymentIsForOneOrder",

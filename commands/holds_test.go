@@ -415,34 +415,41 @@ func holdsAgree(t *testing.T, s *shop, id giftcard.ID) {
 	}
 }
 
+// soldTwoCards is a log with order o: two gift cards of 25.00, paid and confirmed, and not issued.
+func soldTwoCards(t *testing.T) *memory.Store {
+	t.Helper()
+	store := memory.New()
+	line := cart.Line{Number: 1, SKU: "CARD", Kind: unit.Service, Quantity: 2, Price: gbp("25")}
+	priced := pricing.PricedLine{Line: 1, SKU: "CARD", Quantity: 2, Price: gbp("25"), GiftCard: true}
+	priced.List, priced.Amount, priced.Net, priced.Gross = gbp("50"), gbp("50"), gbp("50"), gbp("50")
+	command := uuid.New()
+	var events []eventstore.Event
+	for i, event := range []order.Event{
+		order.Placed{
+			OrderID: "o", CartID: "c", Currency: "GBP", Lines: []cart.Line{line}, Total: gbp("50"), Charge: gbp("50"), ConfirmBy: time.Now().Add(time.Hour),
+			Quote: &pricing.Quote{Currency: "GBP", Mode: pricing.Inclusive, Lines: []pricing.PricedLine{priced}, Net: gbp("50"), Total: gbp("50")},
+		},
+		order.TransactionRecorded{TransactionID: "t", Type: order.Capture, State: order.Succeeded, Amount: gbp("50")},
+		order.Confirmed{},
+	} {
+		typ, data, err := order.Encode(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, eventstore.Event{ID: aggregate.EventID(command, i), Type: typ, Data: data})
+	}
+	if _, err := store.Append(t.Context(), order.Stream("o"), eventstore.NoStream, events); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
 // A gift card that was sold is issued once per unit, wherever a driver dies. Its code is shown
 // once, and finds it.
 func TestAGiftCardThatWasSoldIsIssuedOncePerUnit(t *testing.T) {
 	t.Parallel()
 	for appends := 1; appends <= 3; appends++ {
-		store := memory.New()
-		line := cart.Line{Number: 1, SKU: "CARD", Kind: unit.Service, Quantity: 2, Price: gbp("25")}
-		priced := pricing.PricedLine{Line: 1, SKU: "CARD", Quantity: 2, Price: gbp("25"), GiftCard: true}
-		priced.List, priced.Amount, priced.Net, priced.Gross = gbp("50"), gbp("50"), gbp("50"), gbp("50")
-		command := uuid.New()
-		var events []eventstore.Event
-		for i, event := range []order.Event{
-			order.Placed{
-				OrderID: "o", CartID: "c", Currency: "GBP", Lines: []cart.Line{line}, Total: gbp("50"), Charge: gbp("50"), ConfirmBy: time.Now().Add(time.Hour),
-				Quote: &pricing.Quote{Currency: "GBP", Mode: pricing.Inclusive, Lines: []pricing.PricedLine{priced}, Net: gbp("50"), Total: gbp("50")},
-			},
-			order.TransactionRecorded{TransactionID: "t", Type: order.Capture, State: order.Succeeded, Amount: gbp("50")},
-			order.Confirmed{},
-		} {
-			typ, data, err := order.Encode(event)
-			if err != nil {
-				t.Fatal(err)
-			}
-			events = append(events, eventstore.Event{ID: aggregate.EventID(command, i), Type: typ, Data: data})
-		}
-		if _, err := store.Append(t.Context(), order.Stream("o"), eventstore.NoStream, events); err != nil {
-			t.Fatal(err)
-		}
+		store := soldTwoCards(t)
 		dying := withCodes(t, &shoptest.Mortal{Store: stepwise(store), Left: appends})
 		if err := dying.FinishOrder(t.Context(), shoptest.NewCall().Meta, "o"); appends < 3 != errors.Is(err, shoptest.ErrDead) {
 			t.Fatalf("after %d appends: %v", appends, err)

@@ -236,13 +236,23 @@ func (s *Service) fulfil(ctx context.Context, meta eventstore.Metadata, id unit.
 		var process fulfilment.Process
 		var of order.State
 		var sold []soldCard
+		var back []order.SoldUnit
 		err := s.orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			process = fulfilment.Begin(state, s.policy.Remedy)
 			of.CartID, of.OrderID = state.CartID, state.OrderID
-			sold = soldCards(state)
+			of.Total.Currency = state.Currency()
+			sold, back = soldCards(state), state.CardsToEnd()
 		})
 		if err != nil {
 			return last, err
+		}
+		ended, err := s.endCards(ctx, meta, id, of.Currency(), back)
+		if err != nil {
+			return last, err
+		}
+		if len(ended.Events) > 0 {
+			ended.Events = append(last.Events, ended.Events...)
+			last = ended
 		}
 		if err := errors.Join(s.moveHolds(ctx, meta, process, of), s.issueAll(ctx, meta, sold)); err != nil {
 			return last, err

@@ -289,9 +289,12 @@ func (s *Service) IssueSold(ctx context.Context, meta eventstore.Metadata, sold 
 	}
 	issue := unit.IssueGiftCard.Of(string(sold.OrderID), strconv.Itoa(sold.Line), strconv.Itoa(sold.Unit))
 	_, err = s.giftCards.Handle(ctx, aggregate.Request[giftcard.Command]{
-		Stream: giftcard.Stream(id), Meta: derivedMeta(meta, issue), New: true,
+		Stream: giftcard.Stream(id), Meta: derivedMeta(meta, issue),
 		Commands: []giftcard.Command{giftcard.Issue{ID: id, Kind: giftcard.Card, Amount: amount, Sold: &sold, Now: s.now()}},
 	})
+	if errors.Is(err, giftcard.ErrDisabled) {
+		return nil // its purchase was undone before
+	}
 	return err
 }
 

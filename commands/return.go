@@ -221,11 +221,18 @@ func (s *Service) askOrders(ctx context.Context, meta eventstore.Metadata, id un
 			if err != nil {
 				return err
 			}
-			return s.orders.ViewAged(ctx, order.Stream(ask.OrderID), freshEnough, func(state order.State, _ int64) {
+			var cards []order.SoldUnit
+			var currency unit.Currency
+			err = s.orders.ViewAged(ctx, order.Stream(ask.OrderID), freshEnough, func(state order.State, _ int64) {
 				if state.TakenOver {
 					replies[i].TakenOverBy = state.CustomerID
 				}
+				cards, currency = state.CardsToEnd(), state.Currency()
 			})
+			if err == nil {
+				_, err = s.endCards(ctx, meta, ask.OrderID, currency, cards)
+			}
+			return err
 		})
 		if err != nil {
 			return last, err

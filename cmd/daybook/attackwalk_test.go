@@ -31,7 +31,7 @@ var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from
 // within are the names of members and parameters that name a part of a thing, or a thing that
 // belongs to nobody. Another value of them is not an attack, because another member or parameter
 // names the thing itself.
-var within = []string{"transaction_id", "refund_id", "part_id", "credit_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id", "list_id", "method_id"}
+var within = []string{"transaction_id", "refund_id", "part_id", "charge_id", "credit_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id", "list_id", "method_id"}
 
 // ofNobody are permissions for what belongs to nobody: everyone with the permission may see the
 // same.

@@ -57,6 +57,7 @@ var doneBy = map[string]string{
 	"return.canceled.v1 reason":                 "return",
 	"return.declined.v1 reason":                 "declined",
 	"order.credited.v1 reason":                  "reduced",
+	"order.charge_added.v1 reason":              "an island",
 	"order.deadline_extended.v1 reason":         "more time",
 	"order.difference_written_off.v1 reason":    "written off",
 	"order.refund_explained.v1 reason":          "explained",
@@ -178,6 +179,8 @@ func (s *privateShop) moneyOf(customer string) {
 		{"id":"dp_1","type":"dispute","status":"failed","amount":1250,"parent":"ch_1","reason":"`+text("disputed")+`"}`)
 	report("eur", `{"id":"`+text("unreadable")+`","type":"capture","status":"succeeded","amount":100}`)
 	do(http.MethodPost, order+"/reductions", `{"amount":{"amount":"1.00","currency":"GBP"},"reason":"`+text("reduced")+`"}`)
+	do(http.MethodPost, order+"/surcharges", `{"charge_id":"x","amount":{"amount":"1.00","currency":"GBP"},"reason":"`+text("an island")+`"}`)
+	do(http.MethodPost, order+"/charges/1/credits", `{"reason":"`+text("a bridge")+`"}`)
 	do(http.MethodPost, order+"/transactions", `{"transaction_id":"till-2","type":"refund","parent":"till-1","amount":{"amount":"3.00","currency":"GBP"}}`)
 	do(http.MethodPost, order+"/transactions/till-2/explain", `{"purpose":"compensation","reason":"`+text("explained")+`"}`)
 	asked := do(http.MethodPost, order+"/refunds", `{"refund_id":"r","purpose":"compensation","amount":{"amount":"0.50","currency":"GBP"},"parts":[{"payment":"till-1","amount":{"amount":"0.50","currency":"GBP"}}],"reason":"`+text("no service")+`"}`)

@@ -17,7 +17,7 @@ var openTexts = func() map[string]string {
 		"docs/access.md says that it is open": "title country channels Daybook-Channel document sku skus location locations role " +
 			"cart_id into_cart_id order_id return_id shipment_id transaction_id transfer_id reservation_id parent from to " +
 			"groups locale region version categories channel component countries coupons customer_groups default_class entity_id " +
-			"credit_id methods method_id number part_id payment price_list_id promotion_id refund_id tax_class discount_id reason_code",
+			"charge_id credit_id methods method_id number part_id payment price_list_id promotion_id refund_id tax_class discount_id reason_code",
 		"it is the server's own id":             "key_id person_id session_id address_id list_id gift_card_id quote_hash",
 		"its form has no place for a word":      "phone",
 		"it is a code":                          "codes currency permission If-Match If-None-Match",

@@ -404,7 +404,15 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.DeadlineExtended:
 		t.setTimer(Timer{Deadline: orderDeadline(id), DueAt: event.ConfirmBy})
 		t.stepOpened(id, e)
-	case order.TransactionUnreadable, order.Credited, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.ChargeAdded:
+	case order.ChargeAdded:
+		if event.Card != nil {
+			t.begin(workKey{workOrder, string(id), cardStep(event.Charge)}, e)
+		}
+	case order.Credited:
+		if event.Cause == order.CreditForCharge && len(event.Parts) == 1 {
+			t.end(workOrder, string(id), cardStep(event.Parts[0].Charge))
+		}
+	case order.TransactionUnreadable, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
 		// These begin no work.
 	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
@@ -416,6 +424,9 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 // stepOpened counts a step of an order that may need stock. If the order has only services, the
 // step ends without an event. Then the reactor finds after Grace that there is nothing to do, and
 // removes the work from the list.
+// cardStep is the work of a gift card whose purchase was undone: it has to end.
+func cardStep(charge int) string { return "card-" + strconv.Itoa(charge) }
+
 func (t *tracker) stepOpened(id unit.OrderID, e eventstore.Recorded) {
 	t.begin(workKey{workOrder, string(id), ""}, e)
 	t.open[workKey{workOrder, string(id), ""}].steps++

@@ -119,6 +119,9 @@ func (s *State) takeChargesOff() {
 		return
 	}
 	for i := range s.Charges {
+		if of := s.Charges[i].Added; of != nil && of.Kind == ReturnedCard {
+			continue // what is spent of a gift card stays spent
+		}
 		s.Total.Amount = s.Total.Amount.Sub(s.money(s.Charges[i].Account.Open.Take(1).Money).Amount)
 	}
 }

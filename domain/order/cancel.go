@@ -60,9 +60,9 @@ func cancelLines(cmd CancelLines, s State) ([]Event, error) {
 		asked += l.Quantity
 	}
 	if shipped, open := s.units(); shipped == 0 && asked == open {
-		return s.refundOfEnd(RefundOfCanceled, "", Canceled{Reason: cmd.Reason}), nil
+		return s.refundOfEnd(RefundOfCanceled, "", append([]Event{Canceled{Reason: cmd.Reason}}, s.cardsOff(lines)...)...), nil
 	}
-	return []Event{LinesCanceled{Lines: lines, Reason: cmd.Reason}}, nil
+	return append([]Event{LinesCanceled{Lines: lines, Reason: cmd.Reason}}, s.cardsOff(lines)...), nil
 }
 
 func cancel(cmd Cancel, s State) ([]Event, error) {
@@ -75,7 +75,7 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 	if _, open := s.units(); open == 0 {
 		return nil, ErrShipped
 	}
-	return s.refundOfEnd(RefundOfCanceled, "", Canceled{Reason: cmd.Reason}), nil
+	return s.refundOfEnd(RefundOfCanceled, "", append([]Event{Canceled{Reason: cmd.Reason}}, s.cardsOff(s.openLines())...)...), nil
 }
 
 func (s *State) applyLinesCanceled(lines []LineQuantity) {

@@ -31,8 +31,10 @@ type ChargeAdded struct {
 	CreditID unit.CreditID `json:"credit_id,omitempty"`
 	// Limit is the most that all surcharges of the order could be together for the sender. nil: any
 	// amount.
-	Limit  *unit.Money `json:"limit,omitempty"`
-	Reason string      `json:"reason" class:"personal"`
+	Limit *unit.Money `json:"limit,omitempty"`
+	// Card is the gift card of a charge for one (ReturnedCard).
+	Card   *SoldUnit `json:"card,omitempty"`
+	Reason string    `json:"reason" class:"personal"`
 	// Priced has the amount, and the tax in it by the rates that were frozen with the order.
 	pricing.Priced
 }
@@ -42,6 +44,7 @@ type Addition struct {
 	ChargeID unit.ChargeID  `json:"charge_id"`
 	Kind     ChargeKind     `json:"kind"`
 	CreditID unit.CreditID  `json:"credit_id,omitempty"`
+	Card     *SoldUnit      `json:"card,omitempty"`
 	Priced   pricing.Priced `json:"priced"`
 	// Gone means that the credit was taken back, and the clawback with it.
 	Gone bool `json:"gone,omitzero"`
@@ -121,6 +124,11 @@ func (s State) mayCharge(cmd AddCharge) error {
 	return nil
 }
 
+// untaxed is an amount without tax.
+func untaxed(amount unit.Money) pricing.Priced {
+	return pricing.Priced{List: amount, Amount: amount, Net: amount, Gross: amount}
+}
+
 // added is the sum of charges that were added.
 func (s State) added(pass func(Addition) bool) unit.Money {
 	sum := unit.Zero(s.Currency())
@@ -138,7 +146,7 @@ func (s *State) applyChargeAdded(e ChargeAdded) {
 	if e.Gross.Currency != s.Currency() {
 		return
 	}
-	charge := Charge{Number: e.Charge, Added: &Addition{ChargeID: e.ChargeID, Kind: e.Kind, CreditID: e.CreditID, Priced: e.Priced}}
+	charge := Charge{Number: e.Charge, Added: &Addition{ChargeID: e.ChargeID, Kind: e.Kind, CreditID: e.CreditID, Card: e.Card, Priced: e.Priced}}
 	if s.Accounts {
 		charge.Account = shares.NewAccount(partOf(1, e.Priced))
 		if shipped, _ := s.units(); shipped > 0 {
@@ -178,6 +186,9 @@ func creditCharge(cmd Credit, s State) ([]Event, error) {
 	}
 	account := s.Charges[i].Account.Clone()
 	left := lesser(s.money(account.Money()), s.Owed())
+	if of := s.Charges[i].Added; of != nil && of.Card != nil && slices.Contains(s.CardsToEnd(), *of.Card) {
+		left = unit.Zero(s.Currency()) // it is not known yet what was left of the card
+	}
 	amount := cmd.Worth
 	if amount.Currency == "" {
 		amount = left

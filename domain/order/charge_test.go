@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"daybook/domain/cart"
 	"daybook/domain/money/pricing"
 	"daybook/domain/unit"
 )
@@ -32,6 +33,46 @@ var adding = map[string]row{
 	"a clawback of a completed order":                       {Given: shippedAll(creditOf("r1", "5"), Completed{}), When: clawing("2"), Then: []Event{clawedBack("2")}},
 	"the same clawback for another credit is another one":   {Given: shippedAll(creditOf("r1", "5"), clawedBack("2")), When: AddCharge{ChargeID: "x2", Kind: Clawback, CreditID: "credit-r2", Amount: pounds("2"), Allowed: true}, Refused: ErrChargeDiffers},
 }
+
+// cardsSold is an order of three gift cards of 10.00, which is confirmed.
+func cardsSold(more ...Event) []Event {
+	placed := Placed{
+		OrderID: "o1", CartID: "c1", Currency: "GBP", ConfirmBy: later, Total: pounds("30"), Charge: pounds("30"),
+		Lines: []cart.Line{{Number: 1, SKU: "CARD", Kind: unit.Service, Quantity: 3, Price: pounds("10")}},
+		Quote: &pricing.Quote{Currency: "GBP", Mode: pricing.Inclusive, Total: pounds("30"), Net: pounds("30"), Lines: []pricing.PricedLine{{
+			Line: 1, SKU: "CARD", Quantity: 3, Price: pounds("10"), GiftCard: true, Priced: chargePrice("30", "30"),
+		}}},
+	}
+	return append([]Event{placed, captured("30"), Confirmed{}}, more...)
+}
+
+func cardCharge(charge, number int) Event {
+	of := SoldUnit{Line: 1, Unit: number}
+	return ChargeAdded{Charge: charge, ChargeID: unit.ChargeID(GiftCardBack("o1", of).ID()), Kind: ReturnedCard, Card: &of, Priced: chargePrice("10", "10")}
+}
+
+func cardCredit(charge, number int, amount string) Event {
+	return Credited{
+		CreditID: unit.CreditID(GiftCardBack("o1", SoldUnit{Line: 1, Unit: number}).ID()), Cause: CreditForCharge, Worth: pounds(amount), Amount: pounds(amount),
+		Parts: []CreditPart{{Charge: charge, Amount: pounds(amount)}},
+	}
+}
+
+func oneOff() Event { return LinesCanceled{Lines: []LineQuantity{{1, 1}}, Reason: "x"} }
+
+// undoing are cases of gift cards whose purchase is undone.
+var undoing = map[string]row{
+	"a canceled gift card is charged until it has ended":  {Given: cardsSold(), When: CancelLines{Lines: []LineQuantity{{1, 1}}, Reason: "x"}, Then: []Event{oneOff(), cardCharge(1, 3)}, Repeats: true},
+	"the next one is another card":                        {Given: cardsSold(oneOff(), cardCharge(1, 3)), When: CancelLines{Lines: []LineQuantity{{1, 1}}, Reason: "x"}, Then: []Event{oneOff(), cardCharge(2, 2)}, Repeats: true},
+	"what was left is credited":                           {Given: cardsSold(oneOff(), cardCharge(1, 3)), When: SettleGiftCard{Of: SoldUnit{1, 3}, Left: pounds("4")}, Then: []Event{cardCredit(1, 3, "4")}},
+	"also nothing":                                        {Given: cardsSold(oneOff(), cardCharge(1, 3)), When: SettleGiftCard{Of: SoldUnit{1, 3}, Left: pounds("0")}, Then: []Event{cardCredit(1, 3, "0")}},
+	"it is credited once":                                 {Given: cardsSold(oneOff(), cardCharge(1, 3), cardCredit(1, 3, "4")), When: SettleGiftCard{Of: SoldUnit{1, 3}, Left: pounds("5")}, Nothing: true},
+	"and at most what was charged":                        {Given: cardsSold(oneOff(), cardCharge(1, 3)), When: SettleGiftCard{Of: SoldUnit{1, 3}, Left: pounds("99")}, Then: []Event{cardCredit(1, 3, "10")}},
+	"a card that was not canceled is not credited":        {Given: cardsSold(), When: SettleGiftCard{Of: SoldUnit{1, 3}, Left: pounds("4")}, Refused: ErrChargeUnknown},
+	"nobody credits the charge before the card has ended": {Given: cardsSold(oneOff(), cardCharge(1, 3)), When: Credit{CreditID: "c", Cause: CreditForCharge, Charge: 1, Worth: pounds("1")}, Refused: facts(ErrAmountExceeded, map[string]any{"limit": pounds("0"), "requested": pounds("1")})},
+}
+
+func TestGiftCardsWhosePurchaseIsUndone(t *testing.T) { orders.Run(t, undoing) }
 
 func TestChargesThatAreAdded(t *testing.T) { orders.Run(t, adding) }
 

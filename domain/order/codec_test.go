@@ -48,6 +48,7 @@ func TestWireForm(t *testing.T) {
 		Credited{CreditID: "cr3", Cause: CreditForCharge, Worth: pounds("1"), Amount: pounds("1"), Parts: []CreditPart{{Charge: 1, Amount: pounds("1"), Tax: []unit.Money{pounds("0.17")}}}, Reason: "late"},
 		ChargeAdded{Charge: 2, ChargeID: "x1", Kind: Surcharge, Limit: amountOf("10"), Reason: "an island", Priced: chargePrice("2.10", "1.75")},
 		ChargeAdded{Charge: 3, ChargeID: "x2", Kind: Clawback, CreditID: "cr1", Reason: "three for two", Priced: chargePrice("2.50", "2.50")},
+		ChargeAdded{Charge: 1, ChargeID: "x3", Kind: ReturnedCard, Card: &SoldUnit{Line: 1, Unit: 2}, Priced: chargePrice("25", "25")},
 		disputed,
 		TransactionUnreadable{TransactionID: "c", Type: Capture, State: Succeeded, Amount: pounds("7.499"), Provider: "stripe", Reference: "ch_1", Code: "amount-too-fine"},
 		RefundRequested{RefundID: "rf1", Purpose: Settlement, Cause: RefundOfCanceled, Amount: pounds("17.47"), Parts: []RefundPart{{PartID: "p1", Payment: "cap", Amount: pounds("17")}}, Unplaced: amountOf("0.47")},

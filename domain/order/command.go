@@ -331,6 +331,7 @@ func (Credit) orderCommand()             {}
 func (WriteOff) orderCommand()           {}
 func (Extend) orderCommand()             {}
 func (AddCharge) orderCommand()          {}
+func (SettleGiftCard) orderCommand()     {}
 func (TakeOver) orderCommand()           {}
 func (Archive) orderCommand()            {}
 func (Unarchive) orderCommand()          {}

@@ -71,6 +71,9 @@ func credit(cmd Credit, s State) ([]Event, error) {
 		}
 		// What was written off is not owed any more, so it cannot be credited.
 		e.Amount = lesser(s.sumOf(e.Parts), s.Owed())
+		if cmd.Cause == CreditForReturn {
+			return append([]Event{e}, s.cardsBack(e)...), nil
+		}
 		return []Event{e}, nil
 	}
 	e.Amount = s.creditFor(e.Worth)

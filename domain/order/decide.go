@@ -64,7 +64,7 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return releaseReturn(cmd, s)
 	case RecordReturnRefund:
 		return recordReturnRefund(cmd, s)
-	case RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, Extend, AddCharge:
+	case RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, Extend, AddCharge, SettleGiftCard:
 		return decideMoney(cmd, s)
 	case TakeOver:
 		return takeOver(cmd, s)
@@ -97,6 +97,8 @@ func decideMoney(cmd Command, s State) ([]Event, error) {
 		return extend(cmd, s)
 	case AddCharge:
 		return addCharge(cmd, s)
+	case SettleGiftCard:
+		return settleGiftCard(cmd, s)
 	}
 	panic("order: unknown command") // a programmer's error, never input
 }

@@ -46,6 +46,6 @@ func TestEveryCommandIsBounded(t *testing.T) {
 		"Complete": "ends", "SettleStock": "records", "FailAllocation": "records", "RetryAllocation": "what is open of a line", "RecoverAllocation": "records",
 		"AdmitReturn": "what was shipped", "ReleaseReturn": "takes away", "RecordReturnRefund": "the return's own limit", "TakeOver": "adds nothing", "RefuseReturnRefund": "records",
 		"RequestRefund": "what was captured", "SubmitRefund": "records", "SettleRefund": "what was requested", "ExplainRefund": "records",
-		"Credit": "what is owed", "WriteOff": "what was captured and what is owed", "Extend": "the shop's latest deadline", "Archive": "a flag", "Unarchive": "a flag",
+		"Credit": "what is owed", "SettleGiftCard": "what was charged", "WriteOff": "what was captured and what is owed", "Extend": "the shop's latest deadline", "Archive": "a flag", "Unarchive": "a flag",
 	})
 }

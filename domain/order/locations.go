@@ -22,7 +22,7 @@ func Locations(cmd Command, s State) []unit.LocationID {
 			return s.holdingLocations()
 		}
 	case Claim, Place, Hold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
-		AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, AddCharge, TakeOver, Archive, Unarchive:
+		AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, AddCharge, SettleGiftCard, TakeOver, Archive, Unarchive:
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (s State) texts(cmd Command) error {
 		}
 		return line("tracking", cmd.Tracking)
 	case Claim, Place, Confirm, ReleaseHold, Expire, Deliver, Complete, SettleStock, FailAllocation, RetryAllocation,
-		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, SubmitRefund, TakeOver, Archive, Unarchive:
+		RecoverAllocation, AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, SubmitRefund, SettleGiftCard, TakeOver, Archive, Unarchive:
 	}
 	return nil
 }

@@ -96,6 +96,10 @@ var (
 	HoldPayment = derivation("hold payment", "order id", "holder")
 )
 
+// GiftCardBack is the id of what happens when the purchase of a gift card is undone: the charge for
+// the card, the credit of what was left of it, and the commands that end it.
+var GiftCardBack = derivation("gift card back", "order id", "line", "unit")
+
 // CreditBack is the command id with which money comes back to a gift card.
 var CreditBack = derivation("credit back", "order id", "transaction id")
 

@@ -205,6 +205,7 @@ var schemas = map[string]string{
 	"OrderDeadlineExtended":      "Gives the customer more time to pay.",
 	"OrderTransactionUnreadable": "Keeps a provider's report whose amount cannot be recorded. It moves no money.",
 	"EventRefundPart":            "The part of a refund that goes back to one payment.",
+	"EventSoldUnit":              "A unit of a line that is a gift card.",
 	"EventCreditedLine":          "Units of a line, and what they are worth.",
 	"EventCreditedUnits":         "Units of one line of an order, and what a return credits for them.",
 	"EventOrderCredit":           "What an order owes less because units came back.",

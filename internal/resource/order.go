@@ -94,7 +94,7 @@ type OrderLine struct {
 // OrderCharge is a charge as placed, and what became of it.
 type OrderCharge struct {
 	Charge int    `json:"charge"`
-	Kind   string `json:"kind" doc:"Such as shipping."`
+	Kind   string `json:"kind" doc:"Such as shipping. gift_card is a gift card whose purchase was undone: what was left of it is credited, and what was spent stays owed."`
 	Title  string `json:"title,omitempty"`
 	Amount Money  `json:"amount" doc:"As placed or added, with tax."`
 	Left   Money  `json:"left"`

@@ -40,14 +40,16 @@ func (m *orderAmounts) addCharge(c order.ChargeAdded) (fault string) {
 // checkAdded computes a charge again: its tax is that of the goods, in proportion to their amounts.
 func (m *orderAmounts) checkAdded(c order.ChargeAdded, p priced) string {
 	of := fmt.Sprintf("%s %s", c.Kind, c.ChargeID)
-	if c.Kind != order.Surcharge && c.Kind != order.Clawback {
-		return fmt.Sprintf("charge %s: there is no kind %q", c.ChargeID, c.Kind)
-	}
-	if c.Kind == order.Clawback {
+	switch {
+	case c.Kind == order.ReturnedCard:
+		return m.checkCard(c, p)
+	case c.Kind == order.Clawback:
 		if fault := m.checkClawback(c); fault != "" {
 			return fault
 		}
-	} else if c.Limit != nil {
+	case c.Kind != order.Surcharge:
+		return fmt.Sprintf("charge %s: there is no kind %q", c.ChargeID, c.Kind)
+	case c.Limit != nil:
 		all := p.gross
 		for _, e := range m.earnings {
 			if e.charge == string(order.Surcharge) && e.quoted != nil {
@@ -78,6 +80,34 @@ func (m *orderAmounts) checkAdded(c order.ChargeAdded, p priced) string {
 		return fmt.Sprintf("%s: net is %s, want %s", of, p.net, p.gross.Sub(tax))
 	}
 	return ""
+}
+
+// checkCard checks the charge for a gift card whose purchase was undone: it has no tax, is of a unit
+// of a line that sells gift cards, and there is one for each unit.
+func (m *orderAmounts) checkCard(c order.ChargeAdded, p priced) string {
+	of := fmt.Sprintf("charge %d of a gift card", c.Charge)
+	if len(p.taxes) > 0 || !p.net.Equal(p.gross) {
+		return of + ": it has tax"
+	}
+	if c.Card == nil {
+		return of + ": it names no card"
+	}
+	if m.cards[*c.Card] {
+		return fmt.Sprintf("%s: unit %d of line %d was charged before", of, c.Card.Unit, c.Card.Line)
+	}
+	if m.cards == nil {
+		m.cards = map[order.SoldUnit]bool{}
+	}
+	m.cards[*c.Card] = true
+	if m.quote == nil {
+		return of + ": the order has no quote"
+	}
+	for _, l := range m.quote.lines {
+		if l.number == c.Card.Line && l.giftCard && int64(c.Card.Unit) <= int64(l.quantity) && c.Card.Unit > 0 && !p.gross.GreaterThan(m.round(l.price.Amount)) {
+			return ""
+		}
+	}
+	return of + ": the order has sold no such card"
 }
 
 func (m *orderAmounts) checkClawback(c order.ChargeAdded) string {

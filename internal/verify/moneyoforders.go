@@ -123,9 +123,10 @@ type orderAmounts struct {
 	earnings []*earning // lines, then charges
 	shipped  bool
 
-	total                             decimal.Decimal     // of what was not canceled, not rounded
-	credited, writtenOff, gain, given decimal.Decimal     // given: written off, and never owed
-	unpooled                          []order.ChargeAdded // those that were added to an order without pots
+	total                             decimal.Decimal         // of what was not canceled, not rounded
+	credited, writtenOff, gain, given decimal.Decimal         // given: written off, and never owed
+	cards                             map[order.SoldUnit]bool // gift cards whose purchase was undone
+	unpooled                          []order.ChargeAdded     // those that were added to an order without pots
 	credits                           map[string][]order.Credited
 }
 
@@ -226,7 +227,7 @@ func (m *orderAmounts) fold(value order.Event) (fault string) {
 		for _, e := range m.earnings {
 			if e.line != 0 {
 				m.cancel(e, e.openUnits(m.pots))
-			} else if !m.shipped {
+			} else if !m.shipped && e.charge != string(order.ReturnedCard) {
 				m.cancel(e, 1)
 			}
 		}

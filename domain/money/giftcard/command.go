@@ -68,11 +68,18 @@ type Disable struct {
 	Reason string
 }
 
+// Revoke ends a gift card because its purchase is undone. A card that was not issued yet is never
+// issued.
+type Revoke struct {
+	Currency unit.Currency
+}
+
 func (Issue) giftCardCommand()      {}
 func (ShowCode) giftCardCommand()   {}
 func (Hold) giftCardCommand()       {}
 func (Redeem) giftCardCommand()     {}
 func (Release) giftCardCommand()    {}
+func (Revoke) giftCardCommand()     {}
 func (CreditBack) giftCardCommand() {}
 func (Expire) giftCardCommand()     {}
 func (Disable) giftCardCommand()    {}

@@ -21,6 +21,8 @@ func Decide(cmd Command, s State) ([]Event, error) {
 		return redeem(cmd, s)
 	case Release:
 		return release(cmd, s)
+	case Revoke:
+		return revoke(cmd, s)
 	case CreditBack:
 		return creditBack(cmd, s)
 	case Expire:
@@ -180,6 +182,18 @@ func expire(cmd Expire, s State) ([]Event, error) {
 		return nil, nil
 	}
 	return []Event{Expired{Amount: s.free()}}, nil
+}
+
+func revoke(cmd Revoke, s State) ([]Event, error) {
+	switch {
+	case s.Disabled:
+		return nil, nil
+	case !s.Exists():
+		return []Event{Disabled{Amount: unit.Zero(cmd.Currency)}}, nil
+	case s.Expired:
+		return []Event{Disabled{Amount: unit.Zero(s.Currency())}}, nil
+	}
+	return []Event{Disabled{Amount: s.free()}}, nil
 }
 
 func disable(cmd Disable, s State) ([]Event, error) {

@@ -107,6 +107,11 @@ func rows(testing.TB) map[string]row {
 		"a card is disabled":                            {Given: []Event{issued, held("o-1", "30")}, When: Disable{Reason: "stolen"}, Then: []Event{Disabled{Amount: eur("20"), Reason: "stolen"}}},
 		"it is disabled once":                           {Given: []Event{issued, Disabled{Amount: eur("50")}}, When: Disable{}, Nothing: true},
 		"no card is disabled if there is none":          {When: Disable{}, Refused: ErrNotFound},
+		"a card whose purchase is undone ends":          {Given: []Event{issued, held("o-1", "30")}, When: Revoke{"EUR"}, Then: []Event{Disabled{Amount: eur("20")}}},
+		"it ends once":                                  {Given: []Event{issued, Disabled{Amount: eur("50")}}, When: Revoke{"EUR"}, Nothing: true},
+		"an expired card has nothing left":              {Given: []Event{issued, Expired{eur("50")}}, When: Revoke{"EUR"}, Then: []Event{Disabled{Amount: eur("0")}}},
+		"a card can end before it is issued":            {When: Revoke{"EUR"}, Then: []Event{Disabled{Amount: eur("0")}}},
+		"then it is never issued":                       {Given: []Event{Disabled{Amount: eur("0")}}, When: issuing, Refused: ErrDisabled},
 		"what is given back to a disabled card is gone": {Given: []Event{issued, held("o-1", "30"), Disabled{Amount: eur("20")}}, When: Release{"o-1", Canceled}, Then: []Event{Released{"o-1", eur("30"), Canceled}, Disabled{Amount: eur("30")}}},
 	}
 }

@@ -64,6 +64,14 @@ func (s State) Available(now time.Time) unit.Money {
 	return s.free()
 }
 
+// Unspent is what was issued and neither paid for an order nor is set aside for one. The end of a
+// card does not change it. It is zero for a card that was never issued.
+func (s State) Unspent() unit.Money {
+	left := s.Issued
+	left.Amount = left.Amount.Sub(s.Redeemed.Amount).Add(s.Back.Amount).Sub(s.HeldInAll().Amount)
+	return left
+}
+
 // free is the part of the balance that is not held.
 func (s State) free() unit.Money {
 	free := s.Balance
