@@ -57,6 +57,7 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 var refusedAnyway = map[string]string{
 	"register-customer": "customer-exists", "erase-customer": "erasure-order-open", "merge-customer": "customer-merge-self",
 	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
+	"report-shipment": "shipment-unknown", "take-shipment-back": "shipment-unknown", "resend-shipment": "shipment-unknown", "credit-shipment": "shipment-unknown",
 	"extend-order": "order-confirmed", "request-refund": "amount-exceeded", "retry-refund": "refund-unknown", "settle-refund": "refund-unknown",
 	"explain-refund":  "refund-not-unexplained",
 	"get-kept-record": "not-found", "get-login": "not-found", "invite-customer": "forbidden",

@@ -20,11 +20,11 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"Place.Reference": checkout, "Place.Country": checkout, "Place.Lines.SKUText": checkout, "Place.Lines.Title": checkout,
 		"SettleStock.Ref": passed, "FailAllocation.Ref": passed, "FailAllocation.Shortages.Reason": passed,
 		"RecordReturnRefund.Provider": "the return's", "RecordReturnRefund.Reference": "the return's",
-	}, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting)
+	}, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting, straying)
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := orders.ComparedTextsSaySo(t, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting); n < 5 {
+	if n := orders.ComparedTextsSaySo(t, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting, straying); n < 5 {
 		t.Errorf("%d texts were changed", n)
 	}
 }

@@ -161,8 +161,12 @@ func moneyKind(value order.Event) string {
 	case order.LinesCanceled, order.Canceled, order.Expired:
 		return kindCanceled
 	case order.Credited:
-		if value.Cause == order.CreditForReduction {
+		switch value.Cause {
+		case order.CreditForReduction:
 			return kindReduced
+		case order.CreditForParcel:
+			return kindCanceled
+		case order.CreditForReturn:
 		}
 		return kindReturned
 	case order.ReturnReleased, order.TransactionRecorded, order.TransactionSettled, order.RefundClaimed, order.RefundSettled,
