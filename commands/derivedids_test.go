@@ -53,6 +53,7 @@ var askedTwice = map[*unit.Derivation]string{
 	unit.MergeOutcome: "merge", unit.MergeRefuse: "merge_test.go:TestMergesAtTheSameMomentKeepTheGoods",
 	unit.AccountMergeOutcome: "merge of accounts", unit.AccountMergeRefuse: "mergecustomer_test.go:TestAccountsMergedIntoEachOtherDoNotGetLost",
 	unit.FulfilOrder: "sale", unit.MoveCommit: "sale", unit.MoveShip: "sale", unit.MoveShipForced: "forced parcel", unit.MoveRelease: "cancelation", unit.MoveExtend: "extension",
+	unit.MoveParcelBack: "parcel that comes back", unit.ParcelReservation: "parcel that comes back", unit.ParcelCredit: "lost parcel", unit.ParcelRefund: "lost parcel",
 	unit.MoveDeallocate: "cancelation", unit.MoveReserve: "lost stock", unit.MoveCommitOver: "lost stock", unit.RetryReservation: "lost stock",
 	unit.SubmitRefund: "refund at a provider", unit.SettleRefund: "refund at a provider", unit.ReportTransaction: "refund at a provider",
 	unit.RemedyTransaction: "lost stock", unit.FollowCart: "claim", unit.FollowReturn: "claim",
@@ -105,6 +106,23 @@ var derivations = map[string]func(s *shop, o owner){
 		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})
 		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location})
 		s.ask(o, order.Deliver{ShipmentID: "p"}, order.Complete{})
+	},
+	"parcel that comes back": func(s *shop, o owner) {
+		s.buy(o, 2, o.order)
+		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})
+		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location})
+		s.ask(o, order.TakeParcelBack{ShipmentID: "p", Location: o.location, Lines: []order.BackUnits{{Line: 1, Quantity: 2, Disposition: order.Restocked}}, Resend: true})
+		s.ask(o, order.Ship{ShipmentID: "p2", Location: o.location})
+		s.ask(o, order.Deliver{ShipmentID: "p2"}, order.Complete{})
+	},
+	"lost parcel": func(s *shop, o owner) {
+		s.buy(o, 2, o.order)
+		s.ask(o, paid(s, o), order.Confirm{Now: s.Now()})
+		s.ask(o, order.Ship{ShipmentID: "p", Location: o.location})
+		s.ask(o, order.ReportParcel{ShipmentID: "p", State: order.ParcelLost})
+		for range 2 {
+			s.ask(o, order.CreditParcel{ShipmentID: "p", Lines: []order.LineQuantity{{Line: 1, Quantity: 1}}, Reason: "lost"})
+		}
 	},
 	"extension": func(s *shop, o owner) {
 		s.buy(o, 2, o.order)

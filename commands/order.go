@@ -29,14 +29,12 @@ func (s *Service) Order(ctx context.Context, call Call, id unit.OrderID, command
 	}
 	defer s.drive(order.Stream(id))()
 	for _, command := range commands {
-		if ship, ok := command.(order.Ship); ok && !ship.Force {
-			err := s.mayShip(ctx, id, ship)
-			if err == nil {
-				continue
-			}
-			if repeats, fault := s.orders.Repeats(ctx, order.Stream(id), call.Meta); !repeats {
-				return aggregate.Result[order.Event]{}, cmp.Or(fault, err)
-			}
+		err := s.mayMove(ctx, id, command)
+		if err == nil {
+			continue
+		}
+		if repeats, fault := s.orders.Repeats(ctx, order.Stream(id), call.Meta); !repeats {
+			return aggregate.Result[order.Event]{}, cmp.Or(fault, err)
 		}
 	}
 	commands, err := s.limitTransactions(ctx, call, id, commands)
@@ -136,15 +134,31 @@ func (s *Service) limit(who access.Principal, command order.Command, currency un
 	return command
 }
 
-// mayShip refuses a parcel whose goods stock does not have on its books. This is possible only
-// before the shipment is recorded. If stock changes between this check and the recording,
-// stock records the shipment by force, because the parcel has left.
-func (s *Service) mayShip(ctx context.Context, id unit.OrderID, ship order.Ship) error {
+// mayMove refuses a parcel whose goods stock does not have on its books, goods to send again that
+// it does not have, and goods that came back for which it has no room. This is possible only before
+// the command is recorded. If stock changes between this check and the recording, stock records a
+// shipment by force, because the parcel has left, and the process goes on as the package fulfilment
+// says.
+func (s *Service) mayMove(ctx context.Context, id unit.OrderID, command order.Command) error {
+	var asks func(order.State) ([]fulfilment.Move, error)
+	switch command := any(command).(type) { // most commands are not about parcels
+	case order.Ship:
+		if command.Force {
+			return nil
+		}
+		asks = func(state order.State) ([]fulfilment.Move, error) { return fulfilment.ShipmentMoves(state, command) }
+	case order.ResendParcel:
+		asks = func(state order.State) ([]fulfilment.Move, error) { return fulfilment.ResendMoves(state, command) }
+	case order.TakeParcelBack:
+		asks = func(state order.State) ([]fulfilment.Move, error) { return fulfilment.ParcelBackMoves(state, command) }
+	default:
+		return nil
+	}
 	return s.stockAllows(ctx, func(maxAge time.Duration) (moves []fulfilment.Move, err error) {
 		err = s.orders.ViewAged(ctx, order.Stream(id), maxAge, func(state order.State, _ int64) {
 			// A refusal by the order itself is not returned here. The order's handler returns it,
 			// so that the first refusal is always the same.
-			moves, _ = fulfilment.ShipmentMoves(state, ship)
+			moves, _ = asks(state)
 		})
 		return moves, err
 	})

@@ -29,6 +29,7 @@ func orderOf(o orderview.Order, timeline []orderview.Entry) resource.Order {
 	for i := range out.Shipments {
 		s := &out.Shipments[i]
 		s.ShippedAt, s.DeliveredAt = o.Times.Shipped(s.ShipmentID), o.Times.Delivered(s.ShipmentID)
+		s.ReportedAt = o.Times.Parcel(s.ShipmentID)
 	}
 	out.Returns, out.Timeline = each(o.Returns, returnSummary), each(timeline, timelineEntry)
 	return out

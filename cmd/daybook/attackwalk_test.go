@@ -53,10 +53,11 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 // with the code of the refusal. The order is paid and partly shipped, and the return is requested.
 // The example of a transaction belongs to an earlier one, which these orders do not have. All other
 // requests of owners must succeed. Nothing is kept of an order whose owner was not erased, nobody
-// has signed up, and whoever acts for a customer gives no rights.
+// has signed up, and whoever acts for a customer gives no rights. The parcel is under way.
 var refusedAnyway = map[string]string{
 	"register-customer": "customer-exists", "erase-customer": "erasure-order-open", "merge-customer": "customer-merge-self",
 	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
+	"take-shipment-back": "parcel-units-exceeded", "resend-shipment": "parcel-state", "credit-shipment": "parcel-state",
 	"extend-order": "order-confirmed", "request-refund": "amount-exceeded", "retry-refund": "refund-unknown", "settle-refund": "refund-unknown",
 	"explain-refund":  "refund-not-unexplained",
 	"get-kept-record": "not-found", "get-login": "not-found", "invite-customer": "forbidden",

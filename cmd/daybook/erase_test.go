@@ -58,6 +58,10 @@ var doneBy = map[string]string{
 	"return.declined.v1 reason":                 "declined",
 	"order.credited.v1 reason":                  "reduced",
 	"order.charge_added.v1 reason":              "an island",
+	"order.parcel_reported.v1 reason":           "undeliverable",
+	"order.parcel_reported.v1 claim":            "claimed",
+	"order.parcel_back.v1 reason":               "came back",
+	"order.parcel_resent.v1 reason":             "resent",
 	"order.deadline_extended.v1 reason":         "more time",
 	"order.difference_written_off.v1 reason":    "written off",
 	"order.refund_explained.v1 reason":          "explained",
@@ -188,6 +192,11 @@ func (s *privateShop) moneyOf(customer string) {
 	do(http.MethodPost, order+"/refunds/r/parts/"+part+"/settle", `{"state":"succeeded","reference":"`+text("transfer")+`"}`)
 	do(http.MethodPost, order+"/write-off", `{"reason":"`+text("written off")+`"}`)
 	do(http.MethodPost, order+"/confirm", "")
+	do(http.MethodPost, order+"/shipments", `{"shipment_id":"`+id+`-back"}`)
+	parcel := order + "/shipments/" + id + "-back"
+	do(http.MethodPost, parcel+"/report", `{"state":"undeliverable","reason":"`+text("undeliverable")+`","claim":"`+text("claimed")+`"}`)
+	do(http.MethodPost, parcel+"/come-back", `{"lines":[{"line":1,"quantity":3}],"reason":"`+text("came back")+`"}`)
+	do(http.MethodPost, parcel+"/resend", `{"reason":"`+text("resent")+`"}`)
 	do(http.MethodPost, order+"/shipments", `{"shipment_id":"`+id+`"}`)
 	do(http.MethodPost, order+"/shipments/"+id+"/deliver", "")
 	do(http.MethodPost, order+"/complete", "")

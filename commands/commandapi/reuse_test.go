@@ -232,12 +232,16 @@ var keyedRequests = map[string]keyed{
 	"claw-back":     {path: "/v1/orders/o/clawbacks", body: clawback("0.10"), other: clawback("0.20"), first: func(s *keyShop) { s.returned(true) }},
 	"extend-order":  {after: "placed", path: "/v1/orders/o/extend", body: extension(2 * time.Hour), other: extension(3 * time.Hour)},
 
-	"ship-order":       {after: "confirmed", path: "/v1/orders/o/shipments", body: `{"carrier":"a"}`, other: `{"carrier":"b"}`},
-	"deliver-shipment": {after: "shipped", path: "/v1/orders/o/shipments/s/deliver"},
-	"retry-allocation": {after: "paid", path: "/v1/orders/o/retry-allocation", first: lost},
-	"complete-order":   {after: "delivered", path: "/v1/orders/o/complete"},
-	"archive-order":    {after: "completed", path: "/v1/orders/o/archive"},
-	"unarchive-order":  {after: "completed", path: "/v1/orders/o/unarchive", first: func(s *keyShop) { s.must("POST", "/v1/orders/o/archive", "") }},
+	"ship-order":         {after: "confirmed", path: "/v1/orders/o/shipments", body: `{"carrier":"a"}`, other: `{"carrier":"b"}`},
+	"deliver-shipment":   {after: "shipped", path: "/v1/orders/o/shipments/s/deliver"},
+	"report-shipment":    {after: "shipped", path: "/v1/orders/o/shipments/s/report", body: `{"state":"undeliverable"}`, other: `{"state":"lost"}`},
+	"take-shipment-back": {after: "shipped", path: "/v1/orders/o/shipments/s/come-back", body: backInParcel("restocked"), other: backInParcel("damaged")},
+	"resend-shipment":    {after: "shipped", path: "/v1/orders/o/shipments/s/resend", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: lostParcel},
+	"credit-shipment":    {after: "shipped", path: "/v1/orders/o/shipments/s/credit", body: `{"reason":"a"}`, other: `{"reason":"b"}`, first: lostParcel},
+	"retry-allocation":   {after: "paid", path: "/v1/orders/o/retry-allocation", first: lost},
+	"complete-order":     {after: "delivered", path: "/v1/orders/o/complete"},
+	"archive-order":      {after: "completed", path: "/v1/orders/o/archive"},
+	"unarchive-order":    {after: "completed", path: "/v1/orders/o/unarchive", first: func(s *keyShop) { s.must("POST", "/v1/orders/o/archive", "") }},
 
 	"request-return": {after: "delivered", path: "/v1/returns", body: `{"order_id":"o","lines":[{"order_line":1,"quantity":1}]}`, other: `{"order_id":"o","lines":[{"order_line":1,"quantity":2}]}`},
 	"approve-return": {after: "requested", path: "/v1/returns/r/approve"},
@@ -326,6 +330,14 @@ func refundedElsewhere(s *keyShop) {
 func comingBack(disposition string) string {
 	return fmt.Sprintf(`{"lines":[{"line":1,"quantity":1,"disposition":%q}]}`, disposition)
 }
+
+// backInParcel says that both units of the parcel come back.
+func backInParcel(disposition string) string {
+	return fmt.Sprintf(`{"lines":[{"line":1,"quantity":2,"disposition":%q}]}`, disposition)
+}
+
+// lostParcel loses the parcel.
+func lostParcel(s *keyShop) { s.must("POST", "/v1/orders/o/shipments/s/report", `{"state":"lost"}`) }
 
 func creditNote(price string) string {
 	return fmt.Sprintf(`{"reason":"bad_debt","currency":"GBP","lines":[{"sku":"MUG","quantity":1,"price":%q}]}`, price)

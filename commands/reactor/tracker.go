@@ -314,7 +314,7 @@ func storable(event stock.Event) bool {
 		id = event.ReservationID
 	case stock.ReservationCommitted:
 		id = event.ReservationID
-	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
+	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned, stock.CameBack,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
 		// These make or end no reservation.
 	}
@@ -348,7 +348,7 @@ func (t *tracker) stock(e eventstore.Recorded) error {
 	case stock.ReservationCommitted:
 		t.timers.remove(reservationDeadline(e.Stream, event.ReservationID))
 		t.holds(event.OrderID, event.ReservationID, event.Key, -1)
-	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned,
+	case stock.Received, stock.Adjusted, stock.Counted, stock.Allocated, stock.Deallocated, stock.Shipped, stock.Returned, stock.CameBack,
 		stock.Moved, stock.TransferredOut, stock.TransferredIn, stock.PolicySet, stock.ReorderPointCrossed:
 		// These make or end no reservation.
 	}
@@ -373,7 +373,7 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 	case order.Canceled, order.Expired:
 		t.timers.remove(orderDeadline(id))
 		t.stepOpened(id, e)
-	case order.LinesCanceled, order.Shipped, order.PaymentOrphaned, order.AllocationRetried:
+	case order.LinesCanceled, order.Shipped, order.ParcelBack, order.PaymentOrphaned, order.AllocationRetried:
 		t.stepOpened(id, e)
 	case order.TakenOver:
 		// No event says that the returns and the cart have followed the order. Like a step of an
@@ -414,9 +414,9 @@ func (t *tracker) orderEvent(e eventstore.Recorded) error {
 		}
 	case order.TransactionUnreadable, order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff:
 		// These begin no work.
-	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
+	case order.Claimed, order.PutOnHold, order.HoldReleased, order.Delivered, order.ParcelReported, order.ParcelResent, order.Completed, order.ReturnAdmitted, order.ReturnReleased,
 		order.RefundClaimed, order.Archived, order.Unarchived:
-		// These move no stock.
+		// These move no stock. Units that are sent again are in a step that another event opens.
 	}
 	return nil
 }

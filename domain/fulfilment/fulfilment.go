@@ -23,6 +23,8 @@
 //	shipped     ship. The parcel has left already. If stock does not have the goods
 //	            on its books, or has taken the promise back, stock records the
 //	            shipment by force
+//	came back   take the goods of a parcel back. Those that are sent again are
+//	            allocated to the order in the same append
 //
 // There are two remedies. With RemedyVoidOrRefund, an order whose allocation failed is
 // canceled. Authorizations to void and captures to refund are recorded as pending
@@ -69,10 +71,12 @@ type Process struct {
 	mayEnd bool // the order is confirmed, so a failed allocation may cancel it
 
 	// A confirm step, or a retry of it, goes before all other steps, because a cancel gives back
-	// what the confirm step has allocated. The other steps do not depend on each other.
-	allocating  *order.OpenStep
-	others      []order.OpenStep
-	othersAsked bool // the moves of the other steps were asked for
+	// what the confirm step has allocated. Then come the parcels that came back, because stock
+	// allocates units of them, which a later step may give back or ship. The other steps do not
+	// depend on each other.
+	allocating *order.OpenStep
+	others     []order.OpenStep
+	stage      int // 0: none of others was asked, 1: those of parcels that came back, 2: all
 
 	asked     []asked
 	holds     []order.HoldMove
@@ -147,13 +151,18 @@ func (p *Process) commitAgain(a asked) {
 // askOthers asks for the moves of the other steps, when no move of the allocation is left. If
 // the allocation failed, it does not ask for them, because the failure may change these moves.
 func (p *Process) askOthers() {
-	if len(p.asked) > 0 || len(p.shortages) > 0 || p.othersAsked {
+	if len(p.shortages) > 0 {
 		return
 	}
-	p.othersAsked = true
-	for _, step := range p.others {
-		for _, want := range step.Moves {
-			p.ask(step, want)
+	for len(p.asked) == 0 && p.stage < 2 {
+		p.stage++
+		for _, step := range p.others {
+			if (step.Step == order.StepCameBack) != (p.stage == 1) {
+				continue
+			}
+			for _, want := range step.Moves {
+				p.ask(step, want)
+			}
 		}
 	}
 }
@@ -352,6 +361,23 @@ func LostBy(s order.State, allocated func(stock.Key) unit.Quantity) []order.Lost
 // whose goods stock does not have is refused (stock-not-on-hand) while that is possible. The
 // package comment says what happens if the goods are lost after that.
 func ShipmentMoves(s order.State, cmd order.Ship) ([]Move, error) {
+	return movesOf(s, cmd, order.StepRef{Step: order.StepShipment, Ref: string(cmd.ShipmentID)})
+}
+
+// ResendMoves returns what the parcel's units that are sent again would ask of stock, or the
+// order's refusal. A driver tries them as those of a shipment: goods that stock does not have are
+// refused (stock-insufficient), and the caller can credit the units instead.
+func ResendMoves(s order.State, cmd order.ResendParcel) ([]Move, error) {
+	return movesOf(s, cmd, order.RetryStep(s.Retries+1))
+}
+
+// ParcelBackMoves returns what the goods of a parcel that came back would ask of stock.
+func ParcelBackMoves(s order.State, cmd order.TakeParcelBack) ([]Move, error) {
+	return movesOf(s, cmd, order.StepRef{Step: order.StepCameBack, Ref: string(cmd.ShipmentID)})
+}
+
+// movesOf returns the movements of the step that a command would open.
+func movesOf(s order.State, cmd order.Command, ref order.StepRef) ([]Move, error) {
 	events, err := order.Decide(cmd, s)
 	if err != nil {
 		return nil, err
@@ -360,7 +386,7 @@ func ShipmentMoves(s order.State, cmd order.Ship) ([]Move, error) {
 	for _, e := range events {
 		after = order.Evolve(after, e)
 	}
-	step, _ := after.Step(order.StepRef{Step: order.StepShipment, Ref: string(cmd.ShipmentID)})
+	step, _ := after.Step(ref)
 	p := Process{id: s.OrderID}
 	for _, want := range step.Moves {
 		p.ask(step, want)

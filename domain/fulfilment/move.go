@@ -42,8 +42,12 @@ func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 	}
 	move := Move{
 		Key: stock.Key{SKU: m.SKU, Location: m.Location},
-		ID:  derivationOf(m.Action, step.Forced, again).Of(string(p.id), ref, string(m.SKU), string(m.Location)),
 	}
+	parts := []string{string(p.id), ref, string(m.SKU), string(m.Location)}
+	if m.Action == order.ActTakeBack { // a step takes goods back in several conditions
+		parts = append(parts, string(m.Disposition))
+	}
+	move.ID = derivationOf(m.Action, step.Forced, again).Of(parts...)
 	move.command = func(now time.Time) stock.Command {
 		at := stock.At{Key: move.Key, Now: now}
 		switch m.Action {
@@ -59,6 +63,11 @@ func (p Process) toStock(step order.OpenStep, m order.Move, again bool) Move {
 			return stock.Extend{At: at, ReservationID: m.ReservationID, ExpiresAt: m.Until, Prolong: true}
 		case order.ActShip:
 			return stock.Ship{At: at, OrderID: p.id, ShipmentID: unit.ShipmentID(step.Ref), Quantity: m.Quantity, Force: step.Forced}
+		case order.ActTakeBack:
+			return stock.TakeParcelBack{
+				At: at, OrderID: p.id, ShipmentID: unit.ShipmentID(step.Ref), Quantity: m.Quantity, Condition: conditionOf(m.Disposition),
+				Keep: m.Keep, ReservationID: m.ReservationID,
+			}
 		}
 		panic("fulfilment: no such action")
 	}
@@ -86,6 +95,20 @@ func derivationOf(action order.Action, forced, again bool) *unit.Derivation {
 			return unit.MoveShipForced
 		}
 		return unit.MoveShip
+	case order.ActTakeBack:
+		return unit.MoveParcelBack
 	}
 	panic("fulfilment: no such action")
+}
+
+// conditionOf is the condition in which stock takes goods of a parcel back.
+func conditionOf(d order.Disposition) stock.Condition {
+	switch d {
+	case order.Damaged:
+		return stock.Damaged
+	case order.Quarantined:
+		return stock.QualityControl
+	case order.Restocked, order.Missing: // what is missing asks nothing of stock
+	}
+	return stock.Available
 }

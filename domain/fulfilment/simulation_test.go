@@ -30,6 +30,8 @@ type simulation struct {
 	remedy order.Remedy
 
 	shipped map[stock.Key]unit.Quantity // by stock, of the order
+	resent  map[stock.Key]unit.Quantity // of those, opened again by the order
+	back    map[stock.Key]unit.Quantity // of those, taken back by stock
 }
 
 func (w *simulation) fatalf(format string, args ...any) {
@@ -42,6 +44,12 @@ func (w *simulation) tell(cmd order.Command) error {
 	for _, e := range events {
 		w.order = order.Evolve(w.order, e)
 		w.count[fmt.Sprintf("%T", e)]++
+		if again, ok := any(e).(order.ParcelResent); ok {
+			for _, l := range again.Lines {
+				w.resent[stock.Key{SKU: l.SKU, Location: again.Location}] += l.Quantity
+				w.count["kept"] += int(l.Kept)
+			}
+		}
 	}
 	return err
 }
@@ -55,6 +63,9 @@ func (w *simulation) stock(key stock.Key, cmd stock.Command) *rule.Rejection {
 		*w.stocks[key] = stock.Evolve(*w.stocks[key], e)
 		if left, ok := e.(stock.Shipped); ok {
 			w.shipped[key] += left.Quantity
+		}
+		if back, ok := e.(stock.CameBack); ok {
+			w.back[key] += back.Quantity
 		}
 		w.count[fmt.Sprintf("%T", e)]++
 	}
@@ -122,7 +133,7 @@ func (w *simulation) place() {
 		}
 		lines = append(lines, l)
 	}
-	cmd := order.Place{OrderID: "o1", Currency: "GBP", Lines: lines, ConfirmBy: w.now.Add(time.Hour)}
+	cmd := order.Place{OrderID: "o1", Currency: "GBP", Lines: lines, RoundedLines: true, ConfirmBy: w.now.Add(time.Hour)}
 	for _, sku := range []unit.SKU{"A", "B"} {
 		for i, location := range places {
 			key := stock.Key{SKU: sku, Location: location}
@@ -153,7 +164,7 @@ func (w *simulation) happen(step int) {
 	at := stock.At{Key: key, Now: w.now}
 	line := order.LineQuantity{Line: 1 + w.pick(4), Quantity: unit.Quantity(1 + w.pick(2))}
 	parcel := unit.ShipmentID(fmt.Sprint("p", step))
-	switch w.pick(15) {
+	switch w.pick(22) {
 	case 0, 1, 2:
 		_ = w.tell(order.Confirm{Now: w.now})
 	case 3:
@@ -182,8 +193,37 @@ func (w *simulation) happen(step int) {
 			At: at, Origin: stock.Origin{Direct: true, Override: "sold at the counter"}, OrderID: "o1", Quantity: unit.Quantity(1 + w.pick(3)),
 		})
 		w.count["taken by force"]++
+	case 15, 16, 17, 18, 19, 20, 21:
+		w.astray()
 	case 14:
 		_ = w.tell(order.RetryAllocation{Lost: w.lost()})
+	}
+}
+
+// astray lets something happen to a parcel that does not arrive.
+func (w *simulation) astray() {
+	if len(w.order.Shipments) == 0 {
+		return
+	}
+	parcel := w.order.Shipments[w.pick(len(w.order.Shipments))]
+	switch w.pick(7) {
+	case 0:
+		states := []order.ParcelState{order.ParcelUndeliverable, order.ParcelReturning, order.ParcelLost, order.ParcelLost, order.ParcelShipped}
+		_ = w.tell(order.ReportParcel{ShipmentID: parcel.ID, State: states[w.pick(5)]})
+	case 1, 2, 5, 6:
+		cmd := order.TakeParcelBack{ShipmentID: parcel.ID, Location: []unit.LocationID{parcel.Location, parcel.Location, "east"}[w.pick(3)], Resend: w.pick(2) == 0}
+		for _, l := range parcel.Lines {
+			if i := slices.IndexFunc(w.order.Lines, func(of order.Line) bool { return of.Number == l.Line }); w.order.Lines[i].Kind == unit.Service {
+				continue
+			}
+			disposition := []order.Disposition{order.Restocked, order.Restocked, order.Damaged, order.Quarantined, order.Missing}[w.pick(5)]
+			cmd.Lines = append(cmd.Lines, order.BackUnits{Line: l.Line, Quantity: l.Quantity, Disposition: disposition})
+		}
+		_ = w.tell(cmd)
+	case 3:
+		_ = w.tell(order.ResendParcel{ShipmentID: parcel.ID})
+	case 4:
+		_ = w.tell(order.CreditParcel{ShipmentID: parcel.ID})
 	}
 }
 
@@ -312,8 +352,20 @@ func (w *simulation) stockIsWhatTheOrderSays() {
 		if left := have.Reserved(w.now.Add(24 * time.Hour)); left > 0 {
 			w.fatalf("%s order, %+v: %d are held for ever", s.Status, h, left)
 		}
-		if w.shipped[key] != h.Shipped {
+		if w.shipped[key]-w.resent[key] != h.Shipped {
 			w.fatalf("%s order, %+v: stock has shipped %d", s.Status, h, w.shipped[key])
+		}
+	}
+	for _, parcel := range s.Shipments {
+		for _, l := range parcel.Back {
+			if l.Disposition != order.Missing {
+				w.back[stock.Key{SKU: l.SKU, Location: parcel.BackTo}] -= l.Quantity
+			}
+		}
+	}
+	for key, more := range w.back {
+		if more != 0 {
+			w.fatalf("stock %v has taken back %d more than came back", key, more)
 		}
 	}
 }
@@ -323,6 +375,7 @@ var simulations = flag.Int("simulations", 3000, "how many simulations to run")
 func newSimulation(t testing.TB, name string, count map[string]int, pick func(int) int) *simulation {
 	return &simulation{
 		t: t, name: name, pick: pick, now: noon, stocks: map[stock.Key]*stock.State{}, count: count, shipped: map[stock.Key]unit.Quantity{},
+		resent: map[stock.Key]unit.Quantity{}, back: map[stock.Key]unit.Quantity{},
 	}
 }
 
@@ -334,7 +387,7 @@ func TestWhateverDriversDoStockIsWhatTheOrderSays(t *testing.T) {
 	for _, rare := range []string{
 		"order.Canceled", "order.LinesCanceled", "order.Expired", "order.Shipped", "order.AllocationFailed", "order.AllocationRetried", "order.AllocationRecovered",
 		"stock.ReservationCommitted", "stock.ReservationReleased", "stock.Deallocated", "stock.Shipped", "stock.Allocated",
-		"taken by force", "healed",
+		"taken by force", "healed", "order.ParcelBack", "order.ParcelResent", "kept", "stock.CameBack",
 	} {
 		if count[rare] < *simulations/100 {
 			t.Errorf("%s happened %d times: the simulations are too quiet to prove anything", rare, count[rare])

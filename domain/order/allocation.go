@@ -18,7 +18,8 @@ const (
 	ActRelease    Action = "release"
 	ActDeallocate Action = "deallocate"
 	ActShip       Action = "ship"
-	ActExtend     Action = "extend" // the reservation's deadline
+	ActExtend     Action = "extend"    // the reservation's deadline
+	ActTakeBack   Action = "take_back" // goods of a parcel
 )
 
 // Move is one movement that a step asks of the stock of a SKU at a location.
@@ -29,6 +30,10 @@ type Move struct {
 	ReservationID unit.ReservationID `json:"reservation_id,omitempty"` // empty for a deallocation or a shipment
 	Quantity      unit.Quantity      `json:"quantity"`
 	Until         time.Time          `json:"until,omitzero"` // the new deadline of an extension
+	// Disposition is that of goods that are taken back. Keep is how many of them are allocated to
+	// the order in the same append, under ReservationID.
+	Disposition Disposition   `json:"disposition,omitempty"`
+	Keep        unit.Quantity `json:"keep,omitzero"`
 }
 
 // StepRef names a step by its kind, and by a Ref that tells steps of one kind apart. See
@@ -44,7 +49,7 @@ type StepRef struct {
 type OpenStep struct {
 	StepRef
 	// Moves of one SKU and location are made in this order, and the others in any order. No
-	// two moves have the same action, SKU and location.
+	// two moves have the same action, SKU, location and disposition.
 	Moves []Move `json:"moves"`
 	// Holds is what StepHolds asks of promotions and gift cards, in any order.
 	Holds  []HoldMove `json:"holds,omitempty"`
@@ -76,14 +81,15 @@ func (s *State) closeStep(ref StepRef) {
 // same SKU.
 func merged(moves []Move) []Move {
 	type same struct {
-		action   Action
-		sku      unit.SKU
-		location unit.LocationID
+		action      Action
+		sku         unit.SKU
+		location    unit.LocationID
+		disposition Disposition
 	}
 	at := make(map[same]int, len(moves))
 	sum := moves[:0]
 	for _, m := range moves {
-		key := same{m.Action, m.SKU, m.Location}
+		key := same{m.Action, m.SKU, m.Location, m.Disposition}
 		if i, seen := at[key]; seen {
 			sum[i].Quantity += m.Quantity
 			continue

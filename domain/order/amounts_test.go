@@ -22,14 +22,28 @@ func euro(amount string) unit.Money {
 // pricedOrder is an order of the worked example with a code on three lines, and shipping.
 func pricedOrder(t *testing.T) (Place, pricing.Quote) {
 	t.Helper()
-	rate, err := unit.ParsePercent("21")
+	place, quote, err := pricedOrderOf(1, 2, "")
 	if err != nil {
 		t.Fatal(err)
+	}
+	return place, quote
+}
+
+// pricedOrderOf is that order with other quantities of its first two lines, and a tax class of the
+// second one.
+func pricedOrderOf(first, second unit.Quantity, class string) (Place, pricing.Quote, error) {
+	rate, err := unit.ParsePercent("21")
+	if err != nil {
+		return Place{}, pricing.Quote{}, err
+	}
+	low, err := unit.ParsePercent("9")
+	if err != nil {
+		return Place{}, pricing.Quote{}, err
 	}
 	rules := pricing.Compile(pricing.Book{
 		Entities: []pricing.LegalEntity{{
 			ID: "shop", Mode: pricing.Inclusive, DefaultClass: "standard", Home: pricing.Zone{Country: "NL"},
-			Rows: []pricing.TaxRow{{Class: "standard", Component: "NL VAT", Rate: rate}},
+			Rows: []pricing.TaxRow{{Class: "standard", Component: "NL VAT", Rate: rate}, {Class: "low", Component: "NL VAT", Rate: low}},
 		}},
 		Promotions: []pricing.Promotion{{
 			ID: "ten", Kind: pricing.Automatic, Class: pricing.OrderClass, Active: true,
@@ -45,18 +59,16 @@ func pricedOrder(t *testing.T) (Place, pricing.Quote) {
 		sku      unit.SKU
 		quantity unit.Quantity
 		price    string
-	}{{"A", 1, "19.99"}, {"B", 2, "5"}, {"C", 1, "33.33"}} {
+	}{{"A", first, "19.99"}, {"B", second, "5"}, {"C", 1, "33.33"}} {
 		price := euro(of.price)
 		like.Lines = append(like.Lines, pricing.Item{Number: i + 1, SKU: of.sku, Quantity: of.quantity, Kind: unit.Stocked, Catalogue: &price})
 		place.Lines = append(place.Lines, cart.Line{Number: i + 1, SKU: of.sku, Kind: unit.Stocked, Quantity: of.quantity, Price: price})
 		place.Reservations = append(place.Reservations, cart.Reservation{ReservationID: unit.ReservationID("r-" + of.sku), SKU: of.sku, Location: "main", Quantity: of.quantity})
 	}
+	like.Lines[1].TaxClass = class
 	quote, err := rules.Price(like, place.ConfirmBy.Add(-time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
 	place.Quote = &quote
-	return place, quote
+	return place, quote, err
 }
 
 // do decides commands one after the other.

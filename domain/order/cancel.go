@@ -44,6 +44,16 @@ func (s State) units() (shipped, open unit.Quantity) {
 	return shipped, open
 }
 
+// openGoods counts the open units of goods.
+func (s State) openGoods() (open unit.Quantity) {
+	for _, l := range s.Lines {
+		if l.Kind == unit.Stocked {
+			open += l.Open()
+		}
+	}
+	return open
+}
+
 func cancelLines(cmd CancelLines, s State) ([]Event, error) {
 	if no := s.ended(); no != nil {
 		return nil, no
@@ -72,8 +82,8 @@ func cancel(cmd Cancel, s State) ([]Event, error) {
 	if no := s.ended(); no != nil {
 		return nil, no
 	}
-	if _, open := s.units(); open == 0 {
-		return nil, ErrShipped
+	if shipped, open := s.units(); open == 0 || shipped > 0 && s.openGoods() == 0 {
+		return nil, ErrShipped // services that are still open went with the first parcel
 	}
 	return s.refundOfEnd(RefundOfCanceled, "", append([]Event{Canceled{Reason: cmd.Reason}}, s.cardsOff(s.openLines())...)...), nil
 }

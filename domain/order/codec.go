@@ -22,6 +22,9 @@ const (
 	typeTransactionSettled    = "order.transaction_settled.v1"
 	typeShipped               = "order.shipped.v1"
 	typeDelivered             = "order.delivered.v1"
+	typeParcelReported        = "order.parcel_reported.v1"
+	typeParcelBack            = "order.parcel_back.v1"
+	typeParcelResent          = "order.parcel_resent.v1"
 	typeCompleted             = "order.completed.v1"
 	typeStockSettled          = "order.stock_settled.v1"
 	typeAllocationFailed      = "order.allocation_failed.v1"
@@ -60,6 +63,9 @@ var decoders = wire.Decoders[Event]{
 	typeTransactionSettled:    read[TransactionSettled],
 	typeShipped:               read[Shipped],
 	typeDelivered:             read[Delivered],
+	typeParcelReported:        read[ParcelReported],
+	typeParcelBack:            read[ParcelBack],
+	typeParcelResent:          read[ParcelResent],
 	typeCompleted:             read[Completed],
 	typeStockSettled:          read[StockSettled],
 	typeAllocationFailed:      read[AllocationFailed],
@@ -142,6 +148,12 @@ func typeOf(e Event) string {
 		return typeShipped
 	case Delivered:
 		return typeDelivered
+	case ParcelReported:
+		return typeParcelReported
+	case ParcelBack:
+		return typeParcelBack
+	case ParcelResent:
+		return typeParcelResent
 	case Completed:
 		return typeCompleted
 	case StockSettled:

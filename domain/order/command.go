@@ -67,7 +67,7 @@ type CancelLines struct {
 	Reason string
 }
 
-// Cancel ends the order. It is refused once everything has shipped (order-shipped).
+// Cancel ends the order. It is refused once all goods have shipped (order-shipped).
 type Cancel struct {
 	Reason string
 }
@@ -221,6 +221,49 @@ type Deliver struct {
 	ShipmentID unit.ShipmentID
 }
 
+// ReportParcel records where a parcel is that did not arrive: undeliverable, returning or lost. The
+// state shipped means that a lost parcel was found. A parcel that is there already changes nothing.
+type ReportParcel struct {
+	ShipmentID unit.ShipmentID
+	State      ParcelState
+	Reason     string
+	Claim      string
+}
+
+// TakeParcelBack records that a parcel came back, with all of its goods.
+type TakeParcelBack struct {
+	ShipmentID unit.ShipmentID
+	Location   unit.LocationID
+	Lines      []BackUnits
+	Reason     string
+	// Resend sends all of it again (ResendParcel). Goods that are for sale and came back to where
+	// they left are allocated to the order before anybody else can have them.
+	Resend bool
+}
+
+// BackUnits is some units of a line, as they came back.
+type BackUnits struct {
+	Line        int
+	Quantity    unit.Quantity
+	Disposition Disposition
+}
+
+// ResendParcel sends units of a parcel again that is lost or came back. Stock is asked for other
+// goods, at the location from which the parcel left.
+type ResendParcel struct {
+	ShipmentID unit.ShipmentID
+	Lines      []LineQuantity // empty: all that is left
+	Reason     string
+}
+
+// CreditParcel lowers what the order owes by units of a parcel that is lost or came back. What was
+// paid for them is given back.
+type CreditParcel struct {
+	ShipmentID unit.ShipmentID
+	Lines      []LineQuantity // empty: all that is left
+	Reason     string
+}
+
 // Complete ends the order. It is refused while something is open (order-not-finished).
 type Complete struct{}
 
@@ -314,6 +357,10 @@ func (RecordTransaction) orderCommand()  {}
 func (SettleTransaction) orderCommand()  {}
 func (Ship) orderCommand()               {}
 func (Deliver) orderCommand()            {}
+func (ReportParcel) orderCommand()       {}
+func (TakeParcelBack) orderCommand()     {}
+func (ResendParcel) orderCommand()       {}
+func (CreditParcel) orderCommand()       {}
 func (Complete) orderCommand()           {}
 func (SettleStock) orderCommand()        {}
 func (FailAllocation) orderCommand()     {}

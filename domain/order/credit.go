@@ -10,13 +10,15 @@ import (
 
 // CreditState is a credit as it stands.
 type CreditState struct {
-	ID       unit.CreditID  `json:"id,omitempty"`
-	Cause    CreditCause    `json:"cause"`
-	ReturnID unit.ReturnID  `json:"return_id,omitempty"`
-	Lines    []CreditedLine `json:"lines,omitempty"`
-	Worth    unit.Money     `json:"worth"`
-	Amount   unit.Money     `json:"amount"`
-	Parts    []CreditPart   `json:"parts,omitempty"`
+	ID       unit.CreditID `json:"id,omitempty"`
+	Cause    CreditCause   `json:"cause"`
+	ReturnID unit.ReturnID `json:"return_id,omitempty"`
+	// ShipmentID is that of Credited.
+	ShipmentID unit.ShipmentID `json:"shipment_id,omitempty"`
+	Lines      []CreditedLine  `json:"lines,omitempty"`
+	Worth      unit.Money      `json:"worth"`
+	Amount     unit.Money      `json:"amount"`
+	Parts      []CreditPart    `json:"parts,omitempty"`
 	// Implied means that an older program recorded a return's refund without a credit. The refund
 	// stands for it.
 	Implied bool `json:"implied,omitzero"`
@@ -112,7 +114,8 @@ func (s State) creditFor(worth unit.Money) unit.Money {
 }
 
 func (s *State) applyCredited(e Credited) {
-	s.addCredit(CreditState{ID: e.CreditID, Cause: e.Cause, ReturnID: e.ReturnID, Lines: e.Lines, Worth: e.Worth, Amount: e.Amount, Parts: e.Parts})
+	s.creditUnits(e)
+	s.addCredit(CreditState{ID: e.CreditID, Cause: e.Cause, ReturnID: e.ReturnID, ShipmentID: e.ShipmentID, Lines: e.Lines, Worth: e.Worth, Amount: e.Amount, Parts: e.Parts})
 }
 
 func (s *State) addCredit(c CreditState) {

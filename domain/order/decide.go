@@ -48,6 +48,8 @@ func decide(cmd Command, s State) ([]Event, error) {
 		return ship(cmd, s)
 	case Deliver:
 		return deliver(cmd, s)
+	case ReportParcel, TakeParcelBack, ResendParcel, CreditParcel:
+		return decideParcel(cmd, s)
 	case Complete:
 		return complete(s)
 	case SettleStock:

@@ -195,6 +195,8 @@ const (
 	CreditForReturn    CreditCause = "return"
 	CreditForReduction CreditCause = "reduction"
 	CreditForCharge    CreditCause = "charge" // a charge, such as shipping, or a part of it
+	// CreditForParcel is for units of a parcel that did not reach the buyer.
+	CreditForParcel CreditCause = "parcel"
 )
 
 // Credited lowers what the order owes. It moves no money.
@@ -203,6 +205,8 @@ type Credited struct {
 	CreditID unit.CreditID `json:"credit_id"`
 	Cause    CreditCause   `json:"cause"`
 	ReturnID unit.ReturnID `json:"return_id,omitempty"`
+	// ShipmentID is the parcel whose units did not reach the buyer.
+	ShipmentID unit.ShipmentID `json:"shipment_id,omitempty"`
 	// Lines are what came back. They are empty if the return does not say of which lines it is.
 	Lines []CreditedLine `json:"lines,omitempty"`
 	// Worth is the exact worth of Lines. Amount is by how much the order owes less. It is less than
@@ -238,6 +242,7 @@ const (
 	RefundAsked       RefundCause = "asked"        // somebody asked for it
 	RefundOfCanceled  RefundCause = "canceled"     // the order was canceled
 	RefundOfExpired   RefundCause = "expired"      // the order expired
+	RefundOfParcel    RefundCause = "parcel"       // units of a parcel were credited
 	RefundOfLateMoney RefundCause = "late_payment" // money came for an order that had ended
 )
 
@@ -363,6 +368,76 @@ type Delivered struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 }
 
+// ParcelState is where a parcel is.
+type ParcelState string
+
+// The states. A parcel begins as shipped, and a parcel that came back stays so.
+const (
+	ParcelShipped       ParcelState = "shipped"
+	ParcelDelivered     ParcelState = "delivered"
+	ParcelUndeliverable ParcelState = "undeliverable" // the carrier has given up
+	ParcelReturning     ParcelState = "returning"     // it is on its way back
+	ParcelCameBack      ParcelState = "came_back"
+	ParcelLost          ParcelState = "lost"
+)
+
+// ParcelReported says where a parcel is that did not arrive. State is undeliverable, returning or
+// lost. It is shipped if a lost parcel was found.
+type ParcelReported struct {
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	State      ParcelState     `json:"state"`
+	Reason     string          `json:"reason,omitempty" class:"personal"`
+	// Claim notes what was claimed from the carrier.
+	Claim string `json:"claim,omitempty" class:"personal"`
+}
+
+// Disposition is what became of units that came back in a parcel. The words are those of returns.
+type Disposition string
+
+// The dispositions. Goods that came back are for sale again, unless they are damaged or
+// quarantined.
+const (
+	Restocked   Disposition = "restocked"
+	Damaged     Disposition = "damaged"
+	Quarantined Disposition = "quarantined" // somebody has to look at them first
+	Missing     Disposition = "lost"        // they were not in the parcel any more
+)
+
+// BackLine is some units of a line, as they came back.
+type BackLine struct {
+	Line        int           `json:"line"`
+	SKU         unit.SKU      `json:"sku"`
+	Quantity    unit.Quantity `json:"quantity"` // > 0
+	Disposition Disposition   `json:"disposition"`
+}
+
+// ParcelBack says that a parcel came back to a location. It has all goods of the parcel. It is no
+// return: its buyer has never had the goods.
+type ParcelBack struct {
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	Location   unit.LocationID `json:"location"`
+	Lines      []BackLine      `json:"lines"` // by line; one for each disposition
+	Reason     string          `json:"reason,omitempty" class:"personal"`
+}
+
+// ParcelResent says that units of a parcel are to be sent again. They are open from now on, as
+// before they shipped. Kept are those that stock allocates while it takes them back. All others are
+// missing until stock has allocated other goods (AllocationRetried).
+type ParcelResent struct {
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	Location   unit.LocationID `json:"location"` // from which the parcel left
+	Lines      []ResentLine    `json:"lines"`
+	Reason     string          `json:"reason,omitempty" class:"personal"`
+}
+
+// ResentLine is some units of a line that are sent again.
+type ResentLine struct {
+	Line     int           `json:"line"`
+	SKU      unit.SKU      `json:"sku"`
+	Quantity unit.Quantity `json:"quantity"` // > 0
+	Kept     unit.Quantity `json:"kept,omitzero"`
+}
+
 // Completed ends a confirmed order with nothing left to pay, ship or deliver.
 type Completed struct{}
 
@@ -374,6 +449,8 @@ const (
 	StepCancel   Step = "cancel"
 	StepExpire   Step = "expire"
 	StepShipment Step = "shipment"
+	// StepCameBack takes the goods of a parcel back.
+	StepCameBack Step = "came_back"
 	// StepExtend moves the deadlines of the reservations with the order's deadline.
 	StepExtend Step = "extend"
 	// StepHolds asks nothing of stock: it is about the holds of the order. See HoldMove.
@@ -384,7 +461,8 @@ const (
 // fulfilment process still has work to do.
 type StockSettled struct {
 	Step Step `json:"step"`
-	// Ref tells steps of one kind apart. For a shipment it is the shipment's id, and for a cancel
+	// Ref tells steps of one kind apart. For a shipment, and for one that
+	// came back, it is the shipment's id, and for a cancel
 	// its number ("1", "2", ...). For StepConfirm it is empty (the confirmation), "retry-1", ...
 	// (the reservations of a retry) or "commit-1", ... (the commit after that retry). For
 	// StepExpire it is empty. For StepExtend it is the deadline. For StepHolds it is "commit",
@@ -488,6 +566,9 @@ func (TransactionRecorded) orderEvent()   {}
 func (TransactionSettled) orderEvent()    {}
 func (Shipped) orderEvent()               {}
 func (Delivered) orderEvent()             {}
+func (ParcelReported) orderEvent()        {}
+func (ParcelBack) orderEvent()            {}
+func (ParcelResent) orderEvent()          {}
 func (Completed) orderEvent()             {}
 func (StockSettled) orderEvent()          {}
 func (AllocationFailed) orderEvent()      {}

@@ -42,7 +42,7 @@ func TestSumsHaveLimits(t *testing.T) { orders.Run(t, limiting) }
 func TestEveryCommandIsBounded(t *testing.T) {
 	decidertest.EveryCommandIsBounded(t, limiting, []*rule.Rejection{ErrAmountLimit}, map[string]string{
 		"Claim": "holds no sums", "Place": "what the cart came to; it is never refused for its sums", "Confirm": "adds nothing", "Hold": "adds nothing", "ReleaseHold": "adds nothing",
-		"CancelLines": "what is open of a line", "Cancel": "takes away", "Expire": "takes away", "Ship": "what is open of a line", "Deliver": "what was shipped",
+		"CancelLines": "what is open of a line", "Cancel": "takes away", "Expire": "takes away", "Ship": "what is open of a line", "Deliver": "what was shipped", "ReportParcel": "records", "TakeParcelBack": "what was shipped", "ResendParcel": "what was shipped", "CreditParcel": "what was shipped",
 		"Complete": "ends", "SettleStock": "records", "FailAllocation": "records", "RetryAllocation": "what is open of a line", "RecoverAllocation": "records",
 		"AdmitReturn": "what was shipped", "ReleaseReturn": "takes away", "RecordReturnRefund": "the return's own limit", "TakeOver": "adds nothing", "RefuseReturnRefund": "records",
 		"RequestRefund": "what was captured", "SubmitRefund": "records", "SettleRefund": "what was requested", "ExplainRefund": "records",

@@ -10,11 +10,15 @@ func Locations(cmd Command, s State) []unit.LocationID {
 	case Ship:
 		return []unit.LocationID{cmd.Location}
 	case Deliver:
-		for _, shipment := range s.Shipments {
-			if shipment.ID == cmd.ShipmentID {
-				return []unit.LocationID{shipment.Location}
-			}
-		}
+		return s.parcelLocation(cmd.ShipmentID)
+	case ReportParcel:
+		return s.parcelLocation(cmd.ShipmentID)
+	case ResendParcel:
+		return s.parcelLocation(cmd.ShipmentID)
+	case CreditParcel:
+		return s.parcelLocation(cmd.ShipmentID)
+	case TakeParcelBack:
+		return append(s.parcelLocation(cmd.ShipmentID), cmd.Location)
 	case Confirm, CancelLines, Cancel, Expire, Extend, FailAllocation, RetryAllocation:
 		return s.holdingLocations()
 	case ReleaseHold: // after the deadline it also confirms or ends the order
@@ -23,6 +27,14 @@ func Locations(cmd Command, s State) []unit.LocationID {
 		}
 	case Claim, Place, Hold, RecordTransaction, SettleTransaction, Complete, SettleStock, RecoverAllocation,
 		AdmitReturn, ReleaseReturn, RecordReturnRefund, RefuseReturnRefund, RequestRefund, SubmitRefund, SettleRefund, ExplainRefund, Credit, WriteOff, AddCharge, SettleGiftCard, TakeOver, Archive, Unarchive:
+	}
+	return nil
+}
+
+// parcelLocation is the location from which a parcel left.
+func (s State) parcelLocation(id unit.ShipmentID) []unit.LocationID {
+	if i := s.shipmentIndex(id); i >= 0 {
+		return []unit.LocationID{s.Shipments[i].Location}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type model struct {
 	lines    map[int]*modelLine
 	parcels  map[unit.ShipmentID]Shipped
 	arrived  map[unit.ShipmentID]bool
+	cameBack map[unit.ShipmentID]bool
 	payments map[unit.TransactionID]*TransactionRecorded
 	ended    map[unit.TransactionID]bool // has had its one end
 	claimed  map[unit.TransactionID]unit.ReturnID
@@ -176,6 +177,11 @@ func (m *machine) enter(e Event) {
 		part := lesser(given, b.owed(m.state.Total).Minus(b.gain))
 		b.writtenOff, b.lost = b.writtenOff.Plus(part), b.lost.Plus(given.Minus(part))
 	case ReturnRefundRefused, TransactionUnreadable, DeadlineExtended:
+	case ParcelReported:
+	case ParcelBack:
+		m.enterBack(e)
+	case ParcelResent:
+		m.fatalf("units of an order without amounts are sent again")
 	case Claimed, Confirmed, PutOnHold, HoldReleased, Completed, StockSettled, AllocationFailed, AllocationRetried, AllocationRecovered, Archived, Unarchived:
 	}
 }
@@ -394,9 +400,10 @@ func (m *machine) checkSteps() {
 		}
 		once := map[string]bool{}
 		for _, move := range step.Moves {
-			key := fmt.Sprint(move.Action, move.SKU, move.Location)
+			key := fmt.Sprint(move.Action, move.SKU, move.Location, move.Disposition)
 			i := m.state.holdingIndex(move.SKU, move.Location)
-			if once[key] || i < 0 || move.Quantity <= 0 || move.Quantity > m.state.Holdings[i].Quantity {
+			elsewhere := move.Action == ActTakeBack // goods may come back to any location
+			if once[key] || i < 0 && !elsewhere || move.Quantity <= 0 || !elsewhere && move.Quantity > m.state.Holdings[i].Quantity {
 				m.fatalf("move %+v of step %+v", move, step.StepRef)
 			}
 			once[key] = true
@@ -422,7 +429,7 @@ var machineReservations = []cart.Reservation{
 
 func newMachine(t interface{ Fatalf(string, ...any) }, count map[string]int, pick func(int) int) *machine {
 	m := &machine{t: t, pick: pick, now: noon, count: count, model: model{
-		lines: map[int]*modelLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{},
+		lines: map[int]*modelLine{}, parcels: map[unit.ShipmentID]Shipped{}, arrived: map[unit.ShipmentID]bool{}, cameBack: map[unit.ShipmentID]bool{},
 		payments: map[unit.TransactionID]*TransactionRecorded{}, ended: map[unit.TransactionID]bool{},
 		claimed: map[unit.TransactionID]unit.ReturnID{}, parts: map[unit.TransactionID]unit.TransactionID{}, writtenOff: unit.Zero("GBP"), lost: unit.Zero("GBP"), gain: unit.Zero("GBP"), backs: map[unit.ReturnID]*ReturnAdmitted{}, released: map[unit.ReturnID]bool{},
 	}}
@@ -493,7 +500,9 @@ func (m *machine) settleOldest() Command {
 func (m *machine) step() {
 	parcels := []unit.ShipmentID{"p1", "p2", "p3", "p4"}
 	places := []unit.LocationID{"main", "east", "west"}
-	switch m.pick(46) {
+	switch m.pick(48) {
+	case 46, 47:
+		m.ask(m.astray())
 	case 27, 28:
 		m.ask(m.refundRequest())
 	case 29, 30, 31:
@@ -564,6 +573,46 @@ func (m *machine) step() {
 			m.finish()
 		}
 	}
+}
+
+func (m *machine) enterBack(e ParcelBack) {
+	b := &m.model
+	if b.arrived[e.ShipmentID] || b.cameBack[e.ShipmentID] {
+		m.fatalf("parcel %s came back after it had arrived or come back", e.ShipmentID)
+	}
+	b.cameBack[e.ShipmentID] = true
+	left := map[int]unit.Quantity{}
+	for _, l := range b.parcels[e.ShipmentID].Lines {
+		if l.Kind == unit.Stocked {
+			left[l.Line] += l.Quantity
+		}
+	}
+	for _, l := range e.Lines {
+		left[l.Line] -= l.Quantity
+	}
+	for line, units := range left {
+		if units != 0 {
+			m.fatalf("%d units of line %d came back neither way", units, line)
+		}
+	}
+}
+
+// astray lets something happen to a parcel that does not arrive.
+func (m *machine) astray() Command {
+	id := []unit.ShipmentID{"p1", "p2", "p3", "p4"}[m.pick(4)]
+	switch m.pick(4) {
+	case 0:
+		cmd := TakeParcelBack{ShipmentID: id, Location: []unit.LocationID{"main", "west"}[m.pick(2)], Resend: m.pick(3) == 0}
+		for _, l := range m.model.parcels[id].Lines {
+			if l.Kind == unit.Stocked {
+				cmd.Lines = append(cmd.Lines, BackUnits{Line: l.Line, Quantity: l.Quantity, Disposition: []Disposition{Restocked, Damaged, Quarantined, Missing}[m.pick(4)]})
+			}
+		}
+		return cmd
+	case 1:
+		return []Command{ResendParcel{ShipmentID: id}, CreditParcel{ShipmentID: id}}[m.pick(2)]
+	}
+	return ReportParcel{ShipmentID: id, State: []ParcelState{ParcelUndeliverable, ParcelReturning, ParcelLost, ParcelShipped}[m.pick(4)]}
 }
 
 // credit asks for the credit of a return that the order has admitted.
@@ -677,6 +726,9 @@ func TestTheMachineMakesEveryEvent(t *testing.T) {
 		for range 120 {
 			m.step()
 		}
+	}
+	for seed := range uint64(20) {
+		randomParcels(t, seed, count)
 	}
 	for typ := range decoders {
 		if count[typ] == 0 {

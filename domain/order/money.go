@@ -164,6 +164,7 @@ const (
 	RefundUnplaced    Attention = "refund_unplaced"        // a part of it fits no payment
 	RefundUnexplained Attention = "refund_unexplained"     // see TransactionRecorded.Unexplained
 	DisputeOpen       Attention = "dispute_open"           // a bank waits for a reply
+	ParcelAstray      Attention = "parcel_undelivered"     // a parcel did not arrive, and nobody has said what follows
 	Unreadable        Attention = "transaction_unreadable" // see TransactionUnreadable
 )
 
@@ -175,6 +176,7 @@ func (s State) Attention() (reasons []Attention) {
 		}
 	}
 	add(s.AllocationFailed, StockLost)
+	add(s.parcelAstray(), ParcelAstray)
 	if len(s.Transactions) == 0 && len(s.Unreadable) == 0 { // nearly all orders, and the sums below take time
 		return reasons
 	}

@@ -309,5 +309,5 @@ func TestSettling(t *testing.T)  { orders.Run(t, settling) }
 func TestPaying(t *testing.T)    { orders.Run(t, paying) }
 
 func TestEveryRefusalHasARow(t *testing.T) {
-	orders.EveryRefusalHasARow(t, Rejections, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, writing, goingBack, crediting, adding)
+	orders.EveryRefusalHasARow(t, Rejections, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, writing, goingBack, crediting, adding, straying)
 }

@@ -238,7 +238,7 @@ func (s State) refundRequested(id unit.RefundID, purpose RefundPurpose, cause Re
 	e := RefundRequested{RefundID: id, Purpose: purpose, Cause: cause, Amount: unplaced, Reason: reason}
 	for _, share := range shares {
 		part := unit.TransactionID(unit.RefundPart.Of(string(s.OrderID), string(id), string(share.Payment)).ID())
-		if cause != RefundAsked {
+		if cause != RefundAsked && cause != RefundOfParcel {
 			// Older programs gave this id to the refund that follows an order's end.
 			if old := RemedyTransactionID(s.OrderID, share.Payment); s.transactionIndex(old) < 0 {
 				part = old

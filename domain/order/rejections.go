@@ -78,6 +78,10 @@ var (
 	ErrLocationQuantityExceeded = &rule.Rejection{Code: "location-quantity-exceeded", Detail: "The order has fewer units at this location than were asked for."}
 	ErrNothingToShip            = &rule.Rejection{Code: "order-nothing-to-ship", Detail: "The order has nothing left to ship from this location."}
 	ErrShipmentDiffers          = &rule.Rejection{Code: "shipment-differs", Detail: "Another parcel of the order has this id."}
+	ErrParcelState              = &rule.Rejection{Code: "parcel-state", Detail: "The parcel is not in a state in which this can happen."}
+	ErrParcelDiffers            = &rule.Rejection{Code: "parcel-differs", Detail: "It is recorded already that the parcel came back, with other goods or to another location."}
+	ErrParcelUnits              = &rule.Rejection{Code: "parcel-units-exceeded", Detail: "Fewer units of the parcel are left to send again or to credit, or the units that came back are not all of its goods."}
+	ErrParcelOld                = &rule.Rejection{Code: "parcel-without-amounts", Detail: "An older version has placed the order, and its lines have no amounts. Use a return."}
 	ErrShipmentUnknown          = &rule.Rejection{Code: "shipment-unknown", Detail: "The order has no such parcel."}
 )
 
@@ -102,7 +106,7 @@ var Rejections = []*rule.Rejection{
 	ErrNotFound, ErrExists, ErrIDTaken, ErrHasCustomer, ErrEmpty, ErrLinesDisordered, ErrCurrencyMixed, ErrQuoteInvalid, ErrNotReserved,
 	ErrNotConfirmed, ErrExpired, ErrCanceled, ErrCompleted, ErrOnHold, ErrNotFinished, ErrStockUnsettled, ErrShipped,
 	ErrLineUnknown, ErrLineQuantityInvalid, ErrLineQuantityExceeded, ErrLocationQuantityExceeded, ErrNothingToShip,
-	ErrShipmentDiffers, ErrShipmentUnknown, ErrAllocationFailed,
+	ErrShipmentDiffers, ErrShipmentUnknown, ErrParcelState, ErrParcelDiffers, ErrParcelUnits, ErrParcelOld, ErrAllocationFailed,
 	ErrTransactionUnknown, ErrTransactionDiffers, ErrTransactionSettled, ErrTransactionInvalid, ErrParentMismatch,
 	ErrAmountInvalid, ErrAmountTooFine, ErrAmountExceeded, ErrAmountLimit, ErrRefundLimit, ErrCurrencyDiffers, ErrTextInvalid,
 	ErrReturnExceeded, ErrReturnDiffers, ErrReturnReleased,

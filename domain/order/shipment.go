@@ -16,6 +16,15 @@ type Shipment struct {
 	Tracking  string          `json:"tracking,omitempty"`
 	Forced    bool            `json:"forced,omitzero"`
 	Delivered bool            `json:"delivered,omitzero"`
+	// State is what was reported last of a parcel that did not arrive. See Parcel.
+	State ParcelState `json:"state,omitempty"`
+	// Back is what came back, and BackTo the location to which it came.
+	Back   []BackLine      `json:"back,omitempty"`
+	BackTo unit.LocationID `json:"back_to,omitempty"`
+	// Resent and Credited say what followed for units that did not reach the buyer.
+	Resent   []LineQuantity `json:"resent,omitempty"`
+	Credited []LineQuantity `json:"credited,omitempty"`
+	Credits  int            `json:"credits,omitzero"`
 }
 
 func (s State) shipmentIndex(id unit.ShipmentID) int {
@@ -186,8 +195,12 @@ func deliver(cmd Deliver, s State) ([]Event, error) {
 	if i < 0 {
 		return nil, ErrShipmentUnknown
 	}
-	if s.Shipments[i].Delivered {
+	switch s.Shipments[i].Parcel() {
+	case ParcelDelivered:
 		return nil, nil
+	case ParcelCameBack:
+		return nil, parcelState(s.Shipments[i])
+	case ParcelShipped, ParcelUndeliverable, ParcelReturning, ParcelLost: // it has arrived after all
 	}
 	return []Event{Delivered{ShipmentID: cmd.ShipmentID}}, nil
 }
@@ -200,7 +213,7 @@ func (s *State) applyDelivered(id unit.ShipmentID) {
 	s.Shipments[i].Delivered = true
 	for _, l := range s.Shipments[i].Lines {
 		if at, found := s.lineIndex(l.Line); found {
-			s.Lines[at].Delivered += l.Quantity
+			s.Lines[at].Delivered += l.Quantity - s.Shipments[i].settled(l.Line)
 		}
 	}
 }
@@ -223,8 +236,8 @@ func (s State) FulfillmentState() FulfillmentState {
 	var wanted, shipped, delivered unit.Quantity
 	for _, l := range s.Lines {
 		if l.Kind == unit.Stocked {
-			wanted += l.Quantity - l.Canceled
-			shipped += l.Shipped
+			wanted += l.Quantity - l.Canceled - l.Undelivered
+			shipped += l.Shipped - l.Undelivered
 			delivered += l.Delivered
 		}
 	}

@@ -111,7 +111,9 @@ type Line struct {
 	Canceled  unit.Quantity `json:"canceled,omitzero"`
 	Shipped   unit.Quantity `json:"shipped,omitzero"`
 	Delivered unit.Quantity `json:"delivered,omitzero"` // of those shipped
-	Returning unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return is bringing them back
+	// Undelivered is how many of those shipped never reached the buyer and were credited.
+	Undelivered unit.Quantity `json:"undelivered,omitzero"`
+	Returning   unit.Quantity `json:"returning,omitzero"` // of those shipped: they came back, or a return is bringing them back
 	// Account is the line's money, if the order has accounts.
 	Account shares.Account `json:"account,omitzero"`
 }
@@ -120,7 +122,7 @@ type Line struct {
 func (l Line) Open() unit.Quantity { return l.Quantity - l.Canceled - l.Shipped }
 
 // Returnable is how many units can still be returned.
-func (l Line) Returnable() unit.Quantity { return l.Shipped - l.Returning }
+func (l Line) Returnable() unit.Quantity { return l.Shipped - l.Returning - l.Undelivered }
 
 // Holding is the stock of one SKU promised to the order at one location.
 type Holding struct {
@@ -232,6 +234,12 @@ func Evolve(s State, e Event) State {
 		s.applyShipped(e)
 	case Delivered:
 		s.applyDelivered(e.ShipmentID)
+	case ParcelReported:
+		s.applyParcelReported(e)
+	case ParcelBack:
+		s.applyParcelBack(e)
+	case ParcelResent:
+		s.applyParcelResent(e)
 	case Completed:
 		s.Status = StatusCompleted
 	case StockSettled:

@@ -44,6 +44,14 @@ func (s State) texts(cmd Command) error {
 		return note("reason", cmd.Reason)
 	case AddCharge:
 		return note("reason", cmd.Reason)
+	case ReportParcel:
+		return cmp.Or(note("reason", cmd.Reason), note("claim", cmd.Claim))
+	case TakeParcelBack:
+		return note("reason", cmd.Reason)
+	case ResendParcel:
+		return note("reason", cmd.Reason)
+	case CreditParcel:
+		return note("reason", cmd.Reason)
 	case Ship:
 		if err := line("carrier", cmd.Carrier); err != nil {
 			return err

@@ -21,11 +21,11 @@ func TestEveryTextIsChecked(t *testing.T) {
 		"Place.Reference": checkout, "Place.Country": checkout, "Place.Lines.SKUText": checkout, "Place.Lines.Title": checkout,
 		"SettleStock.Ref": passed, "FailAllocation.Ref": passed, "FailAllocation.Shortages.Reason": passed,
 		"RecordReturnRefund.Provider": "the return's", "RecordReturnRefund.Reference": "the return's",
-	}, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting, adding, undoing)
+	}, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting, adding, undoing, straying)
 }
 
 func TestComparedTextsSaySo(t *testing.T) {
-	if n := orders.ComparedTextsSaySo(t, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting, adding, undoing); n < 5 {
+	if n := orders.ComparedTextsSaySo(t, writing, placing, life, canceling, shipping, settling, paying, comingBack, takingOver, limiting, losing, goingBack, crediting, adding, undoing, straying); n < 5 {
 		t.Errorf("%d texts were changed", n)
 	}
 }

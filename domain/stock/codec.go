@@ -18,6 +18,7 @@ const (
 	typeDeallocated          = "stock.deallocated.v1"
 	typeShipped              = "stock.shipped.v1"
 	typeReturned             = "stock.returned.v1"
+	typeCameBack             = "stock.came_back.v1"
 	typeMoved                = "stock.moved.v1"
 	typeTransferredOut       = "stock.transferred_out.v1"
 	typeTransferredIn        = "stock.transferred_in.v1"
@@ -39,6 +40,7 @@ var decoders = wire.Decoders[Event]{
 	typeDeallocated:          read[Deallocated],
 	typeShipped:              read[Shipped],
 	typeReturned:             read[Returned],
+	typeCameBack:             read[CameBack],
 	typeMoved:                read[Moved],
 	typeTransferredOut:       read[TransferredOut],
 	typeTransferredIn:        read[TransferredIn],
@@ -86,6 +88,8 @@ func typeName(e Event) string {
 		return typeShipped
 	case Returned:
 		return typeReturned
+	case CameBack:
+		return typeCameBack
 	case Moved:
 		return typeMoved
 	case TransferredOut:

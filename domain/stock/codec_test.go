@@ -41,6 +41,7 @@ func TestWireForm(t *testing.T) {
 		Shipped{Key: k, Origin: forced, OrderID: "o1", ShipmentID: "s1", Quantity: 6},
 		Returned{Key: k, Origin: byHand, ReturnID: "r1", Quantity: 1, Condition: Available},
 		Shipped{Key: k, OrderID: "o1", ShipmentID: "s1", Quantity: 6, Unpromised: 2},
+		CameBack{Key: k, OrderID: "o1", ShipmentID: "s1", Quantity: 2, Condition: Damaged},
 		Moved{Key: k, From: Available, To: QualityControl, Quantity: 2, Note: "looks wet"},
 		TransferredOut{Key: k, TransferID: "t1", To: "north", Quantity: 5},
 		TransferredIn{Key: k, TransferID: "t1", From: "north", Quantity: 5},

@@ -167,6 +167,22 @@ type TakeBack struct {
 	Condition Condition
 }
 
+// TakeParcelBack adds goods of an order's parcel that came back, once per parcel and condition.
+// Only the order's process sends it.
+type TakeParcelBack struct {
+	At
+	OrderID    unit.OrderID
+	ShipmentID unit.ShipmentID
+	Quantity   unit.Quantity
+	Condition  Condition
+	// Keep is how many of the units are allocated to the order in the same append, before anybody
+	// else can have them. ReservationID tells this allocation from others. If stock has promised
+	// more than it has, older promises go first: nothing is allocated, and a retry of the order's
+	// allocation finds that the units are missing.
+	Keep          unit.Quantity
+	ReservationID unit.ReservationID
+}
+
 // Move changes the condition of goods. From available, only units that are promised to nobody
 // can be moved.
 type Move struct {
@@ -199,19 +215,20 @@ type SetPolicy struct {
 	Policy Policy
 }
 
-func (Receive) stockCommand()     {}
-func (Adjust) stockCommand()      {}
-func (Count) stockCommand()       {}
-func (Reserve) stockCommand()     {}
-func (Extend) stockCommand()      {}
-func (Release) stockCommand()     {}
-func (ExpireDue) stockCommand()   {}
-func (Commit) stockCommand()      {}
-func (Allocate) stockCommand()    {}
-func (Deallocate) stockCommand()  {}
-func (Ship) stockCommand()        {}
-func (TakeBack) stockCommand()    {}
-func (Move) stockCommand()        {}
-func (TransferOut) stockCommand() {}
-func (TransferIn) stockCommand()  {}
-func (SetPolicy) stockCommand()   {}
+func (Receive) stockCommand()        {}
+func (Adjust) stockCommand()         {}
+func (Count) stockCommand()          {}
+func (Reserve) stockCommand()        {}
+func (Extend) stockCommand()         {}
+func (Release) stockCommand()        {}
+func (ExpireDue) stockCommand()      {}
+func (Commit) stockCommand()         {}
+func (Allocate) stockCommand()       {}
+func (Deallocate) stockCommand()     {}
+func (Ship) stockCommand()           {}
+func (TakeBack) stockCommand()       {}
+func (TakeParcelBack) stockCommand() {}
+func (Move) stockCommand()           {}
+func (TransferOut) stockCommand()    {}
+func (TransferIn) stockCommand()     {}
+func (SetPolicy) stockCommand()      {}

@@ -76,6 +76,8 @@ func (d *decision) ownEvents(cmd Command) ([]Event, error) {
 		return d.ship(cmd)
 	case TakeBack:
 		return d.takeBack(cmd)
+	case TakeParcelBack:
+		return d.takeParcelBack(cmd)
 	case Move:
 		return d.move(cmd)
 	case TransferOut:
@@ -172,6 +174,8 @@ func (d *decision) change(e Event) unit.Quantity {
 	case Deallocated:
 		return e.Quantity
 	case Returned:
+		return units(e.Condition == Available, e.Quantity)
+	case CameBack:
 		return units(e.Condition == Available, e.Quantity)
 	case Moved:
 		return units(e.To == Available, e.Quantity) - units(e.From == Available, e.Quantity)

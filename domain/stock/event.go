@@ -204,6 +204,16 @@ type Returned struct {
 	Condition Condition     `json:"condition"`
 }
 
+// CameBack adds the goods of a parcel that did not reach its buyer, in the condition in which they
+// came back. If they are for the order again, Allocated follows in the same append.
+type CameBack struct {
+	Key
+	OrderID    unit.OrderID    `json:"order_id"`
+	ShipmentID unit.ShipmentID `json:"shipment_id"`
+	Quantity   unit.Quantity   `json:"quantity"` // > 0
+	Condition  Condition       `json:"condition"`
+}
+
 // Moved changes the condition of goods on hand.
 type Moved struct {
 	Key
@@ -262,6 +272,7 @@ func (Allocated) stockEvent()            {}
 func (Deallocated) stockEvent()          {}
 func (Shipped) stockEvent()              {}
 func (Returned) stockEvent()             {}
+func (CameBack) stockEvent()             {}
 func (Moved) stockEvent()                {}
 func (TransferredOut) stockEvent()       {}
 func (TransferredIn) stockEvent()        {}

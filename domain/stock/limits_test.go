@@ -26,6 +26,9 @@ func limitRows() map[string]row {
 	back := func(n unit.Quantity, c Condition) TakeBack {
 		return TakeBack{At: at, ReturnID: "r", Quantity: n, Condition: c}
 	}
+	parcel := func(n unit.Quantity) TakeParcelBack {
+		return TakeParcelBack{At: at, OrderID: "o", ShipmentID: "p", Quantity: n, Condition: Damaged}
+	}
 	in := func(n unit.Quantity) TransferIn {
 		return TransferIn{At: at, TransferID: "t", From: "north", Quantity: n}
 	}
@@ -40,6 +43,8 @@ func limitRows() map[string]row {
 		"a count cannot be below zero":                           {When: Count{At: at, Counted: -1}, Refused: ErrQuantityInvalid},
 		"returned goods can reach the limit":                     {Given: full(5), When: back(5, Damaged), Then: given(Returned{Key: lamp, ReturnID: "r", Quantity: 5, Condition: Damaged})},
 		"returned goods cannot exceed the limit":                 {Given: full(4), When: back(5, Available), Refused: limit(4, 5)},
+		"a parcel that came back can reach the limit":            {Given: full(5), When: parcel(5), Then: given(CameBack{Key: lamp, OrderID: "o", ShipmentID: "p", Quantity: 5, Condition: Damaged})},
+		"a parcel that came back cannot exceed the limit":        {Given: full(4), When: parcel(5), Refused: limit(4, 5)},
 		"a transfer can reach the limit":                         {Given: full(5), When: in(5), Then: given(TransferredIn{Key: lamp, TransferID: "t", From: "north", Quantity: 5})},
 		"a transfer cannot exceed the limit":                     {Given: full(4), When: in(5), Refused: limit(4, 5)},
 		"a count can exceed the limit of a single quantity": {

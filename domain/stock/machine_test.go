@@ -86,6 +86,9 @@ func (b *model) enter(e Event) {
 	case Returned:
 		b.onHand += e.Quantity
 		b.apart[e.Condition] += e.Quantity
+	case CameBack:
+		b.onHand += e.Quantity
+		b.apart[e.Condition] += e.Quantity
 	case Moved:
 		b.apart[e.From] -= e.Quantity
 		b.apart[e.To] += e.Quantity
@@ -147,7 +150,7 @@ func (m *machine) command() Command {
 	origin := func() Origin {
 		return []Origin{{}, {Direct: true}, {Direct: true, Override: "because"}}[m.pick("origin", 3)]
 	}
-	switch m.pick("command", 20) {
+	switch m.pick("command", 21) {
 	case 0:
 		return Receive{At: at, Quantity: quantity()}
 	case 1:
@@ -178,6 +181,11 @@ func (m *machine) command() Command {
 		return TakeBack{
 			At: at, Origin: origin(), ReturnID: unit.ReturnID(fmt.Sprintf("b%d", m.pick("return", 3))), Receipt: m.pick("receipt", 2),
 			Quantity: quantity(), Condition: condition(),
+		}
+	case 20:
+		return TakeParcelBack{
+			At: at, OrderID: order(), ShipmentID: unit.ShipmentID(fmt.Sprintf("s%d", m.pick("shipment", 4))), Quantity: quantity(), Condition: condition(),
+			Keep: unit.Quantity(m.pick("keep", 3)), ReservationID: unit.ReservationID(fmt.Sprintf("k%d", m.pick("kept", 20))),
 		}
 	case 16:
 		return Move{At: at, From: condition(), To: condition(), Quantity: quantity()}
@@ -335,7 +343,7 @@ func (m *machine) checkRetry(cmd Command) {
 		if cmd.Ref == "" {
 			return
 		}
-	case Reserve, Extend, Release, ExpireDue, Commit, Allocate, Ship, TakeBack, TransferOut, TransferIn, SetPolicy:
+	case Reserve, Extend, Release, ExpireDue, Commit, Allocate, Ship, TakeBack, TakeParcelBack, TransferOut, TransferIn, SetPolicy:
 	}
 	if again, err := m.decide(cmd); err == nil && len(again) > 0 {
 		m.fatalf("%T asked twice happens twice: %v", cmd, again)
@@ -349,7 +357,7 @@ func (m *machine) checkGuarded() {
 		switch cmd.(type) {
 		case Extend, ExpireDue:
 			continue
-		case Receive, Adjust, Count, Reserve, Release, Commit, Allocate, Deallocate, Ship, TakeBack, Move, TransferOut, TransferIn, SetPolicy:
+		case Receive, Adjust, Count, Reserve, Release, Commit, Allocate, Deallocate, Ship, TakeBack, TakeParcelBack, Move, TransferOut, TransferIn, SetPolicy:
 		}
 		if again, err := m.decide(cmd); err == nil && len(again) > 0 {
 			m.fatalf("%T asked again later happens twice: %v", cmd, again)

@@ -104,6 +104,30 @@ func (d *decision) takeBack(cmd TakeBack) ([]Event, error) {
 	}}, nil
 }
 
+func (d *decision) takeParcelBack(cmd TakeParcelBack) ([]Event, error) {
+	if !cmd.Condition.valid() {
+		return nil, conditionUnknown(cmd.Condition)
+	}
+	if done, err := d.once(parcelBack(cmd.OrderID, cmd.ShipmentID, cmd.Condition), Made{Quantity: cmd.Quantity}); done || err != nil {
+		return nil, err
+	}
+	if err := d.mayAdd(cmd.Quantity); err != nil {
+		return nil, err
+	}
+	events := []Event{CameBack{
+		Key: cmd.Key, OrderID: cmd.OrderID, ShipmentID: cmd.ShipmentID, Quantity: cmd.Quantity, Condition: cmd.Condition,
+	}}
+	if cmd.Keep <= 0 || cmd.Condition != Available {
+		return events, nil
+	}
+	if free := d.makeAvailable(cmd.Keep, d.Policy.forSale()+cmd.Quantity); free < cmd.Keep {
+		return events, nil
+	}
+	return append(events, Allocated{
+		Key: cmd.Key, OrderID: cmd.OrderID, Quantity: min(cmd.Keep, cmd.Quantity), ReservationID: cmd.ReservationID,
+	}), nil
+}
+
 func (d *decision) move(cmd Move) ([]Event, error) {
 	if err := note("note", cmd.Note); err != nil {
 		return nil, err

@@ -44,6 +44,10 @@ func onceRows() []once {
 		{nil, TakeBack{At: at, Origin: own, ReturnID: "r", Receipt: 1, OrderID: "o", Quantity: 2, Condition: Damaged}, map[string]string{
 			"ReturnID": names, "Receipt": names, "Condition": names, "Direct": names, "Override": permits,
 		}},
+		{nil, TakeParcelBack{At: at, OrderID: "o", ShipmentID: "p", Quantity: 2, Condition: Damaged, Keep: 1, ReservationID: "k"}, map[string]string{
+			"OrderID": names, "ShipmentID": names, "Condition": names,
+			"Keep": "the order fixes it together with the parcel", "ReservationID": "follows from the order and the parcel",
+		}},
 		{given(received(9)), TransferOut{At: at, TransferID: "t", To: "north", Quantity: 2}, map[string]string{"TransferID": names}},
 		{nil, TransferIn{At: at, TransferID: "t", From: "north", Quantity: 2}, map[string]string{"TransferID": names}},
 		{given(received(9), allocated("o", 5)), Ship{At: at, Origin: own, OrderID: "o", ShipmentID: "p", Quantity: 2}, map[string]string{
@@ -113,7 +117,7 @@ func withoutMemory(history []Event) State {
 // hasID tells whether a command has an id of its own.
 func hasID(command string) bool {
 	for _, cmd := range []Command{
-		Receive{}, Adjust{}, Count{}, Reserve{}, Extend{}, Release{}, ExpireDue{}, Commit{}, Allocate{}, Deallocate{}, Ship{}, TakeBack{}, Move{}, TransferOut{}, TransferIn{}, SetPolicy{},
+		Receive{}, Adjust{}, Count{}, Reserve{}, Extend{}, Release{}, ExpireDue{}, Commit{}, Allocate{}, Deallocate{}, Ship{}, TakeBack{}, TakeParcelBack{}, Move{}, TransferOut{}, TransferIn{}, SetPolicy{},
 	} {
 		typ := reflect.TypeOf(cmd)
 		if typ.Name() != command {

@@ -112,7 +112,7 @@ func endOf(e Event) (unit.ReservationID, End) {
 		if e.ReservationID != "" {
 			return e.ReservationID, EndCommitted
 		}
-	case Received, Adjusted, Counted, Reserved, ReservationExtended, Deallocated, Shipped, Returned, Moved,
+	case Received, Adjusted, Counted, Reserved, ReservationExtended, Deallocated, Shipped, Returned, CameBack, Moved,
 		TransferredOut, TransferredIn, PolicySet, ReorderPointCrossed:
 	}
 	return "", ""

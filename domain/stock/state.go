@@ -45,7 +45,7 @@ func Guarded(e Event) bool {
 		return true
 	case Allocated:
 		return e.ReservationID != ""
-	case Received, Adjusted, Counted, Deallocated, Returned, Moved, TransferredOut, TransferredIn, PolicySet:
+	case Received, Adjusted, Counted, Deallocated, Returned, CameBack, Moved, TransferredOut, TransferredIn, PolicySet:
 		// If a command for one of these came again, Decide could record it twice. Examples: a
 		// deallocation without a ref; an allocation that was taken back in the meantime.
 	}
@@ -230,6 +230,9 @@ func Evolve(s State, e Event) State {
 	case Returned:
 		s.Goods += e.Quantity
 		s.SetApart.add(e.Condition, e.Quantity)
+	case CameBack:
+		s.Goods += e.Quantity
+		s.SetApart.add(e.Condition, e.Quantity)
 	case Moved:
 		s.SetApart.add(e.From, -e.Quantity)
 		s.SetApart.add(e.To, e.Quantity)
@@ -353,6 +356,8 @@ func movement(e Event) (name string, made Made) {
 		return shipment(e.Origin, e.OrderID, e.ShipmentID), Made{Quantity: e.Quantity}
 	case Returned:
 		return arrival(e.Origin, e.ReturnID, e.Receipt, e.Condition), Made{e.Quantity, string(e.OrderID)}
+	case CameBack:
+		return parcelBack(e.OrderID, e.ShipmentID, e.Condition), Made{Quantity: e.Quantity}
 	case TransferredOut:
 		return transfer("out", e.TransferID), Made{e.Quantity, string(e.To)}
 	case TransferredIn:
@@ -373,6 +378,10 @@ func shipment(from Origin, order unit.OrderID, id unit.ShipmentID) string {
 
 func arrival(from Origin, id unit.ReturnID, receipt int, c Condition) string {
 	return from.prefix() + strings.Join([]string{"return", string(id), strconv.Itoa(receipt), string(c)}, "/")
+}
+
+func parcelBack(order unit.OrderID, id unit.ShipmentID, c Condition) string {
+	return strings.Join([]string{"parcel back", string(order), string(id), string(c)}, "/")
 }
 
 func (o Origin) prefix() string {

@@ -207,19 +207,28 @@ func movementRows() map[string]row {
 	}
 	back := TakeBack{At: at, ReturnID: "r1", Receipt: 1, OrderID: "o1", Quantity: 2, Condition: Damaged}
 	returned := Returned{Key: lamp, ReturnID: "r1", Receipt: 1, OrderID: "o1", Quantity: 2, Condition: Damaged}
+	parcel := TakeParcelBack{At: at, OrderID: "o1", ShipmentID: "p1", Quantity: 3, Condition: Available, Keep: 2, ReservationID: "k"}
+	cameBack := CameBack{Key: lamp, OrderID: "o1", ShipmentID: "p1", Quantity: 3, Condition: Available}
+	kept := Allocated{Key: lamp, OrderID: "o1", Quantity: 2, ReservationID: "k"}
 	out := TransferOut{At: at, TransferID: "t1", To: "north", Quantity: 4}
 	in := TransferIn{At: at, TransferID: "t1", From: "north", Quantity: 4}
 	long := strings.Repeat("x", 501)
 	return map[string]row{
-		"goods can be received":                                   {When: Receive{At: at, Quantity: 5, Document: "PO-7", Note: "two pallets"}, Then: given(Received{Key: lamp, Quantity: 5, Document: "PO-7", Note: "two pallets"}), Repeats: true},
-		"a receipt of zero units is refused":                      {When: Receive{At: at}, Refused: ErrQuantityInvalid},
-		"the note of a receipt has at most 500 characters":        {When: Receive{At: at, Quantity: 1, Note: long}, Refused: ErrTextTooLong.With("", facts{"field": "note", "max_characters": 500})},
-		"the document of a receipt has at most 100 characters":    {When: Receive{At: at, Quantity: 1, Document: long}, Refused: ErrTextTooLong.With("", facts{"field": "document", "max_characters": 100})},
-		"on hand can be corrected":                                {Given: given(received(5)), When: adjust(-5, ""), Then: given(Adjusted{Key: lamp, Change: -5, Reason: Shrinkage})},
-		"on hand can be corrected upwards":                        {When: Adjust{At: at, Change: 5, Reason: OtherReason, Document: "1", Note: "found"}, Then: given(Adjusted{Key: lamp, Change: 5, Reason: OtherReason, Document: "1", Note: "found"}), Repeats: true},
-		"on hand cannot be corrected below zero":                  {Given: given(received(5)), When: adjust(-6, ""), Refused: ErrBelowZero.With("", facts{"on_hand": 5, "unavailable": 0, "change": -6})},
-		"on hand cannot be corrected below the unavailable units": {Given: given(received(5), moved(Available, Damaged, 2)), When: adjust(-4, Available), Refused: ErrBelowZero.With("", facts{"on_hand": 5, "unavailable": 2, "change": -4})},
-		"promised goods can be reported missing":                  {Given: given(received(5), allocated("o1", 5)), When: adjust(-2, ""), Then: given(Adjusted{Key: lamp, Change: -2, Reason: Shrinkage}), Repeats: true},
+		"goods of a parcel come back, and its order keeps some":          {When: parcel, Then: given(cameBack, kept)},
+		"a parcel that came back is taken back once":                     {Given: given(cameBack, kept), When: parcel, Nothing: true},
+		"goods that others were promised before are not kept":            {Given: given(Allocated{Key: lamp, OrderID: "o2", Quantity: 2}), When: parcel, Then: given(cameBack)},
+		"nothing is kept of damaged goods":                               {When: TakeParcelBack{At: at, OrderID: "o1", ShipmentID: "p1", Quantity: 3, Condition: Damaged, Keep: 2, ReservationID: "k"}, Then: given(CameBack{Key: lamp, OrderID: "o1", ShipmentID: "p1", Quantity: 3, Condition: Damaged})},
+		"a parcel that came back in an unknown condition is refused":     {When: TakeParcelBack{At: at, OrderID: "o1", ShipmentID: "p1", Quantity: 3}, Refused: ErrConditionUnknown},
+		"a parcel that came back again with another quantity is refused": {Given: given(cameBack, kept), When: TakeParcelBack{At: at, OrderID: "o1", ShipmentID: "p1", Quantity: 4, Condition: Available}, Refused: ErrMovementDiffers},
+		"goods can be received":                                          {When: Receive{At: at, Quantity: 5, Document: "PO-7", Note: "two pallets"}, Then: given(Received{Key: lamp, Quantity: 5, Document: "PO-7", Note: "two pallets"}), Repeats: true},
+		"a receipt of zero units is refused":                             {When: Receive{At: at}, Refused: ErrQuantityInvalid},
+		"the note of a receipt has at most 500 characters":               {When: Receive{At: at, Quantity: 1, Note: long}, Refused: ErrTextTooLong.With("", facts{"field": "note", "max_characters": 500})},
+		"the document of a receipt has at most 100 characters":           {When: Receive{At: at, Quantity: 1, Document: long}, Refused: ErrTextTooLong.With("", facts{"field": "document", "max_characters": 100})},
+		"on hand can be corrected":                                       {Given: given(received(5)), When: adjust(-5, ""), Then: given(Adjusted{Key: lamp, Change: -5, Reason: Shrinkage})},
+		"on hand can be corrected upwards":                               {When: Adjust{At: at, Change: 5, Reason: OtherReason, Document: "1", Note: "found"}, Then: given(Adjusted{Key: lamp, Change: 5, Reason: OtherReason, Document: "1", Note: "found"}), Repeats: true},
+		"on hand cannot be corrected below zero":                         {Given: given(received(5)), When: adjust(-6, ""), Refused: ErrBelowZero.With("", facts{"on_hand": 5, "unavailable": 0, "change": -6})},
+		"on hand cannot be corrected below the unavailable units":        {Given: given(received(5), moved(Available, Damaged, 2)), When: adjust(-4, Available), Refused: ErrBelowZero.With("", facts{"on_hand": 5, "unavailable": 2, "change": -4})},
+		"promised goods can be reported missing":                         {Given: given(received(5), allocated("o1", 5)), When: adjust(-2, ""), Then: given(Adjusted{Key: lamp, Change: -2, Reason: Shrinkage}), Repeats: true},
 		"damaged goods can be adjusted away": {
 			Given: given(received(5), moved(Available, Damaged, 2)), When: adjust(-2, Damaged),
 			Then: given(Adjusted{Key: lamp, Change: -2, Reason: Shrinkage, Condition: Damaged}),

@@ -129,6 +129,14 @@ var (
 	MoveDeallocate = derivation("deallocate", "order id", "step", "SKU", "location")
 	MoveShip       = derivation("ship", "order id", "step", "SKU", "location")
 	MoveShipForced = derivation("ship by force", "order id", "step", "SKU", "location")
+	// MoveParcelBack asks stock to take goods of a parcel back. ParcelReservation is the id under
+	// which units of it are allocated to their order again.
+	MoveParcelBack    = derivation("take parcel back", "order id", "step", "SKU", "location", "disposition")
+	ParcelReservation = derivation("reservation of parcel", "order id", "parcel", "SKU", "location")
+	// ParcelCredit is the id of a credit for units of a parcel that did not reach its buyer, and
+	// ParcelRefund that of the refund that it leads to.
+	ParcelCredit = derivation("credit of parcel", "order id", "parcel", "number")
+	ParcelRefund = derivation("refund of parcel", "order id", "credit id")
 	// RemedyTransaction is the id of a void or refund.
 	RemedyTransaction = derivation("remedy", "order id", "transaction id")
 	// EndRefund is the id of the refund that an order's end, or money that comes after it, leads

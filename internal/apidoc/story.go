@@ -224,6 +224,15 @@ var story = []Step{
 	{"ship-stock", mugAtMain, `{"order_id":"phone-3","shipment_id":"parcel-2","quantity":1}`},
 	{"return-stock", mugAtMain, `{"return_id":"back-4","order_id":"phone-3","quantity":1,"condition":"available"}`},
 
+	// Dee's parcel is lost, and the mug is sent again. The second parcel comes back, because nobody
+	// is at home. Dee does not want a third one.
+	{"ship-order", deesOrder, `{"shipment_id":"parcel-3","carrier":"Royal Mail"}`},
+	{"report-shipment", map[string]string{"order_id": "order-dee", "shipment_id": "parcel-3"}, `{"state":"lost","reason":"the carrier cannot find it","claim":"claimed 7.50 from Royal Mail"}`},
+	{"resend-shipment", map[string]string{"order_id": "order-dee", "shipment_id": "parcel-3"}, `{"lines":[{"line":1,"quantity":1}],"reason":"still wants it"}`},
+	{"ship-order", deesOrder, `{"shipment_id":"parcel-4","carrier":"Royal Mail"}`},
+	{"take-shipment-back", map[string]string{"order_id": "order-dee", "shipment_id": "parcel-4"}, `{"location":"main","lines":[{"line":1,"quantity":1,"disposition":"restocked"}],"reason":"nobody at home"}`},
+	{"credit-shipment", map[string]string{"order_id": "order-dee", "shipment_id": "parcel-4"}, `{"lines":[{"line":1,"quantity":1}],"reason":"does not want it any more"}`},
+
 	// The shop gets a packing table, with a role and an API key of its own.
 	{"define-role", aRole, `{"grants":[{"permission":"api.look","reach":"all"},{"permission":"orders.read","reach":"all"},{"permission":"orders.ship","reach":"all"}]}`},
 	{"create-key", nil, `{"name":"packing table","role":"operator"}`},

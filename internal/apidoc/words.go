@@ -77,7 +77,7 @@ var (
 	dispositions   = []any{"restocked", "damaged", "lost", "wrong_item", "written_off"}
 	remedies       = []any{"void_or_refund", "backorder"}
 	adjustReasons  = []any{"correction", "cycle_count", "received", "restock", "damaged", "shrinkage", "promotion", "other"}
-	orderSteps     = []any{"confirm", "cancel", "expire", "shipment", "extend", "holds"}
+	orderSteps     = []any{"confirm", "cancel", "expire", "shipment", "came_back", "extend", "holds"}
 	returnSteps    = []any{"release", "credit", "refund"}
 	shortPolicies  = []any{"all-or-nothing", "line-by-line"}
 	orderIDSources = []any{"caller", "server"}
@@ -553,6 +553,7 @@ var words = map[string]word{
 	"listed_at":                moment("When it was last listed in the catalogue."),
 	"shipped_at":               moment("When it left."),
 	"delivered_at":             moment("When it arrived."),
+	"reported_at":              moment("When the latest thing happened to it, if it did not arrive."),
 	"settled_at":               moment("When the transaction succeeded or failed."),
 	"at":                       moment("When it took effect."),
 	"effective_at":             moment("When it took effect."),
@@ -649,8 +650,8 @@ var words = map[string]word{
 	"OrderRefundRequested.purpose":     one("What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top.", "settlement", "compensation"),
 	"OrderRefundExplained.purpose":     one("What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top.", "settlement", "compensation"),
 	"OrderTransactionRecorded.purpose": one("What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top.", "settlement", "compensation"),
-	"OrderRefundRequested.cause":       one("What has led to the refund.", "asked", "canceled", "expired", "late_payment"),
-	"OrderCredited.cause":              one("Why the order owes less.", "return", "reduction", "charge"),
+	"OrderRefundRequested.cause":       one("What has led to the refund.", "asked", "canceled", "expired", "parcel", "late_payment"),
+	"OrderCredited.cause":              one("Why the order owes less.", "return", "reduction", "charge", "parcel"),
 	"OrderRefundSettled.state":         one("How the attempt ended.", "succeeded", "failed", "unknown"),
 	"OrderCredited.parts":              text("What each line and charge gave, if the order has accounts for them.", nil),
 	"OrderPlaced.quote":                text("How the amounts of the lines and charges came about. Left out if each line costs its price times its units.", nil),
@@ -708,6 +709,15 @@ var words = map[string]word{
 	"overridden":                       text("The price was given by a trusted caller, and is not the catalogue's.", false),
 	"direct":                           text("A caller asked for the change directly. It is not a step of an order's process.", true),
 	"split":                            text("Whether one SKU may come from several locations.", false),
+	"OrderParcelReported.state":        one("Where the parcel is. shipped: a lost parcel was found.", "undeliverable", "returning", "lost", "shipped"),
+	"ParcelStateProblem.state":         one("Where the parcel is.", "shipped", "delivered", "undeliverable", "returning", "came_back", "lost"),
+	"EventBackLine.disposition":        one("What became of the units.", "restocked", "damaged", "quarantined", "lost"),
+	"EventResentLine.kept":             text("How many of the units stock allocates to the order while it takes them back.", 1),
+	"ParcelUnitsExceededProblem.left":  text("How many units are left to send again or to credit.", 1),
+	"OrderLine.undelivered":            text("Of those shipped: they never arrived, and the order does not owe them any more.", 0),
+	"Shipment.back_to":                 id("The location to which it came back.", "main"),
+	"resend":                           text("Send all of it again.", true),
+	"claim":                            text("What was claimed from the carrier, in words.", "claimed 7.50 from Royal Mail"),
 	"Shipment.delivered":               text("It has arrived.", false),
 	"order_id_taken":                   text("The order's id belongs to another cart.", false),
 
@@ -727,11 +737,11 @@ var words = map[string]word{
 	"ReturnAdmissionRefused.code":        one("The code of the order's refusal.", codesOfRules(order.Rejections)...),
 	"ReturnRefundWithdrawn.code":         one("The code of the order's refusal.", codesOfRules(order.Rejections)...),
 	"CartCheckoutDecidedProblem.outcome": one("How the checkout ended.", cart.OutcomeRefused, cart.OutcomeCompleted),
-	"OrderMoneyEntry.state":              one("The state of the payment transaction, or how an attempt of a refund ended.", "pending", "succeeded", "failed", "unknown"),
+	"OrderMoneyEntry.state":              one("The state of the payment transaction, or how an attempt of a refund ended; or where a parcel is.", "pending", "succeeded", "failed", "unknown", "undeliverable", "returning", "lost", "shipped"),
 	"OrderMoneyEntry.transaction_type":   one("What the payment transaction does.", transactions...),
 	"OrderMoneyEntry.step":               one("The step that asked stock or orders for something.", append(slices.Clone(orderSteps), returnSteps...)...),
 	"OrderMoneyEntry.type":               one("The event's wire name, with its version.", eventsOf("order")...),
-	"TimelineEntry.state":                one("The state of the payment transaction, or how an attempt of a refund ended.", "pending", "succeeded", "failed", "unknown"),
+	"TimelineEntry.state":                one("The state of the payment transaction, or how an attempt of a refund ended; or where a parcel is.", "pending", "succeeded", "failed", "unknown", "undeliverable", "returning", "lost", "shipped"),
 	"TimelineEntry.transaction_type":     one("What the payment transaction does.", transactions...),
 	"TimelineEntry.step":                 one("The step that asked stock or orders for something.", append(slices.Clone(orderSteps), returnSteps...)...),
 	"TimelineEntry.type":                 one("The event's wire name, with its version.", eventsOf("order", "return")...),

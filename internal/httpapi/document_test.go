@@ -440,7 +440,7 @@ func TestAnswersMayGainMembersAndRequestsMayNot(t *testing.T) {
 // freeTexts are the members of responses whose values no list can name: what people and other
 // programs write, names, and sentences.
 var freeTexts = []string{
-	"actingfor", "actor", "carrier", "causationid", "channel", "correlationid", "country", "detail", "dismissed_by", "dismissed_reason", "document", "entry",
+	"actingfor", "actor", "carrier", "causationid", "channel", "claim", "correlationid", "country", "detail", "dismissed_by", "dismissed_reason", "document", "entry",
 	"error", "expected", "found", "hold_reason", "keeper", "name", "next", "note", "onbehalfof", "override", "owner", "parameter", "pointer", "provider",
 	"reason", "recorded_with", "ref", "reference", "request_id", "requested_with", "sku_text", "source", "stream", "subject", "title",
 	"traceparent", "tracking", "wanted",

@@ -63,6 +63,8 @@ var ofTypes = map[reflect.Type]string{
 	reflect.TypeFor[order.RefundCause]():      "open",
 	reflect.TypeFor[order.RefundState]():      "open",
 	reflect.TypeFor[order.CreditCause]():      "open",
+	reflect.TypeFor[order.ParcelState]():      "open",
+	reflect.TypeFor[order.Disposition]():      "open",
 	reflect.TypeFor[order.Tender]():           "open",
 	reflect.TypeFor[order.Remedy]():           "open",
 	reflect.TypeFor[returns.Disposition]():    "open",

@@ -143,7 +143,7 @@ var facts = rows(
 	nothing(order.ErrStockUnsettled, order.ErrAllocationFailed, order.ErrNotFound, order.ErrExists, order.ErrIDTaken, order.ErrEmpty,
 		order.ErrLinesDisordered, order.ErrCurrencyMixed, order.ErrQuoteInvalid, order.ErrNotReserved, order.ErrNotConfirmed, order.ErrExpired, order.ErrCanceled,
 		order.ErrCompleted, order.ErrOnHold, order.ErrHasCustomer, order.ErrShipped, order.ErrReturnDiffers, order.ErrReturnReleased, order.ErrNothingToShip,
-		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
+		order.ErrShipmentDiffers, order.ErrShipmentUnknown, order.ErrParcelDiffers, order.ErrParcelOld, order.ErrTransactionUnknown, order.ErrTransactionDiffers,
 		order.ErrTransactionSettled, order.ErrTransactionInvalid, order.ErrParentMismatch, order.ErrAmountInvalid, order.ErrAmountTooFine, order.ErrCurrencyDiffers,
 		order.ErrRefundUnknown, order.ErrRefundDiffers, order.ErrRefundParts, order.ErrRefundUnplaced, order.ErrNothingToExplain, order.ErrCreditDiffers,
 		order.ErrPaymentDue, order.ErrNothingPaid, order.ErrConfirmed, order.ErrChargeDiffers,
@@ -157,6 +157,8 @@ var facts = rows(
 	facing[orderTextFacts](order.ErrTextInvalid),
 	facing[unfinishedFacts](order.ErrNotFinished),
 	facing[returnExceededFacts](order.ErrReturnExceeded),
+	facing[parcelStateFacts](order.ErrParcelState),
+	facing[parcelUnitsFacts](order.ErrParcelUnits),
 	facing[locationFacts](order.ErrLocationQuantityExceeded),
 	facing[orderLineFacts](order.ErrLineUnknown, order.ErrLineQuantityInvalid),
 	facing[openFacts](order.ErrLineQuantityExceeded),
@@ -332,7 +334,7 @@ type (
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	orderTextFacts struct {
-		Field string `json:"field" enum:"carrier,code,payment,provider,reason,reference,tracking" doc:"Which text it is."`
+		Field string `json:"field" enum:"carrier,claim,code,payment,provider,reason,reference,tracking" doc:"Which text it is."`
 		Max   int    `json:"max_characters" example:"100" doc:"How many characters it may have."`
 	}
 	returnTextFacts struct {
@@ -521,6 +523,15 @@ type (
 	unfinishedFacts struct {
 		Payment     order.PaymentState     `json:"payment_state,omitempty"`
 		Fulfillment order.FulfillmentState `json:"fulfillment_state,omitempty"`
+	}
+	parcelStateFacts struct {
+		ShipmentID unit.ShipmentID   `json:"shipment_id,omitempty"`
+		State      order.ParcelState `json:"state,omitempty"`
+	}
+	parcelUnitsFacts struct {
+		Line      int           `json:"line,omitzero"`
+		Left      unit.Quantity `json:"left,omitempty"`
+		Requested unit.Quantity `json:"requested,omitzero"`
 	}
 	returnExceededFacts struct {
 		Line       int           `json:"line,omitzero"`

@@ -21,7 +21,7 @@ type OrderCommon struct {
 	OnHold           bool     `json:"on_hold"`
 	Archived         bool     `json:"archived"`
 	NeedsAttention   bool     `json:"needs_attention"`
-	Attention        []string `json:"attention,omitempty" enum:"stock_lost,to_return,due,refund_failed,refund_unknown,refund_unplaced,refund_unexplained,dispute_open,transaction_unreadable" doc:"Why somebody has to look at the order."`
+	Attention        []string `json:"attention,omitempty" enum:"stock_lost,to_return,due,refund_failed,refund_unknown,refund_unplaced,refund_unexplained,dispute_open,parcel_undelivered,transaction_unreadable" doc:"Why somebody has to look at the order."`
 	PlacedTotal      Money    `json:"placed_total"`
 	Total            Money    `json:"total" doc:"The exact sum of what was not taken off; it is not rounded."`
 	Owed             Money    `json:"owed"`
@@ -71,20 +71,21 @@ type Order struct {
 
 // OrderLine is a line as placed, and what became of it.
 type OrderLine struct {
-	Line       int    `json:"line"`
-	SKU        string `json:"sku"`
-	Kind       string `json:"kind" enum:"stocked,service"`
-	Quantity   int64  `json:"quantity" doc:"As placed."`
-	Price      Money  `json:"price" doc:"The price of one unit."`
-	Total      Money  `json:"total" doc:"Quantity times price, as placed; it is not rounded."`
-	Canceled   int64  `json:"canceled"`
-	Shipped    int64  `json:"shipped"`
-	Delivered  int64  `json:"delivered"`
-	Open       int64  `json:"open"`
-	Returning  int64  `json:"returning"`
-	Returnable int64  `json:"returnable"`
-	Amount     Money  `json:"amount" doc:"What the line cost when it was placed: with tax, after discounts. It is rounded, but not in orders of older versions and of imports."`
-	Left       *Money `json:"left,omitempty" doc:"What is left of amount after cancellations and credits. Orders of older versions and of imports do not have it."`
+	Line        int    `json:"line"`
+	SKU         string `json:"sku"`
+	Kind        string `json:"kind" enum:"stocked,service"`
+	Quantity    int64  `json:"quantity" doc:"As placed."`
+	Price       Money  `json:"price" doc:"The price of one unit."`
+	Total       Money  `json:"total" doc:"Quantity times price, as placed; it is not rounded."`
+	Canceled    int64  `json:"canceled"`
+	Shipped     int64  `json:"shipped"`
+	Delivered   int64  `json:"delivered"`
+	Open        int64  `json:"open"`
+	Undelivered int64  `json:"undelivered"`
+	Returning   int64  `json:"returning"`
+	Returnable  int64  `json:"returnable"`
+	Amount      Money  `json:"amount" doc:"What the line cost when it was placed: with tax, after discounts. It is rounded, but not in orders of older versions and of imports."`
+	Left        *Money `json:"left,omitempty" doc:"What is left of amount after cancellations and credits. Orders of older versions and of imports do not have it."`
 
 	SKUText    string `json:"sku_text,omitempty" reads:"only"`
 	Title      string `json:"title,omitempty" reads:"only"`
@@ -146,9 +147,23 @@ type Shipment struct {
 	Tracking   string         `json:"tracking,omitempty" class:"personal"`
 	Forced     bool           `json:"forced"`
 	Delivered  bool           `json:"delivered" doc:"It has arrived." example:"true"`
+	State      string         `json:"state" enum:"shipped,delivered,undeliverable,returning,came_back,lost" doc:"Where it is. undeliverable: the carrier has given up. returning: it is on its way back."`
+	Back       []BackLine     `json:"back,omitempty" doc:"What came back of it."`
+	BackTo     string         `json:"back_to,omitempty"`
+	Resent     []LineQuantity `json:"resent,omitempty" doc:"Units that are sent again. They are open again in the order."`
+	Credited   []LineQuantity `json:"credited,omitempty" doc:"Units that did not arrive and that the order does not owe any more."`
 
 	ShippedAt   time.Time `json:"shipped_at,omitzero" reads:"only"`
 	DeliveredAt time.Time `json:"delivered_at,omitzero" reads:"only"`
+	ReportedAt  time.Time `json:"reported_at,omitzero" reads:"only"`
+}
+
+// BackLine is some units of a line that came back in a parcel.
+type BackLine struct {
+	Line        int    `json:"line"`
+	SKU         string `json:"sku"`
+	Quantity    int64  `json:"quantity"`
+	Disposition string `json:"disposition" enum:"restocked,damaged,quarantined,lost"`
 }
 
 // LineQuantity is some units of one line.
@@ -247,7 +262,7 @@ func orderLine(l order.Line) OrderLine {
 		Line: l.Number, SKU: string(l.SKU), Kind: string(l.Kind), Quantity: int64(l.Quantity),
 		Price: MoneyOf(l.Price), Total: MoneyOf(l.Price.Times(l.Quantity)),
 		Canceled: int64(l.Canceled), Shipped: int64(l.Shipped), Delivered: int64(l.Delivered), Open: int64(l.Open()),
-		Returning: int64(l.Returning), Returnable: int64(l.Returnable()),
+		Undelivered: int64(l.Undelivered), Returning: int64(l.Returning), Returnable: int64(l.Returnable()),
 	}
 }
 
@@ -274,7 +289,13 @@ func shipment(s order.Shipment) Shipment {
 	return Shipment{
 		ShipmentID: string(s.ID), Location: string(s.Location), Lines: listed(s.Lines, lineQuantity),
 		Carrier: s.Carrier, Tracking: s.Tracking, Forced: s.Forced, Delivered: s.Delivered,
+		State: string(s.Parcel()), Back: each(s.Back, backLine), BackTo: string(s.BackTo),
+		Resent: each(s.Resent, lineQuantity), Credited: each(s.Credited, lineQuantity),
 	}
+}
+
+func backLine(l order.BackLine) BackLine {
+	return BackLine{Line: l.Line, SKU: string(l.SKU), Quantity: int64(l.Quantity), Disposition: string(l.Disposition)}
 }
 
 func lineQuantity(l order.LineQuantity) LineQuantity {

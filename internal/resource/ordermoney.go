@@ -9,7 +9,7 @@ import (
 type OrderRefund struct {
 	RefundID string            `json:"refund_id"`
 	Purpose  string            `json:"purpose" enum:"settlement,compensation" doc:"What the refund is for: settlement gives back what the order does not owe, and compensation gives money on top."`
-	Cause    string            `json:"cause" enum:"asked,canceled,expired,late_payment" doc:"What has led to the refund."`
+	Cause    string            `json:"cause" enum:"asked,canceled,expired,parcel,late_payment" doc:"What has led to the refund."`
 	Amount   Money             `json:"amount"`
 	Unplaced *Money            `json:"unplaced,omitempty" doc:"What fits no payment, and has to be paid out in another way."`
 	Parts    []OrderRefundPart `json:"parts" doc:"To which payments it goes."`
@@ -28,10 +28,11 @@ type OrderRefundPart struct {
 
 // OrderCredit is something by which an order owes less.
 type OrderCredit struct {
-	CreditID string `json:"credit_id"`
-	Cause    string `json:"cause" enum:"return,reduction,charge" doc:"Why the order owes less."`
-	ReturnID string `json:"return_id,omitempty"`
-	Amount   Money  `json:"amount" doc:"By how much the order owes less."`
+	CreditID   string `json:"credit_id"`
+	Cause      string `json:"cause" enum:"return,reduction,charge,parcel" doc:"Why the order owes less. parcel: units of a parcel did not arrive."`
+	ReturnID   string `json:"return_id,omitempty"`
+	ShipmentID string `json:"shipment_id,omitempty"`
+	Amount     Money  `json:"amount" doc:"By how much the order owes less."`
 }
 
 func orderRefund(r order.RefundPlan) OrderRefund {
@@ -55,7 +56,7 @@ func orderRefund(r order.RefundPlan) OrderRefund {
 func orderCredits(s order.State) (credits []OrderCredit) {
 	for _, c := range s.Credits {
 		if !c.Implied {
-			credits = append(credits, OrderCredit{CreditID: string(c.ID), Cause: string(c.Cause), ReturnID: string(c.ReturnID), Amount: MoneyOf(c.Amount)})
+			credits = append(credits, OrderCredit{CreditID: string(c.ID), Cause: string(c.Cause), ReturnID: string(c.ReturnID), ShipmentID: string(c.ShipmentID), Amount: MoneyOf(c.Amount)})
 		}
 	}
 	return credits

@@ -56,6 +56,7 @@ type Book struct {
 	grace     time.Duration
 	checkouts map[unit.OrderID][]*checkoutAttempt // by order id; two carts may have been checked out under one
 	claimed   map[unit.OrderID]unit.CartID        // the cart that got the order id
+	cameBack  map[parcelAtStock]unit.Quantity     // what stock took back of a parcel
 	restocked map[returnAtStock]unit.Quantity     // what stock took back for a return
 	merges    map[merge]*merging
 
@@ -125,6 +126,7 @@ type Order struct {
 	last         lastEvent
 	pot          *pot
 	moneyDiffers bool // a difference of its money was reported
+	parcels      parcels
 }
 
 // Return is a return or a credit note, with what the view shows and the domain's fold does not
@@ -160,6 +162,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 		checkouts:   map[unit.OrderID][]*checkoutAttempt{},
 		claimed:     map[unit.OrderID]unit.CartID{},
 		restocked:   map[returnAtStock]unit.Quantity{},
+		cameBack:    map[parcelAtStock]unit.Quantity{},
 		merges:      map[merge]*merging{},
 
 		accountMerges: map[accountMerge]*accountMerging{},
@@ -183,7 +186,7 @@ func newBook(now time.Time, grace time.Duration, shop Shop) *Book {
 // checks makes all checks that need only the log.
 func (b *Book) checks() []*Check {
 	checks := b.eventChecks()
-	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkMoney, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns} {
+	for _, check := range []func() *Check{b.checkStock, b.checkOrders, b.checkMoney, b.checkStockOfOrders, b.checkCarts, b.checkMerges, b.checkReturns, b.checkOrdersAndReturns, b.checkParcels} {
 		checks = append(checks, b.safely(check))
 	}
 	for _, of := range []func() *Check{b.checkKept, b.checkAccountMerges, b.checkWishLists} {
@@ -424,6 +427,9 @@ func (b *Book) foldStock(e *event, value stock.Event) {
 	}
 	if back, ok := value.(stock.Returned); ok && !back.Direct {
 		b.restocked[returnAtStock{back.ReturnID, key}] += back.Quantity
+	}
+	if back, ok := value.(stock.CameBack); ok {
+		b.cameBack[parcelAtStock{back.OrderID, back.ShipmentID, key, back.Condition}] += back.Quantity
 	}
 	level.State, level.last = stock.Evolve(level.State, value), e.lastEvent()
 	level.imported += b.importedChange(e, value)

@@ -95,7 +95,8 @@ func (b *Book) checkReturnsOfOrder(check *Check, id unit.OrderID, o *Order) {
 	}
 }
 
-// shipped is how many units of a line are in shipments.
+// shipped is how many units of a line are in shipments, without those that never arrived and are
+// sent again or credited.
 func (o *Order) shipped(line int) (units unit.Quantity) {
 	for _, parcel := range o.Shipments {
 		for _, l := range parcel.Lines {
@@ -104,7 +105,7 @@ func (o *Order) shipped(line int) (units unit.Quantity) {
 			}
 		}
 	}
-	return units
+	return units - o.parcels.settled(line)
 }
 
 // checkAdmission checks the orders that a return asked. Each must have admitted the units that the

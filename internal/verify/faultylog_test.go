@@ -44,6 +44,7 @@ const (
 	mergesAgree  = "carts: the lines of a merged cart came into one other cart, once"
 	cartsAgree   = "carts and orders: each checkout that succeeded has its order"
 	returnsAgree = "returns: received, refunded and taken back agree"
+	parcelsAgree = "parcels: each unit arrived, came back, is sent again or was credited once"
 	ordersAgree  = "orders and returns: no unit comes back twice, refunds are on both"
 )
 
@@ -156,6 +157,28 @@ func received(units unit.Quantity) returns.Received {
 	return returns.Received{Receipt: 1, Lines: []returns.ReceivedLine{{
 		Line: 1, Quantity: units, Disposition: returns.Restocked, Location: mugs.Location,
 	}}}
+}
+
+// shippedMugs records order o1 with this many mugs, all of them in parcel p.
+func (f faultyLog) shippedMugs(units unit.Quantity) {
+	f.t.Helper()
+	f.receive(5)
+	f.reserve(units)
+	f.order(placed(units), order.Confirmed{})
+	f.commit(units)
+	f.order(settled, order.Shipped{ShipmentID: "p", Location: mugs.Location, Lines: []order.ShippedLine{{Line: 1, SKU: mugs.SKU, Kind: unit.Stocked, Quantity: units}}})
+	f.stock(stock.Shipped{Key: mugs, OrderID: "o1", ShipmentID: "p", Quantity: units})
+	f.order(order.StockSettled{Step: order.StepShipment, Ref: "p"})
+}
+
+var settledBack = order.StockSettled{Step: order.StepCameBack, Ref: "p"}
+
+func parcelBack(units unit.Quantity) order.ParcelBack {
+	return order.ParcelBack{ShipmentID: "p", Location: mugs.Location, Lines: []order.BackLine{{Line: 1, SKU: mugs.SKU, Quantity: units, Disposition: order.Restocked}}}
+}
+
+func mugsBack(units unit.Quantity) stock.CameBack {
+	return stock.CameBack{Key: mugs, OrderID: "o1", ShipmentID: "p", Quantity: units, Condition: stock.Available}
 }
 
 // shippedServices records order o1 with this many services at 2.50, all of them shipped. Services
@@ -294,6 +317,32 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 			f.order(placed(2), order.Confirmed{})
 			f.commit(2)
 			f.order(settled, order.Shipped{ShipmentID: "p", Location: mugs.Location, Lines: []order.ShippedLine{{Line: 1, SKU: mugs.SKU, Kind: unit.Service, Quantity: 3}}})
+		}},
+		"a parcel that came back twice": {check: parcelsAgree, words: "parcel p is came_back after it was came_back", write: func(f faultyLog) {
+			f.shippedMugs(2)
+			f.order(parcelBack(2), parcelBack(2))
+			f.stock(mugsBack(4))
+			f.order(settledBack)
+		}},
+		"units of a parcel that neither came back nor were lost": {check: parcelsAgree, words: "parcel p, line 1: 1 units of it neither came back nor were lost", write: func(f faultyLog) {
+			f.shippedMugs(2)
+			f.order(parcelBack(1))
+			f.stock(mugsBack(1))
+			f.order(settledBack)
+		}},
+		"stock that took back less than came back": {check: parcelsAgree, words: "took back 1 of parcel p as available, 2 came back", write: func(f faultyLog) {
+			f.shippedMugs(2)
+			f.order(parcelBack(2))
+			f.stock(mugsBack(1))
+			f.order(settledBack)
+		}},
+		"stock that took back what never came back": {check: parcelsAgree, words: "took back 1 of parcel p as available, 0 came back", write: func(f faultyLog) {
+			f.shippedMugs(2)
+			f.stock(mugsBack(1))
+		}},
+		"units that are sent again while their parcel is under way": {check: parcelsAgree, words: "units are sent again or credited while it is shipped", write: func(f faultyLog) {
+			f.shippedMugs(2)
+			f.order(order.ParcelResent{ShipmentID: "p", Location: mugs.Location, Lines: []order.ResentLine{{Line: 1, SKU: mugs.SKU, Quantity: 1}}})
 		}},
 		"a step whose stock was never settled": {check: ordersAddUp, words: "the stock of step confirm  is not settled", write: func(f faultyLog) {
 			f.receive(5)

@@ -45,6 +45,7 @@ func (b *Book) foldOrder(e *event, id unit.OrderID, value order.Event) {
 	b.Sales.bookOrder(e, o, value)
 	before, lines := o.moneyBefore(value), o.pot.goods.linesBefore(value)
 	o.State, o.last = order.Evolve(o.State, value), e.lastEvent()
+	o.parcels.fold(id, value)
 	b.foldMoney(e, o, value, before)
 	b.Sales.bookPots(e, o, value, lines)
 	if key := timeOf(e.Type, value); key != "" {
@@ -132,10 +133,14 @@ func timeOf(eventType string, value order.Event) string {
 		return "shipped " + string(value.ShipmentID)
 	case order.Delivered:
 		return "delivered " + string(value.ShipmentID)
+	case order.ParcelReported:
+		return "parcel " + string(value.ShipmentID)
+	case order.ParcelBack:
+		return "parcel " + string(value.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
 		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
-		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded, order.ParcelResent, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }

@@ -207,7 +207,7 @@ func (l *Ledger) bookOrder(e *event, o *Order, value order.Event) {
 		l.takeOver("canceled/"+string(o.OrderID), string(value.CustomerID))
 		l.takeOver("reduced/"+string(o.OrderID), string(value.CustomerID))
 	case order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionRecorded, order.TransactionSettled, order.Shipped,
-		order.Delivered, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
+		order.Delivered, order.ParcelReported, order.ParcelBack, order.ParcelResent, order.Completed, order.StockSettled, order.AllocationFailed, order.AllocationRetried,
 		order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased, order.RefundClaimed,
 		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
 		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded,

@@ -110,6 +110,7 @@ type earning struct {
 	ofNoLine int64 // what the event took off for units of a return that belong to no line, or put back
 
 	canceled, credited int64           // units; credited only in an order without pots
+	undelivered        int64           // units of parcels that never arrived, and were credited
 	exact              decimal.Decimal // what is left of the worth of a line in an order without pots
 }
 
@@ -233,6 +234,8 @@ func (m *orderAmounts) fold(value order.Event) (fault string) {
 		}
 	case order.Shipped:
 		m.deliver(value)
+	case order.ParcelResent:
+		m.reopen(value)
 	case order.Credited:
 		fault = m.credit(value)
 	case order.ChargeAdded:
@@ -301,6 +304,22 @@ func (m *orderAmounts) deliver(parcel order.Shipped) {
 	m.shipped = m.shipped || len(parcel.Lines) > 0
 }
 
+// reopen moves the units of a parcel that are sent again from received to open. Charges stay.
+func (m *orderAmounts) reopen(again order.ParcelResent) {
+	for _, l := range again.Lines {
+		e := m.lineOf(l.Line)
+		switch {
+		case e == nil:
+		case !m.pots:
+			e.received.left.units -= int64(l.Quantity)
+		default:
+			if s := e.received.take(int64(l.Quantity)); s.units > 0 || s.money != 0 {
+				e.open.change(s, 1)
+			}
+		}
+	}
+}
+
 // credit takes a credit off the pots, and compares what it says of each with what it takes.
 func (m *orderAmounts) credit(c order.Credited) (fault string) {
 	m.credits[string(c.ReturnID)] = append(m.credits[string(c.ReturnID)], c)
@@ -329,6 +348,9 @@ func (m *orderAmounts) credit(c order.Credited) (fault string) {
 		if e == nil {
 			fault = firstOf(fault, fmt.Sprintf("credit %s: the order has no line %d", c.CreditID, part.Line))
 			continue
+		}
+		if c.Cause == order.CreditForParcel {
+			e.undelivered += int64(part.Quantity)
 		}
 		worth := e.received.worth(int64(part.Quantity))
 		whole := worth.money <= m.minor(part.Amount.Amount)

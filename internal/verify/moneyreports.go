@@ -162,8 +162,12 @@ func moneyKind(value order.Event) string {
 	case order.LinesCanceled, order.Canceled, order.Expired:
 		return kindCanceled
 	case order.Credited:
-		if value.Cause != order.CreditForReturn {
+		switch value.Cause {
+		case order.CreditForReduction, order.CreditForCharge:
 			return kindReduced
+		case order.CreditForParcel:
+			return kindCanceled
+		case order.CreditForReturn:
 		}
 		return kindReturned
 	case order.ChargeAdded:

@@ -170,7 +170,7 @@ func (w *walker) command() order.Command {
 		}
 	}
 	l, limit := w.line(), unit.OfMinor(600, w.currency)
-	switch w.IntN(18) {
+	switch w.IntN(22) {
 	case 0, 1:
 		return order.Confirm{Now: w.state.ConfirmBy.Add(-time.Minute)}
 	case 2, 3:
@@ -217,11 +217,32 @@ func (w *walker) command() order.Command {
 			return order.Cancel{Reason: "no"}
 		}
 		return order.Confirm{Now: w.at}
+	case 18, 19, 20, 21:
+		if len(w.state.Shipments) > 0 {
+			return w.astray(w.state.Shipments[w.IntN(len(w.state.Shipments))])
+		}
 	}
 	if len(w.state.Returns) > 0 && w.IntN(2) == 0 {
 		return order.ReleaseReturn{ReturnID: w.state.Returns[0].ID}
 	}
 	return order.WriteOff{Reason: "small"}
+}
+
+// astray lets something happen to a parcel that does not arrive.
+func (w *walker) astray(parcel order.Shipment) order.Command {
+	switch w.IntN(5) {
+	case 0:
+		return order.ResendParcel{ShipmentID: parcel.ID}
+	case 1:
+		back := order.TakeParcelBack{ShipmentID: parcel.ID, Location: unit.DefaultLocation, Resend: w.IntN(2) == 0}
+		for _, l := range parcel.Lines {
+			back.Lines = append(back.Lines, order.BackUnits{Line: l.Line, Quantity: l.Quantity, Disposition: order.Missing})
+		}
+		return back
+	case 2, 3:
+		w.do(order.ReportParcel{ShipmentID: parcel.ID, State: order.ParcelLost})
+	}
+	return order.CreditParcel{ShipmentID: parcel.ID}
 }
 
 // Whatever happens to orders: the reports are what the orders amount to, and verify agrees with

@@ -41,7 +41,7 @@ func newPot(placed order.Placed) *pot {
 // empty: none does.
 func (p *pot) book(value order.Event) (fault string) {
 	switch e := value.(type) {
-	case order.LinesCanceled, order.Canceled, order.Expired, order.Shipped, order.Credited, order.ReturnReleased, order.DifferenceWrittenOff, order.ChargeAdded:
+	case order.LinesCanceled, order.Canceled, order.Expired, order.Shipped, order.Credited, order.ReturnReleased, order.DifferenceWrittenOff, order.ChargeAdded, order.ParcelResent:
 		return p.goods.fold(value)
 	case order.TransactionRecorded:
 		p.bookTransaction(e)
@@ -61,7 +61,7 @@ func (p *pot) book(value order.Event) (fault string) {
 		if t := p.transactions[e.TransactionID]; t != nil {
 			t.compensation = e.Purpose == order.Compensation
 		}
-	case order.Claimed, order.Placed, order.Confirmed, order.PutOnHold, order.HoldReleased, order.Delivered, order.Completed,
+	case order.Claimed, order.Placed, order.Confirmed, order.PutOnHold, order.HoldReleased, order.Delivered, order.ParcelReported, order.ParcelBack, order.Completed,
 		order.StockSettled, order.AllocationFailed, order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned,
 		order.ReturnAdmitted, order.ReturnRefundRefused, order.TransactionUnreadable, order.DeadlineExtended, order.TakenOver,
 		order.Archived, order.Unarchived:

@@ -24,7 +24,7 @@ func (m *orderAmounts) linesBefore(value order.Event) []soldLine {
 	}
 	lines := make([]soldLine, len(m.earnings))
 	for i, e := range m.earnings {
-		lines[i] = soldLine{money: e.left().money, canceled: e.canceled}
+		lines[i] = soldLine{money: e.left().money, canceled: e.canceled + e.undelivered}
 	}
 	say := func(credited []order.CreditedLine, sign int64) {
 		for _, c := range credited {
@@ -62,11 +62,11 @@ func (l *Ledger) bookPots(e *event, o *Order, value order.Event, lines []soldLin
 		moved := o.pot.goods.amount(earned.left().money - was.money)
 		switch value := value.(type) { //nolint:gochecksumtype // the others take nothing off
 		case order.LinesCanceled, order.Canceled, order.Expired:
-			if units := earned.canceled - was.canceled; units > 0 {
-				l.addSum(o.documentHeader(e, "canceled/", orderCanceled), sku, Sum{Lines: countIf(was.canceled == 0), Units: -units, Amount: moved})
-			}
+			l.bookNotSold(e, o, earned, was, moved)
 		case order.Credited:
 			switch {
+			case value.Cause == order.CreditForParcel:
+				l.bookNotSold(e, o, earned, was, moved)
 			case value.Cause == order.CreditForReduction && moved.Sign() != 0:
 				l.addSum(o.documentHeader(e, "reduced/", credit), sku, Sum{Lines: 1, Amount: moved})
 			case was.returned:
@@ -77,6 +77,13 @@ func (l *Ledger) bookPots(e *event, o *Order, value order.Event, lines []soldLin
 				l.correctReturn(e, o, value.ReturnID, sku, moved.Add(o.pot.goods.amount(earned.ofNoLine)).Add(was.said))
 			}
 		}
+	}
+}
+
+// bookNotSold books units that were canceled, or that never reached the buyer.
+func (l *Ledger) bookNotSold(e *event, o *Order, earned *earning, was soldLine, moved decimal.Decimal) {
+	if units := earned.canceled + earned.undelivered - was.canceled; units > 0 {
+		l.addSum(o.documentHeader(e, "canceled/", orderCanceled), unit.SKU(earned.sku), Sum{Lines: countIf(was.canceled == 0), Units: -units, Amount: moved})
 	}
 }
 

@@ -97,6 +97,9 @@ func (s *StockLevel) add(recorded *event, value stock.Event, once, promises *Che
 	case stock.Returned:
 		s.onHand += e.Quantity
 		s.changeUnavailable(e.Condition, e.Quantity)
+	case stock.CameBack:
+		s.onHand += e.Quantity
+		s.changeUnavailable(e.Condition, e.Quantity)
 	case stock.Moved:
 		s.changeUnavailable(e.From, -e.Quantity)
 		s.changeUnavailable(e.To, e.Quantity)

@@ -252,7 +252,7 @@ func (k *walker) newRequest(writes bool) request {
 // that walks get far. Every operation is drawn.
 var weights = map[string]float64{
 	"open-cart": 5, "add-cart-lines": 2, "checkout-cart": 6,
-	"confirm-order": 3, "ship-order": 5, "deliver-shipment": 2, "record-transaction": 3, "settle-transaction": 2, "cancel-order": 2,
+	"confirm-order": 3, "ship-order": 5, "deliver-shipment": 2, "report-shipment": 2, "take-shipment-back": 2, "resend-shipment": 2, "credit-shipment": 2, "record-transaction": 3, "settle-transaction": 2, "cancel-order": 2,
 	"request-return": 4, "approve-return": 3, "receive-return": 3, "refund-return": 2,
 	"retire-product": 0.2, "abandon-cart": 0.2, "expire-cart": 0.3, "set-price": 0.4, "set-stock-policy": 0.5, "hold-order": 0.5,
 	"decline-return": 0.5, "cancel-return": 0.5, "note-credit": 0.4,

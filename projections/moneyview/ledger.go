@@ -104,8 +104,12 @@ func kindOf(event order.Event) string {
 	case order.LinesCanceled, order.Canceled, order.Expired:
 		return Canceled
 	case order.Credited:
-		if event.Cause != order.CreditForReturn {
+		switch event.Cause {
+		case order.CreditForReduction, order.CreditForCharge:
 			return Reduced
+		case order.CreditForParcel: // the buyer has never had the goods
+			return Canceled
+		case order.CreditForReturn:
 		}
 		return Returned
 	case order.ChargeAdded:
@@ -115,7 +119,7 @@ func kindOf(event order.Event) string {
 	case order.TransactionRecorded, order.TransactionSettled, order.RefundClaimed, order.RefundSettled, order.RefundExplained, order.DifferenceWrittenOff:
 		return Returned // the refund of a return that has no credit stands for one
 	case order.Claimed, order.Confirmed, order.PutOnHold, order.HoldReleased, order.TransactionUnreadable, order.RefundRequested,
-		order.RefundSubmitted, order.ReturnRefundRefused, order.DeadlineExtended, order.Shipped, order.Delivered, order.Completed,
+		order.RefundSubmitted, order.ReturnRefundRefused, order.DeadlineExtended, order.Shipped, order.Delivered, order.ParcelReported, order.ParcelBack, order.ParcelResent, order.Completed,
 		order.StockSettled, order.AllocationFailed, order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned,
 		order.ReturnAdmitted, order.TakenOver, order.Archived, order.Unarchived:
 	}

@@ -62,6 +62,8 @@ func OrderFacts(e order.Event) Facts {
 		}
 	case order.Delivered:
 		return Facts{ShipmentID: e.ShipmentID}
+	case order.ParcelReported, order.ParcelBack, order.ParcelResent:
+		return parcelFacts(e)
 	case order.StockSettled:
 		return Facts{Step: string(e.Step)}
 	case order.AllocationFailed:
@@ -80,7 +82,7 @@ func OrderFacts(e order.Event) Facts {
 		return Facts{Amount: &e.Amount, TransactionType: string(e.Type), State: string(e.State), TransactionID: e.TransactionID}
 	case order.Credited:
 		return Facts{
-			Amount: &e.Amount, ReturnID: e.ReturnID, Reason: e.Reason,
+			Amount: &e.Amount, ReturnID: e.ReturnID, ShipmentID: e.ShipmentID, Reason: e.Reason,
 			Lines: each(e.Lines, func(l order.CreditedLine) LineFacts { return LineFacts{l.Line, l.Quantity} }),
 		}
 	case order.RefundRequested:
@@ -100,6 +102,27 @@ func OrderFacts(e order.Event) Facts {
 	case order.DeadlineExtended:
 		return Facts{Reason: e.Reason}
 	case order.Confirmed, order.TakenOver, order.HoldReleased, order.Expired, order.Completed, order.AllocationRecovered, order.Archived, order.Unarchived:
+	}
+	return Facts{}
+}
+
+// parcelFacts are those of events about parcels that did not arrive.
+func parcelFacts(e order.Event) Facts {
+	switch e := any(e).(type) {
+	case order.ParcelReported:
+		return Facts{ShipmentID: e.ShipmentID, State: string(e.State), Reason: e.Reason}
+	case order.ParcelBack:
+		return Facts{
+			Quantity:   unitsOf(e.Lines, func(l order.BackLine) unit.Quantity { return l.Quantity }),
+			Lines:      each(e.Lines, func(l order.BackLine) LineFacts { return LineFacts{l.Line, l.Quantity} }),
+			ShipmentID: e.ShipmentID, Location: e.Location, Reason: e.Reason,
+		}
+	case order.ParcelResent:
+		return Facts{
+			Quantity:   unitsOf(e.Lines, func(l order.ResentLine) unit.Quantity { return l.Quantity }),
+			Lines:      each(e.Lines, func(l order.ResentLine) LineFacts { return LineFacts{l.Line, l.Quantity} }),
+			ShipmentID: e.ShipmentID, Location: e.Location, Reason: e.Reason,
+		}
 	}
 	return Facts{}
 }

@@ -50,6 +50,9 @@ func (t Times) Settled(transaction string) time.Time  { return t["settled "+tran
 func (t Times) Shipped(parcel string) time.Time       { return t["shipped "+parcel] }
 func (t Times) Delivered(parcel string) time.Time     { return t["delivered "+parcel] }
 
+// Parcel is when the latest thing happened to a parcel that did not arrive.
+func (t Times) Parcel(parcel string) time.Time { return t["parcel "+parcel] }
+
 // record is one order while a batch is folded into it.
 type record struct {
 	stored
@@ -155,10 +158,14 @@ func timeKey(eventType string, e order.Event) string {
 		return shippedKey(e.ShipmentID)
 	case order.Delivered:
 		return deliveredKey(e.ShipmentID)
+	case order.ParcelReported:
+		return parcelKey(e.ShipmentID)
+	case order.ParcelBack:
+		return parcelKey(e.ShipmentID)
 	case order.Placed, order.PutOnHold, order.HoldReleased, order.LinesCanceled, order.StockSettled, order.AllocationFailed,
 		order.AllocationRetried, order.AllocationRecovered, order.PaymentOrphaned, order.ReturnAdmitted, order.ReturnReleased,
 		order.TransactionUnreadable, order.Credited, order.RefundRequested, order.RefundSubmitted, order.RefundSettled,
-		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
+		order.ReturnRefundRefused, order.RefundExplained, order.DifferenceWrittenOff, order.DeadlineExtended, order.ChargeAdded, order.ParcelResent, order.RefundClaimed, order.TakenOver, order.Archived, order.Unarchived, order.Claimed:
 	}
 	return ""
 }
@@ -175,6 +182,7 @@ func wordOf(eventType string) string {
 func recordedKey(id unit.TransactionID) string { return "recorded " + string(id) }
 func settledKey(id unit.TransactionID) string  { return "settled " + string(id) }
 func shippedKey(id unit.ShipmentID) string     { return "shipped " + string(id) }
+func parcelKey(id unit.ShipmentID) string      { return "parcel " + string(id) }
 func deliveredKey(id unit.ShipmentID) string   { return "delivered " + string(id) }
 
 // skus are the SKUs of an order, sorted, each once.

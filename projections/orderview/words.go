@@ -48,6 +48,8 @@ func OrderWords(e order.Event) string {
 		return words
 	case order.Delivered:
 		return fmt.Sprintf("parcel %s delivered", e.ShipmentID)
+	case order.ParcelReported, order.ParcelBack, order.ParcelResent:
+		return parcelWords(e)
 	case order.Completed:
 		return "completed"
 	case order.StockSettled:
@@ -102,6 +104,28 @@ func moneyWords(e order.Event) string {
 		return because(fmt.Sprintf("%s of %s added", e.Kind, e.Gross), e.Reason)
 	case order.DeadlineExtended:
 		return because("deadline moved to "+e.ConfirmBy.Format(time.RFC3339), e.Reason)
+	}
+	panic("orderview: unknown event of an order")
+}
+
+// parcelWords are those of events about parcels that did not arrive.
+func parcelWords(e order.Event) string {
+	switch e := any(e).(type) {
+	case order.ParcelReported:
+		words := fmt.Sprintf("parcel %s %s", e.ShipmentID, e.State)
+		switch e.State {
+		case order.ParcelShipped:
+			words = fmt.Sprintf("parcel %s found again", e.ShipmentID)
+		case order.ParcelReturning:
+			words = fmt.Sprintf("parcel %s on its way back", e.ShipmentID)
+		case order.ParcelDelivered, order.ParcelUndeliverable, order.ParcelCameBack, order.ParcelLost:
+		}
+		return because(because(words, e.Reason), e.Claim)
+	case order.ParcelBack:
+		return because(fmt.Sprintf("parcel %s came back to %s", e.ShipmentID, e.Location), e.Reason)
+	case order.ParcelResent:
+		units := unitsOf(e.Lines, func(l order.ResentLine) unit.Quantity { return l.Quantity })
+		return because(fmt.Sprintf("%s of parcel %s to be sent again", count(int(units), "unit"), e.ShipmentID), e.Reason)
 	}
 	panic("orderview: unknown event of an order")
 }

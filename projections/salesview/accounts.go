@@ -41,13 +41,17 @@ func (l *ledger) accounted(r *remainder, event order.Event, at time.Time) {
 		for i, line := range after.Lines {
 			if units := line.Canceled - before.Lines[i].Canceled; units > 0 {
 				counted := sums{units: -int64(units), amount: change(before, after, i)}
-				if before.Lines[i].Canceled == 0 {
+				if before.Lines[i].Canceled+before.Lines[i].Undelivered == 0 {
 					counted.lines = 1
 				}
 				l.count(l.open(canceledDocument+id, OrderCanceled, r.Head, at), OrderCanceled, r.Head, at, string(line.SKU), counted)
 			}
 		}
 	case order.Credited:
+		if event.Cause == order.CreditForParcel {
+			l.undelivered(r, before, id, at)
+			return
+		}
 		if event.Cause == order.CreditForReduction {
 			for i, line := range after.Lines {
 				if less := change(before, after, i); !less.IsZero() {
@@ -68,6 +72,21 @@ func (l *ledger) accounted(r *remainder, event order.Event, at time.Time) {
 			}
 		}
 		l.correctReturn(r, event.ReturnID, said, taken, at)
+	}
+}
+
+// undelivered counts units that never reached the buyer as canceled.
+func (l *ledger) undelivered(r *remainder, before order.State, id string, at time.Time) {
+	for i, line := range r.Order.Lines {
+		units := line.Undelivered - before.Lines[i].Undelivered
+		if units <= 0 {
+			continue
+		}
+		counted := sums{units: -int64(units), amount: change(before, *r.Order, i)}
+		if before.Lines[i].Canceled+before.Lines[i].Undelivered == 0 {
+			counted.lines = 1
+		}
+		l.count(l.open(canceledDocument+id, OrderCanceled, r.Head, at), OrderCanceled, r.Head, at, string(line.SKU), counted)
 	}
 }
 

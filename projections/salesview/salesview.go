@@ -55,12 +55,12 @@ func View(o Options) projections.View {
 	}
 	return projections.View{
 		Name:    "sales",
-		Version: 5, // 5 counts what an order takes off for units, and price reductions
+		Version: 6, // 6 counts goods of parcels that did not arrive
 		// The state of an order is stored as the domain folds it.
 		Setting: strings.Join([]string{o.Location.String(), o.Country, o.Currency, "folds " + strconv.Itoa(order.FoldVersion)}, "|"),
 		Claims: []string{
 			"order.placed.", "order.shipped.", "order.lines_canceled.", "order.canceled.", "order.expired.", "order.completed.", "order.taken_over.",
-			"order.credited.", "order.charge_added.", "order.return_admitted.", "order.return_released.",
+			"order.credited.", "order.charge_added.", "order.parcel_resent.", "order.return_admitted.", "order.return_released.",
 			"return.requested.", "return.approved.", "return.declined.", "return.canceled.", "return.received.", "return.closed.",
 			"return.taken_over.", "return.credit_noted.", "stock.adjusted.",
 		},

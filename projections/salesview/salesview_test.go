@@ -199,7 +199,7 @@ func TestWhatIsTakenOffAnOrderIsADocumentOfItsOwnDay(t *testing.T) {
 				t.Errorf("customer %+v, %v", c, err)
 			}
 			var open int
-			if err := b.Pool.QueryRow(t.Context(), `SELECT count(*) FROM view_sales_v5_b1._open`).Scan(&open); err != nil || open != 0 {
+			if err := b.Pool.QueryRow(t.Context(), `SELECT count(*) FROM view_sales_v6_b1._open`).Scan(&open); err != nil || open != 0 {
 				t.Errorf("%d open orders are still kept, %v", open, err)
 			}
 			b.SameWhenRebuilt("sales")

@@ -43,6 +43,9 @@ func (l *ledger) loadDocuments(ctx context.Context, tx *projections.Tx, batch []
 		case order.TakenOver, returns.TakenOver:
 			names = append(names, documentsOf(batch[i].Stream)...)
 		case order.Credited:
+			if value.ReturnID == "" {
+				continue
+			}
 			names = append(names, returnDocument+string(value.ReturnID))
 		case order.ReturnReleased:
 			names = append(names, returnDocument+string(value.ReturnID))

@@ -65,6 +65,9 @@ func ChangeOf(event stock.Event) Change {
 	case stock.Returned:
 		c.OnHand = e.Quantity
 		c.in(e.Condition, e.Quantity)
+	case stock.CameBack:
+		c.OnHand = e.Quantity
+		c.in(e.Condition, e.Quantity)
 	case stock.Moved:
 		c.in(e.From, -e.Quantity)
 		c.in(e.To, e.Quantity)

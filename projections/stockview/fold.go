@@ -94,7 +94,7 @@ func (f *fold) apply(e *projections.Event, event stock.Event) {
 	case stock.ReorderPointCrossed:
 		at := effective(e)
 		it.crossedAt = &at
-	case stock.Received, stock.Adjusted, stock.Counted, stock.Returned, stock.Moved, stock.TransferredOut, stock.TransferredIn:
+	case stock.Received, stock.Adjusted, stock.Counted, stock.Returned, stock.CameBack, stock.Moved, stock.TransferredOut, stock.TransferredIn:
 	}
 }
 

@@ -216,6 +216,9 @@ func movement(event stock.Event) Movement {
 	case stock.Returned:
 		m.Kind, m.Quantity, m.OrderID, m.ReturnID = "returned", e.Quantity, string(e.OrderID), string(e.ReturnID)
 		m.Reason = string(e.Condition)
+	case stock.CameBack:
+		m.Kind, m.Quantity, m.OrderID, m.Document = "came_back", e.Quantity, string(e.OrderID), string(e.ShipmentID)
+		m.Reason = string(e.Condition)
 	case stock.Moved:
 		m.Kind, m.Quantity, m.Note = "moved_state", e.Quantity, e.Note
 		m.Reason = string(e.From) + " to " + string(e.To)

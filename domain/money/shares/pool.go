@@ -132,6 +132,14 @@ func (a *Account) PutBack(part Part) {
 	a.Delivered.Add(part)
 }
 
+// TakeBack moves units from delivered to open, because they are delivered again, and returns what
+// they are worth.
+func (a *Account) TakeBack(units int64) Part {
+	part := a.Delivered.Take(units)
+	a.Open.Add(part)
+	return part
+}
+
 // Money is what is left.
 func (a Account) Money() int64 { return a.Open.Left.Money + a.Delivered.Left.Money }
 
