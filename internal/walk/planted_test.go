@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"daybook/commands"
 	"daybook/domain/money/giftcard"
 	"daybook/domain/money/promotion"
@@ -56,10 +54,11 @@ func viewBug(name string, misses func(any) bool) bug {
 }
 
 // planted are faults that the walk must find. When this was written, the walk needed these numbers
-// of steps, including the 15 steps of the opening: the refund 15, the unit too many 35, the second
-// deallocation 91, the safety stock 192, the refund on its way 298, the payments 327, the counts
-// 2971, the reservation 4801. With other seeds it may need a tenth of these steps, or ten times as
-// many.
+// of steps, with those of the opening: a return's refund 27, the payment that counts twice 129,
+// what a bank has taken 140, the second deallocation 162, what is on its way 169, the promotion
+// 407, the gift card 408, one payment of two orders 661. With other seeds it may need a tenth of
+// these steps, or ten times as many. Two orders never hold the same money of a gift card one after
+// the other, so only races find that (TestRacesAboutMoney in package commands).
 var planted = map[string]bug{
 	"stock deallocates twice when an order is canceled": stockBug(func(cmd stock.Command, s stock.State) ([]stock.Event, error) {
 		events, err := stock.Decide(cmd, s)
@@ -128,12 +127,6 @@ var planted = map[string]bug{
 			return nil, nil
 		}
 	}},
-	"a price reduction takes off what was taken off already": orderBug(func(cmd order.Command, s order.State) ([]order.Event, error) {
-		if _, credit := cmd.(order.Credit); credit {
-			s.Credited.Amount = decimal.Zero
-		}
-		return order.Decide(cmd, s)
-	}),
 	"the money of a gift card is not released": giftCardBug(func(cmd giftcard.Command, s giftcard.State) ([]giftcard.Event, error) {
 		if _, release := cmd.(giftcard.Release); release {
 			return nil, nil
@@ -160,7 +153,8 @@ var planted = map[string]bug{
 
 // slowToFind are planted faults that only longer walks look for.
 var slowToFind = []string{
-	"a refund gives back what is on its way already",
+	"a refund gives back what is on its way already", "two orders have one payment", "the money of a gift card is not released",
+	"a promotion is used more often than it may",
 	"a reservation is not released", "the view of stock misses counts", "stock sells its safety stock", "a return admits a unit too many",
 }
 
