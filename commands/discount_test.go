@@ -11,6 +11,7 @@ import (
 	"daybook/domain/cart"
 	"daybook/domain/customer"
 	"daybook/domain/money/pricing"
+	"daybook/domain/subject"
 	"daybook/domain/unit"
 	"daybook/eventstore/memory"
 )
@@ -141,4 +142,20 @@ func TestTheTaxStatusOfABuyer(t *testing.T) {
 		t.Errorf("the order has %+v", quote)
 	}
 	shop.Audit()
+}
+
+// After an erasure nobody can prove the tax status of the customer any more, so it is withdrawn.
+func TestAnErasureWithdrawsTheTaxStatus(t *testing.T) {
+	t.Parallel()
+	shop := shoptest.Open(t, memory.New(), commands.DefaultPolicy())
+	exempt := pricing.TaxStatus{Kind: pricing.ExemptBuyer, CheckedBy: "till", CheckedAt: time.Now(), Proof: "certificate 7"}
+	_, err := shop.Customer(t.Context(), shoptest.NewCall(), "alice", customer.Register{CustomerID: "alice"}, customer.SetTaxStatus{Status: exempt})
+	shop.Must(err)
+	_, err = shop.Erase(t.Context(), using(access.ErasePersonal, shoptest.NewCall()), subject.Erased{CustomerID: "alice", Reason: subject.Requested})
+	shop.Must(err)
+	shop.Must(shop.ViewCustomer(t.Context(), "alice", func(state customer.State, _ int64) {
+		if state.TaxStatus != nil {
+			t.Errorf("alice has %+v", state.TaxStatus)
+		}
+	}))
 }
