@@ -10,8 +10,9 @@ import (
 
 // This file has what an order does with gift cards that it has sold, if their purchase is undone.
 // What a card was worth is taken off the order like any unit. At the same time the order charges
-// for the card, because something of it may be spent. The process then ends the card, and the order
-// credits what was left of it (SettleGiftCard). So what was spent stays owed, and is not given back.
+// for the card, because something of it may be spent. The process then ends the card, and the
+// order credits what was left of it (SettleGiftCard). So what was spent stays owed, and is not
+// given back.
 
 // SoldUnit is a unit of a line that is a gift card. Units are counted from 1.
 type SoldUnit struct {

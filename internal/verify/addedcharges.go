@@ -82,8 +82,8 @@ func (m *orderAmounts) checkAdded(c order.ChargeAdded, p priced) string {
 	return ""
 }
 
-// checkCard checks the charge for a gift card whose purchase was undone: it has no tax, is of a unit
-// of a line that sells gift cards, and there is one for each unit.
+// checkCard checks the charge for a gift card whose purchase was undone: it has no tax, is of a
+// unit of a line that sells gift cards, and there is one for each unit.
 func (m *orderAmounts) checkCard(c order.ChargeAdded, p priced) string {
 	of := fmt.Sprintf("charge %d of a gift card", c.Charge)
 	if len(p.taxes) > 0 || !p.net.Equal(p.gross) {
