@@ -133,7 +133,7 @@ func TestTheServiceChecksThePermission(t *testing.T) {
 				t.Errorf("%s with %s, which its sender lacks: %v", name, needs, err)
 			}
 		}
-		if used == 0 || used > 7 { // Order takes the most: one for each kind of work on an order
+		if used == 0 || used > 9 { // Order takes the most: one for each kind of work on an order
 			t.Errorf("%s takes %d permissions", name, used)
 		}
 	}

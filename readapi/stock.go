@@ -69,7 +69,7 @@ type movementsInput struct {
 	ItemPath
 	Paging
 	Counting
-	Kinds []string `query:"kind" maxItems:"30" enum:"received,adjusted,counted,reserved,reservation_extended,reservation_released,reservation_expired,allocated,deallocated,shipped,returned,moved_state,transfer_out,transfer_in,policy_set,reorder_point_crossed" doc:"Only movements of these kinds."`
+	Kinds []string `query:"kind" maxItems:"30" enum:"received,adjusted,counted,reserved,reservation_extended,reservation_released,reservation_expired,allocated,deallocated,shipped,returned,moved_state,transfer_out,transfer_in,came_back,policy_set,reorder_point_crossed" doc:"Only movements of these kinds."`
 	Sort  string   `query:"sort" enum:"revision,-revision" default:"-revision" doc:"The newest first by default."`
 }
 

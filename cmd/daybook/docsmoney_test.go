@@ -22,8 +22,8 @@ var moneyPage = []struct {
 	{command: "/c-1/checkout", has: []string{`"payment_state":"paid"`, `"status":"confirmed"`}, amounts: []string{"53.32"}},
 	{command: "/o-1/money", has: []string{`"to_return":{"amount":"4.21"`, `"payment_state":"overpaid"`}, amounts: []string{"4.21", "0.73"}},
 	{command: "/o-1/refunds", has: []string{`"to_return":{"amount":"0.00"`, `"state":"requested"`}, amounts: []string{"4.21"}},
-	{command: "/p-2/credit", has: []string{`"cause":"parcel"`, `"to_return":{"amount":"0.00"`}, amounts: []string{"19.99"}},
-	{command: "/p-2/resend", has: []string{`"resent":[{"line":1,"quantity":1}]`, `"fulfillment_state":"unfulfilled"`, `"undelivered":1`}},
+	{command: "/p-3/credit", has: []string{`"cause":"parcel"`, `"to_return":{"amount":"0.00"`}, amounts: []string{"19.99"}},
+	{command: "/p-3/resend", has: []string{`"resent":[{"line":1,"quantity":1}]`, `"fulfillment_state":"unfulfilled"`, `"undelivered":1`}},
 }
 
 // docs/money.md: its commands do what the page says.

@@ -446,14 +446,14 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 		switch number {
 		case 1:
 			mustAsk(t, http.MethodGet, s.url+"/v1/orders", p.adminKey(".daybook"), "")
-		case 5:
+		case 6:
 			_, text, err := getBy(t.Context(), trusting(t, cert), s.url+"/livez")
 			if err != nil || !strings.Contains(text, "alive") {
 				t.Errorf("by HTTPS: %s %v", text, err)
 			}
 			p.env["DAYBOOK_ACME_DIRECTORY"], p.env["DAYBOOK_ACME_CACHE"] = authority.url+"/directory", filepath.Join(p.folder, "acme")
 			p.env["SSL_CERT_FILE"] = filepath.Join(p.folder, "authority.pem")
-		case 6:
+		case 7:
 			_, port, err := net.SplitHostPort(s.url[strings.LastIndex(s.url, "/")+1:])
 			if err != nil {
 				t.Fatalf("%s: %v", s.url, err)
@@ -494,7 +494,7 @@ func TestThePageOnAccessIsWhatHappens(t *testing.T) {
 		}
 	}
 	p.follow("docs/access.md")
-	if p.number != 8 || p.runs < 17 {
+	if p.number != 9 || p.runs < 17 {
 		t.Errorf("the page has %d commands, and %d of them start servers", p.runs, p.number)
 	}
 }

@@ -292,6 +292,13 @@ func (s *storyteller) sales() {
 	s.post("/orders/whole/unarchive", nil)
 	s.post("/orders/whole/archive", nil)
 
+	s.buy("astray", paid, "mug", 1)
+	s.post("/orders/astray/shipments", object{"shipment_id": "a1"})
+	s.post("/orders/astray/shipments/a1/report", object{"state": "undeliverable", "reason": "moved away", "claim": "claim 7"})
+	s.post("/orders/astray/shipments/a1/come-back", object{"lines": []object{{"line": 1, "quantity": 1}}, "reason": "refused"})
+	s.post("/orders/astray/shipments/a1/resend", object{"reason": "to the new address"})
+	s.post("/orders/astray/surcharges", object{"charge_id": "island", "amount": gbp("1.00"), "reason": "an island"})
+
 	s.buy("parts", object{"confirm": true}, "tray", 6, "tray", 1)
 	s.pay("parts", "p-auth", "authorize", "succeeded", "23.33")
 	s.pay("parts", "p-cap", "capture", "pending", "20.00", "p-auth")

@@ -28,7 +28,7 @@ import (
 const planted = "Quokka"
 
 // plantedMembers are the members of request bodies that become personal texts of events.
-var plantedMembers = []string{"reason", "note", "reference", "tracking", "customer_id", "customer_ids", "into_customer_id", "carrier", "provider", "tax_id", "checked_by", "proof"}
+var plantedMembers = []string{"reason", "note", "reference", "tracking", "claim", "customer_id", "customer_ids", "into_customer_id", "carrier", "provider", "tax_id", "checked_by", "proof"}
 
 // plantedOfCustomers are further ones in requests about customers and the details of carts.
 var plantedOfCustomers = []string{

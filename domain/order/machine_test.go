@@ -721,7 +721,7 @@ func TestAnOrderAddsUpWhateverIsAsked(t *testing.T) {
 // It runs the machine with fixed seeds, so it always reaches the same events.
 func TestTheMachineMakesEveryEvent(t *testing.T) {
 	count := map[string]int{}
-	for seed := range uint64(90) {
+	for seed := range uint64(400) {
 		m := newMachine(t, count, rand.New(rand.NewPCG(seed, 0)).IntN)
 		for range 120 {
 			m.step()

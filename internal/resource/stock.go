@@ -89,7 +89,7 @@ type ReorderAlert struct {
 // StockMovement is one change of an item's stock.
 type StockMovement struct {
 	Revision    int64       `json:"revision"`
-	Kind        string      `json:"kind" enum:"received,adjusted,counted,reserved,reservation_extended,reservation_released,reservation_expired,allocated,deallocated,shipped,returned,moved_state,transfer_out,transfer_in,policy_set,reorder_point_crossed,unreadable" doc:"What happened. unreadable: the event is not one that this program can read; it moved nothing."`
+	Kind        string      `json:"kind" enum:"received,adjusted,counted,reserved,reservation_extended,reservation_released,reservation_expired,allocated,deallocated,shipped,returned,moved_state,transfer_out,transfer_in,came_back,policy_set,reorder_point_crossed,unreadable" doc:"What happened. unreadable: the event is not one that this program can read; it moved nothing."`
 	Change      StockChange `json:"change"`
 	Quantity    int64       `json:"quantity"`
 	OrderID     string      `json:"order_id,omitempty"`
