@@ -31,7 +31,7 @@ var ofOthers = []string{"cart_id", "order_id", "return_id", "customer_id", "from
 // within are the names of members and parameters that name a part of a thing, or a thing that
 // belongs to nobody. Another value of them is not an attack, because another member or parameter
 // names the thing itself.
-var within = []string{"transaction_id", "refund_id", "part_id", "charge_id", "credit_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id", "list_id", "method_id"}
+var within = []string{"transaction_id", "refund_id", "part_id", "charge_id", "credit_id", "shipment_id", "reservation_id", "transfer_id", "process_id", "key_id", "list_id", "method_id", "tax_id"}
 
 // ofNobody are permissions for what belongs to nobody: everyone with the permission may see the
 // same.
@@ -53,11 +53,12 @@ var taken = map[string]string{"open-cart": "cart-exists", "checkout-cart": "orde
 // with the code of the refusal. The order is paid and partly shipped, and the return is requested.
 // The example of a transaction belongs to an earlier one, which these orders do not have. All other
 // requests of owners must succeed. Nothing is kept of an order whose owner was not erased, nobody
-// has signed up, and whoever acts for a customer gives no rights. The parcel is under way.
+// has signed up, and whoever acts for a customer gives no rights. The parcel is under way,
+// and no return was credited.
 var refusedAnyway = map[string]string{
 	"register-customer": "customer-exists", "erase-customer": "erasure-order-open", "merge-customer": "customer-merge-self",
 	"complete-order": "order-not-finished", "archive-order": "order-not-finished", "record-transaction": "transaction-unknown",
-	"take-shipment-back": "parcel-units-exceeded", "resend-shipment": "parcel-state", "credit-shipment": "parcel-state",
+	"take-shipment-back": "parcel-units-exceeded", "resend-shipment": "parcel-state", "credit-shipment": "parcel-state", "claw-back": "credit-unknown",
 	"extend-order": "order-confirmed", "request-refund": "amount-exceeded", "retry-refund": "refund-unknown", "settle-refund": "refund-unknown",
 	"explain-refund":  "refund-not-unexplained",
 	"get-kept-record": "not-found", "get-login": "not-found", "invite-customer": "forbidden",
@@ -246,13 +247,14 @@ func (w *attackWalk) buys(customer string, n int) things {
 	reference := fmt.Sprint("of-", customer, "-", n)
 	order := made(w.must(key, http.MethodPost, "/v1/carts/"+bought+"/checkout", `{"reference":"`+reference+`"}`, once("checkout")...))["order"]
 	at := "/v1/orders/" + order
-	w.must(manager, http.MethodPost, at+"/transactions", `{"transaction_id":"pay","type":"capture","state":"succeeded","amount":{"amount":"22.50","currency":"GBP"}}`, once("pay")...)
+	w.must(manager, http.MethodPost, at+"/transactions", `{"transaction_id":"pay","type":"capture","state":"succeeded","amount":{"amount":"23.50","currency":"GBP"}}`, once("pay")...)
 	w.must(manager, http.MethodPost, at+"/confirm", "", once("confirm")...)
 	w.must(manager, http.MethodPost, at+"/shipments", `{"shipment_id":"parcel","location":"main","lines":[{"line":1,"quantity":2}]}`, once("ship")...)
+	w.must(manager, http.MethodPost, at+"/surcharges", `{"charge_id":"island","amount":{"amount":"1.00","currency":"GBP"},"reason":"an island"}`, once("island")...)
 	back := made(w.must(key, http.MethodPost, "/v1/returns", `{"order_id":"`+order+`","reference":"`+reference+`","lines":[{"order_line":1,"quantity":1}]}`, once("back")...))["return"]
 	return things{
 		"customer_id": customer, "into_customer_id": customer, "cart_id": open, "from": other, "into_cart_id": other, "order_id": order, "return_id": back, "reference": reference,
-		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "ordered": bought, "address_id": address, "list_id": list,
+		"line": "1", "shipment_id": "parcel", "transaction_id": "pay", "charge": "1", "ordered": bought, "address_id": address, "list_id": list,
 	}
 }
 
