@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"daybook/domain/money/pricing"
-
 	"daybook/domain/unit"
 	"daybook/eventstore"
 )

@@ -116,7 +116,7 @@ func addLine(cmd AddLine, s State) ([]Event, error) {
 	case line.Price.Currency != s.Currency:
 		return nil, ErrCurrencyMismatch.With(ErrCurrencyMismatch.Detail,
 			map[string]any{"cart": s.Currency, "price": line.Price.Currency})
-	case line.Price.Sign() < 0 && !(cmd.Offer.BelowZero && line.Kind == unit.Service):
+	case line.Price.Sign() < 0 && (!cmd.Offer.BelowZero || line.Kind != unit.Service):
 		return nil, ErrPriceNegative
 	}
 	if err := line.texts(); err != nil {

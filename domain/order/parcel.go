@@ -81,6 +81,8 @@ var mayBecome = map[ParcelState][]ParcelState{
 	ParcelReturning:     {ParcelShipped, ParcelUndeliverable},
 	ParcelLost:          {ParcelShipped, ParcelUndeliverable, ParcelReturning},
 	ParcelShipped:       {ParcelLost},
+	ParcelDelivered:     nil, // says Deliver
+	ParcelCameBack:      nil, // says TakeParcelBack
 }
 
 // reportParcel records a fact, so it does not check the order's status.

@@ -311,7 +311,8 @@ var paidOrders = sync.OnceValue(func() []State {
 		}
 		s := State{}
 		for _, cmd := range []Command{
-			place, Confirm{Now: place.ConfirmBy.Add(-time.Hour), Allocated: true},
+			place,
+			Confirm{Now: place.ConfirmBy.Add(-time.Hour), Allocated: true},
 			RecordTransaction{TransactionID: "cap", Type: Capture, State: Succeeded, Amount: place.Quote.Total, Provider: "card"},
 		} {
 			events, err := Decide(cmd, s)

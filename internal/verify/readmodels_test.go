@@ -264,7 +264,7 @@ func TestAViewOfAnotherShapeIsNotCompared(t *testing.T) {
 	s.waitForViews()
 	s.mustExec(`UPDATE projections.builds SET setting = 'UTC||' WHERE view = 'sales'`)
 	report := s.verify()
-	wantOnly(t, report, posted, `view sales was built by version 5 with setting "UTC||"`)
+	wantOnly(t, report, posted, `view sales was built by version 6 with setting "UTC||"`)
 	for _, check := range report.Checks {
 		if strings.HasPrefix(check.Name, "read.sales") {
 			t.Errorf("%q was compared", check.Name)
