@@ -524,21 +524,13 @@ func (o *exampleOrder) reduce(amount string) {
 	o.do(http.MethodPost, "/v1/orders/"+o.id+"/reductions", object{"amount": object{"amount": amount, "currency": string(o.Cart.Currency)}, "reason": "example"})
 }
 
-// creditCharge gives a charge back. This is a price reduction after everything else came back,
-// unless the charge went with the last line. If the example leaves goods, they are returned first,
-// and are counted as owed.
+// creditCharge credits a charge, unless it went with the last line.
 func (o *exampleOrder) creditCharge(at int) {
 	o.t.Helper()
 	o.read()
-	accounts := accountsOf(o.state)
-	for i, l := range o.state.Lines {
-		if left := accounts[i].Left(); left.Units > 0 {
-			o.early.Money += left.Money
-			o.takeBack(l.Number, left.Units)
-		}
-	}
-	if left := accounts[at].Left(); left.Money > 0 {
-		o.reduce(o.text(unit.OfMinor(left.Money, o.state.Currency()).Amount))
+	charge := o.state.Charges[at-len(o.state.Lines)]
+	if charge.Account.Money() > 0 {
+		o.do(http.MethodPost, "/v1/orders/"+o.id+"/charges/"+strconv.Itoa(charge.Number)+"/credits", object{"reason": "example"})
 	}
 }
 
