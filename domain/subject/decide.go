@@ -27,6 +27,8 @@ func erase(cmd Erase, s State) ([]Event, error) {
 	switch {
 	case (erased.CustomerID == "") == (erased.CartID == "") || !slices.Contains(Reasons(), erased.Reason):
 		return nil, ErrInvalid
+	case cmd.HasCustomer && erased.CartID != "" && s.IsErased():
+		return nil, nil // the guest is erased, and what came later is the customer's
 	case cmd.HasCustomer && erased.CartID != "":
 		return nil, ErrHasCustomer
 	case len(cmd.Open) > 0:

@@ -43,6 +43,7 @@ func rows(testing.TB) map[string]row {
 		"other accounts erased again change nothing":     {Given: []Event{merged}, When: Erase{Erased: merged}, Nothing: true},
 		"an open order stops an erasure":                 {When: Erase{Erased: alice, Open: []unit.OrderID{"o-1", "o-2"}}, Refused: ErrOrderOpen.With("", map[string]any{"order_id": unit.OrderID("o-1")})},
 		"an open order stops a repeated erasure":         {Given: []Event{alice}, When: Erase{Erased: more, Open: []unit.OrderID{"o-1"}}, Refused: ErrOrderOpen},
+		"a guest stays erased if a customer takes over":  {Given: []Event{guest}, When: Erase{Erased: order, HasCustomer: true}, Nothing: true},
 		"the cart of a customer is not a guest's":        {When: Erase{Erased: guest, HasCustomer: true}, Refused: ErrHasCustomer},
 		"an erasure is about somebody":                   {When: Erase{Erased: Erased{Reason: Requested}}, Refused: ErrInvalid},
 		"an erasure is about one subject":                {When: Erase{Erased: Erased{CustomerID: "alice", CartID: "c-1", Reason: Requested}}, Refused: ErrInvalid},
