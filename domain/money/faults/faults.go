@@ -50,6 +50,16 @@ func (l List) Refusal(as *rule.Rejection) error {
 	return as.With(fmt.Sprintf("%s: %s. There are %d more faults.", l[0].Path, l[0].What, len(l)-1), map[string]any{"field": l[0].Path})
 }
 
+// OfReason refuses the reason for which a definition ends, if it cannot be recorded. It may be
+// empty.
+func OfReason(reason string, as *rule.Rejection) error {
+	var found List
+	if fault := unit.TextFault(reason, unit.MaxNote); fault != "" {
+		found.Add("/reason", "%s", fault)
+	}
+	return found.Refusal(as)
+}
+
 // At is the path of an element of a list.
 func At(list string, i int) string { return list + "/" + strconv.Itoa(i) }
 

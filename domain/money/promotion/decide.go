@@ -76,11 +76,7 @@ func end(cmd End, s State) ([]Event, error) {
 	case s.Ended:
 		return nil, nil
 	}
-	var found faults.List
-	if fault := unit.TextFault(cmd.Reason, unit.MaxNote); fault != "" {
-		found.Add("/reason", "%s", fault)
-	}
-	if err := found.Refusal(ErrInvalid); err != nil {
+	if err := faults.OfReason(cmd.Reason, ErrInvalid); err != nil {
 		return nil, err
 	}
 	return []Event{Ended{Reason: cmd.Reason}}, nil
