@@ -15,7 +15,7 @@ import (
 func TestAThingOfOthersLooksLikeNone(t *testing.T) {
 	t.Parallel()
 	w := openAttackWalk(t)
-	missing := things{"cart_id": "none", "from": "none", "order_id": "none", "return_id": "none", "customer_id": "none", "line": "1", "shipment_id": "none", "transaction_id": "none"}
+	missing := things{"cart_id": "none", "from": "none", "order_id": "none", "return_id": "none", "customer_id": "none", "line": "1", "charge": "1", "shipment_id": "none", "transaction_id": "none"}
 	compared := 0
 	for _, a := range w.attackers {
 		for _, r := range w.routes {

@@ -117,7 +117,10 @@ func (t Timer) stream() string {
 // unfinished is the timer in the form in which it is parked. Its step has the kind and the item,
 // so that UnfinishedWork.timer can make the timer again.
 func (t Timer) unfinished(cause error, now time.Time) UnfinishedWork {
-	step := strings.TrimSpace(string(t.Kind) + " " + t.Item)
+	step := string(t.Kind)
+	if t.Item != "" { // an item of a foreign event may be a blank
+		step += " " + t.Item
+	}
 	p := UnfinishedWork{
 		ID: workID(workTimer, t.Target, step), Kind: string(workTimer), Subject: t.Target, Step: step,
 		Stream: t.stream(), Since: t.DueAt, Tries: int64(t.Failures) + 1, FirstTried: now, LastTried: now, Reason: cause.Error(),

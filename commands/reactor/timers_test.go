@@ -354,3 +354,14 @@ func TestARefundWithoutAnAnswerRaisesAnAlarm(t *testing.T) {
 		t.Errorf("after its end was recorded: %v", err)
 	}
 }
+
+// A timer that was parked is made again from its work, also if a foreign event has given it a
+// blank as its item.
+func TestAParkedTimerIsMadeAgain(t *testing.T) {
+	for _, item := range []string{"", "o-1", " ", "a b", " a "} {
+		timer := Timer{Deadline: Deadline{Kind: HoldDeadline, Target: "promotion-summer", Item: item}, DueAt: time.Unix(1, 0)}
+		if got := timer.unfinished(errors.New("away"), time.Unix(2, 0)).timer(); got != timer {
+			t.Errorf("%+v comes back as %+v", timer, got)
+		}
+	}
+}
