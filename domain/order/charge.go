@@ -71,15 +71,11 @@ func addCharge(cmd AddCharge, s State) ([]Event, error) {
 		}
 		return nil, nil
 	}
-	switch {
-	case cmd.Kind != Surcharge && cmd.Kind != Clawback:
+	if cmd.Kind != Surcharge && cmd.Kind != Clawback {
 		return nil, ErrTransactionInvalid
-	case cmd.Amount.Currency != s.Currency():
-		return nil, ErrCurrencyDiffers
-	case cmd.Amount.Sign() <= 0:
-		return nil, ErrAmountInvalid
-	case cmd.Amount.TooFine():
-		return nil, ErrAmountTooFine
+	}
+	if err := s.payable(cmd.Amount); err != nil {
+		return nil, err
 	}
 	if err := s.mayCharge(cmd); err != nil {
 		return nil, err

@@ -146,6 +146,19 @@ func lesser(a, b unit.Money) unit.Money {
 	return b
 }
 
+// payable refuses an amount that nobody can pay in the order's currency.
+func (s State) payable(amount unit.Money) error {
+	switch {
+	case amount.Currency != s.Currency():
+		return ErrCurrencyDiffers
+	case amount.Sign() <= 0:
+		return ErrAmountInvalid
+	case amount.TooFine():
+		return ErrAmountTooFine
+	}
+	return nil
+}
+
 func requestRefund(cmd RequestRefund, s State) ([]Event, error) {
 	if have, found := s.Refund(cmd.RefundID); found {
 		if have.sameAs(cmd) {
@@ -153,15 +166,11 @@ func requestRefund(cmd RequestRefund, s State) ([]Event, error) {
 		}
 		return nil, ErrRefundDiffers
 	}
-	switch {
-	case cmd.Purpose != Settlement && cmd.Purpose != Compensation:
+	if cmd.Purpose != Settlement && cmd.Purpose != Compensation {
 		return nil, ErrTransactionInvalid
-	case cmd.Amount.Currency != s.Currency():
-		return nil, ErrCurrencyDiffers
-	case cmd.Amount.Sign() <= 0:
-		return nil, ErrAmountInvalid
-	case cmd.Amount.TooFine():
-		return nil, ErrAmountTooFine
+	}
+	if err := s.payable(cmd.Amount); err != nil {
+		return nil, err
 	}
 	limit := s.Refundable("")
 	if cmd.Purpose == Settlement {
@@ -206,12 +215,8 @@ func (s State) sharesFit(cmd RequestRefund) error {
 			return ErrTransactionUnknown
 		case t.Type != Capture || t.State != Succeeded:
 			return ErrParentMismatch
-		case share.Amount.Currency != s.Currency():
-			return ErrCurrencyDiffers
-		case share.Amount.Sign() <= 0:
-			return ErrAmountInvalid
-		case share.Amount.TooFine():
-			return ErrAmountTooFine
+		case s.payable(share.Amount) != nil:
+			return s.payable(share.Amount)
 		case slices.ContainsFunc(cmd.Parts[:i], func(other RefundShare) bool { return other.Payment == share.Payment }):
 			return ErrRefundParts
 		}

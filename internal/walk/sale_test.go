@@ -95,7 +95,7 @@ func (k *walker) toOrder(s *sale) request {
 		body["expected_total"] = total
 	}
 	// Other things have members of this name, too, with values of another length.
-	codes := slices.DeleteFunc(slices.Clone(k.pools["gift_card_code"]), func(code string) bool { return len(code) != len("XXXX-XXXX-XXXX-XXXX") })
+	codes := slices.DeleteFunc(slices.Clone(k.pools["gift_card_code"]), func(code string) bool { return len(code) != len("ABCD-EFGH-JKLM-NPQR") })
 	if latest := codes[max(0, len(codes)-3):]; len(latest) > 0 && k.chance(70) {
 		body["gift_cards"] = []string{pick(k.requestMaker, latest...)}
 	}

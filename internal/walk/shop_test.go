@@ -164,7 +164,8 @@ func (w *shop) start() {
 	w.Helper()
 	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	policy := commands.DefaultPolicy()
-	// If the log loses the outcome of an append and goes away, the program tries so long to find out.
+	// If the log loses the outcome of an append and goes away, the program tries that long to find
+	// out.
 	options := aggregate.Options{Logger: logger, AppendTimeout: 2 * time.Second}
 	w.answers = newAnswers()
 	if !w.light {
