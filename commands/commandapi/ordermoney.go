@@ -145,8 +145,8 @@ func (a *api) writeOff(ctx context.Context, c call, in *writeOffInput) (*respons
 	return a.changeOrder(ctx, c, &bad, in.id(&bad), order.WriteOff{Reason: in.Body.Reason})
 }
 
-// ReductionState is an order with a price reduction.
-type ReductionState struct {
+// CreditState is an order with a credit: a price reduction, or that of a charge.
+type CreditState struct {
 	CreditID unit.CreditID  `json:"credit_id"`
 	Order    resource.Order `json:"order"`
 }
@@ -160,7 +160,7 @@ type reducePriceInput struct {
 	}
 }
 
-func (a *api) reducePrice(ctx context.Context, c call, in *reducePriceInput) (*response[ReductionState], error) {
+func (a *api) reducePrice(ctx context.Context, c call, in *reducePriceInput) (*response[CreditState], error) {
 	var bad check
 	amount := money(&bad, "/amount", in.Body.Amount)
 	credit := order.Credit{
@@ -171,13 +171,7 @@ func (a *api) reducePrice(ctx context.Context, c call, in *reducePriceInput) (*r
 	if err != nil {
 		return nil, err
 	}
-	return like(done, ReductionState{CreditID: credit.CreditID, Order: *done.Body}), nil
-}
-
-// CreditState is an order with a credit.
-type CreditState struct {
-	CreditID unit.CreditID  `json:"credit_id"`
-	Order    resource.Order `json:"order"`
+	return like(done, CreditState{CreditID: credit.CreditID, Order: *done.Body}), nil
 }
 
 type creditChargeInput struct {
