@@ -119,12 +119,14 @@ func (a *Answers) find() {
 	}
 }
 
-// findSQL keeps one plan, as storeSQL does.
+// findSQL keeps one plan, as storeSQL does. LIMIT 1 makes that plan look up each key by the index,
+// even if the plan is made while the table is small. A join would read the whole table instead, and
+// would keep doing so while the table grows, until its statistics are next collected.
 const findSQL = `
 	SELECT a.scope, a.key, a.request_hash, a.status, a.headers, a.body, a.answered_at
 	FROM (SELECT $1::text[] AS scopes, $2::text[] AS keys OFFSET 0) AS given
 	CROSS JOIN LATERAL unnest(given.scopes, given.keys) AS asked (scope, key)
-	JOIN commands.answers a USING (scope, key)`
+	CROSS JOIN LATERAL (SELECT * FROM commands.answers WHERE scope = asked.scope AND key = asked.key LIMIT 1) AS a`
 
 func (a *Answers) findAll(batch []*lookup) error {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
