@@ -83,7 +83,7 @@ func (m Money) Plus(other Money) Money {
 	if m.Currency != other.Currency {
 		panic(fmt.Errorf("%w: %s and %s", ErrCurrencyMix, m.Currency, other.Currency))
 	}
-	return Money{Amount: m.Amount.Add(other.Amount), Currency: m.Currency}
+	return Money{Amount: add(m.Amount, other.Amount), Currency: m.Currency}
 }
 
 // Minus subtracts; see Plus.

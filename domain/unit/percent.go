@@ -35,10 +35,10 @@ func (p Percent) Sign() int { return p.value.Sign() }
 func (p Percent) Equal(other Percent) bool { return p.value.Equal(other.value) }
 
 // String is the rate without the sign for percent: "9.975".
-func (p Percent) String() string { return p.value.String() }
+func (p Percent) String() string { return string(appendDecimal(nil, p.value)) }
 
 // MarshalText writes the stored form.
-func (p Percent) MarshalText() ([]byte, error) { return []byte(p.value.String()), nil }
+func (p Percent) MarshalText() ([]byte, error) { return p.AppendText(nil) }
 
 // UnmarshalText reads the stored form.
 func (p *Percent) UnmarshalText(text []byte) error {

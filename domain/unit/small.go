@@ -57,6 +57,32 @@ func compareScaled(coarse, fine, scale int64, a, b decimal.Decimal) int {
 	return 0
 }
 
+// add is a plus b.
+func add(a, b decimal.Decimal) decimal.Decimal {
+	one, digitsOfOne, ok1 := small(a)
+	other, digitsOfOther, ok2 := small(b)
+	if !ok1 || !ok2 {
+		return a.Add(b)
+	}
+	digits := max(digitsOfOne, digitsOfOther)
+	one, ok1 = scaled(one, powers[digits-digitsOfOne])
+	other, ok2 = scaled(other, powers[digits-digitsOfOther])
+	if !ok1 || !ok2 {
+		return a.Add(b)
+	}
+	return decimal.New(one+other, -digits)
+}
+
+// scaled is a number times a power of ten, if their product and the sum of two such products fit
+// into 63 bits.
+func scaled(n, scale int64) (product int64, ok bool) {
+	const most = (1<<63 - 1) / 2
+	if n > most/scale || n < -most/scale {
+		return 0, false
+	}
+	return n * scale, true
+}
+
 // AppendAmount appends the amount as it is stored, like Amount.String(): "2.5" for 2.50.
 func (m Money) AppendAmount(b []byte) []byte { return appendDecimal(b, m.Amount) }
 

@@ -34,6 +34,12 @@ func TestSmallAmountsAreLikeAllOthers(t *testing.T) {
 		if got, want := a.Compare(b), a.Amount.Cmp(b.Amount); got != want || a.Equal(b) != (want == 0) {
 			t.Fatalf("%s to %s: %d, want %d", a.Amount, b.Amount, got, want)
 		}
+		if got, want := a.Plus(b).Amount, a.Amount.Add(b.Amount); got.String() != want.String() || got.Exponent() != want.Exponent() {
+			t.Fatalf("%s plus %s is %#v, want %#v", a.Amount, b.Amount, got, want)
+		}
+		if got, want := a.Minus(b).Amount, a.Amount.Sub(b.Amount); got.String() != want.String() {
+			t.Fatalf("%s minus %s is %s, want %s", a.Amount, b.Amount, got, want)
+		}
 		if got, want := string(a.AppendAmount([]byte("x"))), "x"+a.Amount.String(); got != want {
 			t.Fatalf("%#v is written %s, want %s", a.Amount, got, want)
 		}

@@ -120,12 +120,18 @@ func (p party) sorted() []string {
 
 // rowsOf are the sums by their keys. Two batches thus always write in the same order.
 func rowsOf[K comparable, V any](sums map[K]V, order func(K) []string) []row[K, V] {
-	rows := make([]row[K, V], 0, len(sums))
-	for key, value := range sums {
-		rows = append(rows, row[K, V]{key, value})
+	type sortable struct {
+		by  string
+		row row[K, V]
 	}
-	slices.SortFunc(rows, func(a, b row[K, V]) int {
-		return cmp.Compare(strings.Join(order(a.key), "\x00"), strings.Join(order(b.key), "\x00"))
-	})
+	all := make([]sortable, 0, len(sums))
+	for key, value := range sums {
+		all = append(all, sortable{strings.Join(order(key), "\x00"), row[K, V]{key, value}})
+	}
+	slices.SortFunc(all, func(a, b sortable) int { return cmp.Compare(a.by, b.by) })
+	rows := make([]row[K, V], len(all))
+	for i := range all {
+		rows[i] = all[i].row
+	}
 	return rows
 }
