@@ -301,6 +301,11 @@ func (s *Service) holdsOf(ctx context.Context, call Call, ask CheckoutRequest, s
 			return nil, cart.ErrCurrencyMismatch
 		}
 	}
+	if len(ask.GiftCards) == 0 && !ask.UseCredit {
+		if limited, err := s.holdsFor(ctx, uses, nil, due, of); err == nil && len(limited) == 0 {
+			return nil, nil // so most checkouts need not know whether they repeat another
+		}
+	}
 	repeats, err := s.carts.Repeats(ctx, cart.Stream(ask.CartID), call.Meta)
 	if err != nil || repeats {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"daybook/domain/checkout"
 	"daybook/domain/money/pricing"
 	"daybook/domain/money/promotion"
+	"daybook/domain/order"
 	"daybook/domain/product"
 	"daybook/domain/rule"
 	"daybook/domain/unit"
@@ -28,7 +29,12 @@ func (b *book) KnowsTaxClass(string) bool                      { return true }
 // guarded is a shop with a cart of 3 mugs at 2.50, and a coupon of 1.00 off.
 func guarded(t *testing.T) (*shoptest.Shop, *book) {
 	t.Helper()
-	shop := shoptest.Open(t, memory.New(), commands.DefaultPolicy())
+	return guardedIn(t, memory.New())
+}
+
+func guardedIn(t *testing.T, store eventstore.Store) (*shoptest.Shop, *book) {
+	t.Helper()
+	shop := shoptest.Open(t, store, commands.DefaultPolicy())
 	b := &book{rules: pricing.Compile(pricing.Book{Promotions: []pricing.Promotion{{
 		ID: "one", Version: 1, Kind: pricing.Coupon, Class: pricing.OrderClass, Active: true, Codes: []string{"ONE"},
 		Action: pricing.Action{Type: pricing.FixedOff, Amounts: []unit.Money{pounds("1")}},
@@ -142,7 +148,8 @@ func TestAPromotionThatHasEndedIsSaid(t *testing.T) {
 // The order freezes the quote: its lines give back their shares.
 func TestAnOrderKeepsItsQuote(t *testing.T) {
 	t.Parallel()
-	shop, _ := guarded(t)
+	store := memory.New()
+	shop, _ := guardedIn(t, store)
 	_, err := shop.Cart(t.Context(), shoptest.NewCall(), "ann", cart.AddCoupon{Code: "one"})
 	shop.Must(err)
 	total := pounds("6.50")
@@ -154,7 +161,36 @@ func TestAnOrderKeepsItsQuote(t *testing.T) {
 	if state.Quote == nil || len(state.Quote.Coupons) != 1 || state.Owed().String() != "6.50 GBP" {
 		t.Errorf("%+v, owed %s", state.Quote, state.Owed())
 	}
+	started := startedIn(t, store)
+	if started.Quote != nil || !started.QuoteWithOrder {
+		t.Errorf("the checkout was recorded in one append and keeps a quote of its own: %+v", started)
+	}
+	checkedOut := cart.CheckedOut{OrderID: result.OrderID}
+	for _, h := range state.Holdings {
+		checkedOut.Reservations = append(checkedOut.Reservations, cart.Reservation{ReservationID: h.ReservationID, SKU: h.SKU, Location: h.Location, Quantity: h.Quantity})
+	}
+	if events, err := order.Decide(checkout.Place(started, checkedOut), state); err != nil || len(events) != 0 {
+		t.Errorf("a driver that goes on with the recorded checkout places %v, %v", events, err)
+	}
 	shop.Audit()
+}
+
+// startedIn is the checkout that the log has.
+func startedIn(t *testing.T, store eventstore.Store) (started cart.CheckoutStarted) {
+	t.Helper()
+	for recorded, err := range store.ReadStream(t.Context(), cart.Stream("ann"), 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		event, err := eventstore.Decode(&recorded, cart.Decode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of, is := event.(cart.CheckoutStarted); is {
+			started = of
+		}
+	}
+	return started
 }
 
 // past are customers and addresses that have ordered.

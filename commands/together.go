@@ -244,11 +244,11 @@ func (t *together) refuse(ctx context.Context, claim aggregate.Request[order.Com
 // checkoutAtOnce decides a whole checkout. It first tries every step, so that a checkout that
 // cannot succeed at once changes nothing.
 func (s *Service) checkoutAtOnce(ctx context.Context, w *wholeCheckout) (CheckoutResult, error) {
-	call, ask, start := w.call, w.ask, w.start
+	call, ask := w.call, w.ask
 	if err := s.trySteps(ctx, w); err != nil {
 		return CheckoutResult{}, err
 	}
-	begun, err := s.carts.Handle(ctx, s.beginning(call, ask.CartID, start))
+	begun, err := s.carts.Handle(ctx, s.beginning(call, ask.CartID, w.start))
 	if err != nil {
 		return CheckoutResult{}, err
 	}
@@ -321,6 +321,7 @@ func (s *Service) trySteps(ctx context.Context, w *wholeCheckout) error {
 	if !known || !ok {
 		return aggregate.ErrStepByStep
 	}
+	w.start.WithOrder = len(complete.Dropped) == 0
 	return s.tryOrder(call, ask.After, checkout.Place(started, cart.CheckedOut{OrderID: complete.OrderID, Reservations: complete.Reservations, Dropped: complete.Dropped}))
 }
 

@@ -448,5 +448,9 @@ func TestWireForm(t *testing.T) {
 			OrderID: "o1", CartID: "c1", Currency: "GBP", Country: "GB", Lines: []Line{line}, Details: new(detailsOf("GB")),
 			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,
 		},
+		CheckoutStarted{
+			OrderID: "o1", CartID: "c1", Currency: "EUR", Lines: []Line{goods}, QuoteWithOrder: true,
+			Sourcing: Sourcing{Locations: []unit.LocationID{"main"}}, Policy: AllOrNothing, ReserveUntil: deadline, OrderIDFrom: FromServer,
+		},
 	})
 }

@@ -64,11 +64,12 @@ func startCheckout(cmd StartCheckout, s State) ([]Event, error) {
 		more = *cmd.Defaults
 	}
 	details, country := s.frozen(more)
+	quote := frozenQuote(cmd.Quote)
 	return []Event{CheckoutStarted{
 		OrderID: cmd.OrderID, CartID: s.CartID, CustomerID: s.CustomerID, Currency: s.Currency, Country: country, Details: details,
 		Reference: cmd.Reference, Lines: lines, Sourcing: sourcing,
 		Policy: cmd.Policy, ReserveUntil: cmd.ReserveUntil.UTC(), OrderIDFrom: cmd.OrderIDFrom, Holds: cmd.Holds,
-		Quote: frozenQuote(cmd.Quote), RoundedLines: cmd.RoundedLines || cmd.Quote != nil && cmd.Quote.Plain(),
+		Quote: quote, QuoteWithOrder: quote != nil && cmd.WithOrder, RoundedLines: cmd.RoundedLines || cmd.Quote != nil && cmd.Quote.Plain(),
 	}}, nil
 }
 

@@ -68,7 +68,13 @@ func read[E Event](data []byte) (Event, error) { return wire.Read[E](data) }
 func Types() []string { return decoders.Types() }
 
 // Encode gives an event's wire name and its JSON.
-func Encode(e Event) (typ string, data []byte, err error) { return wire.Write(typeName(e), e) }
+func Encode(e Event) (typ string, data []byte, err error) {
+	if started, ok := e.(CheckoutStarted); ok && started.QuoteWithOrder {
+		started.Quote = nil
+		e = started
+	}
+	return wire.Write(typeName(e), e)
+}
 
 // Decode reads what Encode wrote. For an unknown name it returns *wire.UnknownTypeError.
 func Decode(typ string, data []byte) (Event, error) { return decoders.Decode(typ, data) }

@@ -176,6 +176,9 @@ type StartCheckout struct {
 	// (cart-quote-stale). The lines of the order get its list prices. nil: the lines cost what they
 	// say.
 	Quote *pricing.Quote
+	// WithOrder means that the order is recorded in the same append, with all lines. Then only the
+	// order keeps the quote. Only a caller that makes this append may set it.
+	WithOrder bool
 	// RoundedLines means, without a quote, that each line is rounded by itself.
 	RoundedLines bool
 	// Short is what stock cannot give, if the caller knows that before it begins. Then the

@@ -164,6 +164,9 @@ type CheckoutStarted struct {
 	// Quote is what the lines and charges cost, and why. It is absent if each line costs its price
 	// times its units.
 	Quote *pricing.Quote `json:"quote,omitempty"`
+	// QuoteWithOrder means that the order was recorded in the same append as this event. Then only
+	// the order keeps the quote, and the recorded event has none.
+	QuoteWithOrder bool `json:"quote_with_order,omitzero"`
 	// RoundedLines means that there is no quote and that each line is rounded by itself. Checkouts
 	// of older programs and of imports have neither: only their sum is rounded.
 	RoundedLines bool `json:"rounded_lines,omitzero"`

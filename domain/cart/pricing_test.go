@@ -1,6 +1,7 @@
 package cart
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 	"time"
@@ -84,31 +85,53 @@ func pricingRows(t *testing.T) map[string]row {
 	started.Lines[0].Price = euros("9.99") // the quote's
 	priced, rounded, exact := started, started, started
 	priced.Quote, rounded.RoundedLines = &quote, true
+	withOrder := priced
+	withOrder.QuoteWithOrder = true
 	exact.Lines = []Line{goods}
 	start := func(q *pricing.Quote) StartCheckout {
 		return StartCheckout{OrderID: "o1", ReserveUntil: deadline, Quote: q}
 	}
+	atOnce := func(q *pricing.Quote) StartCheckout {
+		command := start(q)
+		command.WithOrder = true
+		return command
+	}
 	return map[string]row{
-		"a code is put on the cart in its one form": {Given: []Event{opened}, When: AddCoupon{Code: " spring-10"}, Then: []Event{CouponAdded{Code: "SPRING10"}}, Repeats: true},
-		"a code is put on once":                     {Given: []Event{opened, CouponAdded{Code: "TEN"}}, When: AddCoupon{Code: "ten"}, Nothing: true},
-		"a code is taken off":                       {Given: []Event{opened, CouponAdded{Code: "TEN"}}, When: RemoveCoupon{Code: "ten"}, Then: []Event{CouponRemoved{Code: "TEN"}}, Repeats: true},
-		"a code that is not there":                  {Given: []Event{opened}, When: RemoveCoupon{Code: "ten"}, Nothing: true},
-		"an empty code is refused":                  {Given: []Event{opened}, When: AddCoupon{Code: " - "}, Refused: ErrCouponInvalid},
-		"too many codes are refused":                {Given: full, When: AddCoupon{Code: "TEN"}, Refused: factsOf(ErrCouponLimit, map[string]any{"max_codes": maxCoupons})},
-		"an abandoned cart takes no code":           {Given: []Event{opened, Abandoned{}}, When: AddCoupon{Code: "TEN"}, Refused: factsOf(ErrNotOpen, map[string]any{"cart_status": PhaseAbandoned})},
-		"an abandoned cart loses no code":           {Given: []Event{opened, Abandoned{}}, When: RemoveCoupon{Code: "TEN"}, Refused: factsOf(ErrNotOpen, map[string]any{"cart_status": PhaseAbandoned})},
-		"a method is chosen":                        {Given: []Event{opened}, When: ChooseShipping{Method: "post"}, Then: []Event{ShippingChosen{Method: "post"}}, Repeats: true},
-		"a choice is taken back":                    {Given: []Event{opened, ShippingChosen{Method: "post"}}, When: ChooseShipping{}, Then: []Event{ShippingChosen{}}, Repeats: true},
-		"a method that is no id is refused":         {Given: []Event{opened}, When: ChooseShipping{Method: "by post"}, Refused: ErrMethodInvalid},
-		"an abandoned cart is not sent":             {Given: []Event{opened, Abandoned{}}, When: ChooseShipping{Method: "post"}, Refused: factsOf(ErrNotOpen, map[string]any{"cart_status": PhaseAbandoned})},
-		"a checkout freezes the quote":              {Given: []Event{opened}, When: start(&quote), Then: []Event{priced}},
-		"a plain quote says that lines are rounded": {Given: []Event{opened}, When: start(&plain), Then: []Event{rounded}},
-		"without a quote lines stay as they are":    {Given: []Event{opened}, When: start(nil), Then: []Event{exact}},
-		"a quote of other lines is stale":           {Given: []Event{opened}, When: start(&other), Refused: ErrQuoteStale},
-		"a quote that does not add up is refused":   {Given: []Event{opened}, When: start(&wrong), Refused: ErrQuoteInvalid},
+		"a code is put on the cart in its one form":   {Given: []Event{opened}, When: AddCoupon{Code: " spring-10"}, Then: []Event{CouponAdded{Code: "SPRING10"}}, Repeats: true},
+		"a code is put on once":                       {Given: []Event{opened, CouponAdded{Code: "TEN"}}, When: AddCoupon{Code: "ten"}, Nothing: true},
+		"a code is taken off":                         {Given: []Event{opened, CouponAdded{Code: "TEN"}}, When: RemoveCoupon{Code: "ten"}, Then: []Event{CouponRemoved{Code: "TEN"}}, Repeats: true},
+		"a code that is not there":                    {Given: []Event{opened}, When: RemoveCoupon{Code: "ten"}, Nothing: true},
+		"an empty code is refused":                    {Given: []Event{opened}, When: AddCoupon{Code: " - "}, Refused: ErrCouponInvalid},
+		"too many codes are refused":                  {Given: full, When: AddCoupon{Code: "TEN"}, Refused: factsOf(ErrCouponLimit, map[string]any{"max_codes": maxCoupons})},
+		"an abandoned cart takes no code":             {Given: []Event{opened, Abandoned{}}, When: AddCoupon{Code: "TEN"}, Refused: factsOf(ErrNotOpen, map[string]any{"cart_status": PhaseAbandoned})},
+		"an abandoned cart loses no code":             {Given: []Event{opened, Abandoned{}}, When: RemoveCoupon{Code: "TEN"}, Refused: factsOf(ErrNotOpen, map[string]any{"cart_status": PhaseAbandoned})},
+		"a method is chosen":                          {Given: []Event{opened}, When: ChooseShipping{Method: "post"}, Then: []Event{ShippingChosen{Method: "post"}}, Repeats: true},
+		"a choice is taken back":                      {Given: []Event{opened, ShippingChosen{Method: "post"}}, When: ChooseShipping{}, Then: []Event{ShippingChosen{}}, Repeats: true},
+		"a method that is no id is refused":           {Given: []Event{opened}, When: ChooseShipping{Method: "by post"}, Refused: ErrMethodInvalid},
+		"an abandoned cart is not sent":               {Given: []Event{opened, Abandoned{}}, When: ChooseShipping{Method: "post"}, Refused: factsOf(ErrNotOpen, map[string]any{"cart_status": PhaseAbandoned})},
+		"a checkout freezes the quote":                {Given: []Event{opened}, When: start(&quote), Then: []Event{priced}},
+		"a plain quote says that lines are rounded":   {Given: []Event{opened}, When: start(&plain), Then: []Event{rounded}},
+		"the quote of an order of the same append":    {Given: []Event{opened}, When: atOnce(&quote), Then: []Event{withOrder}},
+		"an order of the same append without a quote": {Given: []Event{opened}, When: atOnce(&plain), Then: []Event{rounded}},
+		"without a quote lines stay as they are":      {Given: []Event{opened}, When: start(nil), Then: []Event{exact}},
+		"a quote of other lines is stale":             {Given: []Event{opened}, When: start(&other), Refused: ErrQuoteStale},
+		"a quote that does not add up is refused":     {Given: []Event{opened}, When: start(&wrong), Refused: ErrQuoteInvalid},
 	}
 }
 
 func factsOf(no *rule.Rejection, facts map[string]any) *rule.Rejection {
 	return no.With(no.Detail, facts)
+}
+
+func TestTheQuoteOfAnOrderOfTheSameAppendIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	quote := quoteOf(t)
+	typ, data, err := Encode(CheckoutStarted{OrderID: "o1", Quote: &quote, QuoteWithOrder: true})
+	if err != nil || bytes.Contains(data, []byte(quote.Hash)) {
+		t.Errorf("recorded %s, %v", data, err)
+	}
+	read, err := Decode(typ, data)
+	if started, ok := read.(CheckoutStarted); err != nil || !ok || started.Quote != nil || !started.QuoteWithOrder {
+		t.Errorf("read %+v, %v", read, err)
+	}
 }

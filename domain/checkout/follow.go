@@ -27,7 +27,7 @@ func Place(started cart.CheckoutStarted, done cart.CheckedOut) order.Place {
 	return order.Place{
 		OrderID: started.OrderID, CartID: started.CartID, CustomerID: started.CustomerID, Reference: started.Reference,
 		Currency: started.Currency, Country: started.Country, Details: started.Details, Lines: lines, Reservations: done.Reservations, Holds: started.Holds, ConfirmBy: started.ReserveUntil,
-		Quote: quote, RoundedLines: started.RoundedLines,
+		Quote: quote, QuoteWithOrder: quote == nil && started.QuoteWithOrder, RoundedLines: started.RoundedLines,
 	}
 }
 

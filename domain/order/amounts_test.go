@@ -1,6 +1,7 @@
 package order
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -184,6 +185,25 @@ func TestAnOrderRefusesTheQuoteOfOtherLines(t *testing.T) {
 	place.Quote = &quote
 	if _, err := Decide(place, State{}); err == nil {
 		t.Error("an order was placed with a quote that does not add up")
+	}
+}
+
+// A checkout whose quote is only with its order can repeat the order, and cannot place it.
+func TestAQuoteThatIsOnlyWithTheOrder(t *testing.T) {
+	t.Parallel()
+	place, _ := pricedOrder(t)
+	s := do(t, State{}, place)
+	again := place
+	again.Quote, again.QuoteWithOrder = nil, true
+	if events, err := Decide(again, s); err != nil || len(events) != 0 {
+		t.Errorf("the order is placed again: %v, %v", events, err)
+	}
+	if events, err := Decide(again, State{}); err == nil {
+		t.Errorf("an order was placed without its quote: %v", events)
+	}
+	again.QuoteWithOrder = false
+	if _, err := Decide(again, s); !errors.Is(err, ErrExists) {
+		t.Errorf("an order without a quote is the same: %v", err)
 	}
 }
 

@@ -37,6 +37,9 @@ type Place struct {
 	ConfirmBy    time.Time
 	Quote        *pricing.Quote // as in Placed
 	RoundedLines bool           // as in Placed
+	// QuoteWithOrder means that the order was placed before, with a quote that only it has. So the
+	// command can only repeat that.
+	QuoteWithOrder bool
 }
 
 // Confirm makes a pending order binding. It is refused while the order is on hold (order-on-hold).

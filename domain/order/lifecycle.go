@@ -2,6 +2,7 @@ package order
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 
@@ -34,6 +35,9 @@ func place(cmd Place, s State) ([]Event, error) {
 		}
 		return nil, ErrExists
 	}
+	if cmd.QuoteWithOrder {
+		return nil, errNeverPlaced
+	}
 	if len(cmd.Lines) == 0 {
 		return nil, ErrEmpty
 	}
@@ -61,6 +65,9 @@ func place(cmd Place, s State) ([]Event, error) {
 		Total: total, Charge: total.Charge(), Holds: cmd.Holds, ConfirmBy: cmd.ConfirmBy.UTC(),
 	}}, nil
 }
+
+// errNeverPlaced means that the log has lost an event. The two were appended together.
+var errNeverPlaced = errors.New("the checkout says that its order was recorded with it, but there is no order")
 
 // coverExactly compares the reservations with what the stocked lines need, for each SKU. A
 // SKU has at most one reservation at a location.
@@ -97,7 +104,7 @@ func coverExactly(reservations []cart.Reservation, lines []cart.Line) bool {
 func (s State) sameAs(cmd Place) bool {
 	if cmd.OrderID != s.OrderID || cmd.CartID != s.CartID || cmd.CustomerID != s.placedFor() ||
 		cmd.Reference != s.Reference || cmd.Country != s.Country || cmd.Currency != s.Currency() ||
-		!cmd.ConfirmBy.Equal(s.placedUntil()) || !sameQuote(cmd.Quote, s.Quote) || !sameHolds(cmd.Holds, s.Holds) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
+		!cmd.ConfirmBy.Equal(s.placedUntil()) || !cmd.QuoteWithOrder && !sameQuote(cmd.Quote, s.Quote) || !sameHolds(cmd.Holds, s.Holds) || len(cmd.Lines) != len(s.Lines) || len(cmd.Reservations) != len(s.Holdings) {
 		return false
 	}
 	for i, l := range cmd.Lines {

@@ -110,9 +110,11 @@ type Cart struct {
 	last      lastEvent
 	shortages []cart.Shortage
 	dropped   []int
-	reason    string
-	customers map[string]bool // that it had before another one; nil: none
-	arrival   *outcome        // lines of another cart come in, by the events of one append
+	// quoteWithOrder: the last checkout says that only its order has the quote.
+	quoteWithOrder bool
+	reason         string
+	customers      map[string]bool // that it had before another one; nil: none
+	arrival        *outcome        // lines of another cart come in, by the events of one append
 }
 
 // Order is an order, with what the view shows and the domain's fold does not keep.
@@ -367,7 +369,7 @@ func (b *Book) foldCart(e *event, id unit.CartID, value cart.Event) {
 	case cart.CustomerChanged:
 		c.had(value.CustomerID)
 	case cart.CheckoutStarted:
-		c.shortages, c.dropped = nil, nil
+		c.shortages, c.dropped, c.quoteWithOrder = nil, nil, value.QuoteWithOrder
 		b.checkouts[value.OrderID] = append(b.checkouts[value.OrderID], &checkoutAttempt{cart: id, from: value.OrderIDFrom})
 	case cart.CheckoutRefused:
 		if value.Asked != nil {

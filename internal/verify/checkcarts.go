@@ -12,6 +12,8 @@ func (b *Book) checkCarts() *Check {
 		switch {
 		case state.Phase == cart.Completed && o != nil && o.CartID != id:
 			check.differ("cart %s is checked out as order %s, which belongs to cart %s", id, state.OrderID, o.CartID)
+		case state.Phase == cart.Completed && o != nil && state.quoteWithOrder && o.Quote == nil:
+			check.differ("cart %s: its checkout says that order %s keeps the quote, and the order has none", id, state.OrderID)
 		case b.underWay(state.last):
 		case state.Phase == cart.Completed && o == nil:
 			check.differ("cart %s is checked out, but its order %s was not placed", id, state.OrderID)

@@ -501,6 +501,16 @@ func TestEveryFaultOfTheLogIsFound(t *testing.T) {
 		"a checkout without its order": {check: cartsAgree, words: "order o1 was not placed", write: func(f faultyLog) {
 			f.cart(opened(), started(), cart.CheckedOut{OrderID: "o1"})
 		}},
+		"a checkout whose quote is nowhere": {check: cartsAgree, words: "order o1 keeps the quote, and the order has none", write: func(f faultyLog) {
+			f.receive(5)
+			f.reserve(2)
+			begun, _ := started().(cart.CheckoutStarted)
+			begun.QuoteWithOrder = true
+			f.cart(opened(), begun, cart.CheckedOut{OrderID: "o1"})
+			wrong := placed(2)
+			wrong.CartID = "c1"
+			f.order(wrong)
+		}},
 		"a checkout that never ended": {check: cartsAgree, words: "checkout of order o1 has not ended", write: func(f faultyLog) {
 			f.cart(opened(), started())
 		}},
