@@ -63,6 +63,7 @@ func (s *Service) refuseAtOnce(ctx context.Context, call Call, id unit.CartID, s
 func (s *Service) foreseeRefusal(ctx context.Context, call Call, id unit.CartID, start cart.StartCheckout) (what foreseenRefusal, short bool, err error) {
 	ages := []time.Duration{anyAge, 0}
 	begins := false
+	start.Quote = nil // stock does not ask for it, and checking it takes time
 	err = s.carts.ViewAged(ctx, cart.Stream(id), anyAge, func(state cart.State, revision int64) {
 		events, refusal := cart.Decide(start, state)
 		if refusal != nil || len(events) != 1 {

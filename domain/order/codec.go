@@ -3,6 +3,8 @@ package order
 import (
 	"fmt"
 
+	"daybook/domain/money/pricing"
+	"daybook/domain/unit"
 	"daybook/domain/wire"
 )
 
@@ -116,6 +118,52 @@ func DecodeUnpriced(typ string, data []byte) (Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", typ, err)
 	}
+	return event.Placed, nil
+}
+
+// DecodeAmounts is Decode with a Quote that has only what the accounts of lines and charges are made
+// of: their gross amounts and taxes. Reading the rest takes most of the time.
+func DecodeAmounts(typ string, data []byte) (Event, error) {
+	if typ != typePlaced {
+		return Decode(typ, data)
+	}
+	type item struct {
+		Line   int        `json:"line"`
+		Number int        `json:"charge"`
+		Gross  unit.Money `json:"gross"`
+		Tax    []struct {
+			Amount unit.Money `json:"amount"`
+		} `json:"tax"`
+	}
+	event, err := wire.Read[struct {
+		Placed
+
+		Quote *struct {
+			Lines   []item `json:"lines"`
+			Charges []item `json:"charges"`
+		} `json:"quote"` // hides the member of Placed
+	}](data)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", typ, err)
+	}
+	if event.Quote == nil {
+		return event.Placed, nil
+	}
+	amounts := func(of item) pricing.Priced {
+		priced := pricing.Priced{Gross: of.Gross}
+		for _, tax := range of.Tax {
+			priced.Tax = append(priced.Tax, pricing.TaxEntry{Amount: tax.Amount})
+		}
+		return priced
+	}
+	quote := pricing.Quote{Currency: event.Currency}
+	for _, line := range event.Quote.Lines {
+		quote.Lines = append(quote.Lines, pricing.PricedLine{Line: line.Line, Priced: amounts(line)})
+	}
+	for _, charge := range event.Quote.Charges {
+		quote.Charges = append(quote.Charges, pricing.Charge{Number: charge.Number, Priced: amounts(charge)})
+	}
+	event.Placed.Quote = &quote
 	return event.Placed, nil
 }
 

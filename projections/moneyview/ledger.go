@@ -92,7 +92,7 @@ func (l *Ledger) Note(s order.State, event order.Event) Before {
 		return b
 	}
 	b.goods, b.payments = goodsOf(s), paymentsOf(s)
-	b.differences = differencesOf(s)
+	b.differences = differencesOf(s, b.goods)
 	return b
 }
 
@@ -138,7 +138,7 @@ func (l *Ledger) Book(b Before, s order.State, channel string, when time.Time) {
 	change(l.promotions, goods.promotions, b.goods.promotions, func(k promoted) promotionKey { return promotionKey{day, b.kind, of, k} })
 	change(l.taxes, goods.taxes, b.goods.taxes, func(k taxed) taxKey { return taxKey{day, b.kind, of.entity, of.country, of.currency, k} })
 	change(l.payments, paymentsOf(s), b.payments, func(k payment) paymentKey { return paymentKey{day, of.entity, of.channel, of.currency, k} })
-	change(l.items, differencesOf(s), b.differences, func(kind string) itemKey { return itemKey{day, kind, of, item{charge: Difference}} })
+	change(l.items, differencesOf(s, goods), b.differences, func(kind string) itemKey { return itemKey{day, kind, of, item{charge: Difference}} })
 }
 
 // quantity is what a row adds up.

@@ -149,7 +149,7 @@ func (g *goods) priced(currency unit.Currency, of item, units int64, left shares
 		})
 	}
 	g.items = append(g.items, row[item, amounts]{of, a})
-	bases := basesOf(left.Money-tax, p, currency)
+	baseOf := basesOf(left.Money-tax, p, currency)
 	for i, t := range p.Tax {
 		var amount int64
 		if i < len(left.Tax) {
@@ -157,7 +157,7 @@ func (g *goods) priced(currency unit.Currency, of item, units int64, left shares
 		}
 		g.taxes = append(g.taxes, row[taxed, taxAmount]{
 			taxed{projections.Key(t.Component), projections.Key(t.Place), t.Rate.String(), string(t.Treatment)},
-			taxAmount{bases[t.Class], minor(amount, currency)},
+			taxAmount{baseOf(t.Class), minor(amount, currency)},
 		})
 	}
 }
@@ -165,7 +165,11 @@ func (g *goods) priced(currency unit.Currency, of item, units int64, left shares
 // basesOf splits what is left of a net amount over the tax classes of a line or charge, by what
 // they were taxed on when the order was placed. Lines have one class. A charge that is taxed as
 // the goods may have several.
-func basesOf(net int64, p pricing.Priced, currency unit.Currency) map[string]decimal.Decimal {
+func basesOf(net int64, p pricing.Priced, currency unit.Currency) func(class string) decimal.Decimal {
+	if len(p.Tax) == 0 || !slices.ContainsFunc(p.Tax, func(t pricing.TaxEntry) bool { return t.Class != p.Tax[0].Class }) {
+		whole := minor(net, currency)
+		return func(string) decimal.Decimal { return whole }
+	}
 	var classes []string
 	var weights []int64
 	var sum int64
@@ -177,16 +181,16 @@ func basesOf(net int64, p pricing.Priced, currency unit.Currency) map[string]dec
 		classes, weights, sum = append(classes, t.Class), append(weights, weight), sum+weight
 	}
 	bases := make(map[string]decimal.Decimal, len(classes))
-	if len(classes) == 1 || len(classes) > 0 && (net < 0 || sum == 0) {
+	if net < 0 || sum == 0 {
 		bases[classes[0]] = minor(net, currency)
-		return bases
-	}
-	for i, part := range shares.Allocate(net, weights) {
-		if i < len(classes) {
-			bases[classes[i]] = minor(part, currency)
+	} else {
+		for i, part := range shares.Allocate(net, weights) {
+			if i < len(classes) {
+				bases[classes[i]] = minor(part, currency)
+			}
 		}
 	}
-	return bases
+	return func(class string) decimal.Decimal { return bases[class] }
 }
 
 // exact adds the lines of an order that has no accounts: of an older program or an import.
@@ -278,12 +282,13 @@ func purposeOf(t order.Transaction) string {
 	return string(order.Settlement)
 }
 
-// differencesOf is what makes what an order owes differ from what its items amount to, by kind.
-func differencesOf(s order.State) []row[string, amounts] {
+// differencesOf is what makes what an order owes differ from what its items amount to, by kind. of
+// are the items.
+func differencesOf(s order.State, of goods) []row[string, amounts] {
 	if !s.Exists() {
 		return nil
 	}
 	writtenOff, gain := s.WrittenOff.Amount.Neg(), s.KeptAsGain.Amount
-	beyond := s.Owed().Amount.Sub(goodsOf(s).sum()).Sub(writtenOff).Sub(gain)
+	beyond := s.Owed().Amount.Sub(of.sum()).Sub(writtenOff).Sub(gain)
 	return []row[string, amounts]{{WrittenOff, amounts{net: writtenOff}}, {Gain, amounts{net: gain}}, {Beyond, amounts{net: beyond}}}
 }

@@ -83,7 +83,7 @@ func decode(eventType string, data []byte) (any, error) {
 	category, _, _ := strings.Cut(eventType, ".")
 	switch category {
 	case order.Category:
-		return order.Decode(eventType, data)
+		return order.DecodeAmounts(eventType, data)
 	case returns.Category:
 		return returns.Decode(eventType, data)
 	}
