@@ -87,14 +87,19 @@ func (m Money) Plus(other Money) Money {
 }
 
 // Minus subtracts; see Plus.
-func (m Money) Minus(other Money) Money { return m.Plus(other.Negated()) }
+func (m Money) Minus(other Money) Money {
+	if m.Currency != other.Currency {
+		panic(fmt.Errorf("%w: %s and %s", ErrCurrencyMix, m.Currency, other.Currency))
+	}
+	return Money{Amount: subtract(m.Amount, other.Amount), Currency: m.Currency}
+}
 
 // Negated is the amount with the other sign.
 func (m Money) Negated() Money { return Money{Amount: m.Amount.Neg(), Currency: m.Currency} }
 
 // Times is the exact amount for a quantity.
 func (m Money) Times(q Quantity) Money {
-	return Money{Amount: m.Amount.Mul(decimal.NewFromInt(int64(q))), Currency: m.Currency}
+	return Money{Amount: multiply(m.Amount, int64(q)), Currency: m.Currency}
 }
 
 // Compare orders amounts of one currency; see Plus.
@@ -116,6 +121,9 @@ func (m Money) Sign() int { return m.Amount.Sign() }
 // Charge rounds to the currency's digits, half away from zero, as merchants do. The result is
 // an amount that can really be paid.
 func (m Money) Charge() Money {
+	if _, digits, ok := small(m.Amount); ok && digits <= m.Currency.Digits() {
+		return m
+	}
 	return Money{Amount: m.Amount.Round(m.Currency.Digits()), Currency: m.Currency}
 }
 

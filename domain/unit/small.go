@@ -59,18 +59,40 @@ func compareScaled(coarse, fine, scale int64, a, b decimal.Decimal) int {
 
 // add is a plus b.
 func add(a, b decimal.Decimal) decimal.Decimal {
+	if one, other, digits, ok := alike(a, b); ok {
+		return decimal.New(one+other, -digits)
+	}
+	return a.Add(b)
+}
+
+// subtract is a minus b.
+func subtract(a, b decimal.Decimal) decimal.Decimal {
+	if one, other, digits, ok := alike(a, b); ok {
+		return decimal.New(one-other, -digits)
+	}
+	return a.Sub(b)
+}
+
+// multiply is d times n.
+func multiply(d decimal.Decimal, n int64) decimal.Decimal {
+	const most = 1 << 31
+	if coefficient, digits, ok := small(d); ok && -most < coefficient && coefficient < most && -most < n && n < most {
+		return decimal.New(coefficient*n, -digits)
+	}
+	return d.Mul(decimal.NewFromInt(n))
+}
+
+// alike are two decimals as whole numbers, with the same number of digits after the point.
+func alike(a, b decimal.Decimal) (one, other int64, digits int32, ok bool) {
 	one, digitsOfOne, ok1 := small(a)
 	other, digitsOfOther, ok2 := small(b)
 	if !ok1 || !ok2 {
-		return a.Add(b)
+		return 0, 0, 0, false
 	}
-	digits := max(digitsOfOne, digitsOfOther)
+	digits = max(digitsOfOne, digitsOfOther)
 	one, ok1 = scaled(one, powers[digits-digitsOfOne])
 	other, ok2 = scaled(other, powers[digits-digitsOfOther])
-	if !ok1 || !ok2 {
-		return a.Add(b)
-	}
-	return decimal.New(one+other, -digits)
+	return one, other, digits, ok1 && ok2
 }
 
 // scaled is a number times a power of ten, if their product and the sum of two such products fit

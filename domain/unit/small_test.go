@@ -37,8 +37,15 @@ func TestSmallAmountsAreLikeAllOthers(t *testing.T) {
 		if got, want := a.Plus(b).Amount, a.Amount.Add(b.Amount); got.String() != want.String() || got.Exponent() != want.Exponent() {
 			t.Fatalf("%s plus %s is %#v, want %#v", a.Amount, b.Amount, got, want)
 		}
-		if got, want := a.Minus(b).Amount, a.Amount.Sub(b.Amount); got.String() != want.String() {
-			t.Fatalf("%s minus %s is %s, want %s", a.Amount, b.Amount, got, want)
+		if got, want := a.Minus(b).Amount, a.Amount.Sub(b.Amount); got.String() != want.String() || got.Exponent() != want.Exponent() {
+			t.Fatalf("%s minus %s is %#v, want %#v", a.Amount, b.Amount, got, want)
+		}
+		units := unit.Quantity(random.Int64() >> random.IntN(64))
+		if got, want := a.Times(units).Amount, a.Amount.Mul(decimal.NewFromInt(int64(units))); got.String() != want.String() {
+			t.Fatalf("%s times %d is %s, want %s", a.Amount, units, got, want)
+		}
+		if got, want := a.Charge().Amount, a.Amount.Round(currency.Digits()); got.String() != want.String() {
+			t.Fatalf("%s in whole units is %s, want %s", a, got, want)
 		}
 		if got, want := string(a.AppendAmount([]byte("x"))), "x"+a.Amount.String(); got != want {
 			t.Fatalf("%#v is written %s, want %s", a.Amount, got, want)

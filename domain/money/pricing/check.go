@@ -61,30 +61,24 @@ const bytesOfHash = 256
 // others. The error names the first one that differs. See docs/money.md.
 func (q Quote) Check() error {
 	c := checking{currency: q.Currency, mode: q.Mode}
-	net, total := unit.Zero(q.Currency), unit.Zero(q.Currency)
+	var net, gross int64
 	for _, l := range q.Lines {
 		if l.Price.Currency != q.Currency {
 			return fmt.Errorf("line %d: price is %s in a quote of %s", l.Line, l.Price, q.Currency)
 		}
-		c.equal(what{of: "line", number: l.Line, term: "list"}, l.List, l.Price.Times(l.Quantity).Charge())
+		if list := l.Price.Times(l.Quantity).Charge(); !list.Equal(l.List) {
+			return fmt.Errorf("line %d: list: %s is recorded, %s follows", l.Line, l.List, list)
+		}
 		if l.GiftCard && len(l.Adjustments)+len(l.Tax) > 0 {
 			return fmt.Errorf("line %d: a gift card has a discount or a tax", l.Line)
 		}
-		c.item("line", l.Line, l.Priced)
-		if c.err != nil {
-			return c.err
-		}
-		net, total = net.Plus(l.Net), total.Plus(l.Gross)
+		c.item("line", l.Line, l.Priced, &net, &gross)
 	}
 	for _, charge := range q.Charges {
-		c.item("charge", charge.Number, charge.Priced)
-		if c.err != nil {
-			return c.err
-		}
-		net, total = net.Plus(charge.Net), total.Plus(charge.Gross)
+		c.item("charge", charge.Number, charge.Priced, &net, &gross)
 	}
 	c.equal(what{term: "net"}, q.Net, net)
-	c.equal(what{term: "total"}, q.Total, total)
+	c.equal(what{term: "total"}, q.Total, gross)
 	c.taxes(q)
 	if hash := q.hash(); c.err == nil && hash != q.Hash {
 		return fmt.Errorf("hash: %s is recorded, %s follows", q.Hash, hash)
@@ -118,54 +112,51 @@ func (w what) String() string {
 	return w.of + " " + strconv.Itoa(w.number) + ": " + text
 }
 
-func (c *checking) equal(what what, recorded, follows unit.Money) {
-	if c.err == nil && !recorded.Equal(follows) {
-		c.err = fmt.Errorf("%s: %s is recorded, %s follows", what, recorded, follows)
-	}
-}
-
-// whole requires a possible amount: whole minor units, not below zero.
-func (c *checking) whole(what what, m unit.Money) {
-	if c.err == nil && (m.Currency != c.currency || m.Sign() < 0 || m.TooFine()) {
-		c.err = fmt.Errorf("%s: %s is no amount of %s in whole minor units, 0 or more", what, m, c.currency)
-	}
-}
-
-func (c *checking) item(of string, number int, p Priced) {
-	term := func(term, detail string) what { return what{of, number, term, detail} }
-	c.whole(term("list", ""), p.List)
-	c.whole(term("amount", ""), p.Amount)
-	c.whole(term("gross", ""), p.Gross)
+// equal compares an amount with what follows from others, in minor units.
+func (c *checking) equal(what what, recorded unit.Money, follows int64) {
 	if c.err != nil {
 		return
 	}
-	amount := p.List
-	for _, a := range p.Adjustments {
-		c.whole(term("adjustment", a.Promotion), a.Amount)
-		if c.err != nil {
-			return
-		}
-		amount = amount.Minus(a.Amount)
+	if n, ok := recorded.Minor(); !ok || n != follows || recorded.Currency != c.currency {
+		c.err = fmt.Errorf("%s: %s is recorded, %s follows", what, recorded, unit.OfMinor(follows, c.currency))
 	}
-	c.equal(term("amount", ""), p.Amount, amount)
-	tax, untaxed := unit.Zero(c.currency), false
+}
+
+// whole is an amount in minor units. It must be possible: whole minor units, not below zero.
+func (c *checking) whole(what what, m unit.Money) int64 {
+	n, ok := m.Minor()
+	if c.err == nil && (!ok || n < 0 || m.Currency != c.currency) {
+		c.err = fmt.Errorf("%s: %s is no amount of %s in whole minor units, 0 or more", what, m, c.currency)
+	}
+	return n
+}
+
+// item checks a line or a charge, and adds it to the sums.
+func (c *checking) item(of string, number int, p Priced, net, gross *int64) {
+	term := func(term, detail string) what { return what{of, number, term, detail} }
+	left := c.whole(term("list", ""), p.List)
+	amount, whole := c.whole(term("amount", ""), p.Amount), c.whole(term("gross", ""), p.Gross)
+	for _, a := range p.Adjustments {
+		left -= c.whole(term("adjustment", a.Promotion), a.Amount)
+	}
+	c.equal(term("amount", ""), p.Amount, left)
+	var tax int64
+	untaxed := false
 	for _, t := range p.Tax {
-		c.whole(term("tax", t.Component), t.Amount)
-		if c.err != nil {
-			return
-		}
-		tax = tax.Plus(t.Amount)
+		tax += c.whole(term("tax", t.Component), t.Amount)
 		untaxed = untaxed || t.Treatment != StandardRate
 	}
-	c.equal(term("gross", ""), p.Gross, p.Net.Plus(tax))
+	netAmount, _ := p.Net.Minor()
+	c.equal(term("gross", ""), p.Gross, netAmount+tax)
 	switch {
 	case c.mode == Exclusive:
-		c.equal(term("net", ""), p.Net, p.Amount)
+		c.equal(term("net", ""), p.Net, amount)
 	case !untaxed:
-		c.equal(term("net", ""), p.Net, p.Amount.Minus(tax))
-	case c.err == nil && p.Gross.Compare(p.Amount) > 0:
+		c.equal(term("net", ""), p.Net, amount-tax)
+	case c.err == nil && whole > amount:
 		c.err = fmt.Errorf("%s: %s is recorded, which is more than the amount %s", term("gross", ""), p.Gross, p.Amount)
 	}
+	*net, *gross = *net+netAmount, *gross+whole
 }
 
 func (c *checking) taxes(q Quote) {
@@ -182,8 +173,14 @@ func (c *checking) taxes(q Quote) {
 			c.err = fmt.Errorf("tax %s %s%%: %s %s%% is recorded", t.Component, t.Rate, recorded.Component, recorded.Rate)
 			return
 		}
-		name := "tax " + t.Component + " " + t.Rate.String() + "%:"
-		c.equal(what{term: name, detail: "base"}, recorded.Base, t.Base)
-		c.equal(what{term: name, detail: "amount"}, recorded.Amount, t.Amount)
+		for _, term := range []struct {
+			detail            string
+			recorded, follows unit.Money
+		}{{"base", recorded.Base, t.Base}, {"amount", recorded.Amount, t.Amount}} {
+			if !term.recorded.Equal(term.follows) {
+				c.err = fmt.Errorf("tax %s %s%%: %s: %s is recorded, %s follows", t.Component, t.Rate, term.detail, term.recorded, term.follows)
+				return
+			}
+		}
 	}
 }
