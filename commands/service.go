@@ -275,6 +275,27 @@ func (s *Service) ViewCart(ctx context.Context, id unit.CartID, read func(cart.S
 	return s.carts.View(ctx, cart.Stream(id), read)
 }
 
+// ViewCartFrom calls read with a cart's state that has at least the event of a revision. A caller
+// that has just written this event needs no read of the log.
+func (s *Service) ViewCartFrom(ctx context.Context, id unit.CartID, revision int64, read func(cart.State, int64)) error {
+	return viewFrom(ctx, s.carts, cart.Stream(id), revision, read)
+}
+
+// viewFrom reads the state that this node has in memory, if it has at least the event of a revision.
+// Otherwise it reads the present state from the log.
+func viewFrom[S, C, E any](ctx context.Context, of handler[S, C, E], stream string, revision int64, read func(S, int64)) error {
+	seen := false
+	_, err := of.ViewIdle(stream, anyAge, func(state S, at int64) {
+		if seen = at >= revision; seen {
+			read(state, at)
+		}
+	})
+	if seen || err != nil {
+		return err
+	}
+	return of.View(ctx, stream, read)
+}
+
 // ViewStock calls read with the state of a SKU's stock at a location; see ViewProduct.
 func (s *Service) ViewStock(ctx context.Context, key stock.Key, read func(stock.State, int64)) error {
 	return s.stock.View(ctx, stock.Stream(key.SKU, key.Location), read)
@@ -283,6 +304,12 @@ func (s *Service) ViewStock(ctx context.Context, key stock.Key, read func(stock.
 // ViewOrder calls read with an order's state; see ViewProduct.
 func (s *Service) ViewOrder(ctx context.Context, id unit.OrderID, read func(order.State, int64)) error {
 	return s.orders.View(ctx, order.Stream(id), read)
+}
+
+// ViewOrderFrom calls read with an order's state that has at least the event of a revision; see
+// ViewCartFrom.
+func (s *Service) ViewOrderFrom(ctx context.Context, id unit.OrderID, revision int64, read func(order.State, int64)) error {
+	return viewFrom(ctx, s.orders, order.Stream(id), revision, read)
 }
 
 // ViewReturn calls read with the state of a return or a credit note; see ViewProduct.

@@ -321,12 +321,12 @@ func (a *api) changeCart(ctx context.Context, c call, id unit.CartID, wanted ...
 	return a.cart(ctx, id, done)
 }
 
-// cart responds with the cart as it is now.
+// cart responds with the cart as it is after the request.
 func (a *api) cart(ctx context.Context, id unit.CartID, done aggregate.Result[cart.Event]) (*response[resource.Cart], error) {
 	if state, revision, whole := foldNew(cart.Evolve, done); whole {
 		return respond(revision, done, resource.CartOf(state, revision)), nil
 	}
-	state, err := view(ctx, a.service.ViewCart, id, resource.CartOf)
+	state, err := viewFrom(ctx, a.service.ViewCartFrom, id, done.Revision, resource.CartOf)
 	if err != nil {
 		return nil, err
 	}

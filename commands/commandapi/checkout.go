@@ -153,7 +153,7 @@ func placedOrder[B any](ctx context.Context, a *api, id unit.OrderID, done aggre
 	if state, revision, whole := foldNew(order.Evolve, done); whole {
 		return body(state, revision), nil
 	}
-	return view(ctx, a.service.ViewOrder, id, body)
+	return viewFrom(ctx, a.service.ViewOrderFrom, id, done.Revision, body)
 }
 
 // withPosition adds a position to the refusal of a checkout or a merge that was recorded and

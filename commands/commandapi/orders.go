@@ -32,7 +32,7 @@ func (a *api) changeOrder(ctx context.Context, c call, bad *check, id unit.Order
 	if err != nil {
 		return nil, err
 	}
-	state, err := view(ctx, a.service.ViewOrder, id, resource.OrderOf)
+	state, err := viewFrom(ctx, a.service.ViewOrderFrom, id, done.Revision, resource.OrderOf)
 	if err != nil {
 		return nil, err
 	}
