@@ -232,9 +232,8 @@ func (h *benchHost) openPair(ctx context.Context) (pair bench.Pair, closePair fu
 	// Three nodes are in this process now. With the memory of one, garbage would be collected all
 	// the time.
 	if h.program.getenv("GOMEMLIMIT") == "" {
-		one := debug.SetMemoryLimit(-1)
-		debug.SetMemoryLimit(3 * one) //nolint:mnd // the first node and the pair
-		undo = append(undo, func() error { debug.SetMemoryLimit(one); return nil })
+		debug.SetMemoryLimit(3 * serverMemoryLimit) //nolint:mnd // the first node and the pair
+		undo = append(undo, func() error { debug.SetMemoryLimit(serverMemoryLimit); return nil })
 	}
 	return pair, closePair, nil
 }

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
-
 	"daybook/commands/payments"
 	"daybook/internal/httpapi"
 	"daybook/internal/telemetry"
@@ -199,10 +197,7 @@ type server struct {
 // variables (GOGC, GOMEMLIMIT) override both.
 const (
 	serverGCPercent   = 300
-	serverMemoryLimit = 1 << 30 // bytes; the caches of a busy node take about 200 MB
-	// serverMemoryShare is the largest part of the memory that the limit may take, because
-	// PostgreSQL may need the rest. Example: in a container of 1 GB, the limit is 400 MB.
-	serverMemoryShare = 0.4
+	serverMemoryLimit = 384 << 20 // bytes
 )
 
 func spendMemory(getenv func(string) string) {
@@ -210,18 +205,8 @@ func spendMemory(getenv func(string) string) {
 		debug.SetGCPercent(serverGCPercent)
 	}
 	if getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)))
+		debug.SetMemoryLimit(serverMemoryLimit)
 	}
-}
-
-// memoryLimit is the limit for a server, in bytes. available says how much memory the container or
-// the machine has. If it does not know, nothing is subtracted.
-func memoryLimit(available func() (uint64, error)) int64 {
-	share, err := memlimit.ApplyRatio(available, serverMemoryShare)()
-	if err != nil || share > serverMemoryLimit {
-		return serverMemoryLimit
-	}
-	return int64(share) //nolint:gosec // it is below the limit
 }
 
 // openServer listens first, so that an occupied port is noticed before anything is started. Then it
