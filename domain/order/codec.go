@@ -121,8 +121,8 @@ func DecodeUnpriced(typ string, data []byte) (Event, error) {
 	return event.Placed, nil
 }
 
-// DecodeAmounts is Decode with a Quote that has only what the accounts of lines and charges are made
-// of: their gross amounts and taxes. Reading the rest takes most of the time.
+// DecodeAmounts is Decode with a Quote that has only what the accounts of lines and charges are
+// made of: their gross amounts and taxes. Reading the rest takes most of the time.
 func DecodeAmounts(typ string, data []byte) (Event, error) {
 	if typ != typePlaced {
 		return Decode(typ, data)
