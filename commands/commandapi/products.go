@@ -141,8 +141,8 @@ func (a *api) changeProduct(ctx context.Context, c call, sku unit.SKU, wanted ..
 	return respond(state.Revision, done, state), nil
 }
 
-// viewFrom makes a response's body from a state that has at least the event of a revision, which the
-// request has written.
+// viewFrom makes a response's body from a state that has at least the event of a revision, which
+// the request has written.
 func viewFrom[ID, S, B any](ctx context.Context, read func(context.Context, ID, int64, func(S, int64)) error, id ID, revision int64, body func(S, int64) B) (B, error) {
 	var out B
 	err := read(ctx, id, revision, func(state S, revision int64) { out = body(state, revision) })

@@ -260,6 +260,7 @@ var words = map[string]word{
 	"holds":                              text("What the order sets aside besides stock: uses of promotions, and money of gift cards.", nil),
 	"EventHold.keep_after_cancel":        text("true: the use stays used if everything is canceled before anything has shipped.", false),
 	"quote":                              text("What the cart costs, with every part of it.", nil),
+	"quote_with_order":                   text("true: the order was recorded in the same append, and only the order has the quote.", true),
 	"rounded_lines":                      text("true: each line is rounded by itself. Left out: only their sum is.", true),
 	"gift_card_id":                       {about: "The gift card or credit account. It is no code: nobody can find the code by it.", pattern: nameForm, example: "g0f3c2a1b5d4e69788796a5b4c3d2e1f0a9b8c7d6"},
 	"code_shown":                         text("true: the code was shown, and is not shown again.", true),
