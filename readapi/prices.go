@@ -9,6 +9,7 @@ import (
 	"daybook/internal/apidoc"
 	"daybook/internal/problem"
 	"daybook/internal/resource"
+	"daybook/projections/orderview"
 	"daybook/projections/query"
 )
 
@@ -46,6 +47,7 @@ func (a *api) priceRoutes() {
 	get(a, apidoc.TagPromotions, route{path: "/v1/promotions", id: "list-promotions", needs: access.ReadPromotions, summary: "List promotions", views: in, about: "By id. What has happened to a promotion, with each of its uses, is in its stream, `promotion-` and its id."}, nil, a.promotions)
 	get(a, apidoc.TagPromotions, route{path: "/v1/promotions/{promotion_id}", id: "get-promotion", needs: access.ReadPromotions, summary: "Show a promotion", views: in, about: "With its limits and how often it was used. Its codes are in list-codes.", problems: missing}, func(p resource.Promotion) int64 { return p.Revision }, a.promotion)
 	get(a, apidoc.TagPromotions, route{path: "/v1/promotions/{promotion_id}/codes", id: "list-codes", needs: access.ReadPromotions, summary: "List the codes of a coupon", views: in, about: "In alphabetical order.", problems: missing}, nil, a.codes)
+	get(a, apidoc.TagGiftCards, route{path: "/v1/gift-cards", id: "list-gift-cards", needs: access.ReadGiftCards, summary: "List gift cards and credit accounts", views: []string{orders, customers}, about: "The newest first, unless sort says otherwise. A row must match all filters. Their states are as of now: a card ends when its time is over. No row has a code."}, nil, a.listGiftCards)
 	get(a, apidoc.TagGiftCards, route{path: "/v1/gift-cards/{gift_card_id}", id: "get-gift-card", needs: access.ReadGiftCards, summary: "Show a gift card or a credit account", about: "With what is left and what has happened. It is read from its stream, so it is never behind. It never has the code; who has the code finds the card by find-gift-card.", problems: missing}, func(c resource.GiftCard) int64 { return c.Revision }, a.giftCard)
 	get(a, apidoc.TagPrices, route{path: "/v1/shipping-methods", id: "list-shipping-methods", needs: access.ReadPrices, summary: "List shipping methods", views: in, about: "By id. What has happened to a method is in its stream, `shippingmethod-` and its id."}, nil, a.methods)
 	get(a, apidoc.TagPrices, route{path: "/v1/shipping-methods/{method_id}", id: "get-shipping-method", needs: access.ReadPrices, summary: "Show a shipping method", views: in, about: "With all its rates.", problems: missing}, func(m resource.ShippingMethod) int64 { return m.Revision }, a.method)
@@ -115,6 +117,32 @@ type promotionInput struct {
 
 func (a *api) promotion(_ context.Context, in *promotionInput) (resource.Promotion, error) {
 	return oneOf(a.Definitions.Promotions(), in.PromotionID, idOfPromotion)
+}
+
+type listGiftCardsInput struct {
+	Reading
+	Paging
+	Counting
+	Status      []string `query:"status" maxItems:"3" enum:"active,expired,disabled"`
+	Kind        []string `query:"kind" maxItems:"2" enum:"gift_card,credit"`
+	Currency    []string `query:"currency" maxItems:"100" minLength:"1" maxLength:"3"`
+	CustomerID  []string `query:"customer_id" class:"customer" maxItems:"100" minLength:"1" maxLength:"64" doc:"The credit accounts of these customers."`
+	OrderID     []string `query:"order_id" maxItems:"100" minLength:"1" maxLength:"64" doc:"Gift cards that were sold in any of these orders."`
+	WithBalance string   `query:"with_balance" enum:"true,false" doc:"true: only those on which the shop still owes something. false: only the others."`
+	Sort        string   `query:"sort" enum:"issued_at,-issued_at,changed_at,-changed_at,balance,-balance" default:"-issued_at" doc:"The newest first by default. Balances in different currencies are compared as plain numbers, so choose a currency, too."`
+}
+
+func (a *api) listGiftCards(ctx context.Context, in *listGiftCardsInput) (query.List[resource.GiftCardSummary], error) {
+	customers, err := a.withAbsorbed(ctx, values(in.CustomerID))
+	if err != nil {
+		return query.List[resource.GiftCardSummary]{}, err
+	}
+	now := a.Now()
+	rows, err := orderview.ListCards(ctx, a.DB, orderview.CardFilter{
+		Statuses: in.Status, Now: now, Kinds: in.Kind, Currencies: upper(in.Currency), CustomerIDs: customers,
+		SoldWith: values(in.OrderID), WithBalance: yesOrNo(in.WithBalance),
+	}, in.listing(in.Counting, in.Sort))
+	return page(rows, err, func(c orderview.Card) resource.GiftCardSummary { return giftCardSummary(c, now) })
 }
 
 type giftCardInput struct {

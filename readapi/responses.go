@@ -1,6 +1,8 @@
 package readapi
 
 import (
+	"time"
+
 	"daybook/internal/resource"
 	"daybook/projections/cartview"
 	"daybook/projections/orderview"
@@ -48,6 +50,18 @@ func orderSummary(s orderview.Summary) resource.OrderSummary {
 		},
 		Channel: s.Channel, PlacedAt: s.PlacedAt, ChangedAt: s.ChangedAt,
 	}
+}
+
+func giftCardSummary(c orderview.Card, now time.Time) resource.GiftCardSummary {
+	out := resource.GiftCardSummary{
+		GiftCardID: c.GiftCardID, Kind: c.Kind, Status: c.StatusAt(now), CustomerID: c.CustomerID, OrderID: c.OrderID, Currency: c.Currency,
+		Issued: resource.MoneyIn(c.Currency, c.Issued), Balance: resource.MoneyIn(c.Currency, c.Balance), Held: resource.MoneyIn(c.Currency, c.Held),
+		IssuedAt: c.IssuedAt, ChangedAt: c.ChangedAt, Revision: c.Revision,
+	}
+	if c.ExpiresAt != nil {
+		out.ExpiresAt = *c.ExpiresAt
+	}
+	return out
 }
 
 func returnOf(r orderview.Return, timeline []orderview.Entry) resource.Return {

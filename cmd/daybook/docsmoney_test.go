@@ -15,7 +15,8 @@ var moneyPage = []struct {
 	amounts []string // in the response and in the page
 }{
 	{command: "/v1/price-preview", amounts: []string{"3.16", "16.83", "2.92", "1.58", "8.42", "1.46", "5.26", "28.07", "4.87", "53.32", "9.25"}, has: []string{`"rule_id":"ten","applied":true`, `"total":{"amount":"53.32"`}},
-	{command: "/v1/gift-cards", has: []string{`"code":"`}, amounts: []string{"20.00"}},
+	{command: "card-1", has: []string{`"code":"`}, amounts: []string{"20.00"}},
+	{command: "/v1/gift-cards?", has: []string{`"items":[`}},
 	{command: "/100/tax-status", has: []string{`"tax_status":{"kind":"business"`}},
 	{command: "/c-2/quote", has: []string{`"discount_id":"sorry-1"`}, amounts: []string{"17.99"}},
 	{command: "/c-1/quote", has: []string{`"hash":"`, `"coupons":["TEN"]`}, amounts: []string{"53.32"}},

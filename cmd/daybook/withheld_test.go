@@ -456,7 +456,7 @@ func (w *withheldShop) everyRouteWithholds(t *testing.T) {
 	})
 	for _, id := range []string{
 		"list-orders", "get-order", "list-carts", "get-cart", "list-returns", "get-return", "list-customers", "get-customer", "list-customer-orders",
-		"list-sales-documents", "list-stock-movements", "list-events", "read-stream", "list-keys", "list-staff",
+		"list-sales-documents", "list-stock-movements", "list-events", "read-stream", "list-keys", "list-staff", "list-gift-cards",
 	} {
 		if !found[id] {
 			t.Errorf("an auditor does not find the word by %s", id)
@@ -719,6 +719,9 @@ func (w *withheldShop) questions(t *testing.T) {
 				}
 				if r.id == "export-customer" && key == w.analyst {
 					lacks = "personal.export"
+				}
+				if r.id == "list-gift-cards" && key == w.analyst {
+					lacks = "giftcards.read"
 				}
 				if r.id == "list-customer-accounts" && key == w.analyst {
 					lacks = "accounts.read"

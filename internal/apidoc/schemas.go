@@ -37,6 +37,7 @@ var schemas = map[string]string{
 	"EventHoldRefusal":           "What the order could not set aside, and why.",
 	"EventSold":                  "The unit of an order's line that was sold as a gift card.",
 	"GiftCard":                   "A gift card, or the credit account of a customer. It never has a code.",
+	"GiftCardSummary":            "A gift card, or the credit account of a customer, in a list. It never has a code.",
 	"GiftCardEntry":              "One thing that has happened to a gift card or a credit account.",
 	"GiftCardCode":               "A gift card with its code.",
 	"GiftcardIssued":             "Begins a gift card or a credit account and gives it money. It may come again for a credit account, and then adds to it.",

@@ -542,6 +542,7 @@ var words = map[string]word{
 	"ended_at":                 moment("When it was completed, canceled or expired."),
 	"opened_at":                moment("When it was opened."),
 	"changed_at":               moment("When its latest event was written to the log."),
+	"issued_at":                moment("When it was first issued."),
 	"Cart.changed_at":          moment("When the cart's latest event took effect."),
 	"CartSummary.changed_at":   moment("When the cart's latest event took effect."),
 	"recorded_at":              moment("When it was written to the log."),

@@ -18,7 +18,7 @@ import (
 var wordRooms = map[string][]string{
 	// An order that is stopped; stock is reserved or allocated. Promotions and gift cards are held.
 	"Hold":     {"domain/order", "internal/resource", "projections/orderview", "readapi", "domain/cart", "domain/checkout", "domain/fulfilment", "domain/money/promotion", "domain/money/giftcard", "domain/unit", "commands", "commands/reactor"},
-	"Held":     {"domain/money/promotion", "domain/money/giftcard", "commands/pricebook", "internal/resource"},
+	"Held":     {"domain/money/promotion", "domain/money/giftcard", "commands/pricebook", "internal/resource", "projections/orderview"},
 	"Holds":    {"domain/cart", "domain/order", "domain/checkout", "domain/fulfilment"},
 	"Holding":  {"domain/order"}, // what an order has of a SKU at a location, reserved or allocated
 	"Holdings": {"domain/order"},

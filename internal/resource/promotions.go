@@ -137,6 +137,23 @@ type GiftCard struct {
 	Entries []GiftCardEntry `json:"entries,omitempty" reads:"only" doc:"What has happened, the oldest first: the latest 200. What came before is in the stream, giftcard- and the id."`
 }
 
+// GiftCardSummary is a gift card or a credit account in a list. It never has a code.
+type GiftCardSummary struct {
+	GiftCardID string    `json:"gift_card_id" doc:"A keyed hash of the code, or of the customer and the currency. Nobody can find the code by it."`
+	Kind       string    `json:"kind" enum:"gift_card,credit"`
+	Status     string    `json:"status" enum:"active,expired,disabled"`
+	CustomerID string    `json:"customer_id,omitempty" class:"customer" doc:"Of a credit account."`
+	OrderID    string    `json:"sold_in_order,omitempty" doc:"The order in which it was sold."`
+	Currency   string    `json:"currency"`
+	Issued     Money     `json:"issued" doc:"What came in, in all."`
+	Balance    Money     `json:"balance" doc:"What the shop owes."`
+	Held       Money     `json:"held" doc:"The part of the balance that is set aside for orders which are not confirmed yet."`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	IssuedAt   time.Time `json:"issued_at"`
+	ChangedAt  time.Time `json:"changed_at"`
+	Revision   int64     `json:"revision"`
+}
+
 // MaxGiftCardEntries is how many entries a gift card shows, the latest ones.
 const MaxGiftCardEntries = 200
 

@@ -19,8 +19,19 @@ import (
 // event has to follow from those before it: no card gives more than it has, and no promotion is
 // used more often than its limit allows.
 
-// storedValue is a gift card or a credit account.
+// storedValue is a gift card or a credit account. state is the domain's fold, for the document that
+// the view keeps of it. All else is folded here.
 type storedValue struct {
+	state giftcard.State
+
+	customer          unit.CustomerID
+	soldIn            unit.OrderID
+	issued            decimal.Decimal // what came in, in all
+	expiresAt         time.Time       // zero: never
+	expired, disabled bool
+	issuedAt          time.Time // effective
+	last              lastEvent
+
 	kind     giftcard.Kind
 	currency unit.Currency
 	balance  decimal.Decimal
@@ -29,16 +40,15 @@ type storedValue struct {
 }
 
 func (s *storedValue) free() decimal.Decimal {
-	free := s.balance
-	for _, amount := range s.held {
-		free = free.Sub(amount)
-	}
-	return free
+	return s.balance.Sub(s.heldInAll())
 }
 
 func (b *Book) foldGiftCard(e *event, value giftcard.Event) {
 	card := b.stored[e.Stream]
 	issued, issues := value.(giftcard.Issued)
+	if _, ends := value.(giftcard.Disabled); ends && card == nil {
+		return // its purchase was undone before it was issued
+	}
 	if again := card != nil && card.kind == giftcard.Account; !issues || !again { // a credit account gets more
 		if !b.checkBeginning(e, issues, card != nil) {
 			return
@@ -46,11 +56,35 @@ func (b *Book) foldGiftCard(e *event, value giftcard.Event) {
 	}
 	if card == nil {
 		card = &storedValue{kind: issued.Kind, currency: issued.Amount.Currency, held: map[unit.OrderID]decimal.Decimal{}, redeemed: map[unit.OrderID]decimal.Decimal{}}
+		card.customer, card.issuedAt = issued.CustomerID, e.at
+		if issued.Sold != nil {
+			card.soldIn = issued.Sold.OrderID
+		}
 		b.stored[e.Stream] = card
 	}
+	card.state, card.last = giftcard.Evolve(card.state, value), e.lastEvent()
 	if fault := card.fold(value); fault != "" {
 		b.report(e, fault)
 	}
+}
+
+// status is the word that the view has for how far a card is.
+func (s *storedValue) status() string {
+	switch {
+	case s.disabled:
+		return "disabled"
+	case s.expired:
+		return "expired"
+	}
+	return "active"
+}
+
+// heldInAll is what is set aside for orders.
+func (s *storedValue) heldInAll() (sum decimal.Decimal) {
+	for _, amount := range s.held {
+		sum = sum.Add(amount)
+	}
+	return sum
 }
 
 // fold folds an event. The result says why it does not follow from those before it; empty: it does.
@@ -64,6 +98,7 @@ func (s *storedValue) fold(value giftcard.Event) (fault string) {
 	switch value := value.(type) {
 	case giftcard.Issued:
 		more(value.Amount, 1)
+		s.issued, s.expiresAt, s.expired = s.issued.Add(value.Amount.Amount), value.ExpiresAt, false
 	case giftcard.CreditedBack:
 		more(value.Amount, 1)
 	case giftcard.Held:
@@ -85,8 +120,10 @@ func (s *storedValue) fold(value giftcard.Event) (fault string) {
 		delete(s.held, value.OrderID)
 	case giftcard.Expired:
 		more(value.Amount, -1)
+		s.expired = true
 	case giftcard.Disabled:
 		more(value.Amount, -1)
+		s.disabled = true
 	case giftcard.CodeShown:
 	}
 	if fault == "" && s.free().Sign() < 0 {

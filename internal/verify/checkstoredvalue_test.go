@@ -27,6 +27,7 @@ func TestWhatGiftCardsAndPromotionsCannotDoIsFound(t *testing.T) {
 		"nothing is held for order o":                     {issued, giftcard.Released{OrderID: "o"}},
 		"3.00 GBP are missing on it":                      {issued, held("10"), giftcard.Expired{Amount: gbp("3")}},
 		"it begins a stream that has begun":               {issued, issued},
+		"the stream has not begun":                        {held("1")},
 	}
 	created := promotion.Created{ID: "x", Kind: pricing.Automatic, Class: pricing.OrderClass, Terms: promotion.Terms{Title: "X", Limits: pricing.Limits{Uses: 1}}}
 	use := promotion.UseHeld{OrderID: "o", CartID: "c", Amount: gbp("1")}
@@ -61,6 +62,44 @@ func TestWhatGiftCardsAndPromotionsCannotDoIsFound(t *testing.T) {
 			coupon.Event(coupon.Given{Code: "TEN", Promotion: "a"}), coupon.Event(coupon.Given{Code: "TEN", Promotion: "b"}))
 		s.wantOne(`the code belongs to promotion "a"`)
 	})
+}
+
+// A card whose purchase was undone may end before it is issued. Nothing is wrong, and it has no
+// row.
+func TestACardThatEndedBeforeItWasIssuedIsFine(t *testing.T) {
+	s := newShop(t)
+	viewtest.Fact(s.Bench, "giftcard-gx", eventstore.Metadata{}, giftcard.Encode, giftcard.Event(giftcard.Disabled{Amount: gbp("0")}))
+	s.wantOne("")
+}
+
+// What the list of gift cards says about a card is compared with what its events say.
+func TestAWrongBalanceOfAListedGiftCardIsFound(t *testing.T) {
+	s := newShop(t)
+	events := []giftcard.Event{
+		giftcard.Issued{ID: "gx", Kind: giftcard.Card, Amount: gbp("10"), Sold: &giftcard.Sold{OrderID: "o-1", Line: 1, Unit: 1}},
+		giftcard.Held{OrderID: "o-2", CartID: "c", Amount: gbp("4")}, giftcard.Redeemed{OrderID: "o-2", Amount: gbp("3")},
+		giftcard.Held{OrderID: "o-3", CartID: "c", Amount: gbp("2")}, giftcard.Expired{Amount: gbp("5")},
+	}
+	viewtest.Fact(s.Bench, "giftcard-gx", eventstore.Metadata{}, giftcard.Encode, events...)
+	s.CaughtUp()
+	for column, test := range map[string]struct{ planted, found string }{
+		"balance":  {"7", "giftcard-gx: balance is 7.00 GBP, want 2.00 GBP"},
+		"held":     {"0", "giftcard-gx: held is 0.00 GBP, want 2.00 GBP"},
+		"status":   {"'active'", `giftcard-gx: status is "active", want "expired"`},
+		"order_id": {"'o-2'", `giftcard-gx: order_id is "o-2", want "o-1"`},
+	} {
+		s.mustExec(`UPDATE read.gift_cards SET ` + column + ` = ` + test.planted)
+		if found := differences(s.verify())["read.gift_cards"]; len(found) != 1 || !strings.Contains(found[0], test.found) {
+			t.Errorf("%s: found %q, want %q", column, found, test.found)
+		}
+		s.mustExec(`DELETE FROM read.gift_cards`)
+		if err := s.Runner.Rebuild(t.Context(), "orders"); err != nil {
+			t.Fatal(err)
+		}
+		if found := differences(s.verify())["read.gift_cards"]; len(found) > 0 {
+			t.Errorf("rebuilt after %s was wrong: found %q", column, found)
+		}
+	}
 }
 
 // What gift cards and promotions have for an order is compared with the order.

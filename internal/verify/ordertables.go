@@ -37,11 +37,15 @@ func compareOrders(ctx context.Context, b *Book, from build) ([]*Check, error) {
 	if err != nil {
 		return nil, err
 	}
+	cards, err := compareTable(ctx, from, "gift_cards", b.stored, &cardRow{})
+	if err != nil {
+		return nil, err
+	}
 	reports, err := compareReports(ctx, b, from)
 	if err != nil {
 		return nil, err
 	}
-	return append(reports, orders, returned, linked), nil
+	return append(reports, orders, returned, linked, cards), nil
 }
 
 type orderRow struct {

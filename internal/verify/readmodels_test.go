@@ -95,6 +95,9 @@ func (c column) falseValues() []string {
 	if c.table == "customer_accounts" {
 		return []string{replace(`"chargebacks"`, `"another"`), replace(`"Leeds"`, `"York"`)}
 	}
+	if c.table == "gift_cards" {
+		return []string{replace(`"credit"`, `"another"`), replace(`"amount":"5`, `"amount":"6`)}
+	}
 	if c.table == "carts" {
 		return []string{fold, replace("bored", "content"), replace(`"available":`, `"available":1`)}
 	}

@@ -190,7 +190,7 @@ func (s *shop) trade() {
 	s.returns()
 	s.unfinished()
 	viewtest.Fact(s.Bench, order.Stream("quoted"), eventstore.Metadata{Channel: "web", OccurredAt: noon}, order.Encode, order.Event(placedWithQuote(s.TB, "quoted")))
-	_, _, issued, err := s.IssueGiftCard(ctx, callAt(summer), commands.NewGiftCard{Amount: gbp("5.00"), CustomerID: "c-ann"})
+	_, _, issued, err := s.IssueGiftCard(ctx, callAt(summer), commands.NewGiftCard{Amount: gbp("5.00"), CustomerID: "c-ann", ExpiresAt: noon.AddDate(100, 0, 0)})
 	s.must(issued, err)
 	s.customers()
 }

@@ -12,3 +12,8 @@ CREATE INDEX orders_by_total ON orders (total, order_id);
 CREATE INDEX returns_by_change ON returns (changed_at, return_id);
 CREATE INDEX returns_by_value ON returns (value, return_id);
 CREATE INDEX orders_with_open_money ON orders (currency, placed_at) WHERE to_return > 0 OR to_collect > 0;
+CREATE INDEX gift_cards_by_time ON gift_cards (issued_at, gift_card_id);
+CREATE INDEX gift_cards_by_change ON gift_cards (changed_at, gift_card_id);
+CREATE INDEX gift_cards_by_balance ON gift_cards (balance, gift_card_id);
+CREATE INDEX gift_cards_by_customer ON gift_cards (customer_id) WHERE customer_id <> '';
+CREATE INDEX gift_cards_by_order ON gift_cards (order_id) WHERE order_id <> '';

@@ -1,5 +1,6 @@
 // Package orderview is the read model of orders, returns and credit notes: what was ordered, and
-// how far payment and fulfilment are.
+// how far payment and fulfilment are. It also has the gift cards and credit accounts that orders
+// pay with.
 //
 // It stores no history: who did what when is read from the stream (see History).
 //
@@ -37,11 +38,12 @@ func View() projections.View { return ViewIn(time.UTC) }
 func ViewIn(days *time.Location) projections.View {
 	columns := moneyview.Columns()
 	columns[orderTable.Name()], columns[returnTable.Name()], columns[returnOrders.Name()] = orderTable.Names(), returnTable.Names(), returnOrders.Names()
+	columns[cardTable.Name()] = cardTable.Names()
 	return projections.View{
 		Name:    "orders",
-		Version: 12, // 12 has the reports about money and gift cards, says what is to be returned and collected, and why somebody has to look at an order
+		Version: 13, // 13 has a row for each gift card and credit account
 		// The rows have the aggregates' folds, so a changed fold causes a rebuild.
-		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion) + "|" + days.String(),
+		Setting:  "folds " + strconv.Itoa(order.FoldVersion) + "," + strconv.Itoa(returns.FoldVersion) + "," + strconv.Itoa(giftcard.FoldVersion) + "|" + days.String(),
 		Claims:   []string{order.Category + ".", returns.Category + ".", subject.Category + ".", giftcard.Category + "."},
 		Tables:   tables + moneyview.Tables,
 		Columns:  columns,
@@ -68,9 +70,10 @@ func decode(eventType string, data []byte) (any, error) {
 	return returns.Decode(eventType, data)
 }
 
-// apply folds a batch for each order and each return, and writes each changed row once.
+// apply folds a batch for each order, each return and each gift card, and writes each changed row
+// once.
 func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch []projections.Event) error {
-	orders, returned := newOrders(days), newReturns()
+	orders, returned, cards := newOrders(days), newReturns(), newCards()
 	var erasures []subject.Erased
 	for i := range batch {
 		switch batch[i].Value.(type) {
@@ -78,6 +81,8 @@ func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch [
 			orders.note(&batch[i])
 		case returns.Event:
 			returned.note(&batch[i])
+		case giftcard.Event:
+			cards.note(&batch[i])
 		}
 	}
 	if err := orders.load(ctx, tx); err != nil {
@@ -85,6 +90,9 @@ func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch [
 	}
 	if err := returned.load(ctx, tx); err != nil {
 		return fmt.Errorf("load returns: %w", err)
+	}
+	if err := cards.load(ctx, tx); err != nil {
+		return fmt.Errorf("load gift cards: %w", err)
 	}
 	for i := range batch {
 		switch value := batch[i].Value.(type) {
@@ -96,6 +104,7 @@ func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch [
 			erasures = append(erasures, value)
 		case giftcard.Event:
 			orders.money.BookStored(value, batch[i].EffectiveAt())
+			cards.apply(&batch[i], value)
 		}
 	}
 	if err := redact(ctx, tx, erasures, orders, returned); err != nil {
@@ -106,6 +115,9 @@ func apply(ctx context.Context, tx *projections.Tx, days *time.Location, batch [
 	}
 	if err := returned.store(tx); err != nil {
 		return fmt.Errorf("store returns: %w", err)
+	}
+	if err := cards.store(tx); err != nil {
+		return fmt.Errorf("store gift cards: %w", err)
 	}
 	return nil
 }

@@ -62,3 +62,21 @@ CREATE TABLE return_orders (
 -- The orders and returns of a customer who is erased are looked up while the view is built, too.
 CREATE INDEX orders_by_customer ON orders (customer_id, placed_at, order_id);
 CREATE INDEX returns_by_customer ON returns (customer_id, created_at, return_id);
+
+-- One row for each gift card and each credit account that was issued. It has no code and no reason.
+CREATE TABLE gift_cards (
+    gift_card_id text        PRIMARY KEY,
+    kind         text        NOT NULL, -- gift_card or credit
+    status       text        NOT NULL, -- as the events say: active, expired or disabled
+    customer_id  text        NOT NULL, -- of a credit account
+    order_id     text        NOT NULL, -- in which a gift card was sold; empty: a person issued it
+    currency     text        NOT NULL,
+    issued       numeric     NOT NULL, -- what came in, in all
+    balance      numeric     NOT NULL, -- what the shop owes
+    held         numeric     NOT NULL, -- the part of the balance that is set aside for orders
+    expires_at   timestamptz,          -- NULL: never
+    issued_at    timestamptz NOT NULL, -- effective time
+    changed_at   timestamptz NOT NULL, -- recorded time
+    revision     bigint      NOT NULL,
+    state        json        NOT NULL  -- the folded state
+) WITH (fillfactor = 85);

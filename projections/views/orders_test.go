@@ -39,6 +39,7 @@ func TestEachOrderOfAListHasAnIndex(t *testing.T) {
 	}{
 		{"orders", orderview.Listed.Orders()},
 		{"returns", orderview.ListedReturns.Orders()},
+		{"gift_cards", orderview.ListedCards.Orders()},
 		{"carts", cartview.Listed.Orders()},
 		{"products", productview.Listed.Orders()},
 		{"stock_items", stockview.Listed.Orders()},
@@ -81,7 +82,7 @@ func TestListsHideTheOrderOfPersonalTexts(t *testing.T) {
 	t.Parallel()
 	hidden := 0
 	for _, column := range slices.Concat(
-		sortColumns(orderview.Listed), sortColumns(orderview.ListedReturns), sortColumns(cartview.Listed), sortColumns(productview.Listed),
+		sortColumns(orderview.Listed), sortColumns(orderview.ListedReturns), sortColumns(orderview.ListedCards), sortColumns(cartview.Listed), sortColumns(productview.Listed),
 		sortColumns(stockview.Listed), sortColumns(stockview.ListedAlerts), sortColumns(stockview.ListedReservations), sortColumns(stockview.ListedAllocations),
 		sortColumns(salesview.ListedDocuments), sortColumns(salesview.ListedCustomers),
 	) {
