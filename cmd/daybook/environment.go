@@ -25,7 +25,8 @@ type environment struct {
 	environ func() []string
 	// smallBench lets benchmarks have few products and buyers, for tests.
 	smallBench bool
-	// passwordCost is the cost of a hash of a password. The zero value stands for the program's own.
+	// passwordCost is the cost of a hash of a password. The zero value stands for the program's
+	// own.
 	passwordCost signin.Cost
 }
 

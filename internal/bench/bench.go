@@ -55,8 +55,8 @@ type Env struct {
 	// Restart closes the node and opens it again. It returns the Env of the new node; this one must
 	// not be used any more.
 	Restart func(ctx context.Context) (Restarted, error)
-	// Small means that there are few products and buyers. It is for a test that does not look at the
-	// figures.
+	// Small means that there are few products and buyers. It is for a test that does not look at
+	// the figures.
 	Small bool
 	// Nodes is over how many nodes of one database nodes measures: at least 2.
 	Nodes int

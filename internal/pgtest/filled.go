@@ -16,8 +16,8 @@ type Filled struct {
 	err  error
 }
 
-// NewFilled is a database that fill fills when the first test asks for a copy. fill must have closed
-// its connections when it returns.
+// NewFilled is a database that fill fills when the first test asks for a copy. fill must have
+// closed its connections when it returns.
 func NewFilled(fill func(ctx context.Context, url string) error) *Filled {
 	return &Filled{fill: fill}
 }
@@ -50,8 +50,8 @@ func (f *Filled) Remove() error {
 	return s.drop(context.Background(), f.name)
 }
 
-// createFilled makes and fills an original. Nobody can connect to it afterwards, so a copy never has
-// to wait for others.
+// createFilled makes and fills an original. Nobody can connect to it afterwards, so a copy never
+// has to wait for others.
 func (s *server) createFilled(ctx context.Context, fill func(ctx context.Context, url string) error) (name string, err error) {
 	if name, err = s.create(ctx, emptyName); err != nil {
 		return "", err
