@@ -38,8 +38,8 @@ race: ## run the tests in which goroutines meet under the race detector; needs a
 	@command -v $$(go env CC) >/dev/null || { echo "install a C compiler first, such as gcc with libc6-dev"; exit 1; }
 	CGO_ENABLED=1 $(TEST) -race -short -vet=off -timeout 20m $$(go list ./cmd/... ./commands/... ./eventstore/... ./internal/... ./projections/... ./readapi/... | grep -vE $(UNRACED))
 
-prove: ## run the tests that are too slow for make test: the KurrentDB engine over servers that behave like real ones, restored logs, a base backup, and a killed import
-	DAYBOOK_PROVE=all $(TEST) ./eventstore/kurrentdb ./cmd/daybook -run 'OverAServerWithHabits|ReplaceNoConnection|OverPostgres|ALeaderThatDoesNotAnswer|Accept|Restored|KilledInItsMidst|BaseBackup' -count=1 -timeout 20m
+prove: ## run the tests that are too slow for make test: the KurrentDB engine over servers that behave like real ones, restored logs, a base backup, a killed import, and what make test does with less data
+	DAYBOOK_PROVE=all $(TEST) ./eventstore/kurrentdb ./cmd/daybook -run 'OverAServerWithHabits|ReplaceNoConnection|OverPostgres|ALeaderThatDoesNotAnswer|Accept|Restored|KilledInItsMidst|BaseBackup|ThreeNodes|WithoutAKey|Guesser' -count=1 -timeout 20m
 
 image-check: ## run both images of deploy/Dockerfile without a container engine; as root, on a machine with PostgreSQL
 	DAYBOOK_IMAGES=all $(TEST) ./cmd/daybook -run 'TestTheImagesRun' -v -count=1 -timeout 10m

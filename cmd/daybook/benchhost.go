@@ -164,7 +164,7 @@ func (h *benchHost) env() bench.Env {
 	c, n := h.command, h.server.node
 	return bench.Env{
 		Pool: h.baselines, Store: n.store, Service: n.service, BaseURL: h.server.url, Key: h.key, ShopKey: h.shopKey, OpenURL: h.openURL, Gateway: cmp.Or(h.program.KurrentDB, h.server.gateway.url()), Flush: h.flush,
-		Seconds: c.Seconds, Rate: c.Rate, Runs: c.Runs, Events: c.Events, Sizes: c.Sizes, ReactorIdle: n.reactor.Idle, InDatabase: h.cfg.KurrentDB == "", Views: h.cfg.Views, Runner: n.projections,
+		Seconds: c.Seconds, Rate: c.Rate, Runs: c.Runs, Events: c.Events, Sizes: c.Sizes, ReactorIdle: n.reactor.Idle, InDatabase: h.cfg.KurrentDB == "", Views: h.cfg.Views, Runner: n.projections, Small: h.program.smallBench,
 		Nodes: c.Nodes, OpenNodes: h.openNodes, OpenPair: h.pair(), Restart: h.restart, Settle: n.settle, CPU: n.database.cpu, Profile: c.profile(h.flush),
 	}
 }

@@ -97,6 +97,10 @@ func TestMain(m *testing.M) {
 			TestPartsThatActOnADivergedLogEnd,
 			TestAServerClosesItsWaysBeforeItsNode,
 		)
+		if err := original.Remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		if _, err := os.Stat(defaultDataDir); err == nil {
 			fmt.Fprintf(os.Stderr, "a test has used the default data directory: remove cmd/daybook/%s\n", defaultDataDir)
 			return 1

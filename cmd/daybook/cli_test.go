@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"daybook/commands/signin"
 )
 
 // outcome is the exit code and the output of a call of the program.
@@ -28,8 +30,9 @@ func call(t *testing.T, env map[string]string, args ...string) outcome {
 	return outcome{code, stdout.String(), stderr.String()}
 }
 
-// testEnvironment has no variables but those given, and those that say where this machine
-// has PostgreSQL and temporary files.
+// testEnvironment has no variables but those given, and those that say where this machine has
+// PostgreSQL and temporary files. Unless `make prove` runs the test, benchmarks are small, and
+// passwords are cheap to compare.
 func testEnvironment(variables map[string]string, stdin io.Reader, stdout, stderr io.Writer) environment {
 	getenv := func(name string) string {
 		value, given := variables[name]
@@ -38,7 +41,11 @@ func testEnvironment(variables map[string]string, stdin io.Reader, stdout, stder
 		}
 		return value
 	}
-	return environment{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now}
+	var cost signin.Cost
+	if !proving() {
+		cost = signin.Cost{Passes: 1, MemoryKiB: 64}
+	}
+	return environment{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, now: time.Now, smallBench: !proving(), passwordCost: cost}
 }
 
 func TestWrongCallsAreRefusedWithUsage(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"daybook/commands/signin"
 )
 
 // environment is what the program has of the process around it. Only main takes it from
@@ -21,6 +23,11 @@ type environment struct {
 	// environ returns all variables as name=value, for a command that the program starts. If it is
 	// nil, there are none.
 	environ func() []string
+	// smallBench lets benchmarks have few products and buyers, for tests.
+	smallBench bool
+	// passwordCost is the cost of a hash of a password. The zero value stands for the program's
+	// own.
+	passwordCost signin.Cost
 }
 
 // temporaryData names a data directory that is not kept: remove takes it away. It is in

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/go-json-experiment/json"
 
 	"daybook/cmd/daybook/shoppers"
 )
@@ -81,16 +78,12 @@ func learnKey(t *testing.T, address string, args []string) {
 			return
 		}
 	}
-	var stdout, stderr bytes.Buffer
-	code := run(context.WithoutCancel(t.Context()), append([]string{"keys", "create", "--json", "--role", "admin", "--name", "tests"}, log...), testEnvironment(nil, strings.NewReader(""), &stdout, &stderr))
-	var made struct {
-		Key string `json:"api_key"`
+	made, err := createKey(context.WithoutCancel(t.Context()), append([]string{"--role", "admin", "--name", tests}, log...)...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := json.Unmarshal(stdout.Bytes(), &made); code != exitOK || err != nil {
-		t.Fatalf("keys create: %d, %v, %s", code, err, stderr.String())
-	}
-	adminKeys.Store(host, made.Key)
-	logKeys.Store(name, made.Key)
+	adminKeys.Store(host, made)
+	logKeys.Store(name, made)
 	eventually(t, noticeMax, "the server knows the key", func() bool { return statusWithKey(t, address) != http.StatusUnauthorized })
 }
 

@@ -46,9 +46,9 @@ func scrape(t *testing.T, admin string) string {
 
 // valueOf is the value of a sample, such as `daybook_ready`. It is empty if there is none.
 func valueOf(metrics, name string) string {
-	for _, line := range sample.FindAllStringSubmatch(metrics, -1) {
-		if line[1]+line[2] == name {
-			return line[3]
+	for line := range strings.Lines(metrics) {
+		if value, is := strings.CutPrefix(line, name+" "); is {
+			return strings.TrimSuffix(value, "\n")
 		}
 	}
 	return ""

@@ -70,6 +70,7 @@ type nodeConfig struct {
 	Payments        payments.Providers   // who moves money; the zero value: only people
 	Telemetry       *telemetry.Telemetry // nil: nothing is measured
 	Now             func() time.Time
+	PasswordCost    signin.Cost
 }
 
 // metrics is nil if there are none.
@@ -152,7 +153,7 @@ const (
 
 // nodeConfig returns what all subcommands set in the same way.
 func (p *program) nodeConfig(policy commands.Policy) nodeConfig {
-	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now, MasterKeyFile: p.MasterKeyFile, MasterKeyCommand: strings.Fields(p.MasterKeyCommand), Environ: p.withoutSecrets()}
+	return nodeConfig{Database: p.database(), KurrentDB: p.KurrentDB, Policy: policy, Views: p.views(), Now: p.now, PasswordCost: p.passwordCost, MasterKeyFile: p.MasterKeyFile, MasterKeyCommand: strings.Fields(p.MasterKeyCommand), Environ: p.withoutSecrets()}
 }
 
 // openNode opens the parts in the order of their list. Only the database and the log's own
@@ -364,7 +365,7 @@ func (n *node) peoplePart(cfg nodeConfig) part {
 			}
 			n.service.Secrets = commands.NewSecrets(codes)
 			n.desk = signin.New(n.service, signin.Options{
-				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log,
+				Store: commandspg.People{Pool: n.commandPool}, Grants: n.keys.Grants, FactorFor: cfg.Web.factorFor(), Logger: n.log, Cost: cfg.PasswordCost,
 				Mailer: cfg.Mail.mailer, PublicURL: cfg.Mail.publicURL, ResetSecret: secret, LoginSecret: logins, ClaimOrders: n.service.ClaimGuestOrders,
 			})
 			n.tokens = cfg.Web.OIDC.verifier(n)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"daybook/internal/pgtest"
 	"daybook/internal/verify"
 )
 
@@ -85,16 +86,16 @@ func TestVerifyReadsEachFormThatTheImportReads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file, dir := writeFile(t, "invoices.csv", text), dataDir(t)
-			if imported := importJSON(t, file, "--data", dir); imported.OrdersTaken != 1 {
+			file, url := writeFile(t, "invoices.csv", text), pgtest.URL(t)
+			if imported := importJSON(t, file, "--database-url", url); imported.OrdersTaken != 1 {
 				t.Errorf("%d orders, want 1", imported.OrdersTaken)
 			}
-			if report := verifyJSON(t, exitOK, "--data", dir, "--against", file); report.Differences != 0 {
+			if report := verifyJSON(t, exitOK, "--database-url", url, "--against", file); report.Differences != 0 {
 				t.Errorf("found %s", differ(report))
 			}
 			// A wrong customer or day is still found.
 			wrong := writeFile(t, "wrong.csv", strings.ReplaceAll(text, "17850", "17851"))
-			if report := verifyJSON(t, exitFailure, "--data", dir, "--against", wrong); differ(report) != "file: by invoice" {
+			if report := verifyJSON(t, exitFailure, "--database-url", url, "--against", wrong); differ(report) != "file: by invoice" {
 				t.Errorf("another customer: found %q", differ(report))
 			}
 		})

@@ -55,6 +55,9 @@ type Env struct {
 	// Restart closes the node and opens it again. It returns the Env of the new node; this one must
 	// not be used any more.
 	Restart func(ctx context.Context) (Restarted, error)
+	// Small means that there are few products and buyers. It is for a test that does not look at
+	// the figures.
+	Small bool
 	// Nodes is over how many nodes of one database nodes measures: at least 2.
 	Nodes int
 	// OpenNodes opens more nodes on the same database and log, until closeNodes. It returns the
@@ -71,6 +74,14 @@ type Env struct {
 	// Profile, if set, is called when a measurement of Daybook begins. The function that it
 	// returns is called at the end.
 	Profile func(benchmark string) (stop func() error, err error)
+}
+
+// products is how many products the shop has.
+func (e Env) products() int {
+	if e.Small {
+		return products / 20
+	}
+	return products
 }
 
 // Restarted is a node that was closed and opened again, and how long that took.

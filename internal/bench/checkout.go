@@ -31,7 +31,7 @@ const (
 // another checks it out, pays and confirms. The baseline does the same as CRUD: one request,
 // one SQL transaction. In a second measurement of both, orders arrive at a constant rate.
 func checkout(ctx context.Context, env Env) (ours, baselines []Row, err error) {
-	goods, err := listGoods(ctx, env, products, ampleUnits)
+	goods, err := listGoods(ctx, env, env.products(), ampleUnits)
 	if err != nil {
 		return nil, nil, err
 	}

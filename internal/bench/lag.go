@@ -26,7 +26,7 @@ func lag(ctx context.Context, env Env) (ours, baselines []Row, err error) {
 	if _, err := filled(ctx, env); err != nil {
 		return nil, nil, err
 	}
-	goods, err := listGoods(ctx, env, products, ampleUnits)
+	goods, err := listGoods(ctx, env, env.products(), ampleUnits)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ const nodesSaleAttempts = 2_000
 // clients and the database share the machine. So a second node adds no processor, and the ratio
 // shows what the nodes cost each other.
 func severalNodes(ctx context.Context, env Env) (ours, baselines []Row, err error) {
-	goods, err := listGoods(ctx, env, products, ampleUnits)
+	goods, err := listGoods(ctx, env, env.products(), ampleUnits)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,7 +65,11 @@ func overNodes(ctx context.Context, env Env, goods []stock.Key, urls []string) (
 		return nil, err
 	}
 	row.Variant = name
-	sale, err := runSale(ctx, env, shoppers, nodesSaleAttempts, false)
+	attempts := int64(nodesSaleAttempts)
+	if env.Small {
+		attempts = 2 * saleUnits
+	}
+	sale, err := runSale(ctx, env, shoppers, attempts, false)
 	if err != nil {
 		return nil, err
 	}

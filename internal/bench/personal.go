@@ -25,7 +25,7 @@ func sellPersonally(ctx context.Context, env Env) (sealed Row, clear []Row, err 
 	var ways [2]func(bool) (Row, error)
 	for i, node := range []Env{pair.Sealed, pair.Clear} {
 		node.Seconds, node.Profile = env.Seconds/2, nil
-		goods, err := listGoods(ctx, node, products, ampleUnits)
+		goods, err := listGoods(ctx, node, env.products(), ampleUnits)
 		if err != nil {
 			return Row{}, nil, err
 		}

@@ -44,6 +44,9 @@ const (
 	poolConns = 20
 	// adminConns is how many connections create and drop databases, for tests that run in parallel.
 	adminConns = 4
+
+	// emptyName is the server's own empty database.
+	emptyName = "template0"
 )
 
 // New returns a pool on a new, empty database. The database is dropped when the test ends.
@@ -66,7 +69,14 @@ func URL(tb testing.TB) string {
 	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}
-	name, err := s.create(tb.Context())
+	return s.urlFor(tb, emptyName)
+}
+
+// urlFor returns the connection string of a new copy of a database, which is dropped when the test
+// ends.
+func (s *server) urlFor(tb testing.TB, original string) string {
+	tb.Helper()
+	name, err := s.create(tb.Context(), original)
 	if err != nil {
 		tb.Fatalf("pgtest: %v", err)
 	}
@@ -173,12 +183,12 @@ func connect(base string) (*server, error) {
 	return &server{base: parsed, admin: admin, prefix: "daybook_test_" + random[:12]}, nil
 }
 
-// create makes a database. It copies template0, because nobody can be connected to that, so it
-// never has to wait.
-func (s *server) create(ctx context.Context) (name string, err error) {
+// create makes a database as a copy of another one, to which nobody can be connected. So it never
+// has to wait.
+func (s *server) create(ctx context.Context, original string) (name string, err error) {
 	ctx = pgpool.Within(ctx, dropMax)
 	name = fmt.Sprintf("%s_%d", s.prefix, s.count.Add(1))
-	if _, err := s.admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
+	if _, err := s.admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+original+" ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"); err != nil {
 		return "", fmt.Errorf("create a database: %w", err)
 	}
 	return name, nil

@@ -192,7 +192,7 @@ func BenchmarkCreateAndDrop(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		name, err := s.create(b.Context())
+		name, err := s.create(b.Context(), emptyName)
 		if err != nil {
 			b.Fatal(err)
 		}
