@@ -77,8 +77,10 @@ func TestAWrongBalanceOfAListedGiftCardIsFound(t *testing.T) {
 	s := newShop(t)
 	events := []giftcard.Event{
 		giftcard.Issued{ID: "gx", Kind: giftcard.Card, Amount: gbp("10"), Sold: &giftcard.Sold{OrderID: "o-1", Line: 1, Unit: 1}},
-		giftcard.Held{OrderID: "o-2", CartID: "c", Amount: gbp("4")}, giftcard.Redeemed{OrderID: "o-2", Amount: gbp("3")},
-		giftcard.Held{OrderID: "o-3", CartID: "c", Amount: gbp("2")}, giftcard.Expired{Amount: gbp("5")},
+		giftcard.Held{OrderID: "o-2", CartID: "c", Amount: gbp("4")},
+		giftcard.Redeemed{OrderID: "o-2", Amount: gbp("3")},
+		giftcard.Held{OrderID: "o-3", CartID: "c", Amount: gbp("2")},
+		giftcard.Expired{Amount: gbp("5")},
 	}
 	viewtest.Fact(s.Bench, "giftcard-gx", eventstore.Metadata{}, giftcard.Encode, events...)
 	s.CaughtUp()
