@@ -235,7 +235,10 @@ func (s *storyteller) carts() {
 	s.fill("greedy", "mug", 5000, "tray", 1)
 	s.refused("/carts/greedy/checkout", object{"order_id": "refused"})
 	s.fill("modest", "mug", 5000, "tray", 1)
-	s.post("/carts/modest/checkout", object{"order_id": "modest", "policy": "line-by-line", "reference": "R-1"})
+	// Because a line is left out, the cart's event keeps the quote of all lines.
+	s.do(http.MethodPut, "/carts/modest/discounts/regular", object{"amount": gbp("1.00"), "reason_code": "regular"})
+	s.do(http.MethodPut, "/carts/modest/tax-status", object{"kind": "business", "country": "NL", "tax_id": "NL001234567B03", "checked_by": "vies", "proof": "WAPIAAAAYxqn1Rs3"})
+	s.post("/carts/modest/checkout", object{"order_id": "modest", "policy": "line-by-line", "reference": "R-1", "accept_lower": true})
 	s.fill("split", "mug", 110)
 	s.post("/carts/split/checkout", object{"order_id": "split", "sourcing": object{"locations": []string{"main", "north"}, "split": true}})
 }
