@@ -27,7 +27,7 @@ import (
 // withoutCall are the methods of a service that take no call. They read, or the reactor and the
 // timers call them, and their events name these as actors.
 var withoutCall = []string{
-	"ViewProduct", "ViewCart", "ViewStock", "ViewOrder", "ViewReturn", "ViewAccess", "ViewStaff", "Person", "Answering",
+	"ViewProduct", "ViewCart", "ViewCartFrom", "ViewStock", "ViewOrder", "ViewOrderFrom", "ViewReturn", "ViewAccess", "ViewStaff", "Person", "Answering",
 	"ViewCustomer", "AbsorbedBy", "Subject", "EraseLater", "ForgetStates",
 	"StockRepeats", "Now", "TimeBounds", "At", "CheckLog", "Follow", "Close", "Driving",
 	"FinishCheckout", "FinishOrder", "FinishReturn", "FinishMerge", "FinishCustomerMerge", "FinishErasure", "FinishRefund", "CheckRefund", "RecordReport", "ExpireOrder", "ExpireReservations", "ExpireCart",
