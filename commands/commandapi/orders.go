@@ -240,13 +240,13 @@ type shipInput struct {
 	}
 }
 
-// ShipmentState is a parcel, together with its order.
-type ShipmentState struct {
+// ShippedOrder is a parcel, together with its order.
+type ShippedOrder struct {
 	ShipmentID unit.ShipmentID `json:"shipment_id"`
 	Order      resource.Order  `json:"order"`
 }
 
-func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*response[ShipmentState], error) {
+func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*response[ShippedOrder], error) {
 	var bad check
 	ship := order.Ship{
 		ShipmentID: orElse(&bad, "/shipment_id", in.Body.ShipmentID, unit.ParseShipmentID, c.derive(unit.NewShipment)),
@@ -262,7 +262,7 @@ func (a *api) shipOrder(ctx context.Context, c call, in *shipInput) (*response[S
 	if err != nil {
 		return nil, err
 	}
-	return like(done, ShipmentState{ShipmentID: ship.ShipmentID, Order: *done.Body}), nil
+	return like(done, ShippedOrder{ShipmentID: ship.ShipmentID, Order: *done.Body}), nil
 }
 
 type deliverInput struct {

@@ -282,7 +282,7 @@ var schemas = map[string]string{
 	"Bridge":                     "The report that follows the money from what was ordered to what was kept.",
 	"BridgeTotal":                "One row of the bridge. Members that the report is not divided by are left out.",
 	"EventShare":                 "The part of a refund that belongs to one order.",
-	"ShipmentState":              "A parcel and its order.",
+	"ShippedOrder":               "A parcel and its order.",
 	"EventShippedLine":           "Some units of a line, as they left.",
 	"EventShortage":              "What a checkout asked for and could not get.",
 	"EventSourcing":              "Which locations may serve a checkout.",

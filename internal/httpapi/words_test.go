@@ -209,3 +209,30 @@ func eachDescription(part any, do func(about string)) {
 		}
 	}
 }
+
+// Generators of clients name the type of a member with an enum after its schema and the member: the
+// member state of Shipment gets the type ShipmentState. So no other schema may have that name.
+func TestNoSchemaHasTheNameOfAMembersType(t *testing.T) {
+	t.Parallel()
+	schemas := object(t, document(t), "components", "schemas")
+	looked := 0
+	for name, schema := range schemas {
+		described, _ := schema.(map[string]any)
+		for member, schema := range allMembersOf(described) {
+			if schema, _ := schema.(map[string]any); schema["enum"] == nil {
+				continue
+			}
+			looked++
+			words := strings.Split(member, "_")
+			for i, word := range words {
+				words[i] = strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
+			}
+			if made := name + strings.Join(words, ""); schemas[made] != nil {
+				t.Errorf("%s.%s gets the type %s in a generated client, and there is a schema with that name", name, member, made)
+			}
+		}
+	}
+	if looked < 50 {
+		t.Errorf("%d members have an enum, want those of all schemas", looked)
+	}
+}

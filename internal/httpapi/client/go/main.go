@@ -106,7 +106,7 @@ func buy(ctx context.Context, shop *api.Client, cart string) string {
 
 	order := placed.OrderID
 	same("order", want[api.Order](shop.ConfirmOrder(ctx, api.ConfirmOrderParams{OrderID: order})).Status, api.OrderStatusConfirmed)
-	parcel := want[api.ShipmentState](shop.ShipOrder(ctx, &api.ShipInputBody{Location: api.NewOptString(location)}, api.ShipOrderParams{IdempotencyKey: once(), OrderID: order}))
+	parcel := want[api.ShippedOrder](shop.ShipOrder(ctx, &api.ShipInputBody{Location: api.NewOptString(location)}, api.ShipOrderParams{IdempotencyKey: once(), OrderID: order}))
 	same("fulfilment", parcel.Order.FulfillmentState, api.OrderFulfillmentStateFulfilled)
 	arrived := want[api.Order](shop.DeliverShipment(ctx, api.DeliverShipmentParams{OrderID: order, ShipmentID: parcel.ShipmentID}))
 	same("fulfilment", arrived.FulfillmentState, api.OrderFulfillmentStateDelivered)
