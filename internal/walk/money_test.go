@@ -79,16 +79,21 @@ func (b *books) paymentIsOfOneOrder(event order.Event, stream string) error {
 // more than it has taken.
 func begunRefundIsCovered(event order.Event, state order.State) error {
 	var refund unit.RefundID
+	var only unit.TransactionID // the part that is begun; empty: all
 	switch event := event.(type) { //nolint:gochecksumtype // only these begin a refund
 	case order.RefundRequested:
 		refund = event.RefundID
 	case order.RefundSubmitted:
-		refund = event.RefundID
+		// The bank may have taken the money of a part that was sent before. Nobody can prevent that.
+		refund, only = event.RefundID, event.PartID
 	default:
 		return nil
 	}
 	plan, _ := state.Refund(refund)
 	for _, part := range plan.Parts {
+		if only != "" && part.ID != only {
+			continue
+		}
 		taken, gone := unit.Zero(state.Currency()), unit.Zero(state.Currency())
 		chargebacks := map[unit.TransactionID]bool{}
 		for _, t := range state.Transactions {
