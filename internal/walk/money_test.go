@@ -84,7 +84,7 @@ func begunRefundIsCovered(event order.Event, state order.State) error {
 	case order.RefundRequested:
 		refund = event.RefundID
 	case order.RefundSubmitted:
-		// The bank may have taken the money of a part that was sent before. Nobody can prevent that.
+		// A bank may have taken the money of a part that was sent before. Nobody can prevent that.
 		refund, only = event.RefundID, event.PartID
 	default:
 		return nil
