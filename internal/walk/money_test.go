@@ -79,7 +79,7 @@ func (b *books) paymentIsOfOneOrder(event order.Event, stream string) error {
 // more than it has taken.
 func begunRefundIsCovered(event order.Event, state order.State) error {
 	var refund unit.RefundID
-	var only unit.TransactionID // the part that is begun; empty: all
+	var only unit.TransactionID    // the part that is begun; empty: all
 	switch event := event.(type) { //nolint:gochecksumtype // only these begin a refund
 	case order.RefundRequested:
 		refund = event.RefundID
